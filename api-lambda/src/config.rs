@@ -1,0 +1,183 @@
+//! The configuration: read from variables once, complete or not at all.
+
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+
+use shared_schema::Registry;
+use tracing::Level;
+use validator::{Validate, ValidationError};
+
+use crate::runtimes;
+
+/// The largest event that Lambda takes in a synchronous call, in bytes (Lambda quotas, "Invocation payload").
+const LAMBDA_PAYLOAD_BYTES: usize = 6_291_556;
+/// The largest message that an SNS topic takes unless it is told otherwise, in bytes (SNS quotas).
+const DEFAULT_MESSAGE_BYTES: usize = 262_144;
+
+/// What the front door is told. The README explains each variable.
+#[derive(Debug, Clone, PartialEq, Validate)]
+pub struct Config {
+    /// The topic that tasks are published to (`SNS_TOPIC_ARN`).
+    #[validate(custom(function = "is_topic_arn"))]
+    pub sns_topic_arn: String,
+    /// The bucket that results are stored in, which answers name (`S3_OUTPUT_BUCKET`).
+    #[validate(custom(function = "is_bucket_name"))]
+    pub s3_output_bucket: String,
+    /// The deployed runtimes (`RUNTIMES` or `RUNTIMES_FILE`); empty means that nothing is known.
+    #[validate(custom(function = "runtimes::check"))]
+    pub runtimes: Registry,
+    /// The largest body that is read, in bytes (`MAX_BODY_BYTES`).
+    #[validate(range(min = 1_024, max = 6_291_556, message = "must be 1024 to 6291556 bytes"))]
+    pub max_body_bytes: usize,
+    /// The largest message that is published, with its attribute, in bytes (`MAX_MESSAGE_BYTES`).
+    #[validate(range(min = 1_024, max = 1_048_576, message = "must be 1024 to 1048576 bytes"))]
+    pub max_message_bytes: usize,
+    /// How long publishing may take, retries included, in milliseconds (`PUBLISH_TIMEOUT_MS`). API Gateway waits 29
+    /// seconds for a Lambda.
+    #[validate(range(min = 100, max = 28_000, message = "must be 100 to 28000 milliseconds"))]
+    pub publish_timeout_ms: u64,
+    /// How much is logged (`LOG_LEVEL`).
+    pub log_level: Level,
+}
+
+impl Config {
+    /// Reads every variable, and the files that they name; touches nothing else.
+    ///
+    /// A variable that is set to nothing counts as not set.
+    ///
+    /// # Errors
+    ///
+    /// Names every bad variable, not only the first.
+    pub fn from_vars(vars: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut vars = Vars { get: vars, problems: Vec::new() };
+        let config = Self {
+            sns_topic_arn: vars.required("SNS_TOPIC_ARN"),
+            s3_output_bucket: vars.required("S3_OUTPUT_BUCKET"),
+            runtimes: vars.runtimes(),
+            max_body_bytes: vars.parsed("MAX_BODY_BYTES", LAMBDA_PAYLOAD_BYTES),
+            max_message_bytes: vars.parsed("MAX_MESSAGE_BYTES", DEFAULT_MESSAGE_BYTES),
+            publish_timeout_ms: vars.parsed("PUBLISH_TIMEOUT_MS", 8_000),
+            log_level: vars.parsed("LOG_LEVEL", Level::INFO),
+        };
+        let problems = config.with_broken_rules(vars.problems);
+        if problems.is_empty() { Ok(config) } else { Err(ConfigError { problems }) }
+    }
+
+    /// The region of the topic: the only one whose SNS knows it.
+    pub fn topic_region(&self) -> &str {
+        self.sns_topic_arn.split(':').nth(3).unwrap_or_default()
+    }
+
+    /// Adds the rules that a value breaks, unless its variable is reported already.
+    fn with_broken_rules(&self, mut problems: Vec<Problem>) -> Vec<Problem> {
+        let Err(errors) = self.validate() else { return problems };
+        let mut broken: Vec<Problem> = errors
+            .field_errors()
+            .into_iter()
+            .flat_map(|(field, errors)| {
+                errors.iter().map(move |error| Problem {
+                    variable: field.to_uppercase(),
+                    message: error.message.clone().unwrap_or_default().into_owned(),
+                })
+            })
+            .filter(|new| problems.iter().all(|known| known.variable != new.variable))
+            .collect();
+        problems.append(&mut broken);
+        problems
+    }
+}
+
+/// What is wrong with the variables.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct ConfigError {
+    problems: Vec<Problem>,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("bad configuration")?;
+        self.problems.iter().try_for_each(|Problem { variable, message }| write!(f, "; {variable} {message}"))
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Problem {
+    variable: String,
+    message: String,
+}
+
+/// The variables, and what turned out to be wrong with them so far.
+struct Vars<F> {
+    get: F,
+    problems: Vec<Problem>,
+}
+
+impl<F: Fn(&str) -> Option<String>> Vars<F> {
+    fn optional(&self, variable: &str) -> Option<String> {
+        (self.get)(variable).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+    }
+
+    fn required(&mut self, variable: &str) -> String {
+        self.optional(variable).unwrap_or_else(|| {
+            self.report(variable, "is not set");
+            String::new()
+        })
+    }
+
+    fn parsed<T: FromStr>(&mut self, variable: &str, default: T) -> T
+    where
+        T::Err: fmt::Display,
+    {
+        match self.optional(variable).map(|text| text.parse()) {
+            None => default,
+            Some(Ok(value)) => value,
+            Some(Err(error)) => {
+                self.report(variable, format!("cannot be read: {error}"));
+                default
+            }
+        }
+    }
+
+    fn runtimes(&mut self) -> Registry {
+        let root = self.optional("LAMBDA_TASK_ROOT").unwrap_or_else(|| ".".to_owned());
+        let (variable, read) = match (self.optional("RUNTIMES"), self.optional("RUNTIMES_FILE")) {
+            (None, None) => return Registry::default(),
+            (Some(_), Some(_)) => ("RUNTIMES", Err("and RUNTIMES_FILE are both set; set one".to_owned())),
+            (Some(json), None) => ("RUNTIMES", runtimes::from_json(&json, Path::new(&root))),
+            (None, Some(file)) => ("RUNTIMES_FILE", runtimes::from_file(&Path::new(&root).join(file))),
+        };
+        read.unwrap_or_else(|message| {
+            self.report(variable, message);
+            Registry::default()
+        })
+    }
+
+    fn report(&mut self, variable: &str, message: impl Into<String>) {
+        self.problems.push(Problem { variable: variable.to_owned(), message: message.into() });
+    }
+}
+
+/// `arn:<partition>:sns:<region>:<account>:<topic>`.
+fn is_topic_arn(arn: &str) -> Result<(), ValidationError> {
+    match arn.split(':').collect::<Vec<_>>().as_slice() {
+        ["arn", partition, "sns", region, account, topic]
+            if [partition, region, account, topic].iter().all(|part| !part.is_empty()) =>
+        {
+            Ok(())
+        }
+        _ => Err(ValidationError::new("arn").with_message("must be the ARN of an SNS topic".into())),
+    }
+}
+
+/// The characters and lengths that S3 has ever allowed (S3 user guide, "General purpose bucket naming rules").
+fn is_bucket_name(name: &str) -> Result<(), ValidationError> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+    if (3..=255).contains(&name.len()) && name.bytes().all(allowed) {
+        return Ok(());
+    }
+    Err(ValidationError::new("bucket").with_message("must be the name of an S3 bucket".into()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,66 @@
+//! Why a request is not accepted: the only errors that are meant for callers.
+
+use shared_schema::Violation;
+
+use crate::problem::ProblemCode;
+
+/// Why a request is not accepted. Its text is the `detail` of the answer, so it names no topic, role or library.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ApiError {
+    /// The body is no JSON.
+    #[error("the body is not JSON")]
+    InvalidBody(Violation),
+    /// The body is JSON, but breaks the contract.
+    #[error("the task breaks the contract; `violations` names each rule, where it is broken and what to do")]
+    InvalidTask(Vec<Violation>),
+    /// The body is larger than is read.
+    #[error("the body is larger than {limit} bytes")]
+    BodyTooLarge {
+        /// The most that is read, in bytes.
+        limit: usize,
+    },
+    /// The task is valid, but the topic does not take a message of its size.
+    #[error(
+        "the task makes a message of {bytes} bytes, and {limit} is the most; \
+         give large images as `https` or `s3` URLs"
+    )]
+    TaskTooLarge {
+        /// The size of the message with its attribute, in bytes.
+        bytes: usize,
+        /// The most that is published, in bytes.
+        limit: usize,
+    },
+    /// There is nothing at that path.
+    #[error("there is nothing at this path; tasks go to `/v1alpha2` or `/v1alpha1`")]
+    NotFound,
+    /// The path exists, but takes other methods.
+    #[error("this path does not take that method; `Allow` names those it takes")]
+    MethodNotAllowed,
+    /// The message could not be published. The cause is ours, and is in the log.
+    #[error("the task could not be queued, and was not accepted; send it again later")]
+    PublishUnavailable,
+}
+
+impl ApiError {
+    /// The stable code.
+    pub fn code(&self) -> ProblemCode {
+        match self {
+            Self::InvalidBody(_) => ProblemCode::InvalidBody,
+            Self::InvalidTask(_) => ProblemCode::InvalidTask,
+            Self::BodyTooLarge { .. } => ProblemCode::BodyTooLarge,
+            Self::TaskTooLarge { .. } => ProblemCode::TaskTooLarge,
+            Self::NotFound => ProblemCode::NotFound,
+            Self::MethodNotAllowed => ProblemCode::MethodNotAllowed,
+            Self::PublishUnavailable => ProblemCode::PublishUnavailable,
+        }
+    }
+
+    /// What is wrong with the body, if that is the cause.
+    pub fn violations(&self) -> &[Violation] {
+        match self {
+            Self::InvalidBody(violation) => std::slice::from_ref(violation),
+            Self::InvalidTask(violations) => violations,
+            _ => &[],
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! The Lambda `bootstrap`: wires configuration, logs, SNS and the router together.
+
+use std::process::ExitCode;
+
+use api_lambda::config::ConfigError;
+use api_lambda::{App, Config, Sns, logs, router, sns};
+use lambda_http::Error;
+use tracing::Level;
+
+/// One thread: below 1,769 MB a Lambda has less than one vCPU, and a sandbox serves one request at a time.
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    match serve(Config::from_vars(|name| std::env::var(name).ok())).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "front door stopped");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(config: Result<Config, ConfigError>) -> Result<(), Error> {
+    let level = config.as_ref().map_or(Level::INFO, |config| config.log_level);
+    tracing::subscriber::set_global_default(logs::subscriber(level, std::io::stdout))?;
+    let config = config?;
+    let publisher = Sns::new(&sns::sdk_config(&config).await, &config);
+    lambda_http::run(router(App::new(config, publisher))).await
+}

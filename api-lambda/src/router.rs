@@ -1,0 +1,95 @@
+//! The paths of the front door, and the one log line of each request.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use lambda_http::RequestExt;
+use serde_json::{Value, json};
+use shared_schema::Contract;
+use tracing::Instrument;
+use tracing::field::Empty;
+
+use crate::Config;
+use crate::error::ApiError;
+use crate::problem::ProblemCode;
+use crate::steps::{self, ApiVersion, publish::Publisher};
+
+/// What every request needs, made once at start.
+#[derive(Debug)]
+pub struct App<P> {
+    pub(crate) config: Config,
+    pub(crate) contract: Contract,
+    pub(crate) publisher: P,
+}
+
+impl<P: Publisher> App<P> {
+    /// A front door with this configuration, publishing through `publisher`. Compiles the schemas.
+    pub fn new(config: Config, publisher: P) -> Self {
+        if config.runtimes.is_empty() {
+            tracing::warn!(
+                "no runtimes are configured, so nobody checks that a task's runtime or model exists"
+            );
+        }
+        let contract = Contract::new(config.runtimes.clone());
+        Self { config, contract, publisher }
+    }
+}
+
+/// The front door as a service, for Lambda and for any other server.
+///
+/// Each path is taken with and without a trailing slash, and below one more segment: API Gateway puts its stage, or the
+/// base path of a custom domain, there.
+pub fn router<P: Publisher>(app: App<P>) -> Router {
+    let mut router = Router::new();
+    for stage in ["", "/{stage}"] {
+        for slash in ["", "/"] {
+            router = router
+                .route(&format!("{stage}/v1alpha1{slash}"), post(v1alpha1::<P>))
+                .route(&format!("{stage}/v1alpha2{slash}"), post(v1alpha2::<P>))
+                .route(&format!("{stage}/healthz{slash}"), get(healthz));
+        }
+    }
+    router
+        .fallback(async || ApiError::NotFound)
+        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .layer(middleware::from_fn(log))
+        .with_state(Arc::new(app))
+}
+
+async fn v1alpha1<P: Publisher>(State(app): State<Arc<App<P>>>, body: Body) -> Response {
+    steps::submit(&app, ApiVersion::V1Alpha1, body).await.into_response()
+}
+
+async fn v1alpha2<P: Publisher>(State(app): State<Arc<App<P>>>, body: Body) -> Response {
+    steps::submit(&app, ApiVersion::V1Alpha2, body).await.into_response()
+}
+
+async fn healthz() -> Json<Value> {
+    Json(json!({ "status": "ok" }))
+}
+
+/// One line per request. The steps fill in what they learn about the task.
+async fn log(request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let span = tracing::info_span!(
+        "request",
+        method = request.method().as_str(),
+        path = request.uri().path(),
+        aws_request_id = request.extensions().lambda_context_ref().map(|context| context.request_id.as_str()),
+        task.id = Empty,
+        runtime = Empty,
+        submission = Empty,
+    );
+    let response = next.run(request).instrument(span.clone()).await;
+    let status = response.status().as_u16();
+    let code = response.extensions().get::<ProblemCode>().map(|code| code.as_str());
+    let duration_ms = started.elapsed().as_secs_f64() * 1e3;
+    tracing::info!(parent: &span, status, code, duration_ms, "request answered");
+    response
+}

@@ -1,0 +1,191 @@
+//! Every request comes in here: is it allowed, which service and action is it for, shall it fail.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::request::Parts;
+use axum::http::{Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use http_body_util::BodyExt as _;
+use tokio_util::sync::CancellationToken;
+
+use super::AwsOptions;
+use super::connection::Connection;
+use super::faults::{Fault, Faults, Service};
+use super::protocol::{Call, Form, QueryShape, ServiceError};
+use super::s3::S3;
+use super::sns::{self, Sns};
+use super::sqs::{self, Sqs};
+use crate::guard;
+
+/// Larger than any call of SQS or SNS: a batch of 1 MiB, escaped.
+const BODY_LIMIT: usize = 8 * 1024 * 1024;
+
+/// The emulated services and what is put before all of them.
+pub(super) struct Services {
+    s3: S3,
+    sns: Sns,
+    sqs: Arc<Sqs>,
+    faults: Arc<Faults>,
+    latency: Duration,
+}
+
+impl Services {
+    pub(super) fn new(
+        options: &AwsOptions,
+        address: SocketAddr,
+        stop: CancellationToken,
+    ) -> anyhow::Result<Self> {
+        let sqs = Arc::new(Sqs::new(stop.clone()));
+        Ok(Self {
+            s3: S3::new(&options.data_dir, address)?,
+            sns: Sns::new(Arc::clone(&sqs), address, stop)?,
+            sqs,
+            faults: Arc::default(),
+            latency: options.latency,
+        })
+    }
+
+    pub(super) fn faults(&self) -> Arc<Faults> {
+        Arc::clone(&self.faults)
+    }
+
+    /// Waits for deliveries that are under way, after the stop signal.
+    pub(super) async fn finish_deliveries(&self) {
+        self.sns.finish_deliveries().await;
+    }
+
+    /// Runs a call with the latency and the fault that were ordered for it.
+    async fn answer(
+        &self,
+        service: Service,
+        action: &str,
+        connection: &Connection,
+        failure: impl FnOnce() -> Response,
+        run: impl Future<Output = Response>,
+    ) -> Response {
+        tokio::time::sleep(self.latency).await;
+        let fault = self.faults.next(service, action);
+        let response = match fault {
+            Some(fault) if fault.strikes_before() => failure(),
+            Some(Fault::FailAfter) => {
+                run.await;
+                failure()
+            }
+            _ => run.await,
+        };
+        if fault.is_some_and(Fault::drops) {
+            connection.cut();
+        }
+        tracing::debug!(?service, action, status = response.status().as_u16(), ?fault, "aws call answered");
+        response
+    }
+}
+
+impl std::fmt::Debug for Services {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Services")
+            .field("faults", &self.faults)
+            .field("latency", &self.latency)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The one handler.
+pub(super) async fn dispatch(
+    State(services): State<Arc<Services>>,
+    ConnectInfo(connection): ConnectInfo<Connection>,
+    request: Request,
+) -> Response {
+    if let Err(refusal) = guard::check(request.headers()) {
+        return *refusal;
+    }
+    let (parts, body) = request.into_parts();
+    let protocol = match ServiceProtocol::of(&parts) {
+        None => return s3_object(&services, &connection, Request::from_parts(parts, body)).await,
+        Some(protocol) => protocol,
+    };
+    let body = match http_body_util::Limited::new(body, BODY_LIMIT).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) => return (StatusCode::PAYLOAD_TOO_LARGE, error.to_string()).into_response(),
+    };
+    match protocol.read(&parts, &body) {
+        Ok((service, call)) => queue_or_topic(&services, &connection, service, &call).await,
+        Err(error) => (error.status, error.to_string()).into_response(),
+    }
+}
+
+async fn s3_object(services: &Services, connection: &Connection, request: Request<Body>) -> Response {
+    let action = services.s3.action(request.method(), request.uri());
+    services.answer(Service::S3, action, connection, S3::internal_error, services.s3.call(request)).await
+}
+
+async fn queue_or_topic(
+    services: &Services,
+    connection: &Connection,
+    service: Service,
+    call: &Call,
+) -> Response {
+    let shape: &QueryShape = if service == Service::Sns { &sns::SHAPE } else { &sqs::SHAPE };
+    let failure = || call.answer(shape, Err(ServiceError::internal("The test asked for this failure.")));
+    let run = async {
+        let outcome = match service {
+            Service::Sns => services.sns.call(call).await,
+            _ => services.sqs.call(call).await,
+        };
+        if let Err(error) = &outcome {
+            tracing::debug!(?service, action = call.action, %error, "aws call refused");
+        }
+        call.answer(shape, outcome)
+    };
+    services.answer(service, &call.action, connection, failure, run).await
+}
+
+/// How a request speaks to SQS or SNS.
+enum ServiceProtocol {
+    /// The JSON protocol, of SQS only, with the `X-Amz-Target`.
+    Json(String),
+    /// The Query protocol with the parameters in the body.
+    Form,
+    /// The Query protocol with the parameters in the URL, as in a `SubscribeURL`.
+    QueryString,
+}
+
+impl ServiceProtocol {
+    /// `None` for S3, whose requests have neither a target nor an `Action`.
+    fn of(parts: &Parts) -> Option<Self> {
+        let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
+        if let Some(target) = text("x-amz-target") {
+            return Some(Self::Json(target.to_owned()));
+        }
+        let is_form = text(header::CONTENT_TYPE.as_str())
+            .is_some_and(|content_type| content_type.starts_with("application/x-www-form-urlencoded"));
+        if parts.method == Method::POST && is_form {
+            return Some(Self::Form);
+        }
+        let has_action =
+            parts.uri.query().is_some_and(|query| query.split('&').any(|pair| pair.starts_with("Action=")));
+        (parts.method == Method::GET && has_action).then_some(Self::QueryString)
+    }
+
+    fn read(self, parts: &Parts, body: &[u8]) -> Result<(Service, Call), ServiceError> {
+        let form = match self {
+            Self::Json(target) if target.starts_with("AmazonSQS.") => {
+                return Ok((Service::Sqs, Call::from_json(&target, &parts.headers, body)?));
+            }
+            Self::Json(target) => return Err(ServiceError::unknown_action(&target)),
+            Self::Form => Form::parse(body)?,
+            Self::QueryString => Form::parse(parts.uri.query().unwrap_or_default().as_bytes())?,
+        };
+        // The API version tells the services apart; a SubscribeURL has none.
+        let is_sns =
+            form.text("Version").map_or(parts.uri.path() == "/", |version| version == sns::API_VERSION);
+        if is_sns {
+            return Ok((Service::Sns, Call::from_query(&sns::SHAPE, form, &parts.headers)));
+        }
+        Ok((Service::Sqs, Call::from_query(&sqs::SHAPE, form.or_queue_url(parts.uri.path()), &parts.headers)))
+    }
+}

@@ -1,0 +1,117 @@
+#![doc = include_str!("README.md")]
+
+mod connection;
+mod dispatch;
+mod faults;
+mod message_attributes;
+mod protocol;
+mod s3;
+mod sns;
+mod sqs;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use self::connection::{Connection, CuttableListener};
+use self::dispatch::Services;
+pub use self::faults::{Fault, Faults, Service};
+
+/// The one region.
+pub const REGION: &str = "us-east-1";
+
+/// The one account.
+pub const ACCOUNT: &str = "000000000000";
+
+/// How long [`EmbeddedAws::stop`] waits for calls and deliveries that are under way.
+const STOP_DEADLINE: Duration = Duration::from_secs(5);
+
+/// The name of a queue or topic across services.
+fn arn(service: &str, name: &str) -> String {
+    format!("arn:aws:{service}:{REGION}:{ACCOUNT}:{name}")
+}
+
+/// The file of an object of the emulated S3, whether it exists or not. It is `<data_dir>/<bucket>/<key>`, except
+/// for keys that hold what a file name cannot.
+pub fn object_path(data_dir: &Path, bucket: &str, key: &str) -> PathBuf {
+    s3::object_path(data_dir, bucket, key)
+}
+
+/// How to start the embedded endpoints.
+#[derive(Debug, Clone)]
+pub struct AwsOptions {
+    /// A loopback address; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Objects become files in one folder per bucket below this folder, which is created if need be.
+    pub data_dir: PathBuf,
+    /// Passes before each call takes effect, as a network would make it.
+    pub latency: Duration,
+}
+
+/// S3, SNS and SQS on one port, until it is stopped or dropped.
+#[derive(Debug)]
+pub struct EmbeddedAws {
+    address: SocketAddr,
+    faults: Arc<Faults>,
+    services: Arc<Services>,
+    server: JoinHandle<std::io::Result<()>>,
+    stop: DropGuard,
+}
+
+impl EmbeddedAws {
+    /// Listens and serves.
+    ///
+    /// # Errors
+    ///
+    /// When the address is not on loopback or is taken, or the folder cannot be made.
+    pub async fn start(options: AwsOptions) -> anyhow::Result<Self> {
+        ensure!(options.listen.ip().is_loopback(), "{} is not a loopback address", options.listen);
+        let listener = TcpListener::bind(options.listen)
+            .await
+            .with_context(|| format!("cannot listen on {}", options.listen))?;
+        let address = listener.local_addr().context("the listener has no address")?;
+        let stop = CancellationToken::new();
+        let services = Arc::new(Services::new(&options, address, stop.clone())?);
+        let app = Router::new().fallback(dispatch::dispatch).with_state(Arc::clone(&services));
+        let server =
+            axum::serve(CuttableListener(listener), app.into_make_service_with_connect_info::<Connection>())
+                .with_graceful_shutdown(stop.clone().cancelled_owned());
+        let server = tokio::spawn(server.into_future());
+        tracing::info!(%address, data_dir = %options.data_dir.display(), "embedded aws endpoints are up");
+        Ok(Self { address, faults: services.faults(), services, server, stop: stop.drop_guard() })
+    }
+
+    /// Where the endpoints listen.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The endpoint URL for AWS clients, `http://127.0.0.1:4566`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Lets a test break calls.
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    /// Answers what is under way, ends long polls and stops listening.
+    pub async fn stop(self) {
+        self.stop.disarm().cancel();
+        let finished = async {
+            self.services.finish_deliveries().await;
+            self.server.await
+        };
+        if tokio::time::timeout(STOP_DEADLINE, finished).await.is_err() {
+            tracing::warn!("embedded aws endpoints did not stop in time");
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Simple Storage Service: the protocol is the `s3s` crate's, objects are files.
+
+mod attributes;
+mod auth;
+mod aws_chunked;
+mod key_path;
+mod listing;
+mod multipart;
+mod operations;
+mod store;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use s3s::host::MultiDomain;
+use s3s::service::{S3Service, S3ServiceBuilder};
+
+use self::store::Store;
+
+/// The S3 endpoint.
+pub(super) struct S3 {
+    service: S3Service,
+}
+
+impl S3 {
+    /// Serves what is below `data_dir`. Besides `http://127.0.0.1:port/bucket/key`, clients may say
+    /// `http://bucket.localhost:port/key`.
+    pub(super) fn new(data_dir: &Path, address: SocketAddr) -> anyhow::Result<Self> {
+        let mut builder = S3ServiceBuilder::new(Store::open(data_dir)?);
+        builder.set_auth(auth::KnownKey);
+        builder.set_access(auth::Everybody);
+        builder
+            .set_host(MultiDomain::new(["localhost".to_owned(), format!("localhost:{}", address.port())])?);
+        Ok(Self { service: builder.build() })
+    }
+
+    /// Runs one call.
+    pub(super) async fn call(&self, request: Request) -> Response {
+        let request = match auth::accept(request) {
+            Ok(request) => request,
+            Err(refusal) => return *refusal,
+        };
+        let request = match aws_chunked::decode(request).await {
+            Ok(request) => request,
+            Err(reason) => return error(StatusCode::BAD_REQUEST, "IncompleteBody", &reason),
+        };
+        match self.service.call(request.map(s3s::Body::http_body_unsync)).await {
+            Ok(response) => response.map(Body::new),
+            Err(failure) => {
+                error(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", &format!("{failure:?}"))
+            }
+        }
+    }
+
+    /// The API name of a path-style request's action, by which faults are ordered.
+    pub(super) fn action(&self, method: &Method, uri: &Uri) -> &'static str {
+        let has = |name: &str| {
+            let pairs = uri.query().unwrap_or_default().split('&');
+            pairs.filter_map(|pair| pair.split('=').next()).any(|known| known == name)
+        };
+        let path = uri.path().trim_start_matches('/');
+        let is_object = path.split_once('/').is_some_and(|(_, key)| !key.is_empty());
+        match (method.as_str(), is_object) {
+            ("PUT", true) if has("partNumber") => "UploadPart",
+            ("PUT", true) => "PutObject",
+            ("GET", true) if has("uploadId") => "ListParts",
+            ("GET", true) => "GetObject",
+            ("HEAD", true) => "HeadObject",
+            ("DELETE", true) if has("uploadId") => "AbortMultipartUpload",
+            ("DELETE", true) => "DeleteObject",
+            ("POST", true) if has("uploads") => "CreateMultipartUpload",
+            ("POST", true) => "CompleteMultipartUpload",
+            ("PUT", false) => "CreateBucket",
+            ("HEAD", false) => "HeadBucket",
+            ("DELETE", false) => "DeleteBucket",
+            ("POST", false) => "DeleteObjects",
+            ("GET", false) if path.is_empty() => "ListBuckets",
+            ("GET", false) if has("location") => "GetBucketLocation",
+            ("GET", false) => "ListObjectsV2",
+            _ => "Unknown",
+        }
+    }
+
+    /// The answer of a fault.
+    pub(super) fn internal_error() -> Response {
+        error(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", "The test asked for this failure.")
+    }
+}
+
+/// The file of an object.
+pub(super) fn object_path(data_dir: &Path, bucket: &str, key: &str) -> PathBuf {
+    data_dir.join(bucket).join(key_path::path_of(key))
+}
+
+fn error(status: StatusCode, code: &str, message: &str) -> Response {
+    let message = quick_xml::escape::escape(message);
+    let body = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{code}</Code><Message>{message}</Message></Error>"
+    );
+    (status, [(header::CONTENT_TYPE, "application/xml")], body).into_response()
+}

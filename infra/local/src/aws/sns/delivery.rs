@@ -1,0 +1,113 @@
+//! From a publication to its subscribers.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::envelope;
+use super::http_delivery::{HttpDelivery, Post};
+use super::publication::Publication;
+use super::subscription::{Protocol, Subscription};
+use crate::aws::message_attributes::{MessageAttribute, MessageAttributes};
+use crate::aws::sqs::{NewMessage, Sqs};
+
+/// SQS takes no more; a raw delivery with more fails ("Amazon SNS raw message delivery").
+const SQS_ATTRIBUTE_LIMIT: usize = 10;
+
+/// Delivers to queues at once, to HTTP endpoints in the background, to mailboxes in the log only.
+#[derive(Clone)]
+pub(super) struct Delivery {
+    pub(super) sqs: Arc<Sqs>,
+    pub(super) http: HttpDelivery,
+    /// Where the `UnsubscribeURL` and `SubscribeURL` lead.
+    pub(super) base_url: String,
+}
+
+impl Delivery {
+    /// Hands the message to one subscriber.
+    pub(super) fn deliver(&self, publication: &Publication, subscription: Subscription) {
+        match subscription.protocol {
+            Protocol::Sqs => self.deliver_to_queue(publication, &subscription),
+            Protocol::Http | Protocol::Https => self.deliver_by_http(publication.clone(), subscription),
+            Protocol::Email => tracing::info!(
+                topic = subscription.topic_arn,
+                message_id = %publication.id,
+                "notification for an email subscription, which the local stack does not send"
+            ),
+        }
+    }
+
+    fn deliver_to_queue(&self, publication: &Publication, subscription: &Subscription) {
+        let message = self.queue_message(publication, subscription);
+        let outcome = if message.attributes.len() > SQS_ATTRIBUTE_LIMIT {
+            Err("a queue takes at most 10 message attributes".to_owned())
+        } else {
+            self.sqs.deliver(&subscription.endpoint, message.clone()).map_err(|error| error.to_string())
+        };
+        if let Err(reason) = outcome {
+            self.bury(message, subscription, &reason);
+        }
+    }
+
+    fn queue_message(&self, publication: &Publication, subscription: &Subscription) -> NewMessage {
+        let is_raw = subscription.settings.is_raw;
+        NewMessage {
+            body: self.body(publication, subscription),
+            attributes: if is_raw { publication.attributes.clone() } else { MessageAttributes::new() },
+            trace_header: publication.trace_header.clone(),
+            group_id: publication.group_id.clone(),
+            delay: None,
+        }
+    }
+
+    fn body(&self, publication: &Publication, subscription: &Subscription) -> String {
+        if subscription.settings.is_raw {
+            publication.message_for(subscription.protocol).to_owned()
+        } else {
+            envelope::notification(publication, subscription, &self.base_url).to_string()
+        }
+    }
+
+    fn deliver_by_http(&self, publication: Publication, subscription: Subscription) {
+        let post = Post {
+            url: subscription.endpoint.clone(),
+            message_type: "Notification",
+            message_id: publication.id,
+            topic_arn: subscription.topic_arn.clone(),
+            subscription_arn: Some(subscription.arn.clone()),
+            is_raw: subscription.settings.is_raw,
+            body: self.body(&publication, &subscription),
+        };
+        let delivery = self.clone();
+        self.http.send(post, move |reason| {
+            let message = delivery.queue_message(&publication, &subscription);
+            delivery.bury(message, &subscription, &reason);
+        });
+    }
+
+    /// Asks an HTTP endpoint to confirm its subscription.
+    pub(super) fn ask_to_confirm(&self, subscription: &Subscription, token: &str) {
+        let post = Post {
+            url: subscription.endpoint.clone(),
+            message_type: "SubscriptionConfirmation",
+            message_id: Uuid::new_v4(),
+            topic_arn: subscription.topic_arn.clone(),
+            subscription_arn: None,
+            is_raw: false,
+            body: envelope::confirmation(subscription, token, &self.base_url).to_string(),
+        };
+        self.http.send(post, |_| ());
+    }
+
+    /// Puts what could not be delivered into the subscription's dead-letter queue, if it has one.
+    fn bury(&self, message: NewMessage, subscription: &Subscription, reason: &str) {
+        tracing::warn!(subscription = subscription.arn, reason, "a notification could not be delivered");
+        let Some(queue_arn) = &subscription.settings.dead_letter_arn else { return };
+        let cause = [("ErrorCode", "DeliveryFailed"), ("ErrorMessage", reason)];
+        let cause = cause.map(|(name, value)| (name.to_owned(), MessageAttribute::text(value)));
+        let attributes = message.attributes.into_iter().chain(cause).collect();
+        if let Err(error) = self.sqs.deliver(queue_arn, NewMessage { attributes, ..message }) {
+            tracing::error!(subscription = subscription.arn, %error, "a notification was lost: its dead-letter queue failed");
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Simple Notification Service: standard topics, and their subscribers in SQS, on HTTP and by email.
+
+mod actions;
+mod delivery;
+mod envelope;
+mod error;
+mod filter_policy;
+mod http_delivery;
+mod publication;
+mod query_shape;
+mod subscription;
+mod topic;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use self::delivery::Delivery;
+use self::http_delivery::HttpDelivery;
+use self::publication::Publication;
+pub(super) use self::query_shape::SHAPE;
+use self::subscription::Subscription;
+use self::topic::Topic;
+use super::protocol::{Call, ServiceError};
+use super::sqs::Sqs;
+
+/// The version of the API, by which its calls are recognised.
+pub(super) const API_VERSION: &str = "2010-03-31";
+
+/// All topics and subscriptions of the account.
+pub(super) struct Sns {
+    directory: Mutex<Directory>,
+    delivery: Delivery,
+}
+
+/// By ARN.
+#[derive(Default)]
+struct Directory {
+    topics: BTreeMap<String, Topic>,
+    subscriptions: BTreeMap<String, Subscription>,
+}
+
+impl Sns {
+    /// `address` is our own, for the URLs in documents.
+    pub(super) fn new(sqs: Arc<Sqs>, address: SocketAddr, stop: CancellationToken) -> anyhow::Result<Self> {
+        let http = HttpDelivery::new(stop)?;
+        let delivery = Delivery { sqs, http, base_url: format!("http://{address}") };
+        Ok(Self { directory: Mutex::default(), delivery })
+    }
+
+    /// Runs one call of the API.
+    pub(super) async fn call(&self, call: &Call) -> Result<Value, ServiceError> {
+        actions::run(self, call)
+    }
+
+    /// Waits for HTTP deliveries that are under way.
+    pub(super) async fn finish_deliveries(&self) {
+        self.delivery.http.finish().await;
+    }
+
+    /// Delivers to every subscription of the topic that wants the message.
+    fn fan_out(&self, topic_arn: &str, publication: &Publication) {
+        let subscribers: Vec<Subscription> = self
+            .directory()
+            .of_topic(topic_arn)
+            .filter(|subscription| subscription.wants(publication))
+            .cloned()
+            .collect();
+        tracing::debug!(topic = topic_arn, message_id = %publication.id, subscribers = subscribers.len(), "published");
+        for subscription in subscribers {
+            self.delivery.deliver(publication, subscription);
+        }
+    }
+
+    fn directory(&self) -> MutexGuard<'_, Directory> {
+        self.directory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Directory {
+    fn topic(&mut self, arn: &str) -> Result<&mut Topic, ServiceError> {
+        self.topics.get_mut(arn).ok_or_else(error::topic_not_found)
+    }
+
+    fn subscription(&mut self, arn: &str) -> Result<&mut Subscription, ServiceError> {
+        self.subscriptions.get_mut(arn).ok_or_else(error::subscription_not_found)
+    }
+
+    fn of_topic<'a>(&'a self, topic_arn: &'a str) -> impl Iterator<Item = &'a Subscription> {
+        self.subscriptions.values().filter(move |subscription| subscription.topic_arn == topic_arn)
+    }
+}

@@ -1,0 +1,98 @@
+//! Simple Queue Service: standard queues in memory.
+
+mod actions;
+mod error;
+mod message;
+mod query_shape;
+mod queue;
+mod settings;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+pub(super) use self::message::NewMessage;
+pub(super) use self::query_shape::SHAPE;
+use self::queue::Queue;
+use self::settings::QueueSettings;
+use super::protocol::{Call, ServiceError};
+
+/// All queues of the account.
+pub(super) struct Sqs {
+    queues: Mutex<BTreeMap<String, Arc<Queue>>>,
+    /// Ends long polls when the server stops.
+    stop: CancellationToken,
+}
+
+impl Sqs {
+    pub(super) fn new(stop: CancellationToken) -> Self {
+        Self { queues: Mutex::default(), stop }
+    }
+
+    /// Runs one call of the API.
+    pub(super) async fn call(&self, call: &Call) -> Result<Value, ServiceError> {
+        actions::run(self, call).await
+    }
+
+    /// Puts a message into the queue with this ARN, as SNS does.
+    pub(super) fn deliver(&self, queue_arn: &str, message: NewMessage) -> Result<(), ServiceError> {
+        self.by_arn(queue_arn).ok_or_else(error::queue_does_not_exist)?.send(message).map(drop)
+    }
+
+    /// Creates the queue, or gives the one that exists if it was created with the same attributes.
+    fn create(
+        &self,
+        name: &str,
+        attributes: &BTreeMap<String, String>,
+        tags: BTreeMap<String, String>,
+    ) -> Result<(), ServiceError> {
+        if name.ends_with(".fifo") {
+            return Err(error::fifo_is_not_emulated());
+        }
+        let is_valid = (1..=80).contains(&name.len())
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+        if !is_valid {
+            return Err(error::invalid_value(
+                "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length",
+            ));
+        }
+        let mut queues = self.queues();
+        match queues.get(name) {
+            Some(queue) if queue.settings().agree_with(attributes)? => Ok(()),
+            Some(_) => Err(error::queue_name_exists()),
+            None => {
+                let settings = QueueSettings::default().with(attributes)?;
+                queues.insert(name.to_owned(), Arc::new(Queue::new(name, settings, tags)));
+                Ok(())
+            }
+        }
+    }
+
+    fn delete(&self, name: &str) -> Result<(), ServiceError> {
+        self.queues().remove(name).map(drop).ok_or_else(error::queue_does_not_exist)
+    }
+
+    fn all(&self) -> Vec<Arc<Queue>> {
+        self.queues().values().cloned().collect()
+    }
+
+    fn by_name(&self, name: &str) -> Result<Arc<Queue>, ServiceError> {
+        self.queues().get(name).cloned().ok_or_else(error::queue_does_not_exist)
+    }
+
+    /// By `http://any.host/000000000000/name`, or only its path.
+    fn by_url(&self, url: &str) -> Result<Arc<Queue>, ServiceError> {
+        let name = url.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+        self.by_name(name)
+    }
+
+    fn by_arn(&self, arn: &str) -> Option<Arc<Queue>> {
+        self.queues().values().find(|queue| queue.arn == arn).cloned()
+    }
+
+    fn queues(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Queue>>> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

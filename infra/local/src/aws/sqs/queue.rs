@@ -1,0 +1,303 @@
+//! One standard queue, in memory.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::error;
+use super::message::{NewMessage, ReceiptHandle, Received, StoredMessage};
+use super::settings::QueueSettings;
+use crate::aws::protocol::ServiceError;
+
+/// Messages that may be in flight at once ("Amazon SQS message quotas", standard queue).
+const IN_FLIGHT_LIMIT: usize = 120_000;
+
+/// A message can be invisible for so long after it was received, however often that is extended.
+const VISIBILITY_LIMIT: Duration = Duration::from_secs(43_200);
+
+pub(crate) struct Queue {
+    pub(super) name: String,
+    pub(super) arn: String,
+    created_at: u64,
+    state: Mutex<State>,
+    /// Told when a message arrives or becomes visible before its time.
+    changed: Notify,
+}
+
+struct State {
+    settings: QueueSettings,
+    modified_at: u64,
+    tags: BTreeMap<String, String>,
+    /// By order of arrival.
+    messages: BTreeMap<u64, StoredMessage>,
+    positions: HashMap<Uuid, u64>,
+    next_position: u64,
+}
+
+/// What a receiver asks for.
+pub(super) struct ReceiveRequest {
+    pub(super) max_messages: usize,
+    /// `None` takes the queue's own.
+    pub(super) visibility: Option<Duration>,
+    /// How long to wait for a first message; `None` takes the queue's own.
+    pub(super) wait: Option<Duration>,
+}
+
+impl Queue {
+    pub(super) fn new(name: &str, settings: QueueSettings, tags: BTreeMap<String, String>) -> Self {
+        let now = epoch_seconds();
+        Self {
+            name: name.to_owned(),
+            arn: crate::aws::arn("sqs", name),
+            created_at: now,
+            state: Mutex::new(State {
+                settings,
+                modified_at: now,
+                tags,
+                messages: BTreeMap::new(),
+                positions: HashMap::new(),
+                next_position: 0,
+            }),
+            changed: Notify::new(),
+        }
+    }
+
+    pub(super) fn settings(&self) -> QueueSettings {
+        self.state().settings.clone()
+    }
+
+    pub(super) fn set(&self, attributes: &BTreeMap<String, String>) -> Result<(), ServiceError> {
+        let mut state = self.state();
+        state.settings = state.settings.with(attributes)?;
+        state.modified_at = epoch_seconds();
+        Ok(())
+    }
+
+    /// Every attribute, those that are counted included.
+    pub(super) fn attributes(&self) -> BTreeMap<String, String> {
+        let mut state = self.state();
+        state.drop_expired();
+        let now = Instant::now();
+        let (mut visible, mut in_flight, mut delayed) = (0, 0, 0);
+        for message in state.messages.values() {
+            match message {
+                message if message.is_in_flight(now) => in_flight += 1,
+                message if message.is_delayed(now) => delayed += 1,
+                _ => visible += 1,
+            }
+        }
+        let counted = [
+            ("ApproximateNumberOfMessages", visible.to_string()),
+            ("ApproximateNumberOfMessagesNotVisible", in_flight.to_string()),
+            ("ApproximateNumberOfMessagesDelayed", delayed.to_string()),
+            ("CreatedTimestamp", self.created_at.to_string()),
+            ("LastModifiedTimestamp", state.modified_at.to_string()),
+            ("QueueArn", self.arn.clone()),
+        ];
+        let counted = counted.into_iter().map(|(name, value)| (name.to_owned(), value));
+        state.settings.all().chain(counted).collect()
+    }
+
+    pub(super) fn tags(&self) -> BTreeMap<String, String> {
+        self.state().tags.clone()
+    }
+
+    pub(super) fn change_tags(&self, change: impl FnOnce(&mut BTreeMap<String, String>)) {
+        change(&mut self.state().tags);
+    }
+
+    /// Takes a message in and gives its id.
+    pub(super) fn send(&self, content: NewMessage) -> Result<Uuid, ServiceError> {
+        let mut state = self.state();
+        let limit = state.settings.maximum_message_size();
+        if content.size() > limit {
+            return Err(error::invalid_value(format!(
+                "One or more parameters are invalid. Reason: Message must be shorter than {limit} bytes."
+            )));
+        }
+        let delay = content.delay.unwrap_or_else(|| state.settings.delay());
+        let message = StoredMessage::new(content, delay);
+        let id = message.id;
+        state.append(message);
+        drop(state);
+        self.changed.notify_waiters();
+        Ok(id)
+    }
+
+    /// Waits until there is a message, the wait is over or the service stops. Whoever drops the future has taken
+    /// nothing. Messages that were received too often go to `dead_letters` instead.
+    pub(super) async fn receive(
+        &self,
+        request: ReceiveRequest,
+        dead_letters: Option<Arc<Queue>>,
+        stop: &CancellationToken,
+    ) -> Result<Vec<Received>, ServiceError> {
+        let wait = request.wait.unwrap_or_else(|| self.state().settings.receive_wait());
+        let deadline = Instant::now() + wait;
+        loop {
+            let mut changed = std::pin::pin!(self.changed.notified());
+            changed.as_mut().enable();
+            let received = self.take(&request, dead_letters.as_deref())?;
+            if !received.is_empty() || Instant::now() >= deadline {
+                return Ok(received);
+            }
+            let wake_at = self.next_availability().map_or(deadline, |at| at.min(deadline));
+            tokio::select! {
+                () = &mut changed => {}
+                () = tokio::time::sleep_until(wake_at) => {}
+                () = stop.cancelled() => return Ok(Vec::new()),
+            }
+        }
+    }
+
+    fn take(
+        &self,
+        request: &ReceiveRequest,
+        dead_letters: Option<&Queue>,
+    ) -> Result<Vec<Received>, ServiceError> {
+        let mut state = self.state();
+        state.drop_expired();
+        let now = Instant::now();
+        if state.messages.values().filter(|message| message.is_in_flight(now)).count() >= IN_FLIGHT_LIMIT {
+            return Err(error::over_limit());
+        }
+        let visibility = request.visibility.unwrap_or_else(|| state.settings.visibility_timeout());
+        let limit = state.settings.redrive().map(|policy| policy.max_receive_count);
+        let (mut received, mut dead) = (Vec::new(), Vec::new());
+        for (position, message) in &mut state.messages {
+            if received.len() == request.max_messages {
+                break;
+            }
+            if message.available_at > now {
+                continue;
+            }
+            if dead_letters.is_some() && limit.is_some_and(|limit| message.receive_count >= limit) {
+                dead.push(*position);
+            } else {
+                received.push(message.receive(now, visibility));
+            }
+        }
+        let dead: Vec<StoredMessage> =
+            dead.into_iter().filter_map(|position| state.remove(position)).collect();
+        drop(state);
+        if let Some(dead_letters) = dead_letters.filter(|_| !dead.is_empty()) {
+            dead_letters.bury(dead, &self.arn);
+        }
+        Ok(received)
+    }
+
+    /// Takes over messages of another queue, with their ids, contents and counts.
+    fn bury(&self, dead: Vec<StoredMessage>, source: &str) {
+        let mut state = self.state();
+        for message in dead {
+            let moved = StoredMessage {
+                available_at: Instant::now(),
+                receipt: None,
+                dead_letter_source: Some(source.to_owned()),
+                ..message
+            };
+            state.append(moved);
+        }
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    fn next_availability(&self) -> Option<Instant> {
+        self.state().messages.values().map(|message| message.available_at).min()
+    }
+
+    /// Deletes the message unless somebody else has received it since: then nothing happens, without an error,
+    /// as AWS answers for standard queues.
+    pub(super) fn delete(&self, handle: &str) -> Result<(), ServiceError> {
+        let handle = ReceiptHandle::decode(handle).ok_or_else(error::receipt_handle_is_invalid)?;
+        let mut state = self.state();
+        if let Some(position) = state.position_of(handle) {
+            state.remove(position);
+        }
+        Ok(())
+    }
+
+    /// Sets how long from now the message stays invisible; zero gives it back at once.
+    pub(super) fn change_visibility(&self, handle: &str, visibility: Duration) -> Result<(), ServiceError> {
+        let handle = ReceiptHandle::decode(handle).ok_or_else(error::receipt_handle_is_invalid)?;
+        let now = Instant::now();
+        let mut state = self.state();
+        let position = state.position_of(handle);
+        let message = position.and_then(|position| state.messages.get_mut(&position)).ok_or_else(|| {
+            error::invalid_value(
+                "Value for parameter ReceiptHandle is invalid. Reason: Message does not exist or is not available \
+                 for visibility timeout change.",
+            )
+        })?;
+        if !message.is_in_flight(now) {
+            return Err(error::message_not_inflight());
+        }
+        let held = message.receipt.map_or(Duration::ZERO, |receipt| now - receipt.taken_at);
+        if held + visibility > VISIBILITY_LIMIT {
+            return Err(error::invalid_value(
+                "Value for parameter VisibilityTimeout is invalid. Reason: Total VisibilityTimeout for the message \
+                 is beyond the limit [43200 seconds].",
+            ));
+        }
+        message.available_at = now + visibility;
+        drop(state);
+        if visibility.is_zero() {
+            self.changed.notify_waiters();
+        }
+        Ok(())
+    }
+
+    pub(super) fn purge(&self) {
+        let mut state = self.state();
+        state.messages.clear();
+        state.positions.clear();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn append(&mut self, message: StoredMessage) {
+        self.positions.insert(message.id, self.next_position);
+        self.messages.insert(self.next_position, message);
+        self.next_position += 1;
+    }
+
+    fn remove(&mut self, position: u64) -> Option<StoredMessage> {
+        let message = self.messages.remove(&position)?;
+        self.positions.remove(&message.id);
+        Some(message)
+    }
+
+    /// The message whose latest receipt the handle is.
+    fn position_of(&self, handle: ReceiptHandle) -> Option<u64> {
+        let position = *self.positions.get(&handle.message)?;
+        let receipt = self.messages.get(&position)?.receipt?;
+        (receipt.nonce == handle.nonce).then_some(position)
+    }
+
+    fn drop_expired(&mut self) {
+        let retention = self.settings.retention();
+        let expired = |message: &StoredMessage| message.sent_at.elapsed().is_ok_and(|age| age > retention);
+        let positions: Vec<u64> = self
+            .messages
+            .iter()
+            .filter(|(_, message)| expired(message))
+            .map(|(position, _)| *position)
+            .collect();
+        for position in positions {
+            self.remove(position);
+        }
+    }
+}
+
+fn epoch_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}

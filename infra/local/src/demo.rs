@@ -1,0 +1,113 @@
+//! `--demo`: one sample task per runtime through the front door, shown until their images are files.
+
+use std::collections::HashMap;
+use std::io::Cursor;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use serde_json::Value;
+use shared_schema::Notification;
+
+use crate::console::{self, Completions, Event, say};
+use crate::runtimes::RuntimeSpec;
+use crate::samples::{self, Sample};
+use crate::stack::Stack;
+
+/// How long the demo waits for all of its tasks: a real runtime may have to load its model first.
+const PATIENCE: Duration = Duration::from_secs(900);
+
+/// Runs the demo.
+///
+/// # Errors
+///
+/// When a task is not accepted, fails, or does not yield a valid image of the size it asked for.
+pub async fn run(stack: &Stack, data_dir: &Path, completions: &mut Completions) -> anyhow::Result<()> {
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    let mut waiting: HashMap<String, Sample> = HashMap::new();
+    for (spec, url) in &stack.runtimes {
+        let id = format!("demo-{}", spec.name);
+        let checkpoint = first_checkpoint(&client, spec, url).await;
+        let sample = samples::sample(&spec.name, &spec.runtime_type, &id, checkpoint.as_deref());
+        submit(&client, stack, &sample.body).await?;
+        say(format_args!("  submitted  {id} to {}", spec.name));
+        waiting.insert(id, sample);
+    }
+    let shown = async {
+        while !waiting.is_empty() {
+            let event = completions.next().await?;
+            console::report(stack, data_dir, &event);
+            if let Event::Ended(ended) = event
+                && let Some(sample) = waiting.remove(ended.id.as_str())
+            {
+                check(stack, data_dir, &client, &ended, sample.size).await?;
+            }
+        }
+        anyhow::Ok(())
+    };
+    tokio::time::timeout(PATIENCE, shown).await.context("the demo's tasks did not end in time")?
+}
+
+async fn submit(client: &reqwest::Client, stack: &Stack, body: &Value) -> anyhow::Result<()> {
+    let request =
+        client.post(format!("{}/v1alpha2", stack.url)).header("x-api-key", &stack.api_key).json(body);
+    let answer = request.send().await.context("the front door does not answer")?;
+    let status = answer.status();
+    ensure!(
+        status.is_success(),
+        "the front door answered {status}: {}",
+        answer.text().await.unwrap_or_default()
+    );
+    Ok(())
+}
+
+/// The first checkpoint of a runtime that lists them the ComfyUI way; none elsewhere.
+async fn first_checkpoint(client: &reqwest::Client, spec: &RuntimeSpec, url: &str) -> Option<String> {
+    if spec.runtime_type != "comfyui" {
+        return None;
+    }
+    let url = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
+    let url = format!("{}/models/checkpoints", url.trim_end_matches('/'));
+    let answer = client.get(url).timeout(Duration::from_secs(5)).send().await.ok()?;
+    answer.json::<Vec<String>>().await.ok()?.into_iter().next()
+}
+
+/// The image must be there three times: as a file, behind its presigned URL, and valid at the size asked for.
+async fn check(
+    stack: &Stack,
+    data_dir: &Path,
+    client: &reqwest::Client,
+    ended: &Notification,
+    (width, height): (u64, u64),
+) -> anyhow::Result<()> {
+    let id = &ended.id;
+    ensure!(ended.result, "task {id} failed");
+    let files = console::files(stack, data_dir, ended);
+    ensure!(!files.is_empty(), "task {id} yielded no image");
+    for (file, output) in files.iter().zip(&ended.outputs) {
+        let bytes = std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
+        let size = imagesize::blob_size(&bytes).with_context(|| format!("{} is no image", file.display()))?;
+        ensure!(
+            (size.width as u64, size.height as u64) == (width, height),
+            "{} has {}x{} pixels, not {width}x{height}",
+            file.display(),
+            size.width,
+            size.height
+        );
+        if output.content_type == "image/png" {
+            decode_png(&bytes).with_context(|| format!("{} is damaged", file.display()))?;
+        }
+        let Some(url) = &output.url else { bail!("task {id} has no presigned URL") };
+        let fetched = client.get(url).send().await?.error_for_status()?.bytes().await?;
+        ensure!(fetched == bytes, "the presigned URL of task {id} yields other bytes than the file");
+    }
+    Ok(())
+}
+
+/// Decodes every pixel: a truncated or damaged file fails.
+fn decode_png(bytes: &[u8]) -> anyhow::Result<()> {
+    let mut reader = png::Decoder::new(Cursor::new(bytes)).read_info()?;
+    let mut pixels = vec![0; reader.output_buffer_size().context("the image is too large")?];
+    reader.next_frame(&mut pixels)?;
+    Ok(())
+}

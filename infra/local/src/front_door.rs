@@ -1,0 +1,37 @@
+//! The front door on loopback, behind a check of the API key that answers as API Gateway does.
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::{Json, Router};
+use serde_json::json;
+
+use crate::guard;
+
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
+
+/// Puts the key, and protection from web pages that a browser on this machine shows, before the front door.
+pub fn protected(front_door: Router, api_key: String) -> Router {
+    front_door
+        .layer(middleware::from_fn_with_state(api_key, check_key))
+        .layer(middleware::from_fn(refuse_other_sites))
+}
+
+async fn check_key(State(api_key): State<String>, request: Request, next: Next) -> Response {
+    let open = request.uri().path().trim_end_matches('/').ends_with("/healthz");
+    let given = request.headers().get(API_KEY).map(axum::http::HeaderValue::as_bytes);
+    if open || given == Some(api_key.as_bytes()) {
+        return next.run(request).await;
+    }
+    let body = Json(json!({ "message": "Forbidden" }));
+    (StatusCode::FORBIDDEN, [(ERROR_TYPE, "ForbiddenException")], body).into_response()
+}
+
+async fn refuse_other_sites(request: Request, next: Next) -> Response {
+    match guard::check(request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => *refusal,
+    }
+}

@@ -1,0 +1,19 @@
+#![doc = include_str!("../README.md")]
+
+// What the stack consists of, in the order of a task's path.
+pub mod front_door;
+mod guard;
+
+pub mod aws;
+pub mod provision;
+
+pub mod runtimes;
+
+pub mod stack;
+
+pub mod console;
+pub mod demo;
+pub mod options;
+mod samples;
+
+pub use stack::{Stack, StackOptions};

@@ -1,0 +1,17 @@
+//! The embedded AWS endpoints as clients see them: the AWS SDKs and plain HTTP, over loopback.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a helper fails its test by panicking"
+)]
+
+mod faults;
+mod guard;
+mod http_subscriptions;
+mod query_protocol;
+mod s3;
+mod sns;
+mod sqs;
+mod support;

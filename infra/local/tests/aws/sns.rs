@@ -1,0 +1,194 @@
+use aws_sdk_sns::types::{MessageAttributeValue, PublishBatchRequestEntry};
+use aws_sdk_sqs::types::MessageSystemAttributeName;
+
+use crate::support::{json, queue_arn, start};
+
+fn text(value: &str) -> MessageAttributeValue {
+    MessageAttributeValue::builder().data_type("String").string_value(value).build().unwrap()
+}
+
+#[tokio::test]
+async fn a_queue_gets_the_message_in_an_envelope() {
+    let aws = start().await;
+    let (topic, queue) = (aws.topic("t").await, aws.queue("q").await);
+    aws.subscribe(&topic, &queue, &[]).await;
+    let publish = aws.sns.publish().topic_arn(&topic).message("hällo\r\n").subject("s");
+    let published = publish.message_attributes("runtime", text("a")).send().await.unwrap();
+
+    let message = aws.next_message(&queue).await.unwrap();
+    let envelope = json(message.body().unwrap());
+    assert_eq!(envelope["Type"], "Notification");
+    assert_eq!(envelope["MessageId"], published.message_id.unwrap());
+    assert_eq!(envelope["TopicArn"], topic);
+    assert_eq!(envelope["Subject"], "s");
+    assert_eq!(envelope["Message"], "hällo\r\n");
+    assert_eq!(envelope["SignatureVersion"], "1");
+    assert_eq!(envelope["MessageAttributes"]["runtime"], json(r#"{"Type": "String", "Value": "a"}"#));
+    let timestamp = envelope["Timestamp"].as_str().unwrap();
+    assert!(timestamp.len() == 24 && timestamp.ends_with('Z'), "{timestamp}");
+    for name in ["Signature", "SigningCertURL", "UnsubscribeURL"] {
+        assert!(envelope[name].is_string(), "{name}");
+    }
+    assert!(message.message_attributes().is_none());
+}
+
+#[tokio::test]
+async fn raw_delivery_keeps_message_and_attributes() {
+    let aws = start().await;
+    let (topic, queue) = (aws.topic("t").await, aws.queue("q").await);
+    aws.subscribe(&topic, &queue, &[("RawMessageDelivery", "true")]).await;
+    let publish = aws.sns.publish().topic_arn(&topic).message("m").message_group_id("tenant");
+    publish.message_attributes("runtime", text("a")).send().await.unwrap();
+    let message = aws.next_message(&queue).await.unwrap();
+    assert_eq!(message.body(), Some("m"));
+    assert_eq!(message.message_attributes().unwrap()["runtime"].string_value(), Some("a"));
+    assert_eq!(message.attributes().unwrap()[&MessageSystemAttributeName::MessageGroupId], "tenant");
+}
+
+#[tokio::test]
+async fn filter_policies_choose_the_queues() {
+    let aws = start().await;
+    let topic = aws.topic("t").await;
+    let (a, b) = (aws.queue("a").await, aws.queue("b").await);
+    let policy = r#"{"$or": [{"runtime": ["a"]}, {"sd_model_checkpoint": ["m"]}]}"#;
+    aws.subscribe(&topic, &a, &[("FilterPolicy", policy), ("RawMessageDelivery", "true")]).await;
+    let body_policy = r#"{"kind": [{"prefix": "b"}]}"#;
+    let settings =
+        [("FilterPolicy", body_policy), ("FilterPolicyScope", "MessageBody"), ("RawMessageDelivery", "true")];
+    aws.subscribe(&topic, &b, &settings).await;
+
+    let publish = |name: &'static str, value: &'static str, body: &'static str| {
+        aws.sns.publish().topic_arn(&topic).message(body).message_attributes(name, text(value)).send()
+    };
+    publish("runtime", "a", "1").await.unwrap();
+    publish("runtime", "other", "2").await.unwrap();
+    publish("sd_model_checkpoint", "m", "3").await.unwrap();
+    publish("x", "y", r#"{"kind": "bb"}"#).await.unwrap();
+    let bodies = |queue: String| {
+        let aws = &aws;
+        async move {
+            let mut bodies = Vec::new();
+            while let Some(message) = aws.message_now(&queue).await {
+                bodies.push(message.body.unwrap());
+            }
+            bodies
+        }
+    };
+    assert_eq!(bodies(a).await, ["1", "3"]);
+    assert_eq!(bodies(b).await, [r#"{"kind": "bb"}"#]);
+}
+
+#[tokio::test]
+async fn the_trace_header_travels_with_the_message() {
+    let aws = start().await;
+    let (topic, queue) = (aws.topic("t").await, aws.queue("q").await);
+    aws.subscribe(&topic, &queue, &[]).await;
+    let trace = "Root=1-67891233-abcdef012345678912345678;Parent=463ac35c9f6413ad;Sampled=1";
+    let publish = aws.sns.publish().topic_arn(&topic).message("m").customize();
+    publish
+        .mutate_request(move |request| {
+            request.headers_mut().insert("x-amzn-trace-id", trace);
+        })
+        .send()
+        .await
+        .unwrap();
+    let message = aws.next_message(&queue).await.unwrap();
+    assert_eq!(message.attributes().unwrap()[&MessageSystemAttributeName::AwsTraceHeader], trace);
+}
+
+#[tokio::test]
+async fn the_size_limit_is_the_topics() {
+    let aws = start().await;
+    let (topic, queue) = (aws.topic("t").await, aws.queue("q").await);
+    aws.subscribe(&topic, &queue, &[("RawMessageDelivery", "true")]).await;
+    let publish = |size| aws.sns.publish().topic_arn(&topic).message("x".repeat(size)).send();
+    publish(262_144).await.unwrap();
+    let error = publish(262_145).await.unwrap_err().into_service_error();
+    assert!(error.is_invalid_parameter_exception());
+    assert!(error.meta().message().unwrap().contains("Message too long"));
+
+    let raise = aws.sns.set_topic_attributes().topic_arn(&topic).attribute_name("MaximumMessageSize");
+    raise.attribute_value("1048576").send().await.unwrap();
+    publish(1_000_000).await.unwrap();
+    assert_eq!(aws.count(&queue, "ApproximateNumberOfMessages").await, 2);
+}
+
+#[tokio::test]
+async fn what_no_queue_takes_goes_to_the_subscriptions_dead_letter_queue() {
+    let aws = start().await;
+    let (topic, gone, dead) = (aws.topic("t").await, aws.queue("gone").await, aws.queue("dead").await);
+    let redrive = format!(r#"{{"deadLetterTargetArn": "{}"}}"#, queue_arn(&dead));
+    aws.subscribe(&topic, &gone, &[("RedrivePolicy", &redrive), ("RawMessageDelivery", "true")]).await;
+    aws.sqs.delete_queue().queue_url(&gone).send().await.unwrap();
+    aws.sns.publish().topic_arn(&topic).message("m").send().await.unwrap();
+    assert_eq!(aws.next_message(&dead).await.unwrap().body(), Some("m"));
+}
+
+#[tokio::test]
+async fn batches_succeed_and_fail_entry_by_entry() {
+    let aws = start().await;
+    let (topic, queue) = (aws.topic("t").await, aws.queue("q").await);
+    aws.subscribe(&topic, &queue, &[("RawMessageDelivery", "true")]).await;
+    let entry = |id: &str, message: &str| {
+        PublishBatchRequestEntry::builder()
+            .id(id)
+            .message(message)
+            .message_attributes("a", text("b"))
+            .build()
+            .unwrap()
+    };
+    let batch = |entries| {
+        aws.sns.publish_batch().topic_arn(&topic).set_publish_batch_request_entries(Some(entries)).send()
+    };
+    let sent = batch(vec![entry("a", "1"), entry("b", "")]).await.unwrap();
+    assert_eq!(sent.successful()[0].id(), Some("a"));
+    assert_eq!(sent.failed()[0].code(), "InvalidParameter");
+    let message = aws.next_message(&queue).await.unwrap();
+    assert_eq!(message.message_attributes().unwrap()["a"].string_value(), Some("b"));
+    let error = batch(vec![entry("a", "1"), entry("a", "2")]).await.unwrap_err().into_service_error();
+    assert!(error.is_batch_entry_ids_not_distinct_exception());
+}
+
+#[tokio::test]
+async fn topics_and_subscriptions_are_found_changed_and_deleted() {
+    let aws = start().await;
+    let (topic, queue) = (aws.topic("t").await, aws.queue("q").await);
+    assert_eq!(aws.topic("t").await, topic);
+    assert_eq!(topic, "arn:aws:sns:us-east-1:000000000000:t");
+    let subscription = aws.subscribe(&topic, &queue, &[("RawMessageDelivery", "true")]).await;
+    assert_eq!(aws.subscribe(&topic, &queue, &[("RawMessageDelivery", "true")]).await, subscription);
+
+    let listed = aws.sns.list_subscriptions_by_topic().topic_arn(&topic).send().await.unwrap();
+    assert_eq!(listed.subscriptions().len(), 1);
+    assert_eq!(listed.subscriptions()[0].endpoint(), Some(queue_arn(&queue).as_str()));
+    let set =
+        aws.sns.set_subscription_attributes().subscription_arn(&subscription).attribute_name("FilterPolicy");
+    set.clone().attribute_value(r#"{"a": ["b"]}"#).send().await.unwrap();
+    let error = set.attribute_value(r#"{"a": "b"}"#).send().await.unwrap_err().into_service_error();
+    assert!(error.is_invalid_parameter_exception());
+    let attributes =
+        aws.sns.get_subscription_attributes().subscription_arn(&subscription).send().await.unwrap();
+    let attributes = attributes.attributes.unwrap();
+    assert_eq!(attributes["FilterPolicy"], r#"{"a": ["b"]}"#);
+    assert_eq!(attributes["PendingConfirmation"], "false");
+    let attributes =
+        aws.sns.get_topic_attributes().topic_arn(&topic).send().await.unwrap().attributes.unwrap();
+    assert_eq!(attributes["SubscriptionsConfirmed"], "1");
+
+    aws.sns.unsubscribe().subscription_arn(&subscription).send().await.unwrap();
+    aws.sns.delete_topic().topic_arn(&topic).send().await.unwrap();
+    assert!(aws.sns.list_topics().send().await.unwrap().topics().is_empty());
+    let error =
+        aws.sns.publish().topic_arn(&topic).message("m").send().await.unwrap_err().into_service_error();
+    assert!(error.is_not_found_exception());
+}
+
+#[tokio::test]
+async fn fifo_topics_and_unknown_protocols_are_refused() {
+    let aws = start().await;
+    let error = aws.sns.create_topic().name("t.fifo").send().await.unwrap_err().into_service_error();
+    assert!(error.is_invalid_parameter_exception());
+    let topic = aws.topic("t").await;
+    let subscribe = aws.sns.subscribe().topic_arn(&topic).protocol("pigeon").endpoint("roof").send().await;
+    assert!(subscribe.unwrap_err().into_service_error().is_invalid_parameter_exception());
+}

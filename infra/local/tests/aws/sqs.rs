@@ -1,0 +1,331 @@
+use std::time::{Duration, Instant};
+
+use aws_sdk_sqs::types::{
+    DeleteMessageBatchRequestEntry, Message, MessageAttributeValue, MessageSystemAttributeName,
+    MessageSystemAttributeNameForSends, MessageSystemAttributeValue, QueueAttributeName,
+    SendMessageBatchRequestEntry,
+};
+
+use crate::support::{Aws, queue_arn, start};
+
+async fn send(aws: &Aws, queue: &str, body: &str) -> String {
+    aws.sqs.send_message().queue_url(queue).message_body(body).send().await.unwrap().message_id.unwrap()
+}
+
+/// Receives without deleting.
+async fn take(aws: &Aws, queue: &str, visibility: i32) -> Option<Message> {
+    let received = aws.sqs.receive_message().queue_url(queue).visibility_timeout(visibility);
+    let received =
+        received.message_system_attribute_names(MessageSystemAttributeName::All).send().await.unwrap();
+    received.messages.unwrap_or_default().pop()
+}
+
+fn handle(message: &Message) -> &str {
+    message.receipt_handle().unwrap()
+}
+
+#[tokio::test]
+async fn a_message_comes_with_its_attributes_and_counts() {
+    let aws = start().await;
+    let queue = aws.queue("q").await;
+    let text = |value: &str| {
+        MessageAttributeValue::builder().data_type("String").string_value(value).build().unwrap()
+    };
+    let number = MessageAttributeValue::builder().data_type("Number").string_value("1.5").build().unwrap();
+    let bytes = aws_sdk_sqs::primitives::Blob::new([0, 255]);
+    let binary = MessageAttributeValue::builder().data_type("Binary").binary_value(bytes).build().unwrap();
+    let trace = MessageSystemAttributeValue::builder()
+        .data_type("String")
+        .string_value("Root=1-a-b")
+        .build()
+        .unwrap();
+    let sent =
+        aws.sqs.send_message().queue_url(&queue).message_body("körper\r\n <&>").message_group_id("tenant");
+    let sent = sent
+        .message_attributes("kind", text("k"))
+        .message_attributes("n", number)
+        .message_attributes("b", binary.clone())
+        .message_system_attributes(MessageSystemAttributeNameForSends::AwsTraceHeader, trace)
+        .send()
+        .await
+        .unwrap();
+
+    let message = aws.next_message(&queue).await.unwrap();
+    assert_eq!(message.message_id, sent.message_id);
+    assert_eq!(message.body(), Some("körper\r\n <&>"));
+    assert_eq!(message.md5_of_body, sent.md5_of_message_body);
+    assert_eq!(message.md5_of_message_attributes, sent.md5_of_message_attributes);
+    assert_eq!(message.message_attributes().unwrap()["b"], binary);
+    let system = message.attributes().unwrap();
+    assert_eq!(system[&MessageSystemAttributeName::ApproximateReceiveCount], "1");
+    assert_eq!(system[&MessageSystemAttributeName::AwsTraceHeader], "Root=1-a-b");
+    assert_eq!(system[&MessageSystemAttributeName::MessageGroupId], "tenant");
+    assert!(system[&MessageSystemAttributeName::SentTimestamp].parse::<u64>().unwrap() > 1_600_000_000_000);
+}
+
+#[tokio::test]
+async fn attributes_come_by_name_and_by_prefix() {
+    let aws = start().await;
+    let queue = aws.queue("q").await;
+    let text = MessageAttributeValue::builder().data_type("String").string_value("v").build().unwrap();
+    let mut sent = aws.sqs.send_message().queue_url(&queue).message_body("b");
+    for name in ["task.id", "task.kind", "other"] {
+        sent = sent.message_attributes(name, text.clone());
+    }
+    sent.send().await.unwrap();
+    for (asked, expected) in [("task.*", 2), ("other", 1), ("All", 3), ("none", 0)] {
+        let call =
+            aws.sqs.receive_message().queue_url(&queue).visibility_timeout(0).message_attribute_names(asked);
+        let messages = call.send().await.unwrap().messages.unwrap();
+        assert_eq!(
+            messages[0].message_attributes().map_or(0, |attributes| attributes.len()),
+            expected,
+            "{asked}"
+        );
+        assert!(messages[0].attributes().is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_received_message_is_hidden_until_it_is_given_back() {
+    let aws = start().await;
+    let queue = aws.queue("q").await;
+    send(&aws, &queue, "b").await;
+    let first = take(&aws, &queue, 60).await.unwrap();
+    assert!(take(&aws, &queue, 60).await.is_none());
+    assert_eq!(aws.count(&queue, "ApproximateNumberOfMessagesNotVisible").await, 1);
+    assert_eq!(aws.count(&queue, "ApproximateNumberOfMessages").await, 0);
+
+    let release = aws.sqs.change_message_visibility().queue_url(&queue).receipt_handle(handle(&first));
+    release.visibility_timeout(0).send().await.unwrap();
+    assert_eq!(aws.count(&queue, "ApproximateNumberOfMessages").await, 1);
+    let second = take(&aws, &queue, 60).await.unwrap();
+    assert_eq!(second.attributes().unwrap()[&MessageSystemAttributeName::ApproximateReceiveCount], "2");
+}
+
+#[tokio::test]
+async fn a_long_poll_wakes_when_a_message_is_sent_given_back_or_times_out() {
+    let aws = start().await;
+    let queue = aws.queue("q").await;
+    let poll =
+        || aws.sqs.receive_message().queue_url(&queue).wait_time_seconds(20).visibility_timeout(1).send();
+    let started = Instant::now();
+
+    let (received, _) = tokio::join!(poll(), send(&aws, &queue, "sent"));
+    let first = received.unwrap().messages.unwrap().remove(0);
+
+    let release = aws.sqs.change_message_visibility().queue_url(&queue).receipt_handle(handle(&first));
+    let (received, released) = tokio::join!(poll(), release.visibility_timeout(0).send());
+    released.unwrap();
+    assert_eq!(received.unwrap().messages.unwrap().len(), 1);
+
+    assert_eq!(poll().await.unwrap().messages.unwrap().len(), 1);
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_takes_no_message() {
+    let aws = start().await;
+    let queue = aws.queue("q").await;
+    let poll = aws.sqs.receive_message().queue_url(&queue).wait_time_seconds(20).send();
+    assert!(tokio::time::timeout(Duration::from_millis(200), poll).await.is_err());
+    // A round trip later the server has seen the connection close.
+    aws.count(&queue, "ApproximateNumberOfMessages").await;
+    send(&aws, &queue, "b").await;
+    assert!(aws.next_message(&queue).await.is_some());
+}
+
+#[tokio::test]
+async fn a_stale_handle_deletes_nothing_and_extends_nothing() {
+    let aws = start().await;
+    let queue = aws.queue("q").await;
+    send(&aws, &queue, "b").await;
+    let stale = take(&aws, &queue, 0).await.unwrap();
+    let current = take(&aws, &queue, 60).await.unwrap();
+
+    aws.sqs.delete_message().queue_url(&queue).receipt_handle(handle(&stale)).send().await.unwrap();
+    assert_eq!(aws.count(&queue, "ApproximateNumberOfMessagesNotVisible").await, 1);
+    let extend = aws.sqs.change_message_visibility().queue_url(&queue).receipt_handle(handle(&stale));
+    let error = extend.visibility_timeout(60).send().await.unwrap_err().into_service_error();
+    assert_eq!(error.meta().code(), Some("InvalidParameterValue"));
+
+    aws.sqs.delete_message().queue_url(&queue).receipt_handle(handle(&current)).send().await.unwrap();
+    assert_eq!(aws.count(&queue, "ApproximateNumberOfMessagesNotVisible").await, 0);
+    // Deleting again succeeds.
+    aws.sqs.delete_message().queue_url(&queue).receipt_handle(handle(&current)).send().await.unwrap();
+}
+
+#[tokio::test]
+async fn handles_that_cannot_be_used_are_refused() {
+    let aws = start().await;
+    let queue = aws.queue("q").await;
+    let delete = aws.sqs.delete_message().queue_url(&queue).receipt_handle("nonsense").send().await;
+    assert!(delete.unwrap_err().into_service_error().is_receipt_handle_is_invalid());
+
+    send(&aws, &queue, "b").await;
+    let message = take(&aws, &queue, 0).await.unwrap();
+    let change = |seconds| {
+        let change = aws.sqs.change_message_visibility().queue_url(&queue).receipt_handle(handle(&message));
+        change.visibility_timeout(seconds).send()
+    };
+    assert!(change(60).await.unwrap_err().into_service_error().is_message_not_inflight());
+    assert_eq!(
+        change(43_201).await.unwrap_err().into_service_error().meta().code(),
+        Some("InvalidParameterValue")
+    );
+}
+
+#[tokio::test]
+async fn a_message_received_too_often_moves_to_the_dead_letter_queue_whole() {
+    let aws = start().await;
+    let dead = aws.queue("q-dlq").await;
+    let redrive = format!(r#"{{"deadLetterTargetArn":"{}","maxReceiveCount":2}}"#, queue_arn(&dead));
+    let create =
+        aws.sqs.create_queue().queue_name("q").attributes(QueueAttributeName::RedrivePolicy, redrive);
+    let queue = create.send().await.unwrap().queue_url.unwrap();
+    let trace = MessageSystemAttributeValue::builder()
+        .data_type("String")
+        .string_value("Root=1-a-b")
+        .build()
+        .unwrap();
+    let text = MessageAttributeValue::builder().data_type("String").string_value("v").build().unwrap();
+    let sent = aws.sqs.send_message().queue_url(&queue).message_body("b").message_attributes("a", text);
+    let sent = sent.message_system_attributes(MessageSystemAttributeNameForSends::AwsTraceHeader, trace);
+    let sent = sent.send().await.unwrap();
+
+    assert!(take(&aws, &queue, 0).await.is_some());
+    assert!(take(&aws, &queue, 0).await.is_some());
+    assert!(take(&aws, &queue, 0).await.is_none());
+    let message = aws.next_message(&dead).await.unwrap();
+    assert_eq!(message.message_id, sent.message_id);
+    assert_eq!(message.body(), Some("b"));
+    assert_eq!(message.message_attributes().unwrap().len(), 1);
+    let system = message.attributes().unwrap();
+    assert_eq!(system[&MessageSystemAttributeName::AwsTraceHeader], "Root=1-a-b");
+    assert_eq!(system[&MessageSystemAttributeName::DeadLetterQueueSourceArn], queue_arn(&queue));
+    let sources = aws.sqs.list_dead_letter_source_queues().queue_url(&dead).send().await.unwrap();
+    assert_eq!(sources.queue_urls(), [queue]);
+}
+
+#[tokio::test]
+async fn batches_succeed_and_fail_entry_by_entry() {
+    let aws = start().await;
+    let queue = aws.queue("q").await;
+    let entry = |id: &str, body: &str| {
+        SendMessageBatchRequestEntry::builder().id(id).message_body(body).build().unwrap()
+    };
+    let batch = aws.sqs.send_message_batch().queue_url(&queue);
+    let sent = batch.entries(entry("a", "1")).entries(entry("b", "\u{1}")).send().await.unwrap();
+    assert_eq!(sent.successful()[0].id(), "a");
+    assert_eq!(sent.failed()[0].id(), "b");
+    assert!(sent.failed()[0].sender_fault());
+
+    let message = take(&aws, &queue, 60).await.unwrap();
+    let entry = |id: &str, handle: &str| {
+        DeleteMessageBatchRequestEntry::builder().id(id).receipt_handle(handle).build().unwrap()
+    };
+    let batch = aws.sqs.delete_message_batch().queue_url(&queue);
+    let batch =
+        batch.entries(entry("x", handle(&message))).entries(entry("y", "nonsense")).send().await.unwrap();
+    assert_eq!((batch.successful()[0].id(), batch.failed()[0].code()), ("x", "ReceiptHandleIsInvalid"));
+}
+
+#[tokio::test]
+async fn batches_that_are_wrong_as_a_whole_are_refused() {
+    let aws = start().await;
+    let queue = aws.queue("q").await;
+    let entry = |id: &str, size: usize| {
+        SendMessageBatchRequestEntry::builder().id(id).message_body("x".repeat(size)).build().unwrap()
+    };
+    let batch = |entries| aws.sqs.send_message_batch().queue_url(&queue).set_entries(Some(entries)).send();
+    let error = batch(vec![entry("a", 1), entry("a", 1)]).await.unwrap_err().into_service_error();
+    assert!(error.is_batch_entry_ids_not_distinct());
+    assert!(batch(vec![]).await.unwrap_err().into_service_error().is_empty_batch_request());
+    let eleven = (0..11).map(|number| entry(&number.to_string(), 1)).collect();
+    assert!(batch(eleven).await.unwrap_err().into_service_error().is_too_many_entries_in_batch_request());
+    let error = batch(vec![entry("a", 600_000), entry("b", 600_000)]).await.unwrap_err().into_service_error();
+    assert!(error.is_batch_request_too_long());
+}
+
+#[tokio::test]
+async fn messages_that_sqs_does_not_take_are_refused() {
+    let aws = start().await;
+    let queue = aws.queue("q").await;
+    let send = |body: String| aws.sqs.send_message().queue_url(&queue).message_body(body).send();
+    send("x".repeat(1_048_576)).await.unwrap();
+    let error = send("x".repeat(1_048_577)).await.unwrap_err().into_service_error();
+    assert_eq!(error.meta().code(), Some("InvalidParameterValue"));
+    assert!(send("\u{0}".to_owned()).await.unwrap_err().into_service_error().is_invalid_message_contents());
+    assert_eq!(
+        send(String::new()).await.unwrap_err().into_service_error().meta().code(),
+        Some("MissingParameter")
+    );
+}
+
+#[tokio::test]
+async fn delayed_messages_are_counted_and_hidden() {
+    let aws = start().await;
+    let queue = aws.queue("q").await;
+    aws.sqs.send_message().queue_url(&queue).message_body("b").delay_seconds(60).send().await.unwrap();
+    assert_eq!(aws.count(&queue, "ApproximateNumberOfMessagesDelayed").await, 1);
+    assert!(aws.message_now(&queue).await.is_none());
+    aws.sqs.purge_queue().queue_url(&queue).send().await.unwrap();
+    assert_eq!(aws.count(&queue, "ApproximateNumberOfMessagesDelayed").await, 0);
+}
+
+#[tokio::test]
+async fn queues_are_found_changed_and_deleted() {
+    let aws = start().await;
+    let url = aws.queue("jobs-a").await;
+    assert_eq!(url, format!("{}/000000000000/jobs-a", aws.endpoints.url()));
+    assert_eq!(aws.queue("jobs-a").await, url);
+    aws.queue("other").await;
+    let listed = aws.sqs.list_queues().queue_name_prefix("jobs").send().await.unwrap();
+    assert_eq!(listed.queue_urls(), std::slice::from_ref(&url));
+    assert_eq!(aws.sqs.get_queue_url().queue_name("jobs-a").send().await.unwrap().queue_url.unwrap(), url);
+
+    let set = aws.sqs.set_queue_attributes().queue_url(&url);
+    set.attributes(QueueAttributeName::VisibilityTimeout, "77").send().await.unwrap();
+    assert_eq!(aws.count(&url, "VisibilityTimeout").await, 77);
+    assert_eq!(aws.count(&url, "MaximumMessageSize").await, 1_048_576);
+    let again =
+        aws.sqs.create_queue().queue_name("jobs-a").attributes(QueueAttributeName::VisibilityTimeout, "1");
+    assert!(again.send().await.unwrap_err().into_service_error().is_queue_name_exists());
+    let wrong = aws
+        .sqs
+        .set_queue_attributes()
+        .queue_url(&url)
+        .attributes(QueueAttributeName::VisibilityTimeout, "-1");
+    assert!(wrong.send().await.unwrap_err().into_service_error().is_invalid_attribute_value());
+
+    aws.sqs.tag_queue().queue_url(&url).tags("team", "x").send().await.unwrap();
+    let tags = aws.sqs.list_queue_tags().queue_url(&url).send().await.unwrap().tags.unwrap();
+    assert_eq!(tags["team"], "x");
+
+    aws.sqs.delete_queue().queue_url(&url).send().await.unwrap();
+    let error = aws.sqs.receive_message().queue_url(&url).send().await.unwrap_err().into_service_error();
+    assert!(error.is_queue_does_not_exist());
+}
+
+#[tokio::test]
+async fn fifo_queues_are_refused() {
+    let aws = start().await;
+    let create =
+        aws.sqs.create_queue().queue_name("q.fifo").attributes(QueueAttributeName::FifoQueue, "true");
+    let error = create.send().await.unwrap_err().into_service_error();
+    assert!(error.meta().message().unwrap().contains("FIFO"), "{error:?}");
+}
+
+#[tokio::test]
+async fn stopping_ends_long_polls() {
+    let aws = start().await;
+    let queue = aws.queue("q").await;
+    let poll = tokio::spawn(aws.sqs.receive_message().queue_url(&queue).wait_time_seconds(20).send());
+    // Another round trip, behind which the poll is under way.
+    aws.count(&queue, "ApproximateNumberOfMessages").await;
+    let started = Instant::now();
+    aws.endpoints.stop().await;
+    let ended = poll.await.unwrap();
+    assert!(ended.is_err() || ended.unwrap().messages.is_none());
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+}

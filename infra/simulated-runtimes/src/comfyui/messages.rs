@@ -1,0 +1,156 @@
+//! The events of a job, told over the WebSocket and kept for the history.
+
+use axum::extract::ws::Message;
+use serde_json::{Map, Value, json};
+
+use super::{
+    Comfy,
+    job::{self, Job},
+};
+use crate::samples::Sample;
+
+pub(super) fn queue_status(comfy: &Comfy) -> Value {
+    json!({"status": {"exec_info": {"queue_remaining": comfy.queue().remaining()}}})
+}
+
+/// Tells everybody how many jobs are left.
+pub(super) fn status(comfy: &Comfy) {
+    let status = queue_status(comfy);
+    comfy.sockets().send(None, "status", &status);
+}
+
+/// Tells about one job.
+pub(super) struct Narrator<'a> {
+    comfy: &'a Comfy,
+    job: &'a Job,
+    /// What the history will tell.
+    pub(super) kept: Vec<Value>,
+    /// `progress_state`: every node that ran or runs.
+    progress: Map<String, Value>,
+}
+
+impl<'a> Narrator<'a> {
+    pub(super) fn new(comfy: &'a Comfy, job: &'a Job) -> Self {
+        Self { comfy, job, kept: Vec::new(), progress: Map::new() }
+    }
+
+    /// An event of the job that the history keeps. Without a client id nobody hears it, except an interruption, which
+    /// everybody hears then.
+    pub(super) fn milestone(&mut self, kind: &str, data: Value) {
+        let mut data = self.with_id(data);
+        data.insert("timestamp".to_owned(), json!(job::now()));
+        let data = Value::Object(data);
+        if self.job.client().is_some() || kind == "execution_interrupted" {
+            self.comfy.sockets().send(self.job.client(), kind, &data);
+        }
+        self.kept.push(json!([kind, data]));
+    }
+
+    /// The node begins.
+    pub(super) fn node_begins(&mut self, node: &str) {
+        self.note(node, json!(0.0), json!(1.0), "running");
+        self.tell_progress();
+        if let Some(client) = self.job.client() {
+            self.comfy.sockets().running = Some((client.to_owned(), node.to_owned()));
+        }
+        self.tell("executing", json!({"node": node, "display_node": node}));
+    }
+
+    /// A node with a progress bar did one more step.
+    pub(super) fn node_steps(&mut self, node: &str, value: u32, max: u32) {
+        self.note(node, json!(value), json!(max), "running");
+        self.tell_progress();
+        // Sent in this order of keys: value, max, prompt_id, node.
+        let data = json!({"value": value, "max": max, "prompt_id": self.job.id, "node": node});
+        if let Some(client) = self.job.client() {
+            self.comfy.sockets().send(Some(client), "progress", &data);
+        }
+    }
+
+    /// A preview of the picture in the making, as JPEG.
+    pub(super) fn preview(&self, node: &str) {
+        self.picture(node, JPEG, Sample::Jpeg.bytes(), "image/jpeg");
+    }
+
+    /// A picture that is an output, as PNG.
+    pub(super) fn output_picture(&self, png: &[u8]) {
+        self.comfy.sockets().send_picture(self.job.client(), &plain_frame(PNG, png), None);
+    }
+
+    fn picture(&self, node: &str, format: u32, picture: &[u8], image_type: &str) {
+        let metadata = json!({
+            "node_id": node, "prompt_id": self.job.id, "display_node_id": node, "parent_node_id": null,
+            "real_node_id": node, "image_type": image_type,
+        });
+        let with_metadata = metadata_frame(&metadata, picture);
+        let plain = plain_frame(format, picture);
+        self.comfy.sockets().send_picture(self.job.client(), &plain, Some(&with_metadata));
+    }
+
+    /// An output node has something to show.
+    pub(super) fn executed(&self, node: &str, output: &Value) {
+        self.tell("executed", json!({"node": node, "display_node": node, "output": output}));
+    }
+
+    /// The node is done.
+    pub(super) fn node_ends(&mut self, node: &str) {
+        let max = self.progress.get(node).and_then(|state| state.get("max")).cloned();
+        // A cached node never began.
+        let max = max.unwrap_or_else(|| json!(1));
+        self.note(node, max.clone(), max, "finished");
+        self.tell_progress();
+    }
+
+    /// The last event of a job: by now the history is there.
+    pub(super) fn farewell(&self) {
+        self.comfy.sockets().running = None;
+        self.tell("executing", json!({"node": null}));
+    }
+
+    fn tell(&self, kind: &str, data: Value) {
+        if let Some(client) = self.job.client() {
+            self.comfy.sockets().send(Some(client), kind, &Value::Object(self.with_id(data)));
+        }
+    }
+
+    /// Without a client id everybody hears this one.
+    fn tell_progress(&self) {
+        let data = json!({"prompt_id": self.job.id, "nodes": self.progress});
+        self.comfy.sockets().send(self.job.client(), "progress_state", &data);
+    }
+
+    fn note(&mut self, node: &str, value: Value, max: Value, state: &str) {
+        let state = json!({
+            "value": value, "max": max, "state": state, "node_id": node, "prompt_id": self.job.id,
+            "display_node_id": node, "parent_node_id": null, "real_node_id": node,
+        });
+        self.progress.insert(node.to_owned(), state);
+    }
+
+    fn with_id(&self, data: Value) -> Map<String, Value> {
+        let mut data = match data {
+            Value::Object(data) => data,
+            _ => Map::new(),
+        };
+        data.insert("prompt_id".to_owned(), json!(self.job.id));
+        data
+    }
+}
+
+/// Binary events and picture formats, big endian.
+const PREVIEW_IMAGE: u32 = 1;
+const PREVIEW_IMAGE_WITH_METADATA: u32 = 4;
+const JPEG: u32 = 1;
+const PNG: u32 = 2;
+
+fn plain_frame(format: u32, picture: &[u8]) -> Message {
+    Message::binary([&PREVIEW_IMAGE.to_be_bytes(), &format.to_be_bytes(), picture].concat())
+}
+
+fn metadata_frame(metadata: &Value, picture: &[u8]) -> Message {
+    let metadata = metadata.to_string();
+    let length = u32::try_from(metadata.len()).unwrap_or_default();
+    let frame =
+        [&PREVIEW_IMAGE_WITH_METADATA.to_be_bytes(), &length.to_be_bytes(), metadata.as_bytes(), picture];
+    Message::binary(frame.concat())
+}

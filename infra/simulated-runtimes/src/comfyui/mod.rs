@@ -1,0 +1,155 @@
+//! The interface of ComfyUI 0.25: HTTP routes (each with a twin under `/api`) and the WebSocket.
+
+mod cache;
+mod definitions;
+mod execution;
+mod files;
+mod graph;
+mod history;
+mod information;
+mod job;
+mod jobs;
+mod messages;
+mod nodes;
+mod output_path;
+mod prompt;
+mod queue;
+mod upload;
+mod validation;
+mod view;
+mod websocket;
+mod worker;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool};
+
+use axum::{
+    Router,
+    extract::Request,
+    http::{HeaderMap, StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use serde_json::Value;
+use tokio::sync::Notify;
+
+use self::{definitions::Definitions, files::Files, history::History, queue::Queue, websocket::Sockets};
+use crate::{DEFAULT_MODEL, behaviour::Behaviour, machine::Machine, python};
+
+/// How to start a simulated ComfyUI.
+#[derive(Debug, Clone)]
+pub struct ComfyUiOptions {
+    /// Name of the runtime, printed on every generated picture.
+    pub name: String,
+    /// File names of the checkpoints on disk.
+    pub models: Vec<String>,
+    /// What it costs in time.
+    pub behaviour: Behaviour,
+}
+
+impl Default for ComfyUiOptions {
+    fn default() -> Self {
+        Self {
+            name: "ComfyUI".to_owned(),
+            models: vec![DEFAULT_MODEL.to_owned()],
+            behaviour: Behaviour::default(),
+        }
+    }
+}
+
+/// The state of one simulated ComfyUI.
+struct Comfy {
+    machine: Arc<Machine>,
+    definitions: Definitions,
+    queue: Mutex<Queue>,
+    /// Wakes the worker when the queue has something for it.
+    queued: Notify,
+    history: Mutex<History>,
+    sockets: Mutex<Sockets>,
+    files: Mutex<Files>,
+    /// Set by `/interrupt`, read between nodes and at sampler steps, cleared when a prompt begins.
+    interrupted: AtomicBool,
+    /// Set by `/free`: the worker drops its cache before the next prompt.
+    forget_cache: AtomicBool,
+}
+
+impl Comfy {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn history(&self) -> MutexGuard<'_, History> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sockets(&self) -> MutexGuard<'_, Sockets> {
+        self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn files(&self) -> MutexGuard<'_, Files> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+pub(crate) fn router(machine: Arc<Machine>, options: &ComfyUiOptions) -> Router {
+    let comfy = Arc::new(Comfy {
+        machine,
+        definitions: Definitions::new(&options.models),
+        queue: Mutex::default(),
+        queued: Notify::new(),
+        history: Mutex::default(),
+        sockets: Mutex::default(),
+        files: Mutex::default(),
+        interrupted: AtomicBool::new(false),
+        forget_cache: AtomicBool::new(false),
+    });
+    tokio::spawn(worker::run(Arc::clone(&comfy)));
+    let routes = Router::new()
+        .route("/prompt", get(prompt::depth).post(prompt::post))
+        .route("/queue", get(queue::list).post(queue::change))
+        .route("/interrupt", post(queue::interrupt))
+        .route("/free", post(queue::free))
+        .route("/history", get(history::list).post(history::change))
+        .route("/history/{id}", get(history::one))
+        .route("/view", get(view::view))
+        .route("/upload/image", post(upload::image))
+        .route("/system_stats", get(information::system_stats))
+        .route("/features", get(information::features))
+        .route("/object_info", get(information::all_nodes))
+        .route("/object_info/{class}", get(information::one_node))
+        .route("/models/{folder}", get(information::models))
+        .route("/ws", get(websocket::connect));
+    let api = routes.clone().route("/jobs", get(jobs::list)).route("/jobs/{id}", get(jobs::one));
+    routes
+        .nest("/api", api)
+        .fallback(|| async { (StatusCode::NOT_FOUND, "404: Not Found") })
+        .method_not_allowed_fallback(|| async { (StatusCode::METHOD_NOT_ALLOWED, "405: Method Not Allowed") })
+        .layer(middleware::from_fn(refuse_other_origins))
+        .with_state(comfy)
+}
+
+/// A JSON answer as aiohttp writes it.
+fn json(status: StatusCode, body: &Value) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json; charset=utf-8")], python::dumps(body)).into_response()
+}
+
+/// What aiohttp answers when a handler raised an exception.
+fn trouble() -> Response {
+    let text = "500 Internal Server Error\n\nServer got itself in trouble";
+    (StatusCode::INTERNAL_SERVER_ERROR, text).into_response()
+}
+
+/// On loopback ComfyUI refuses what a browser sends on behalf of another site.
+async fn refuse_other_origins(request: Request, next: Next) -> Response {
+    if is_from_elsewhere(request.headers()) {
+        return StatusCode::FORBIDDEN.into_response();
+    }
+    next.run(request).await
+}
+
+fn is_from_elsewhere(headers: &HeaderMap) -> bool {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let host = header("host").unwrap_or_default();
+    let origin = header("origin").map(|origin| origin.split_once("://").map_or(origin, |(_, host)| host));
+    origin.is_some_and(|origin| origin != host) || header("sec-fetch-site") == Some("cross-site")
+}

@@ -1,0 +1,141 @@
+//! What can be made to go wrong, and when.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::samples::Sample;
+
+/// One way in which a runtime fails. Where only one runtime can fail so, the other does not see the fault.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// The run raises a Python exception. SD WebUI answers 500 in its dialect (SD.Next: 200 without images), ComfyUI ends
+    /// the job with `execution_error`.
+    Exception {
+        /// ComfyUI: id or class of the node that raises; the first node that runs if absent or not reached.
+        node: Option<String>,
+        /// Class of the exception, such as `RuntimeError`.
+        kind: String,
+        /// Text of the exception.
+        message: String,
+    },
+    /// The GPU's memory does not suffice: the exception that PyTorch raises then.
+    OutOfMemory,
+    /// A run (SD WebUI) or `POST /prompt` (ComfyUI) is answered with this status and a text that is not JSON, as by a proxy.
+    PlainText {
+        /// HTTP status of the answer, such as 500 or 502.
+        status: u16,
+    },
+    /// A run (SD WebUI) or `POST /prompt` (ComfyUI) is answered with 200 and a text that is not JSON.
+    NotJson,
+    /// SD WebUI: a run is answered with 200 and no images, as SD.Next does when inference raised.
+    NoImages,
+    /// SD WebUI: the images in the answer are not base64.
+    InvalidBase64,
+    /// The run never ends. It holds the runtime until the simulation is stopped.
+    Hang,
+    /// The connection breaks before a run (SD WebUI) or a `POST /prompt` (ComfyUI) had any effect.
+    DropBeforeWork,
+    /// The connection breaks after the run (SD WebUI), or after the prompt was queued (ComfyUI), instead of an answer.
+    DropAfterWork,
+    /// The pictures of a run are files of this format, whatever the settings or the file's name say.
+    OtherFormat(Sample),
+    /// SD WebUI: the next model switch (options or override) reports success and leaves the model as it is.
+    IgnoreModelSwitch,
+    /// ComfyUI: the WebSocket of the job's client is dropped when its first node begins. The job goes on.
+    DropWebSocket,
+    /// ComfyUI: the worker thread dies when it should take the job: HTTP goes on answering, the job stays pending for ever.
+    DeadWorker,
+    /// ComfyUI: the process restarts in mid-run, after the first node began: queue, history, cache and sockets are gone.
+    Restart,
+    /// ComfyUI: `GET /view` answers 404.
+    MissingFile,
+}
+
+/// The occasion on which a fault strikes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Occasion {
+    /// A run begins (SD WebUI) or a prompt is posted (ComfyUI).
+    Request,
+    /// ComfyUI's worker takes a prompt from the queue; SD WebUI's run has the runtime for itself.
+    Run,
+    ModelSwitch,
+    View,
+}
+
+impl Fault {
+    fn occasion(&self) -> Occasion {
+        match self {
+            Self::PlainText { .. } | Self::NotJson | Self::DropBeforeWork | Self::DropAfterWork => {
+                Occasion::Request
+            }
+            Self::IgnoreModelSwitch => Occasion::ModelSwitch,
+            Self::MissingFile => Occasion::View,
+            _ => Occasion::Run,
+        }
+    }
+}
+
+/// The faults that are planned for a simulation. May be changed while it runs.
+#[derive(Debug, Default)]
+pub struct Faults {
+    planned: Mutex<Vec<(Fault, u32)>>,
+}
+
+impl Faults {
+    /// Plans `fault` for the next `times` occasions on which it can strike. Faults for the same occasion strike in the order
+    /// in which they were planned, one per occasion.
+    pub fn plan(&self, fault: Fault, times: u32) {
+        if times > 0 {
+            self.lock().push((fault, times));
+        }
+    }
+
+    /// Forgets all that is planned. What struck already, such as a hanging run, stays.
+    pub fn clear(&self) {
+        self.lock().clear();
+    }
+
+    pub(crate) fn strike(&self, occasion: Occasion) -> Option<Fault> {
+        let mut planned = self.lock();
+        let index = planned.iter().position(|(fault, _)| fault.occasion() == occasion)?;
+        let (fault, times) = planned.get_mut(index)?;
+        let fault = fault.clone();
+        *times -= 1;
+        if *times == 0 {
+            planned.remove(index);
+        }
+        Some(fault)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(Fault, u32)>> {
+        self.planned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_strikes_as_often_as_planned_and_only_on_its_occasion() {
+        let faults = Faults::default();
+        faults.plan(Fault::MissingFile, 1);
+        faults.plan(Fault::OutOfMemory, 2);
+        faults.plan(Fault::Hang, 1);
+
+        let struck: Vec<_> = std::iter::from_fn(|| faults.strike(Occasion::Run)).collect();
+
+        assert_eq!(struck, [Fault::OutOfMemory, Fault::OutOfMemory, Fault::Hang]);
+        assert_eq!(faults.strike(Occasion::View), Some(Fault::MissingFile));
+        assert_eq!(faults.strike(Occasion::View), None);
+    }
+
+    #[test]
+    fn clearing_forgets_what_is_planned() {
+        let faults = Faults::default();
+        faults.plan(Fault::Hang, 3);
+
+        faults.clear();
+
+        assert_eq!(faults.strike(Occasion::Run), None);
+    }
+}

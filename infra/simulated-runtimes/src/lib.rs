@@ -1,0 +1,26 @@
+#![doc = include_str!("../README.md")]
+
+mod behaviour;
+mod comfyui;
+mod connection;
+mod faults;
+mod job_slot;
+mod machine;
+mod picture;
+mod python;
+mod requests;
+mod samples;
+mod sdwebui;
+mod server;
+
+pub use behaviour::Behaviour;
+pub use comfyui::ComfyUiOptions;
+pub use faults::{Fault, Faults};
+pub use job_slot::BusyInterval;
+pub use requests::RecordedRequest;
+pub use samples::Sample;
+pub use sdwebui::{Dialect, SdWebUiOptions};
+pub use server::Simulation;
+
+/// The checkpoint that both simulations offer unless told otherwise, as SD WebUI downloads it by default.
+pub const DEFAULT_MODEL: &str = "v1-5-pruned-emaonly.safetensors";

@@ -1,0 +1,32 @@
+//! What both runtimes share: the machine they run on.
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{behaviour::Behaviour, faults::Faults, job_slot::JobSlot, picture::Artist, requests::RequestLog};
+
+/// The state of a simulation that does not depend on which runtime it simulates.
+pub(crate) struct Machine {
+    /// Printed on every picture.
+    pub(crate) name: String,
+    pub(crate) behaviour: Behaviour,
+    pub(crate) faults: Faults,
+    pub(crate) gpu: JobSlot,
+    pub(crate) requests: RequestLog,
+    pub(crate) artist: Artist,
+    /// Cancelled when the simulation stops: connections are cut, jobs are abandoned.
+    pub(crate) died: CancellationToken,
+}
+
+impl Machine {
+    pub(crate) fn new(name: String, behaviour: Behaviour) -> Self {
+        Self {
+            name,
+            artist: Artist::new(behaviour.predrawn),
+            behaviour,
+            faults: Faults::default(),
+            gpu: JobSlot::default(),
+            requests: RequestLog::default(),
+            died: CancellationToken::new(),
+        }
+    }
+}

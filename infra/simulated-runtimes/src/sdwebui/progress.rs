@@ -1,0 +1,116 @@
+//! `GET /progress`, `POST /interrupt` and `POST /skip`.
+
+use std::{sync::Arc, time::Instant};
+
+use axum::{Json, extract::State, response::Response};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use super::WebUi;
+
+/// The state of the current run, or what is left of the last one.
+#[derive(Default)]
+pub(super) struct Progress {
+    skipped: bool,
+    interrupted: bool,
+    job: &'static str,
+    job_count: u32,
+    job_number: u32,
+    job_timestamp: String,
+    sampling_step: u32,
+    sampling_steps: u32,
+    started: Option<Instant>,
+}
+
+impl Progress {
+    /// A run begins: an interrupt from before it is forgotten. Returns the time stamp of the run.
+    pub(super) fn begin(&mut self, job: &'static str, job_count: u32, sampling_steps: u32) -> String {
+        let now = OffsetDateTime::now_utc();
+        let (date, time) = (now.date(), now.time());
+        let stamp = format!(
+            "{:04}{:02}{:02}{:02}{:02}{:02}",
+            date.year(),
+            u8::from(date.month()),
+            date.day(),
+            time.hour(),
+            time.minute(),
+            time.second(),
+        );
+        *self = Self {
+            job,
+            job_count,
+            job_timestamp: stamp.clone(),
+            sampling_steps,
+            started: Some(Instant::now()),
+            ..Self::default()
+        };
+        stamp
+    }
+
+    pub(super) fn interrupted(&self) -> bool {
+        self.interrupted
+    }
+
+    /// One sampling step is done. False if the sampler shall stop here.
+    pub(super) fn step(&mut self) -> bool {
+        self.sampling_step += 1;
+        !self.interrupted && !self.skipped
+    }
+
+    pub(super) fn next_job(&mut self) {
+        self.skipped = false;
+        self.job_number += 1;
+        self.sampling_step = 0;
+    }
+
+    pub(super) fn end(&mut self) {
+        self.job = "";
+        self.job_count = 0;
+    }
+
+    fn describe(&self) -> Value {
+        let (progress, remaining) = match (self.started, self.job_count) {
+            (Some(started), 1..) => {
+                let jobs = f64::from(self.job_count);
+                let step = f64::from(self.sampling_step) / f64::from(self.sampling_steps.max(1));
+                let progress = 0.01 + (f64::from(self.job_number) + step) / jobs;
+                let elapsed = started.elapsed().as_secs_f64();
+                (progress.min(1.0), elapsed / progress - elapsed)
+            }
+            _ => (0.0, 0.0),
+        };
+        json!({
+            "progress": progress,
+            "eta_relative": remaining,
+            "state": {
+                "skipped": self.skipped,
+                "interrupted": self.interrupted,
+                "stopping_generation": false,
+                "job": self.job,
+                "job_count": self.job_count,
+                "job_timestamp": self.job_timestamp,
+                "job_no": self.job_number,
+                "sampling_step": self.sampling_step,
+                "sampling_steps": self.sampling_steps,
+            },
+            "current_image": null,
+            "textinfo": null,
+        })
+    }
+}
+
+pub(super) async fn progress(State(webui): State<Arc<WebUi>>) -> Json<Value> {
+    Json(webui.progress().describe())
+}
+
+/// Strikes whatever runs, between two steps; the next run forgets it.
+pub(super) async fn interrupt(State(webui): State<Arc<WebUi>>) -> Response {
+    webui.progress().interrupted = true;
+    webui.controlled(json!({}))
+}
+
+/// Ends the current batch early; the next one runs.
+pub(super) async fn skip(State(webui): State<Arc<WebUi>>) -> Response {
+    webui.progress().skipped = true;
+    webui.controlled(Value::Null)
+}

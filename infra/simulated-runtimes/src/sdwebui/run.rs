@@ -1,0 +1,186 @@
+//! Generates pictures when the turn of a request has come.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+
+use super::{
+    WebUi, answer,
+    errors::Failure,
+    generation::Generation,
+    infotext::{self, Report},
+};
+use crate::{
+    behaviour::Pace,
+    faults::{Fault, Occasion},
+    picture::{Caption, Picture},
+    samples::Sample,
+};
+
+/// A GPU has no room for more pixels than this in one request.
+const MAX_PIXELS: i64 = 64 * 1024 * 1024;
+
+/// Runs `generation` as soon as all that came before are done.
+pub(super) async fn generate(webui: Arc<WebUi>, mut generation: Generation) -> Result<Value, Failure> {
+    let (_job, fault) = webui.take_turn(generation.text("prompt")).await?;
+    if fault == Some(Fault::NoImages) {
+        return Ok(json!({"images": [], "parameters": generation.parameters, "info": ""}));
+    }
+    let restore = webui.override_settings(&mut generation)?;
+    let produced = produce(&webui, &generation).await;
+    webui.restore_settings(restore);
+    let Produced { images, report } = produced?;
+    let images = if generation.boolean("send_images") { images } else { Vec::new() };
+    let images: Vec<_> = images.iter().map(|image| answer::transport(image, fault.as_ref())).collect();
+    let info = infotext::info(&generation, &report);
+    Ok(json!({"images": images, "parameters": generation.parameters, "info": info}))
+}
+
+struct Produced {
+    images: Vec<Bytes>,
+    report: Report,
+}
+
+async fn produce(webui: &Arc<WebUi>, generation: &Generation) -> Result<Produced, Failure> {
+    let (width, height) = size(generation)?;
+    let (batch, iterations) = (generation.integer("batch_size").max(1), generation.integer("n_iter").max(1));
+    let pixels = i64::from(width) * i64::from(height);
+    if pixels.saturating_mul(batch).saturating_mul(iterations) > MAX_PIXELS {
+        return Err(Failure::out_of_memory());
+    }
+    let steps = u32::try_from(generation.integer("steps")).unwrap_or(u32::MAX);
+    let iterations = u32::try_from(iterations).unwrap_or(u32::MAX);
+    let mut report = Report::new(webui, webui.progress().begin(generation.job, iterations, steps));
+    let mut pace = Pace::new(webui.machine.behaviour.latency, steps.saturating_mul(iterations));
+    let mut seed = generation.seed;
+    for _ in 0..iterations {
+        if webui.progress().interrupted() {
+            break;
+        }
+        for _ in 0..steps {
+            pace.step().await;
+            if !webui.progress().step() {
+                break;
+            }
+        }
+        for _ in 0..batch {
+            report.add(generation, seed);
+            seed += 1;
+        }
+        webui.progress().next_job();
+    }
+    let images = draw(webui, generation, &mut report, width, height).await;
+    webui.progress().end();
+    Ok(Produced { images: images?, report })
+}
+
+/// Width and height in pixels. SD WebUI accepts any, and fails in the model when there is nothing to compute.
+fn size(generation: &Generation) -> Result<(u32, u32), Failure> {
+    let (width, height) = generation.final_size();
+    let side = |length: i64| u32::try_from(length).ok().filter(|length| *length > 0);
+    match (side(width), side(height)) {
+        (Some(width), Some(height)) if generation.integer("steps") > 0 => Ok((width, height)),
+        _ => {
+            let message = format!(
+                "Calculated padded input size per channel: ({} x {}). Kernel size: (3 x 3). Kernel size can't be greater \
+                 than actual input size",
+                height / 8 + 2,
+                width / 8 + 2,
+            );
+            Err(Failure::exception("RuntimeError", &message))
+        }
+    }
+}
+
+/// Draws the pictures of a report; the grid comes first if pictures are saved and there are several.
+async fn draw(
+    webui: &Arc<WebUi>,
+    generation: &Generation,
+    report: &mut Report,
+    width: u32,
+    height: u32,
+) -> Result<Vec<Bytes>, Failure> {
+    let footer = |seed: i64| {
+        let source =
+            generation.source.map(|(width, height)| format!("  from {width}x{height}")).unwrap_or_default();
+        format!("seed {seed}  {width}x{height}{source}")
+    };
+    let heading = format!("{} · {}", webui.machine.name, report.model_name);
+    let prompt = generation.text("prompt").to_owned();
+    let captions: Vec<_> = report
+        .seeds
+        .iter()
+        .map(|seed| {
+            let caption = Caption { heading: heading.clone(), text: prompt.clone(), footer: footer(*seed) };
+            (caption, format!("{prompt}\n{seed}"))
+        })
+        .collect();
+    let with_grid = generation.boolean("save_images")
+        && captions.len() > 1
+        && webui.settings().value("return_grid") == json!(true);
+    if with_grid {
+        report.put_grid_first();
+    }
+    let format = webui.settings().value("samples_format");
+    let (machine, infotexts) = (Arc::clone(&webui.machine), report.infotexts.clone());
+    let drawing = move || {
+        let pictures = captions.iter().map(|(caption, key)| machine.artist.draw(caption, key, width, height));
+        let mut pictures: Vec<_> = pictures.collect();
+        if with_grid {
+            let copies: Vec<_> = pictures.iter().map(|picture| Picture::clone(picture)).collect();
+            pictures.splice(0..0, Picture::grid(&copies).map(Arc::new));
+        }
+        let files = pictures.iter().zip(&infotexts).map(|(picture, infotext)| match format.as_str() {
+            Some("jpg" | "jpeg") => Ok(Bytes::from_static(Sample::Jpeg.bytes())),
+            Some("webp") => Ok(Bytes::from_static(Sample::Webp.bytes())),
+            _ => machine.artist.encode(picture, &[("parameters", infotext)]),
+        });
+        files.collect::<Result<Vec<_>, _>>()
+    };
+    match tokio::task::spawn_blocking(drawing).await {
+        Ok(Ok(files)) => Ok(files),
+        Ok(Err(error)) => Err(Failure::exception("ValueError", &error.to_string())),
+        Err(error) => Err(Failure::exception("RuntimeError", &error.to_string())),
+    }
+}
+
+/// What a run puts back when it ends: settings that were known before, and the model.
+pub(super) struct Restore {
+    settings: Map<String, Value>,
+    model: Option<usize>,
+}
+
+impl WebUi {
+    /// Applies the overrides of a request. An override model that is not known by one of its exact names is dropped
+    /// silently, and the selected model runs.
+    fn override_settings(&self, generation: &mut Generation) -> Result<Restore, Failure> {
+        let mut models = self.models();
+        let mut settings = self.settings();
+        let selected = models.ensure_loaded();
+        let mut overrides = generation.overrides();
+        if let Some(name) = overrides.shift_remove("sd_model_checkpoint") {
+            match models.by_alias(name.as_str().unwrap_or_default()) {
+                Some(_) if self.machine.faults.strike(Occasion::ModelSwitch).is_some() => {}
+                Some(model) => models.load(model),
+                None => generation.forget_override("sd_model_checkpoint"),
+            }
+        }
+        let before = settings.set_all(&overrides)?;
+        if generation.boolean("override_settings_restore_afterwards") {
+            return Ok(Restore { settings: before, model: selected });
+        }
+        if let Some(loaded) = models.loaded() {
+            settings.select_model(loaded);
+        }
+        Ok(Restore { settings: Map::new(), model: None })
+    }
+
+    /// Settings that nobody had set before are not put back: SD WebUI restores only what its settings file knows.
+    fn restore_settings(&self, restore: Restore) {
+        self.settings().put_back(restore.settings);
+        if let Some(model) = restore.model {
+            self.models().load(model);
+        }
+    }
+}

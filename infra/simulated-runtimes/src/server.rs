@@ -1,0 +1,134 @@
+//! Starting and stopping a simulation.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use anyhow::Context as _;
+use axum::{Router, extract::DefaultBodyLimit, middleware};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    task::JoinHandle,
+};
+
+use crate::{
+    comfyui::{self, ComfyUiOptions},
+    connection::{CuttableListener, Cutter},
+    faults::Faults,
+    job_slot::BusyInterval,
+    machine::Machine,
+    requests::{self, RecordedRequest},
+    sdwebui::{self, SdWebUiOptions},
+};
+
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 1024;
+
+/// A running simulation. Dropping it stops it as a killed process stops: connections are cut, jobs are lost.
+pub struct Simulation {
+    address: SocketAddr,
+    machine: Arc<Machine>,
+    serving: JoinHandle<()>,
+}
+
+impl Simulation {
+    /// Starts a simulated SD WebUI. Port 0 picks a free one.
+    ///
+    /// # Errors
+    /// The address cannot be bound.
+    pub async fn start_sdwebui(listen: SocketAddr, options: SdWebUiOptions) -> anyhow::Result<Self> {
+        let machine = Arc::new(Machine::new(options.name.clone(), options.behaviour.clone()));
+        let (socket, address) = bind(listen)?;
+        let listener = socket.listen(BACKLOG).context("listening for SD WebUI")?;
+        let router = sdwebui::router(Arc::clone(&machine), options);
+        let serving = tokio::spawn(serve(listener, router, Arc::clone(&machine)));
+        Ok(Self { address, machine, serving })
+    }
+
+    /// Starts a simulated ComfyUI. Port 0 picks a free one. Connections are refused until the start-up delay is over.
+    ///
+    /// # Errors
+    /// The address cannot be bound.
+    pub async fn start_comfyui(listen: SocketAddr, options: ComfyUiOptions) -> anyhow::Result<Self> {
+        let machine = Arc::new(Machine::new(options.name.clone(), options.behaviour.clone()));
+        // A bound socket that does not listen yet keeps the port and refuses connections.
+        let (socket, address) = bind(listen)?;
+        let router = comfyui::router(Arc::clone(&machine), &options);
+        let delay = options.behaviour.startup_delay;
+        let shared = Arc::clone(&machine);
+        let serving = if delay.is_zero() {
+            let listener = socket.listen(BACKLOG).context("listening for ComfyUI")?;
+            tokio::spawn(serve(listener, router, shared))
+        } else {
+            tokio::spawn(async move {
+                tokio::time::sleep(delay).await;
+                match socket.listen(BACKLOG) {
+                    Ok(listener) => serve(listener, router, shared).await,
+                    Err(error) => tracing::error!(%error, "cannot listen"),
+                }
+            })
+        };
+        Ok(Self { address, machine, serving })
+    }
+
+    /// The address it listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The root of its HTTP interface, such as `http://127.0.0.1:7860`, without a slash at the end.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// When it worked, and on what: the finished jobs in order, at most the last 10,000.
+    pub fn busy(&self) -> Vec<BusyInterval> {
+        self.machine.gpu.intervals()
+    }
+
+    /// What it was asked, in order: at most the last 2,000 requests.
+    pub fn requests(&self) -> Vec<RecordedRequest> {
+        self.machine.requests.all()
+    }
+
+    /// What is planned to go wrong. May be changed at any time.
+    pub fn faults(&self) -> &Faults {
+        &self.machine.faults
+    }
+
+    /// Stops it and waits until its port is free again.
+    pub async fn stop(mut self) {
+        self.kill();
+        // Ends with an error only because it was aborted.
+        let _ = (&mut self.serving).await;
+    }
+
+    fn kill(&self) {
+        self.machine.died.cancel();
+        self.serving.abort();
+    }
+}
+
+impl Drop for Simulation {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn bind(listen: SocketAddr) -> anyhow::Result<(TcpSocket, SocketAddr)> {
+    let socket = if listen.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }
+        .context("making a socket")?;
+    // As tokio's own listener does: a port whose last connections still linger can be bound again.
+    socket.set_reuseaddr(true).context("preparing the socket")?;
+    socket.bind(listen).with_context(|| format!("binding {listen}"))?;
+    let address = socket.local_addr().context("reading the bound address")?;
+    Ok((socket, address))
+}
+
+async fn serve(listener: TcpListener, router: Router, machine: Arc<Machine>) {
+    let listener = CuttableListener { listener, died: machine.died.clone() };
+    let router = router
+        .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn_with_state(machine, requests::record));
+    if let Err(error) = axum::serve(listener, router.into_make_service_with_connect_info::<Cutter>()).await {
+        tracing::error!(%error, "the simulated runtime stopped serving");
+    }
+}

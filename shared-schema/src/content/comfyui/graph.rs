@@ -1,0 +1,234 @@
+//! The graph of a ComfyUI workflow: links to existing nodes, no cycles, and known nodes where a node list is at hand.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value};
+
+use super::{class_type, inputs};
+use crate::registry::NodeCatalogue;
+use crate::violation::{pointer_segment, quoted};
+use crate::{Violation, ViolationCode};
+
+/// How many nodes of a cycle a message names.
+const MOST_NAMED: usize = 10;
+
+/// What is wrong with the links and, given the runtime's node list, with the classes of the nodes.
+pub(super) fn violations(nodes: &Map<String, Value>, catalogue: Option<&NodeCatalogue>) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    for (id, node) in nodes {
+        for (input, value) in inputs(node) {
+            let pointer = || format!("/{}/inputs/{}", pointer_segment(id), pointer_segment(input));
+            let fault = bad_link(value, nodes, catalogue);
+            violations
+                .extend(fault.map(|message| Violation::new(pointer(), ViolationCode::BadLink, message)));
+        }
+    }
+    violations.extend(cycle(nodes));
+    if let Some(catalogue) = catalogue {
+        violations.extend(unknown_nodes(nodes, catalogue));
+        violations.extend(no_output(nodes, catalogue));
+    }
+    violations
+}
+
+/// Says what is wrong with a value that is, or looks like, a link `["id", slot]`. Other arrays are plain values.
+fn bad_link(value: &Value, nodes: &Map<String, Value>, catalogue: Option<&NodeCatalogue>) -> Option<String> {
+    let [target, slot] = value.as_array()?.as_slice() else { return None };
+    let slot = slot.as_number()?;
+    let id = match target {
+        Value::String(id) => id,
+        Value::Number(id) => {
+            let id = id.to_string();
+            return nodes
+                .contains_key(&id)
+                .then(|| format!("write the node id as text: `[\"{id}\", {slot}]`"));
+        }
+        _ => return None,
+    };
+    let Some(node) = nodes.get(id) else {
+        return Some(format!("links to node {}, which does not exist", quoted(id)));
+    };
+    let Some(slot) = slot.as_u64() else {
+        return Some("the output of a link must be a whole number from 0".to_owned());
+    };
+    let class = class_type(node)?;
+    let outputs = catalogue?.0.get(class)?.output.len() as u64;
+    (slot >= outputs).then(|| {
+        let node = format!("node {} ({})", quoted(id), quoted(class));
+        match outputs {
+            0 => format!("links to an output of {node}, which has none"),
+            _ => format!("links to output {slot} of {node}, whose outputs are 0 to {}", outputs - 1),
+        }
+    })
+}
+
+fn unknown_nodes(nodes: &Map<String, Value>, catalogue: &NodeCatalogue) -> Vec<Violation> {
+    let unknown = |(id, node): (&String, &Value)| {
+        let class =
+            class_type(node).filter(|class| !class.is_empty() && !catalogue.0.contains_key(*class))?;
+        let pointer = format!("/{}/class_type", pointer_segment(id));
+        let message = format!("this runtime has no node class {}", quoted(class));
+        Some(Violation::new(pointer, ViolationCode::UnknownNode, message))
+    };
+    nodes.iter().filter_map(unknown).collect()
+}
+
+/// An unknown class may be one that yields something, so only a workflow of known nodes is judged.
+fn no_output(nodes: &Map<String, Value>, catalogue: &NodeCatalogue) -> Option<Violation> {
+    let yields = |node| {
+        class_type(node).and_then(|class| catalogue.0.get(class)).is_none_or(|class| class.output_node)
+    };
+    let message = "no node yields a result; add one that saves, `SaveImage` for example";
+    let none = !nodes.is_empty() && !nodes.values().any(yields);
+    none.then(|| Violation::new("", ViolationCode::NoOutput, message))
+}
+
+/// The first cycle, at the input that closes it. Depth-first and without recursion, so that a long chain of nodes
+/// cannot exhaust the stack.
+fn cycle(nodes: &Map<String, Value>) -> Option<Violation> {
+    #[derive(Clone, Copy, PartialEq)]
+    enum State {
+        New,
+        OnPath,
+        Done,
+    }
+
+    let ids: Vec<&String> = nodes.keys().collect();
+    let links = linked_nodes(nodes);
+    let mut states = vec![State::New; ids.len()];
+    for start in 0..ids.len() {
+        // The nodes from `start` to the current one, each with the number of its links that were followed.
+        let mut path = vec![(start, 0)];
+        if states[start] == State::Done {
+            continue;
+        }
+        while let Some((node, followed)) = path.last_mut() {
+            let node = *node;
+            states[node] = State::OnPath;
+            let Some(&(input, target)) = links[node].get(*followed) else {
+                states[node] = State::Done;
+                path.pop();
+                continue;
+            };
+            *followed += 1;
+            match states[target] {
+                State::Done => {}
+                State::New => path.push((target, 0)),
+                State::OnPath => {
+                    let members = path.iter().map(|(node, _)| *node).skip_while(|node| *node != target);
+                    let members: Vec<&str> = members.map(|node| ids[node].as_str()).collect();
+                    let pointer =
+                        format!("/{}/inputs/{}", pointer_segment(ids[node]), pointer_segment(input));
+                    return Some(Violation::new(pointer, ViolationCode::Cycle, describe(&members)));
+                }
+            }
+        }
+    }
+    None
+}
+
+/// For each node, in order, the inputs that link to existing nodes, with the positions of those.
+fn linked_nodes(nodes: &Map<String, Value>) -> Vec<Vec<(&str, usize)>> {
+    let positions: HashMap<&str, usize> = nodes.keys().enumerate().map(|(n, id)| (id.as_str(), n)).collect();
+    let target = |value: &Value| match value.as_array()?.as_slice() {
+        [Value::String(id), Value::Number(_)] => positions.get(id.as_str()).copied(),
+        _ => None,
+    };
+    let links =
+        |node| inputs(node).filter_map(|(input, value)| Some((input.as_str(), target(value)?))).collect();
+    nodes.values().map(links).collect()
+}
+
+fn describe(members: &[&str]) -> String {
+    let named: Vec<String> = members.iter().take(MOST_NAMED).map(|id| quoted(id)).collect();
+    let rest = members.len().saturating_sub(MOST_NAMED);
+    let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+    format!("these nodes wait for each other: {}{more}", named.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use std::time::{Duration, Instant};
+
+    fn catalogue() -> NodeCatalogue {
+        serde_json::from_value(json!({
+            "EmptyImage": {"output": ["IMAGE"], "output_node": false},
+            "SaveImage": {"output": [], "output_node": true},
+        }))
+        .unwrap()
+    }
+
+    fn codes(content: &Value, catalogue: Option<&NodeCatalogue>) -> Vec<(String, ViolationCode)> {
+        let found = violations(content.as_object().unwrap(), catalogue);
+        found.into_iter().map(|violation| (violation.pointer, violation.code)).collect()
+    }
+
+    #[test]
+    fn links_must_name_existing_nodes_as_text() {
+        let content = json!({
+            "1": {"class_type": "A", "inputs": {"size": [64, 64], "pair": ["a", "b"], "three": ["1", 0, 0]}},
+            "57:12": {"class_type": "B", "inputs": {"ok": ["1", 0], "number": [1, 0], "gone": ["9", 0], "low": ["1", -1]}},
+        });
+        let expected = ["number", "gone", "low"];
+        assert_eq!(
+            codes(&content, None),
+            expected.map(|input| (format!("/57:12/inputs/{input}"), ViolationCode::BadLink))
+        );
+    }
+
+    #[test]
+    fn a_node_list_adds_classes_outputs_and_results() {
+        let content = json!({
+            "1": {"class_type": "EmptyImage", "inputs": {}},
+            "2": {"class_type": "EmptyImage", "inputs": {"image": ["1", 1]}},
+        });
+        let expected = [("/2/inputs/image", ViolationCode::BadLink), ("", ViolationCode::NoOutput)];
+        assert_eq!(codes(&content, Some(&catalogue())), expected.map(|(at, code)| (at.to_owned(), code)));
+
+        let content = json!({"1": {"class_type": "Nonsense", "inputs": {}}});
+        assert_eq!(
+            codes(&content, Some(&catalogue())),
+            [("/1/class_type".to_owned(), ViolationCode::UnknownNode)]
+        );
+    }
+
+    #[test]
+    fn a_cycle_is_reported_at_the_input_that_closes_it_with_its_nodes_only() {
+        let content = json!({
+            "in": {"class_type": "A", "inputs": {"x": ["a", 0]}},
+            "a": {"class_type": "A", "inputs": {"x": ["b", 0]}},
+            "b": {"class_type": "A", "inputs": {"free": ["c", 0], "y": ["a", 0]}},
+            "c": {"class_type": "A", "inputs": {}},
+        });
+        let found = violations(content.as_object().unwrap(), None);
+        assert_eq!(found.len(), 1);
+        assert_eq!((found[0].pointer.as_str(), found[0].code), ("/b/inputs/y", ViolationCode::Cycle));
+        assert_eq!(found[0].message, "these nodes wait for each other: `a`, `b`");
+    }
+
+    #[test]
+    fn a_node_may_not_wait_for_itself() {
+        let content = json!({"a": {"class_type": "A", "inputs": {"x": ["a", 0]}}});
+        assert_eq!(codes(&content, None), [("/a/inputs/x".to_owned(), ViolationCode::Cycle)]);
+    }
+
+    #[test]
+    fn a_long_chain_is_checked_quickly_and_without_deep_recursion() {
+        const NODES: usize = 10_000;
+        let node = |n: usize| {
+            let next = (n + 1) % NODES;
+            (
+                n.to_string(),
+                json!({"class_type": "A", "inputs": {"x": [next.to_string(), 0], "y": [next.to_string(), 0]}}),
+            )
+        };
+        let nodes: Map<String, Value> = (0..NODES).map(node).collect();
+        let began = Instant::now();
+        let found = violations(&nodes, None);
+        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+        assert_eq!(found.len(), 1);
+        assert!(found[0].message.ends_with("and 9990 more"), "{}", found[0].message);
+    }
+}

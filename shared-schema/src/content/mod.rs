@@ -1,0 +1,154 @@
+//! What a task asks its runtime to do: which runtime does it, and what is checked beyond the schema.
+//!
+//! A new type of runtime is a row here, its task types in [`TaskType`], their schemas, and modules of its own.
+
+mod comfyui;
+mod limit;
+mod sdwebui;
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use crate::{RuntimeEntry, TaskType, Violation};
+
+/// What one type of runtime takes as the content of its tasks.
+struct RuntimeType {
+    name: &'static str,
+    task_types: &'static [TaskType],
+    violations: fn(TaskType, &Value, Option<&RuntimeEntry>) -> Vec<Violation>,
+    media_fields: fn(TaskType, &Map<String, Value>) -> Vec<MediaField>,
+    named_models: fn(&Map<String, Value>) -> Vec<NamedModel>,
+}
+
+static SDWEBUI: RuntimeType = RuntimeType {
+    name: "sdwebui",
+    task_types: &[
+        TaskType::TextToImage,
+        TaskType::ImageToImage,
+        TaskType::ExtraSingleImage,
+        TaskType::ExtraBatchImages,
+    ],
+    violations: sdwebui::violations,
+    media_fields: sdwebui::media_fields,
+    named_models: sdwebui::named_models,
+};
+
+static COMFYUI: RuntimeType = RuntimeType {
+    name: "comfyui",
+    task_types: &[TaskType::Pipeline],
+    violations: comfyui::violations,
+    media_fields: |_, nodes| comfyui::media_fields(nodes),
+    // Loader nodes name models, any number of them: none is the model of the task.
+    named_models: |_| Vec::new(),
+};
+
+static RUNTIME_TYPES: [&RuntimeType; 2] = [&SDWEBUI, &COMFYUI];
+
+fn of(task_type: TaskType) -> &'static RuntimeType {
+    match task_type {
+        TaskType::TextToImage
+        | TaskType::ImageToImage
+        | TaskType::ExtraSingleImage
+        | TaskType::ExtraBatchImages => &SDWEBUI,
+        TaskType::Pipeline => &COMFYUI,
+    }
+}
+
+/// A field whose value the worker may have to fetch or upload before the runtime sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MediaField {
+    /// JSON Pointer into the content.
+    pub pointer: String,
+    /// The value as it stands there: see [`crate::image_source::ImageSource`].
+    pub value: String,
+    /// What the field takes.
+    pub media: Media,
+}
+
+/// A checkpoint that a content asks for: the JSON Pointer of the field that names it, and the name as written there.
+pub type NamedModel = (String, String);
+
+/// What a media field takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Media {
+    /// A still image.
+    Image,
+    /// A video, or an animated image.
+    Video,
+    /// A sound file, or the sound of a video.
+    Audio,
+}
+
+impl Media {
+    /// Whether such a field takes a file of that media type (`image/png`).
+    pub fn takes(self, content_type: &str) -> bool {
+        let kinds: &[&str] = match self {
+            Self::Image => &["image/"],
+            Self::Video => &["video/", "image/"],
+            Self::Audio => &["audio/", "video/"],
+        };
+        kinds.iter().any(|kind| content_type.starts_with(kind))
+    }
+}
+
+impl fmt::Display for Media {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Image => "an image",
+            Self::Video => "a video or an animated image",
+            Self::Audio => "a sound file",
+        })
+    }
+}
+
+/// The types of runtimes, as the worker's `RUNTIME_TYPE` and the registry name them.
+pub fn runtime_types() -> impl Iterator<Item = &'static str> {
+    RUNTIME_TYPES.iter().map(|runtime_type| runtime_type.name)
+}
+
+/// The task types that a type of runtime knows; none for a type that does not exist.
+pub fn task_types_of(runtime_type: &str) -> &'static [TaskType] {
+    RUNTIME_TYPES.iter().find(|known| known.name == runtime_type).map_or(&[], |known| known.task_types)
+}
+
+/// The type of runtime that does tasks of that type.
+pub fn runtime_type_of(task_type: TaskType) -> &'static str {
+    of(task_type).name
+}
+
+/// Everything that is wrong with the content of a task; empty when nothing is. Pointers are relative to the content.
+///
+/// `runtime` adds its limits, its models and its node list. The content passes the schema of its task type first; what
+/// a schema cannot express is checked here, field by field, where the types of the values allow it.
+pub fn violations(task_type: TaskType, content: &Value, runtime: Option<&RuntimeEntry>) -> Vec<Violation> {
+    let mut violations = (of(task_type).violations)(task_type, content, runtime);
+    let max_bytes = runtime.and_then(|runtime| runtime.limits.max_bytes);
+    violations.extend(max_bytes.and_then(|max_bytes| limit::bytes(content, max_bytes)));
+    violations
+}
+
+/// The fields of a content that hold images (in loader nodes also video and sound), in the order of the content.
+pub fn media_fields(task_type: TaskType, content: &Map<String, Value>) -> Vec<MediaField> {
+    (of(task_type).media_fields)(task_type, content)
+}
+
+/// The checkpoints that a content asks for, each with its pointer; empty where models are no matter of the task.
+pub fn named_models(task_type: TaskType, content: &Map<String, Value>) -> Vec<NamedModel> {
+    (of(task_type).named_models)(content)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_task_type_belongs_to_the_runtime_type_that_lists_it() {
+        for task_type in TaskType::ALL {
+            let owners: Vec<&str> =
+                runtime_types().filter(|name| task_types_of(name).contains(&task_type)).collect();
+            assert_eq!(owners, [runtime_type_of(task_type)], "{task_type}");
+        }
+        assert!(task_types_of("unknown").is_empty());
+    }
+}

@@ -1,0 +1,160 @@
+//! How much work SD WebUI content asks for, against the limits of the runtime.
+
+use serde_json::{Map, Value};
+
+use crate::content::limit::{above, number};
+use crate::{Limits, TaskType, Violation};
+
+/// Width and height of a generated image when the request has none, in pixels.
+const DEFAULT_SIDE: f64 = 512.0;
+/// Sampling steps when the request has none.
+const DEFAULT_STEPS: f64 = 50.0;
+/// Factor of the second pass when the request has none.
+const DEFAULT_HR_SCALE: f64 = 2.0;
+
+/// What the content asks for above the limits. How large an image to be enlarged is, nobody knows before it is fetched.
+pub(super) fn violations(
+    task_type: TaskType,
+    fields: &Map<String, Value>,
+    limits: &Limits,
+) -> Vec<Violation> {
+    let request = Request(fields);
+    let mut violations = Vec::new();
+    match task_type {
+        TaskType::TextToImage | TaskType::ImageToImage => {
+            let hires = task_type == TaskType::TextToImage && request.flag("enable_hr");
+            violations.extend(limits.max_pixels.and_then(|most| pixels(&request, hires, most)));
+            violations.extend(limits.max_steps.into_iter().flat_map(|most| steps(&request, hires, most)));
+            violations.extend(limits.max_images.and_then(|most| images(&request, most)));
+        }
+        TaskType::ExtraSingleImage | TaskType::ExtraBatchImages => {
+            violations.extend(limits.max_pixels.and_then(|most| enlarged_pixels(&request, most)));
+            violations.extend(limits.max_images.and_then(|most| listed_images(&request, most)));
+        }
+        TaskType::Pipeline => {}
+    }
+    violations
+}
+
+fn pixels(request: &Request<'_>, hires: bool, most: u64) -> Option<Violation> {
+    let width = request.number("width", DEFAULT_SIDE);
+    let height = request.number("height", DEFAULT_SIDE);
+    let first_pass = above("/width", width * height, most, "width times height");
+    first_pass.or_else(|| {
+        let (pointer, pixels) = request.second_pass(width, height).filter(|_| hires)?;
+        above(pointer, pixels, most, "width times height after the second pass")
+    })
+}
+
+fn steps(request: &Request<'_>, hires: bool, most: u64) -> Vec<Violation> {
+    let steps = request.number("steps", DEFAULT_STEPS);
+    let first_pass = above("/steps", steps, most, "the number of steps (50 when absent)");
+    let second_steps = request.number("hr_second_pass_steps", 0.0);
+    let second_pass =
+        hires.then(|| above("/hr_second_pass_steps", second_steps, most, "the number of steps"));
+    first_pass.into_iter().chain(second_pass.flatten()).collect()
+}
+
+fn images(request: &Request<'_>, most: u64) -> Option<Violation> {
+    let batch_size = request.number("batch_size", 1.0);
+    let batches = request.number("n_iter", 1.0);
+    let pointer = if batches > batch_size { "/n_iter" } else { "/batch_size" };
+    above(pointer, batch_size * batches, most, "batch_size times n_iter")
+}
+
+fn enlarged_pixels(request: &Request<'_>, most: u64) -> Option<Violation> {
+    // Mode 0 goes by a factor, mode 1 by width and height.
+    let by_size = request.number("resize_mode", 0.0) == 1.0;
+    let width = request.number("upscaling_resize_w", DEFAULT_SIDE);
+    let height = request.number("upscaling_resize_h", DEFAULT_SIDE);
+    by_size.then(|| above("/upscaling_resize_w", width * height, most, "width times height")).flatten()
+}
+
+fn listed_images(request: &Request<'_>, most: u64) -> Option<Violation> {
+    let images = request.0.get("imageList")?.as_array()?;
+    above("/imageList", images.len() as f64, most, "the number of images")
+}
+
+/// The fields of a request, read as the runtime reads them.
+struct Request<'a>(&'a Map<String, Value>);
+
+impl Request<'_> {
+    fn number(&self, key: &str, default: f64) -> f64 {
+        self.0.get(key).and_then(number).unwrap_or(default)
+    }
+
+    fn flag(&self, key: &str) -> bool {
+        match self.0.get(key) {
+            Some(Value::String(text)) => {
+                ["true", "t", "yes", "y", "on", "1"].iter().any(|yes| yes.eq_ignore_ascii_case(text))
+            }
+            value => value.and_then(number).is_some_and(|number| number != 0.0),
+        }
+    }
+
+    /// The pixels of the second pass, with the field that asks for them. A side that is 0 follows the other one.
+    fn second_pass(&self, width: f64, height: f64) -> Option<(&'static str, f64)> {
+        let x = self.number("hr_resize_x", 0.0);
+        let y = self.number("hr_resize_y", 0.0);
+        if x == 0.0 && y == 0.0 {
+            let scale = self.number("hr_scale", DEFAULT_HR_SCALE);
+            return Some(("/hr_scale", width * height * scale * scale));
+        }
+        if width <= 0.0 || height <= 0.0 {
+            return None;
+        }
+        match (x, y) {
+            (0.0, y) => Some(("/hr_resize_y", y * y * width / height)),
+            (x, 0.0) => Some(("/hr_resize_x", x * x * height / width)),
+            (x, y) => Some(("/hr_resize_x", x * y)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn found(task_type: TaskType, content: &Value) -> Vec<String> {
+        let limits = Limits {
+            max_pixels: Some(1024 * 1024),
+            max_steps: Some(60),
+            max_images: Some(4),
+            max_bytes: None,
+        };
+        let violations = violations(task_type, content.as_object().unwrap(), &limits);
+        violations.into_iter().map(|violation| violation.pointer).collect()
+    }
+
+    #[test]
+    fn what_lies_at_the_limit_passes() {
+        let content = json!({"width": 1024, "height": "1024", "steps": 60.0, "batch_size": 2, "n_iter": 2});
+        assert!(found(TaskType::TextToImage, &content).is_empty());
+        assert!(found(TaskType::TextToImage, &json!({"enable_hr": true})).is_empty());
+    }
+
+    #[test]
+    fn each_limit_is_named_where_the_request_breaks_it() {
+        for (content, pointer) in [
+            (json!({"width": 1025, "height": 1024}), "/width"),
+            (json!({"width": 640, "enable_hr": "true"}), "/hr_scale"),
+            (json!({"enable_hr": 1, "hr_resize_x": 1100}), "/hr_resize_x"),
+            (json!({"enable_hr": true, "hr_resize_x": 64, "hr_resize_y": 65536}), "/hr_resize_x"),
+            (json!({"steps": "61"}), "/steps"),
+            (json!({"enable_hr": true, "hr_second_pass_steps": 61}), "/hr_second_pass_steps"),
+            (json!({"batch_size": 5}), "/batch_size"),
+            (json!({"batch_size": 2, "n_iter": 3}), "/n_iter"),
+        ] {
+            assert_eq!(found(TaskType::TextToImage, &content), [pointer], "{content}");
+        }
+    }
+
+    #[test]
+    fn extras_are_limited_by_size_and_count() {
+        let content = json!({"resize_mode": 1, "upscaling_resize_w": 4096, "upscaling_resize_h": 4096});
+        assert_eq!(found(TaskType::ExtraSingleImage, &content), ["/upscaling_resize_w"]);
+        assert_eq!(found(TaskType::ExtraBatchImages, &json!({"imageList": [1, 2, 3, 4, 5]})), ["/imageList"]);
+        assert!(found(TaskType::ImageToImage, &json!({"enable_hr": true, "hr_scale": 8})).is_empty());
+    }
+}

@@ -1,0 +1,77 @@
+//! Checks of SD WebUI content beyond its schemas: images, settings, models and limits.
+
+mod images;
+mod limits;
+mod settings;
+
+use serde_json::{Map, Value};
+
+use super::NamedModel;
+use crate::violation::{listed, quoted};
+use crate::{RuntimeEntry, TaskType, Violation, ViolationCode, schema};
+
+pub(super) use images::media_fields;
+
+/// Everything that is wrong with the content.
+pub(super) fn violations(
+    task_type: TaskType,
+    content: &Value,
+    runtime: Option<&RuntimeEntry>,
+) -> Vec<Violation> {
+    let mut violations = schema::content(task_type).violations(content);
+    let Some(fields) = content.as_object() else { return violations };
+
+    violations.extend(images::violations(task_type, fields));
+    violations.extend(settings::violations(task_type, fields));
+    if let Some(runtime) = runtime {
+        violations.extend(limits::violations(task_type, fields, &runtime.limits));
+        violations.extend(unknown_models(fields, runtime));
+    }
+    violations
+}
+
+/// The checkpoints that the content asks for: where predecessors' clients name it, and in the settings of the request.
+pub(super) fn named_models(fields: &Map<String, Value>) -> Vec<NamedModel> {
+    const KEY: &str = "sd_model_checkpoint";
+    let scripts = fields.get("alwayson_scripts");
+    let places = [
+        ("/alwayson_scripts", scripts),
+        ("/alwayson_scripts/override_settings", scripts.and_then(|scripts| scripts.get("override_settings"))),
+        ("/override_settings", fields.get("override_settings")),
+    ];
+    places
+        .into_iter()
+        .filter_map(|(at, place)| Some((format!("{at}/{KEY}"), place?.get(KEY)?.as_str()?.to_owned())))
+        .filter(|(_, model)| !model.is_empty())
+        .collect()
+}
+
+fn unknown_models(fields: &Map<String, Value>, runtime: &RuntimeEntry) -> Vec<Violation> {
+    let unknown = |(pointer, model): NamedModel| {
+        let models = listed(runtime.models.iter().map(String::as_str));
+        let message = format!("this runtime does not serve the model {}; use {models}", quoted(&model));
+        Violation::new(pointer, ViolationCode::UnknownModel, message)
+    };
+    named_models(fields).into_iter().filter(|(_, model)| !runtime.serves(model)).map(unknown).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn models_are_found_in_all_three_places() {
+        let content = json!({
+            "alwayson_scripts": {"sd_model_checkpoint": "a", "override_settings": {"sd_model_checkpoint": "b"}},
+            "override_settings": {"sd_model_checkpoint": "c"},
+        });
+        let named = named_models(content.as_object().unwrap());
+        let expected = [
+            ("/alwayson_scripts/sd_model_checkpoint", "a"),
+            ("/alwayson_scripts/override_settings/sd_model_checkpoint", "b"),
+            ("/override_settings/sd_model_checkpoint", "c"),
+        ];
+        assert_eq!(named, expected.map(|(at, model)| (at.to_owned(), model.to_owned())));
+    }
+}

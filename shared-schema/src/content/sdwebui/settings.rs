@@ -1,0 +1,166 @@
+//! Which settings of SD WebUI a caller may override for a request.
+//!
+//! SD WebUI takes any of its settings here, and keeps some of them for the requests that follow. So callers get those
+//! that shape an image, and none that name folders, switch network access, or change the program for others.
+
+use serde_json::{Map, Value};
+
+use crate::violation::{listed, pointer_segment};
+use crate::{TaskType, Violation, ViolationCode};
+
+/// The settings that shape an image: of AUTOMATIC1111 1.10, and of Forge where the names begin with `forge_`. The best
+/// known come first, since messages show the beginning of the list.
+const OVERRIDABLE: [&str; 99] = [
+    "sd_model_checkpoint",
+    "sd_vae",
+    "CLIP_stop_at_last_layers",
+    "samples_format",
+    "jpeg_quality",
+    "webp_lossless",
+    "randn_source",
+    "eta_noise_seed_delta",
+    "emphasis",
+    "upscaler_for_img2img",
+    "face_restoration",
+    "face_restoration_model",
+    "code_former_weight",
+    "token_merging_ratio",
+    "token_merging_ratio_img2img",
+    "token_merging_ratio_hr",
+    "tiling",
+    "enable_pnginfo",
+    "return_grid",
+    "sdxl_clip_l_skip",
+    "sd_vae_overrides_per_model_preferences",
+    "sd_vae_encode_method",
+    "sd_vae_decode_method",
+    "auto_vae_precision",
+    "auto_vae_precision_bfloat16",
+    "sd_unet",
+    "sd_hypernetwork",
+    "comma_padding_backtrack",
+    "enable_batch_seeds",
+    "enable_quantization",
+    "enable_emphasis",
+    "use_old_emphasis_implementation",
+    "upcast_attn",
+    "hires_fix_refiner_pass",
+    "hires_fix_use_firstpass_conds",
+    "use_old_hires_fix_width_height",
+    "sdxl_crop_top",
+    "sdxl_crop_left",
+    "sdxl_refiner_low_aesthetic_score",
+    "sdxl_refiner_high_aesthetic_score",
+    "sd3_enable_t5",
+    "eta_ddim",
+    "eta_ancestral",
+    "ddim_discretize",
+    "s_churn",
+    "s_tmin",
+    "s_tmax",
+    "s_noise",
+    "s_min_uncond",
+    "s_min_uncond_all",
+    "sigma_min",
+    "sigma_max",
+    "rho",
+    "k_sched_type",
+    "always_discard_next_to_last_sigma",
+    "sgm_noise_multiplier",
+    "uni_pc_variant",
+    "uni_pc_skip_type",
+    "uni_pc_order",
+    "uni_pc_lower_order_final",
+    "sd_noise_schedule",
+    "skip_early_cond",
+    "beta_dist_alpha",
+    "beta_dist_beta",
+    "use_old_karras_scheduler_sigmas",
+    "no_dpmpp_sde_batch_determinism",
+    "use_old_scheduling",
+    "use_downcasted_alpha_bar",
+    "refiner_switch_by_sample_steps",
+    "pad_cond_uncond",
+    "pad_cond_uncond_v0",
+    "batch_cond_uncond",
+    "inpainting_mask_weight",
+    "initial_noise_multiplier",
+    "img2img_extra_noise",
+    "img2img_color_correction",
+    "img2img_fix_steps",
+    "img2img_background_color",
+    "overlay_inpaint",
+    "return_mask",
+    "return_mask_composite",
+    "ESRGAN_tile",
+    "ESRGAN_tile_overlap",
+    "DAT_tile",
+    "DAT_tile_overlap",
+    "extra_networks_default_multiplier",
+    "grid_format",
+    "grid_only_if_multiple",
+    "grid_prevent_empty_spots",
+    "grid_background_color",
+    "n_rows",
+    "add_model_name_to_info",
+    "add_model_hash_to_info",
+    "add_vae_name_to_info",
+    "add_vae_hash_to_info",
+    "add_version_to_infotext",
+    "forge_additional_modules",
+    "forge_unet_storage_dtype",
+    "forge_try_reproduce",
+];
+
+/// Settings that are not overridable, wherever the request carries them.
+pub(super) fn violations(task_type: TaskType, fields: &Map<String, Value>) -> Vec<Violation> {
+    if !matches!(task_type, TaskType::TextToImage | TaskType::ImageToImage) {
+        return Vec::new();
+    }
+    let legacy = fields.get("alwayson_scripts").and_then(|scripts| scripts.get("override_settings"));
+    let places = [
+        ("/override_settings", fields.get("override_settings")),
+        ("/alwayson_scripts/override_settings", legacy),
+    ];
+    places.into_iter().flat_map(|(at, settings)| refused(at, settings)).collect()
+}
+
+fn refused(at: &str, settings: Option<&Value>) -> Vec<Violation> {
+    let keys = settings.and_then(Value::as_object).into_iter().flat_map(Map::keys);
+    let not_allowed = |key: &String| {
+        let message =
+            format!("is no setting that a request may override; possible are {}", listed(OVERRIDABLE));
+        Violation::new(format!("{at}/{}", pointer_segment(key)), ViolationCode::NotAllowed, message)
+    };
+    keys.filter(|key| !OVERRIDABLE.contains(&key.as_str())).map(not_allowed).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn no_overridable_setting_names_a_folder_or_touches_the_interface() {
+        for key in OVERRIDABLE {
+            for word in ["dir", "path", "pattern", "api_", "temp", "disable_", "config", "log"] {
+                assert!(!key.contains(word), "{key}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_folder_is_refused_in_both_places_and_the_message_stays_short() {
+        let content = json!({
+            "override_settings": {"outdir_samples": "/", "CLIP_stop_at_last_layers": 2},
+            "alwayson_scripts": {"override_settings": {"api_enable_requests": true}},
+        });
+        let found = violations(TaskType::TextToImage, content.as_object().unwrap());
+        let pointers: Vec<&str> = found.iter().map(|violation| violation.pointer.as_str()).collect();
+        assert_eq!(
+            pointers,
+            ["/override_settings/outdir_samples", "/alwayson_scripts/override_settings/api_enable_requests"]
+        );
+        assert!(found[0].message.len() < 800, "{}", found[0].message);
+    }
+}

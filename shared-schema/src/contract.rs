@@ -1,0 +1,62 @@
+//! The contract in one place: both request versions, and the message as the worker reads it.
+
+use std::collections::HashSet;
+
+use serde_json::{Value, json};
+
+use crate::envelope::{Accepted, v1alpha1, v1alpha2};
+use crate::{Registry, Task, Violation, schema};
+
+/// The most violations that one answer names.
+const MOST_VIOLATIONS: usize = 100;
+
+/// Checks requests and messages. Making one compiles the schemas, so that no request pays for it.
+#[derive(Debug, Clone, Default)]
+pub struct Contract {
+    registry: Registry,
+}
+
+impl Contract {
+    /// A contract with these runtimes; an empty registry leaves runtimes and models unchecked.
+    pub fn new(registry: Registry) -> Self {
+        schema::compile_all();
+        Self { registry }
+    }
+
+    /// The runtimes that are known.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// A `v1alpha1` request body, or everything that is wrong with it.
+    pub fn v1alpha1(&self, body: Value) -> Result<Accepted, Vec<Violation>> {
+        v1alpha1::accept(body, &self.registry).map_err(bounded)
+    }
+
+    /// A `v1alpha2` request body, or everything that is wrong with it.
+    pub fn v1alpha2(&self, body: Value) -> Result<Accepted, Vec<Violation>> {
+        v1alpha2::accept(body, &self.registry).map_err(bounded)
+    }
+
+    /// The task in a message, or everything that is wrong with it. Pointers are relative to the message.
+    ///
+    /// The worker checks again what a front door has checked, since a predecessor's did not.
+    pub fn message(&self, message: Value) -> Result<Task, Vec<Violation>> {
+        let accepted = self.v1alpha2(json!({ "task": message })).map_err(|violations| {
+            let relative = |violation: Violation| Violation {
+                pointer: violation.pointer.strip_prefix("/task").unwrap_or(&violation.pointer).to_owned(),
+                ..violation
+            };
+            violations.into_iter().map(relative).collect::<Vec<_>>()
+        })?;
+        Ok(accepted.task)
+    }
+}
+
+/// Envelope and content may both see that a field is wrong: each rule is named once per field.
+fn bounded(violations: Vec<Violation>) -> Vec<Violation> {
+    let mut seen = HashSet::new();
+    let fresh =
+        violations.into_iter().filter(|violation| seen.insert((violation.pointer.clone(), violation.code)));
+    fresh.take(MOST_VIOLATIONS).collect()
+}

@@ -1,0 +1,112 @@
+//! The closed list of stable error codes. One code is the metric label, the log field and what the user sees.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Whether doing the same again can help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// The same task would fail the same way: the failure is final at once.
+    Never,
+    /// The cause may pass: the task goes back to the queue until its attempts are used up.
+    Later,
+}
+
+macro_rules! error_codes {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $text:literal, $retry:ident;)+) => {
+        /// Why a task failed, or could not be worked on this time.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum ErrorCode {
+            $($(#[doc = $doc])+ #[serde(rename = $text)] $variant,)+
+        }
+
+        impl ErrorCode {
+            /// All of them, in the order of the table in this crate's README.
+            pub const ALL: &'static [ErrorCode] = &[$(Self::$variant),+];
+
+            /// The code as text.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)+ }
+            }
+
+            /// Whether it is worth a retry.
+            pub fn retry(self) -> Retry {
+                match self { $(Self::$variant => Retry::$retry,)+ }
+            }
+        }
+    };
+}
+
+error_codes! {
+    /// The message is no task: not JSON, or without an id that could name its files.
+    UnreadableMessage = "unreadable_message", Never;
+    /// The task breaks the contract; the error lists the violations.
+    InvalidTask = "invalid_task", Never;
+    /// The task is of a type that this worker's runtime does not take.
+    UnsupportedTaskType = "unsupported_task_type", Never;
+    /// An input may not be fetched: scheme, address, bucket or file name is not allowed.
+    InputRefused = "input_refused", Never;
+    /// An input does not exist, or its server refuses it.
+    InputNotFound = "input_not_found", Never;
+    /// An input could not be fetched this time: no connection, a timeout, a server error.
+    InputUnavailable = "input_unavailable", Later;
+    /// An input is larger than allowed.
+    InputTooLarge = "input_too_large", Never;
+    /// An input is not an image (or, where the field takes them, a video or audio file).
+    InputNotMedia = "input_not_media", Never;
+    /// The runtime does not have the model asked for.
+    ModelNotFound = "model_not_found", Never;
+    /// The runtime did not load the model, or ran another one.
+    ModelMismatch = "model_mismatch", Later;
+    /// The runtime refused the request as invalid.
+    RuntimeRejected = "runtime_rejected", Never;
+    /// The runtime failed while it worked on the task.
+    RuntimeFailed = "runtime_failed", Never;
+    /// The runtime ran out of (GPU) memory.
+    OutOfMemory = "out_of_memory", Later;
+    /// The runtime cannot be reached, or the connection broke in mid-run.
+    RuntimeUnavailable = "runtime_unavailable", Later;
+    /// The runtime answered something that is no answer.
+    RuntimeBadAnswer = "runtime_bad_answer", Later;
+    /// The runtime no longer knows the job that it had accepted.
+    JobLost = "job_lost", Later;
+    /// The run was interrupted by somebody else than this worker.
+    Interrupted = "interrupted", Later;
+    /// The run took longer than allowed.
+    RunTimeout = "run_timeout", Never;
+    /// The runtime reported success and returned nothing.
+    NoOutput = "no_output", Never;
+    /// The results could not be stored in S3.
+    StorageUnavailable = "storage_unavailable", Later;
+    /// The completion notification could not be published.
+    NotificationUnavailable = "notification_unavailable", Later;
+    /// The worker is shutting down; the task goes back at no cost.
+    ShuttingDown = "shutting_down", Later;
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_readme_lists_every_code_with_its_retry() {
+        let readme = include_str!("../README.md");
+        for code in ErrorCode::ALL {
+            let retry = match code.retry() {
+                Retry::Never => "no",
+                Retry::Later => "yes",
+            };
+            assert!(
+                readme.contains(&format!("| `{code}` | {retry} |")),
+                "{code} ({retry}) is not in the table"
+            );
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Where a task's files stand in the bucket: predecessors' layout, with their random part made deterministic.
+//!
+//! ```text
+//! <prefix>/<id>/<id>-<s>-<n>.<ext>   the n-th file, n from 1
+//! <prefix>/<id>/<id>-<s>.out         what the runtime said; written last, so it is the commit
+//! _darkroom/...                      Darkroom's own
+//! ```
+//!
+//! `<s>` is 8 hex digits of a hash of the submission: a redelivery overwrites its own files and nobody else's.
+
+use sha2::{Digest, Sha256};
+
+use crate::ids::RESERVED_SEGMENT;
+use crate::{OutputPrefix, Submission, TaskId};
+
+/// S3's limit for a key, in bytes of UTF-8 (S3 user guide, "Creating object key names").
+pub const MAX_KEY_BYTES: usize = 1024;
+
+/// The longest that can follow `<prefix>/<id>/<id>` in a key: `-<8 hex>-<n>.<ext>`, n below 100,000, ext up to 8.
+const LONGEST_ENDING: usize = 1 + 8 + 1 + 5 + 1 + 8;
+
+/// The keys of one submission's files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutputKeys {
+    folder: String,
+    stem: String,
+}
+
+impl OutputKeys {
+    /// The keys for that id, prefix and submission.
+    pub fn new(prefix: &OutputPrefix, id: &TaskId, submission: &Submission) -> Self {
+        let folder = folder(prefix, id);
+        let stem = format!("{folder}/{id}-{}", short_hash(submission));
+        Self { folder, stem }
+    }
+
+    /// The key of the `n`-th file (from 1); `extension` without its dot.
+    pub fn file(&self, n: usize, extension: &str) -> String {
+        format!("{}-{n}.{extension}", self.stem)
+    }
+
+    /// The key of the `.out` file, which is the commit of the task.
+    pub fn out(&self) -> String {
+        format!("{}.out", self.stem)
+    }
+
+    /// The folder that all of them are in, without a trailing `/`.
+    pub fn folder(&self) -> &str {
+        &self.folder
+    }
+}
+
+/// `s3://bucket/<prefix>/<id>`: where the files will be, as the front door answers it.
+pub fn output_location(bucket: &str, prefix: &OutputPrefix, id: &TaskId) -> String {
+    s3_uri(bucket, &folder(prefix, id))
+}
+
+/// `s3://bucket/key`.
+pub fn s3_uri(bucket: &str, key: &str) -> String {
+    format!("s3://{bucket}/{key}")
+}
+
+/// Whether every key of such a task fits S3's 1,024 bytes.
+pub fn fits(prefix: &OutputPrefix, id: &TaskId) -> bool {
+    prefix.with_slash().len() + 2 * id.as_str().len() + 1 + LONGEST_ENDING <= MAX_KEY_BYTES
+}
+
+/// The key under which a message that cannot be read is kept whole.
+pub fn unreadable(message_id: &str) -> String {
+    format!("{RESERVED_SEGMENT}/unreadable/{message_id}.json")
+}
+
+/// Whether a key is below the reserved prefix, with or without a `/` before it.
+pub fn is_reserved(key: &str) -> bool {
+    key.trim_start_matches('/').split('/').next() == Some(RESERVED_SEGMENT)
+}
+
+fn folder(prefix: &OutputPrefix, id: &TaskId) -> String {
+    format!("{}{id}", prefix.with_slash())
+}
+
+fn short_hash(submission: &Submission) -> String {
+    Sha256::digest(submission.as_str()).iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn keys(prefix: &str, id: &str) -> OutputKeys {
+        let submission = Submission::parse("0190f3b2-0000-7000-8000-000000000000").unwrap();
+        OutputKeys::new(
+            &OutputPrefix::parse(prefix).unwrap(),
+            &TaskId::from_json(&json!(id)).unwrap(),
+            &submission,
+        )
+    }
+
+    #[test]
+    fn keys_follow_the_predecessors_layout() {
+        let keys = keys("out", "task-0");
+        let out = keys.out();
+        let (stem, hash) = out.strip_suffix(".out").unwrap().rsplit_once('-').unwrap();
+        assert_eq!(stem, "out/task-0/task-0");
+        assert!(hash.len() == 8 && hash.bytes().all(|b| b.is_ascii_hexdigit()), "{hash}");
+        assert_eq!(keys.file(1, "png"), format!("out/task-0/task-0-{hash}-1.png"));
+    }
+
+    #[test]
+    fn slashes_of_a_prefix_are_neither_lost_nor_doubled() {
+        assert_eq!(keys("a/", "t").folder(), "a/t");
+        assert_eq!(keys("/output", "t").folder(), "/output/t");
+        assert_eq!(keys("", "t").folder(), "t");
+    }
+
+    #[test]
+    fn an_id_counts_twice_towards_the_length_of_a_key() {
+        let id = |n: usize| TaskId::from_json(&json!("x".repeat(n))).unwrap();
+        let none = OutputPrefix::default();
+        assert!(fits(&none, &id(499)));
+        assert!(!fits(&none, &id(500)));
+    }
+
+    #[test]
+    fn the_reserved_prefix_is_seen_with_and_without_a_slash() {
+        assert!(is_reserved("_darkroom/x") && is_reserved("/_darkroom/x"));
+        assert!(!is_reserved("_darkrooms/x"));
+    }
+}

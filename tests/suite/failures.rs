@@ -1,0 +1,140 @@
+//! What fails ends once, with a code, in `.out` and notification; what may pass is tried again.
+
+use integration_tests::aws;
+use integration_tests::lab::Lab;
+use local_stack::aws::{Fault as AwsFault, Service};
+use serde_json::{Value, json};
+use shared_schema::ErrorCode;
+use simulated_runtimes::{Fault, SdWebUiOptions};
+
+fn small() -> Value {
+    json!({ "prompt": "x", "width": 64, "height": 64, "steps": 2 })
+}
+
+#[tokio::test]
+async fn each_failure_of_the_runtime_has_its_code() {
+    let lab = Lab::start().await;
+    let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
+    let door = lab.front_door(&[&runtime]).await;
+    let _worker = lab.worker(&runtime, &[("MAX_ATTEMPTS", "1")]).await;
+    let faults = runtime.simulation.as_ref().unwrap().faults();
+    let exception = Fault::Exception { node: None, kind: "RuntimeError".into(), message: "shapes differ".into() };
+    for (id, fault, code) in [
+        ("exception", exception, ErrorCode::RuntimeFailed),
+        ("memory", Fault::OutOfMemory, ErrorCode::OutOfMemory),
+        ("proxy", Fault::PlainText { status: 500 }, ErrorCode::RuntimeBadAnswer),
+        ("html", Fault::NotJson, ErrorCode::RuntimeBadAnswer),
+        ("nothing", Fault::NoImages, ErrorCode::NoOutput),
+        ("base64", Fault::InvalidBase64, ErrorCode::RuntimeBadAnswer),
+        ("before", Fault::DropBeforeWork, ErrorCode::RuntimeUnavailable),
+        ("after", Fault::DropAfterWork, ErrorCode::RuntimeUnavailable),
+    ] {
+        faults.plan(fault, 1);
+        door.submit("sdruntime", "text-to-image", id, small()).await;
+        let ended = lab.ended(id).await;
+        let error = ended.error.clone().unwrap();
+        assert_eq!((ended.result, error.code, error.attempts), (false, code, 1), "{id}: {error:?}");
+        assert_eq!((ended.status.as_str(), ended.image_url.len()), ("failed", 0), "{id}");
+        let out = lab.json(&ended.output_url).await;
+        assert_eq!((&out["parameters"]["status"], &out["parameters"]["id_task"]), (&json!(0), &json!(id)), "{out}");
+        assert_eq!(out["parameters"]["error_msg"], error.message, "{out}");
+        faults.clear();
+    }
+    lab.emptied(&runtime.queue.url).await;
+}
+
+#[tokio::test]
+async fn what_may_pass_is_tried_again() {
+    let lab = Lab::start().await;
+    let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
+    let door = lab.front_door(&[&runtime]).await;
+    let _worker = lab.worker(&runtime, &[]).await;
+    runtime.simulation.as_ref().unwrap().faults().plan(Fault::OutOfMemory, 1);
+    door.submit("sdruntime", "text-to-image", "passes", small()).await;
+    assert!(lab.ended("passes").await.result);
+}
+
+#[tokio::test]
+async fn attempts_are_bounded() {
+    let lab = Lab::start().await;
+    let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
+    let door = lab.front_door(&[&runtime]).await;
+    let _worker = lab.worker(&runtime, &[("MAX_ATTEMPTS", "2")]).await;
+    runtime.simulation.as_ref().unwrap().faults().plan(Fault::OutOfMemory, 5);
+    door.submit("sdruntime", "text-to-image", "hopeless", small()).await;
+    let error = lab.ended("hopeless").await.error.unwrap();
+    assert_eq!((error.code, error.attempts), (ErrorCode::OutOfMemory, 2));
+}
+
+#[tokio::test]
+async fn bad_content_of_a_predecessors_door_never_reaches_the_runtime() {
+    let lab = Lab::start().await;
+    let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
+    let _worker = lab.worker(&runtime, &[]).await;
+    let task = |id: &str, task_type: Value, content: Value| {
+        json!({ "metadata": { "id": id, "runtime": "sdruntime", "tasktype": task_type, "prefix": "p", "context": [1] },
+                "content": content })
+        .to_string()
+    };
+    for (id, message, field) in [
+        ("steps", task("steps", json!("text-to-image"), json!({ "prompt": "x", "steps": "many" })), "/content/steps"),
+        ("null", task("null", json!("text-to-image"), Value::Null), "/content"),
+        ("type", task("type", json!("bogus"), json!({})), "/metadata/tasktype"),
+        ("other", task("other", json!("pipeline"), json!({ "1": { "class_type": "A", "inputs": {} } })), "/metadata/tasktype"),
+    ] {
+        lab.send(&runtime.queue.url, &message).await;
+        let ended = lab.ended(id).await;
+        let error = ended.error.unwrap();
+        assert_eq!((error.field.as_deref(), &ended.context), (Some(field), &json!([1])), "{id}: {error:?}");
+        assert_eq!(lab.json(&ended.output_url).await["parameters"]["id_task"], id);
+    }
+    assert!(runtime.simulation.as_ref().unwrap().busy().is_empty());
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_kept_with_its_cause() {
+    let lab = Lab::start().await;
+    let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
+    // Poison before anything good: it must not end the worker.
+    for body in ["{nope", r#"{"Message": "{nope"}"#, r#"{"hello": 1}"#, r#"{"metadata": {"id": ""}, "content": {}}"#] {
+        lab.send(&runtime.queue.url, body).await;
+    }
+    let _worker = lab.worker(&runtime, &[]).await;
+    lab.emptied(&runtime.queue.url).await;
+
+    let mut causes = Vec::new();
+    for key in lab.keys("_darkroom/unreadable/").await {
+        let kept = lab.json(&format!("s3://{}/{key}", lab.shared.bucket)).await;
+        assert_eq!(kept["code"], "unreadable_message");
+        causes.push((kept["body"].as_str().unwrap().to_owned(), kept["message"].as_str().unwrap().to_owned()));
+    }
+    causes.sort();
+    let causes: Vec<(&str, &str)> = causes.iter().map(|(body, cause)| (body.as_str(), cause.as_str())).collect();
+    assert_eq!(
+        causes,
+        [
+            (r#"{"Message": "{nope"}"#, "the message in the SNS envelope is not JSON"),
+            (r#"{"hello": 1}"#, "the body is neither an SNS envelope nor a task"),
+            (r#"{"metadata": {"id": ""}, "content": {}}"#, "the message has no usable id"),
+            ("{nope", "the body is not JSON"),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn an_outage_of_s3_or_sns_after_the_run_costs_no_second_run() {
+    if aws::skipped_elsewhere("an_outage_of_s3_or_sns_after_the_run_costs_no_second_run", "only embedded APIs can be broken") {
+        return;
+    }
+    let lab = Lab::start().await;
+    let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
+    let door = lab.front_door(&[&runtime]).await;
+    let _worker = lab.worker(&runtime, &[]).await;
+    let faults = lab.aws.embedded.as_ref().unwrap().faults();
+    door.submit("sdruntime", "text-to-image", "patient", small()).await;
+    faults.strike(Service::S3, "PutObject", AwsFault::FailBefore, 5);
+    faults.strike(Service::Sns, "Publish", AwsFault::DropBefore, 4);
+    assert!(lab.ended("patient").await.result);
+    lab.emptied(&runtime.queue.url).await;
+    assert_eq!(runtime.simulation.as_ref().unwrap().busy().len(), 1);
+}

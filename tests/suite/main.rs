@@ -1,0 +1,13 @@
+//! Drives Darkroom through its public doors: the front door over HTTP, workers as processes, AWS APIs on loopback.
+//!
+//! Against embedded AWS APIs by default; against any others with `AWS_ENDPOINT_URL`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod failures;
+mod inputs;
+mod models;
+mod path;
+mod predecessors;
+mod shutdown;
+mod workflows;

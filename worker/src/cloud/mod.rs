@@ -1,0 +1,63 @@
+//! AWS as the worker uses it: one queue, one bucket (and those that inputs come from), one topic. SDK types stop here.
+
+pub mod lease;
+pub mod queue;
+pub mod sdk_error;
+pub mod store;
+pub mod topic;
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+
+use crate::config::Config;
+
+pub use lease::Lease;
+pub use queue::{Delivery, Queue};
+pub use sdk_error::CloudError;
+pub use store::Store;
+pub use topic::Topic;
+
+/// The clients of one worker.
+#[derive(Debug, Clone)]
+pub struct Cloud {
+    /// The queue of the runtime.
+    pub queue: Queue,
+    /// The bucket for results, and reading of inputs.
+    pub store: Store,
+    /// The completion topic.
+    pub topic: Topic,
+}
+
+impl Cloud {
+    /// Clients with the credentials, region and endpoint of the environment (`AWS_ENDPOINT_URL` included).
+    pub async fn from_env(config: &Config) -> Self {
+        let http = aws_smithy_http_client::Builder::new()
+            .tls_provider(Provider::Rustls(CryptoMode::Ring))
+            .build_https();
+        let sdk = aws_config::defaults(BehaviorVersion::latest()).http_client(http).load().await;
+        Self::new(&sdk, config)
+    }
+
+    /// Clients made from `sdk`, which must have an HTTP client.
+    pub fn new(sdk: &SdkConfig, config: &Config) -> Self {
+        let sdk = sdk
+            .to_builder()
+            .retry_config(RetryConfig::standard().with_max_attempts(3))
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(Duration::from_secs(5))
+                    .operation_attempt_timeout(Duration::from_secs(60))
+                    .build(),
+            )
+            .build();
+        Self {
+            queue: Queue::new(&sdk, &config.queue_url),
+            store: Store::new(&sdk, &config.bucket, config.url_expiry()),
+            topic: Topic::new(&sdk, &config.completion_topic_arn),
+        }
+    }
+}

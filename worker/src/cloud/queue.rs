@@ -1,0 +1,120 @@
+//! The queue: messages in, and the three ways they can end.
+
+use std::time::{Duration, SystemTime};
+
+use aws_config::SdkConfig;
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
+
+use super::CloudError;
+
+const SQS: &str = "sqs";
+
+/// One SQS queue.
+#[derive(Debug, Clone)]
+pub struct Queue {
+    client: Client,
+    url: String,
+}
+
+/// One delivery of a message. A message can be delivered more than once; each delivery has its own handle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// The body: an SNS envelope, or the published JSON itself.
+    pub body: String,
+    /// What extends, releases and deletes this delivery.
+    pub receipt_handle: String,
+    /// The id that SQS gave the message.
+    pub message_id: String,
+    /// How often it has been delivered, this time included.
+    pub receive_count: u32,
+    /// When it was sent to the queue.
+    pub sent_at: Option<SystemTime>,
+    /// The X-Ray trace header that came with it (`AWSTraceHeader`).
+    pub trace_header: Option<String>,
+}
+
+impl Queue {
+    /// The queue at `url`.
+    pub fn new(sdk: &SdkConfig, url: &str) -> Self {
+        Self { client: Client::new(sdk), url: url.to_owned() }
+    }
+
+    /// Waits up to `wait` (at most 20 s) for a message, and hides it for `visibility`.
+    ///
+    /// Dropping the future may leave a message hidden that was just handed out; it comes back after `visibility`.
+    pub async fn receive(
+        &self,
+        wait: Duration,
+        visibility: Duration,
+    ) -> Result<Option<Delivery>, CloudError> {
+        let answer = self
+            .client
+            .receive_message()
+            .queue_url(&self.url)
+            .max_number_of_messages(1)
+            .wait_time_seconds(seconds(wait))
+            .visibility_timeout(seconds(visibility))
+            .message_system_attribute_names(MessageSystemAttributeName::All)
+            .send()
+            .await
+            .map_err(|error| CloudError::new(SQS, "receive", &error))?;
+        Ok(answer.messages.unwrap_or_default().into_iter().next().map(Delivery::from))
+    }
+
+    /// Hides a delivery for `visibility` from now on.
+    pub async fn extend(&self, receipt_handle: &str, visibility: Duration) -> Result<(), CloudError> {
+        self.change_visibility("extend", receipt_handle, visibility).await
+    }
+
+    /// Gives a delivery back: it becomes visible to any worker after `delay` (at once for zero).
+    pub async fn release(&self, receipt_handle: &str, delay: Duration) -> Result<(), CloudError> {
+        self.change_visibility("release", receipt_handle, delay).await
+    }
+
+    /// Deletes the message: its task has ended.
+    pub async fn delete(&self, receipt_handle: &str) -> Result<(), CloudError> {
+        let call = self.client.delete_message().queue_url(&self.url).receipt_handle(receipt_handle);
+        call.send().await.map(drop).map_err(|error| CloudError::new(SQS, "delete", &error))
+    }
+
+    async fn change_visibility(
+        &self,
+        action: &'static str,
+        receipt_handle: &str,
+        visibility: Duration,
+    ) -> Result<(), CloudError> {
+        self.client
+            .change_message_visibility()
+            .queue_url(&self.url)
+            .receipt_handle(receipt_handle)
+            .visibility_timeout(seconds(visibility))
+            .send()
+            .await
+            .map(drop)
+            .map_err(|error| CloudError::new(SQS, action, &error))
+    }
+}
+
+impl From<Message> for Delivery {
+    fn from(message: Message) -> Self {
+        let attribute = |name: MessageSystemAttributeName| message.attributes.as_ref()?.get(&name).cloned();
+        let sent_ms: Option<u64> =
+            attribute(MessageSystemAttributeName::SentTimestamp).and_then(|text| text.parse().ok());
+        let count = attribute(MessageSystemAttributeName::ApproximateReceiveCount);
+        Self {
+            receive_count: count.and_then(|text| text.parse().ok()).unwrap_or(1),
+            sent_at: sent_ms.map(|ms| SystemTime::UNIX_EPOCH + Duration::from_millis(ms)),
+            trace_header: attribute(MessageSystemAttributeName::AwsTraceHeader),
+            body: message.body.unwrap_or_default(),
+            receipt_handle: message.receipt_handle.unwrap_or_default(),
+            message_id: message.message_id.unwrap_or_default(),
+        }
+    }
+}
+
+/// Whole seconds, rounded up, as SQS takes them.
+fn seconds(duration: Duration) -> i32 {
+    let whole = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
+    i32::try_from(whole).unwrap_or(i32::MAX)
+}

@@ -1,0 +1,69 @@
+//! What went wrong with a call to AWS, told apart once: is it worth a retry?
+
+use aws_sdk_sqs::config::http::HttpResponse;
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
+
+/// A failed call to AWS.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{service} {action} failed: {code}")]
+pub struct CloudError {
+    /// The service that was called.
+    pub service: &'static str,
+    /// The call.
+    pub action: &'static str,
+    /// The service's error code, or what kept an answer from coming.
+    pub code: String,
+    /// Whether the same call may work later.
+    pub is_retryable: bool,
+}
+
+/// Codes by which a service says that the call itself is wrong or not allowed. Anything else may pass.
+const FINAL: &[&str] = &[
+    "AccessDenied",
+    "AccessDeniedException",
+    "AuthorizationError",
+    "AuthorizationErrorException",
+    "AWS.SimpleQueueService.NonExistentQueue",
+    "InvalidClientTokenId",
+    "InvalidParameter",
+    "InvalidParameterValue",
+    "NoSuchBucket",
+    "NoSuchKey",
+    "NotFound",
+    "NotFoundException",
+    "QueueDoesNotExist",
+    "ReceiptHandleIsInvalid",
+    "SignatureDoesNotMatch",
+];
+
+impl CloudError {
+    /// Classifies an error of the SDK. The code is kept; the SDK's text, which may name roles and ARNs, is not.
+    pub fn new<E>(service: &'static str, action: &'static str, error: &SdkError<E, HttpResponse>) -> Self
+    where
+        E: ProvideErrorMetadata,
+    {
+        let code = match error {
+            SdkError::ServiceError(context) => match context.err().code() {
+                Some(code) => code.to_owned(),
+                None => format!("http_{}", context.raw().status().as_u16()),
+            },
+            SdkError::TimeoutError(_) => "timeout".to_owned(),
+            SdkError::DispatchFailure(_) => "connection_failed".to_owned(),
+            SdkError::ResponseError(_) => "bad_response".to_owned(),
+            SdkError::ConstructionFailure(_) => "request_not_built".to_owned(),
+            _ => "unknown".to_owned(),
+        };
+        let is_retryable = !FINAL.contains(&code.as_str()) && code != "http_403" && code != "http_404";
+        Self { service, action, code, is_retryable }
+    }
+
+    /// Whether the service says that the thing does not exist.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self.code.as_str(), "NoSuchKey" | "NoSuchBucket" | "NotFound" | "http_404")
+    }
+
+    /// Whether the service says that the caller may not do this.
+    pub fn is_denied(&self) -> bool {
+        matches!(self.code.as_str(), "AccessDenied" | "AccessDeniedException" | "Forbidden" | "http_403")
+    }
+}

@@ -1,0 +1,147 @@
+//! The bucket: results in, presigned URLs out; and reading inputs by `s3://`.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use aws_config::SdkConfig;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::RequestChecksumCalculation;
+use aws_sdk_s3::presigning::PresigningConfig;
+use aws_sdk_s3::primitives::ByteStream;
+use bytes::{Bytes, BytesMut};
+
+use super::CloudError;
+
+const S3: &str = "s3";
+
+/// The bucket for results.
+#[derive(Debug, Clone)]
+pub struct Store {
+    client: Client,
+    bucket: String,
+    url_expiry: Duration,
+    credentials_expire: Arc<Mutex<Option<SystemTime>>>,
+}
+
+/// A URL that opens an object without credentials.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PresignedUrl {
+    /// The URL. It is a secret: never logged.
+    pub url: String,
+    /// When it stops working: the earlier of its own expiry and that of the credentials that signed it.
+    pub expires_at: SystemTime,
+}
+
+/// Why an object could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The call failed.
+    #[error(transparent)]
+    Cloud(#[from] CloudError),
+    /// It has more bytes than asked for.
+    #[error("the object has more than {0} bytes")]
+    TooLarge(u64),
+}
+
+impl Store {
+    /// The bucket of that name. URLs are signed for `url_expiry`.
+    pub fn new(sdk: &SdkConfig, bucket: &str, url_expiry: Duration) -> Self {
+        let credentials_expire = Arc::default();
+        let mut conf = aws_sdk_s3::config::Builder::from(sdk)
+            // Any other endpoint than AWS's own is reached by path: `bucket.127.0.0.1` is no host.
+            .force_path_style(sdk.endpoint_url().is_some())
+            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired);
+        if let Some(inner) = sdk.credentials_provider() {
+            conf =
+                conf.credentials_provider(RememberExpiry { inner, expire: Arc::clone(&credentials_expire) });
+        }
+        Self {
+            client: Client::from_conf(conf.build()),
+            bucket: bucket.to_owned(),
+            url_expiry,
+            credentials_expire,
+        }
+    }
+
+    /// The bucket's name.
+    pub fn bucket(&self) -> &str {
+        &self.bucket
+    }
+
+    /// Stores an object, in place of any that has its key.
+    pub async fn put(&self, key: &str, bytes: Bytes, content_type: &str) -> Result<(), CloudError> {
+        self.client
+            .put_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .content_type(content_type)
+            .body(ByteStream::from(bytes))
+            .send()
+            .await
+            .map(drop)
+            .map_err(|error| CloudError::new(S3, "put", &error))
+    }
+
+    /// Reads an object of at most `max_bytes` from any bucket.
+    pub async fn read(&self, bucket: &str, key: &str, max_bytes: u64) -> Result<Bytes, ReadError> {
+        let call = self.client.get_object().bucket(bucket).key(key);
+        let mut object = call.send().await.map_err(|error| CloudError::new(S3, "get", &error))?;
+        if object.content_length().is_some_and(|length| length.unsigned_abs() > max_bytes) {
+            return Err(ReadError::TooLarge(max_bytes));
+        }
+        let mut read = BytesMut::new();
+        while let Some(chunk) = object.body.next().await {
+            let chunk = chunk.map_err(|_| CloudError {
+                service: S3,
+                action: "get",
+                code: "connection_failed".to_owned(),
+                is_retryable: true,
+            })?;
+            if (read.len() + chunk.len()) as u64 > max_bytes {
+                return Err(ReadError::TooLarge(max_bytes));
+            }
+            read.extend_from_slice(&chunk);
+        }
+        Ok(read.freeze())
+    }
+
+    /// Signs a URL for an object. Nothing is asked of S3.
+    pub async fn presign(&self, key: &str) -> Result<PresignedUrl, CloudError> {
+        let not_signed = |code: &str| CloudError {
+            service: S3,
+            action: "presign",
+            code: code.to_owned(),
+            is_retryable: false,
+        };
+        let config =
+            PresigningConfig::expires_in(self.url_expiry).map_err(|_| not_signed("expiry_out_of_range"))?;
+        let signed_at = SystemTime::now();
+        let call = self.client.get_object().bucket(&self.bucket).key(key);
+        let request = call.presigned(config).await.map_err(|error| CloudError::new(S3, "presign", &error))?;
+        let own = signed_at + self.url_expiry;
+        let credentials = *self.credentials_expire.lock().unwrap_or_else(PoisonError::into_inner);
+        let expires_at = credentials.map_or(own, |credentials| own.min(credentials));
+        Ok(PresignedUrl { url: request.uri().to_owned(), expires_at })
+    }
+}
+
+/// Hands credentials through and remembers when the last ones expire: a URL dies with the credentials that signed it.
+#[derive(Debug)]
+struct RememberExpiry {
+    inner: SharedCredentialsProvider,
+    expire: Arc<Mutex<Option<SystemTime>>>,
+}
+
+impl ProvideCredentials for RememberExpiry {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(async {
+            let credentials = self.inner.provide_credentials().await?;
+            *self.expire.lock().unwrap_or_else(PoisonError::into_inner) = credentials.expiry();
+            Ok(credentials)
+        })
+    }
+}

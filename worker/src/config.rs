@@ -1,0 +1,285 @@
+//! What the worker is told by its environment: parsed by one pure function that reports every bad variable at once.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use validator::Validate;
+
+use crate::inputs::guard::AllowedHosts;
+use crate::runtimes::{REGISTRY, RuntimeOptions, RuntimeType};
+
+/// The worker's configuration. The README of this crate holds the table of variables.
+#[derive(Debug, Clone, Validate)]
+#[validate(schema(function = "drain_fits_grace"))]
+#[validate(schema(function = "run_fits_visibility"))]
+pub struct Config {
+    /// `SQS_QUEUE_URL`: the queue that is worked on.
+    pub queue_url: String,
+    /// `SNS_TOPIC_ARN`: the topic that hears of results.
+    pub completion_topic_arn: String,
+    /// `S3_BUCKET`: where results go.
+    pub bucket: String,
+    /// `RUNTIME_TYPE`: what stands beside the worker.
+    pub runtime_type: &'static RuntimeType,
+    /// `RUNTIME_NAME`: what notifications and logs call it.
+    pub runtime_name: String,
+    /// `API_BASE_URL` and what else the runtime's client is made from.
+    pub runtime: RuntimeOptions,
+    /// `EXP_CALLBACK_WHEN_RUNNING`: notify when a task begins, too.
+    pub notify_when_running: bool,
+    /// `INPUT_ALLOW_HOSTS`: where inputs may come from although the guard would refuse it.
+    pub input_allow_hosts: AllowedHosts,
+    /// `INPUT_S3_BUCKETS`: buckets that `s3://` inputs may come from.
+    pub input_s3_buckets: Vec<String>,
+    /// `INPUT_TIMEOUT_SECONDS`: for one input, from name resolution to last byte.
+    #[validate(range(min = 1, max = 600))]
+    pub input_timeout_seconds: u64,
+    /// `INPUT_MAX_PIXELS`: width times height of an input image.
+    #[validate(range(min = 1))]
+    pub input_max_pixels: u64,
+    /// `MAX_TASK_BYTES`: inputs of a task together, and results of a task together.
+    #[validate(range(min = 1_048_576))]
+    pub max_task_bytes: u64,
+    /// `MAX_ATTEMPTS`: attempts before a failure that a retry might cure is final.
+    #[validate(range(min = 1, max = 100))]
+    pub max_attempts: u32,
+    /// `VISIBILITY_TIMEOUT_SECONDS`: how long a message stays hidden after each extension.
+    #[validate(range(min = 20, max = 43_200))]
+    pub visibility_timeout_seconds: u32,
+    /// `RECEIVE_WAIT_SECONDS`: the long poll.
+    #[validate(range(max = 20))]
+    pub receive_wait_seconds: u32,
+    /// `RUN_TIMEOUT_SECONDS`: the longest run.
+    #[validate(range(min = 1, max = 42_000))]
+    pub run_timeout_seconds: u64,
+    /// `DRAIN_SECONDS`: how long a running task may still take after SIGTERM before it is given back.
+    pub drain_seconds: u64,
+    /// `GRACE_PERIOD_SECONDS`: the pod's `terminationGracePeriodSeconds`.
+    pub grace_period_seconds: u64,
+    /// `URL_EXPIRY_SECONDS`: how long presigned URLs work (S3 allows 7 days).
+    #[validate(range(min = 1, max = 604_800))]
+    pub url_expiry_seconds: u64,
+}
+
+/// Every variable that is wrong, each with what it should be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct ConfigError(pub Vec<String>);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the configuration is wrong: {}", self.0.join("; "))
+    }
+}
+
+/// What is left of the grace period, after draining, for giving the task back and ending the process.
+const SHUTDOWN_MARGIN_SECONDS: u64 = 10;
+
+impl Config {
+    /// Reads the variables through `var`. An empty variable counts as unset, as charts leave them.
+    pub fn from_vars(var: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut vars = Vars { var: &var, wrong: Vec::new() };
+        let runtime_type = vars.runtime_type();
+        let max_task_bytes = vars.parsed("MAX_TASK_BYTES", 268_435_456);
+        let config = Self {
+            queue_url: vars.required("SQS_QUEUE_URL"),
+            completion_topic_arn: vars.required("SNS_TOPIC_ARN"),
+            bucket: vars.required("S3_BUCKET"),
+            runtime_name: vars.text("RUNTIME_NAME").unwrap_or_else(|| runtime_type.name.to_owned()),
+            runtime_type,
+            runtime: RuntimeOptions {
+                api_base_url: vars.text("API_BASE_URL"),
+                dynamic_model: vars.flag("DYNAMIC_SD_MODEL"),
+                max_task_bytes,
+            },
+            notify_when_running: vars.flag("EXP_CALLBACK_WHEN_RUNNING"),
+            input_allow_hosts: vars.parsed("INPUT_ALLOW_HOSTS", AllowedHosts::default()),
+            input_s3_buckets: vars.list("INPUT_S3_BUCKETS"),
+            input_timeout_seconds: vars.parsed("INPUT_TIMEOUT_SECONDS", 30),
+            input_max_pixels: vars.parsed("INPUT_MAX_PIXELS", 67_108_864),
+            max_task_bytes,
+            max_attempts: vars.parsed("MAX_ATTEMPTS", 3),
+            visibility_timeout_seconds: vars.parsed("VISIBILITY_TIMEOUT_SECONDS", 120),
+            receive_wait_seconds: vars.parsed("RECEIVE_WAIT_SECONDS", 20),
+            run_timeout_seconds: vars.parsed("RUN_TIMEOUT_SECONDS", 1800),
+            drain_seconds: vars.parsed("DRAIN_SECONDS", 45),
+            grace_period_seconds: vars.parsed("GRACE_PERIOD_SECONDS", 60),
+            url_expiry_seconds: vars.parsed("URL_EXPIRY_SECONDS", 86_400),
+        };
+        let mut wrong = vars.wrong;
+        if let Err(error) = (config.runtime_type.connect)(&config.runtime) {
+            wrong.push(error);
+        }
+        if let Err(errors) = config.validate() {
+            wrong.extend(described(&errors));
+        }
+        if wrong.is_empty() { Ok(config) } else { Err(ConfigError(wrong)) }
+    }
+
+    /// How long a message stays hidden after each extension.
+    pub fn visibility_timeout(&self) -> Duration {
+        Duration::from_secs(self.visibility_timeout_seconds.into())
+    }
+
+    /// How long presigned URLs work.
+    pub fn url_expiry(&self) -> Duration {
+        Duration::from_secs(self.url_expiry_seconds)
+    }
+}
+
+fn drain_fits_grace(config: &Config) -> Result<(), validator::ValidationError> {
+    if config.drain_seconds.saturating_add(SHUTDOWN_MARGIN_SECONDS) <= config.grace_period_seconds {
+        return Ok(());
+    }
+    let message = format!(
+        "DRAIN_SECONDS ({}) must be at least {SHUTDOWN_MARGIN_SECONDS} below GRACE_PERIOD_SECONDS ({})",
+        config.drain_seconds, config.grace_period_seconds
+    );
+    Err(validator::ValidationError::new("drain").with_message(message.into()))
+}
+
+fn run_fits_visibility(config: &Config) -> Result<(), validator::ValidationError> {
+    let longest = config.run_timeout_seconds.saturating_add(u64::from(config.visibility_timeout_seconds));
+    if longest <= 43_200 {
+        return Ok(());
+    }
+    let message = "RUN_TIMEOUT_SECONDS and VISIBILITY_TIMEOUT_SECONDS together must not exceed the 43200 seconds for \
+                   which SQS hides a message";
+    Err(validator::ValidationError::new("lease").with_message(message.into()))
+}
+
+/// The violations of the ranges above, by the name of the variable.
+fn described(errors: &validator::ValidationErrors) -> Vec<String> {
+    let of_field = |field: &str, error: &validator::ValidationError| {
+        if let Some(message) = &error.message {
+            return message.to_string();
+        }
+        let bound = |name: &str| error.params.get(name).map(|value| format!("{name} {value}"));
+        let range: Vec<String> = ["min", "max"].into_iter().filter_map(bound).collect();
+        format!("{} is out of range ({})", field.to_uppercase(), range.join(", "))
+    };
+    let mut described: Vec<String> = errors
+        .field_errors()
+        .into_iter()
+        .flat_map(|(field, errors)| errors.iter().map(move |error| of_field(&field, error)))
+        .collect();
+    described.sort();
+    described
+}
+
+/// Reads variables and remembers what was wrong with them.
+struct Vars<'a> {
+    var: &'a dyn Fn(&str) -> Option<String>,
+    wrong: Vec<String>,
+}
+
+impl Vars<'_> {
+    fn text(&self, name: &str) -> Option<String> {
+        (self.var)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+    }
+
+    fn required(&mut self, name: &str) -> String {
+        self.text(name).unwrap_or_else(|| {
+            self.wrong.push(format!("{name} is missing"));
+            String::new()
+        })
+    }
+
+    fn list(&self, name: &str) -> Vec<String> {
+        let text = self.text(name).unwrap_or_default();
+        text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+    }
+
+    fn flag(&mut self, name: &str) -> bool {
+        match self.text(name).map(|text| text.to_ascii_lowercase()).as_deref() {
+            None | Some("false" | "0" | "no" | "off") => false,
+            Some("true" | "1" | "yes" | "on") => true,
+            Some(_) => {
+                self.wrong.push(format!("{name} must be `true` or `false`"));
+                false
+            }
+        }
+    }
+
+    fn parsed<T: FromStr<Err: fmt::Display>>(&mut self, name: &str, default: T) -> T {
+        let Some(text) = self.text(name) else { return default };
+        text.parse().unwrap_or_else(|error| {
+            self.wrong.push(format!("{name} is wrong: {error}"));
+            default
+        })
+    }
+
+    fn runtime_type(&mut self) -> &'static RuntimeType {
+        let name = self.required("RUNTIME_TYPE").to_ascii_lowercase();
+        RuntimeType::by_name(&name).unwrap_or_else(|| {
+            let known: Vec<&str> = REGISTRY.iter().map(|runtime| runtime.name).collect();
+            self.wrong.push(format!("RUNTIME_TYPE must be one of {}", known.join(", ")));
+            &REGISTRY[0]
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    fn parse(vars: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let vars: HashMap<&str, &str> = vars.iter().copied().collect();
+        Config::from_vars(|name| vars.get(name).map(|value| (*value).to_owned()))
+    }
+
+    const PREDECESSOR: [(&str, &str); 5] = [
+        ("SQS_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/000000000000/q"),
+        ("SNS_TOPIC_ARN", "arn:aws:sns:us-east-1:000000000000:t"),
+        ("S3_BUCKET", "b"),
+        ("RUNTIME_TYPE", "sdwebui"),
+        ("DYNAMIC_SD_MODEL", "false"),
+    ];
+
+    #[test]
+    fn a_predecessors_variables_suffice() {
+        let config = parse(&PREDECESSOR).unwrap();
+        assert_eq!(config.runtime_name, "sdwebui");
+        assert_eq!(config.max_attempts, 3);
+    }
+
+    #[test]
+    fn every_bad_variable_is_reported_at_once() {
+        let ConfigError(wrong) = parse(&[
+            ("RUNTIME_TYPE", "fooocus"),
+            ("MAX_ATTEMPTS", "many"),
+            ("DRAIN_SECONDS", "60"),
+            ("VISIBILITY_TIMEOUT_SECONDS", "5"),
+            ("DYNAMIC_SD_MODEL", "perhaps"),
+        ])
+        .unwrap_err();
+        let wrong = wrong.join("\n");
+        for name in [
+            "SQS_QUEUE_URL",
+            "SNS_TOPIC_ARN",
+            "S3_BUCKET",
+            "RUNTIME_TYPE",
+            "MAX_ATTEMPTS",
+            "DRAIN_SECONDS",
+            "VISIBILITY_TIMEOUT_SECONDS",
+            "DYNAMIC_SD_MODEL",
+        ] {
+            assert!(wrong.contains(name), "{name} is not in:\n{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_readme_lists_the_variables_that_the_code_reads() {
+        let asked = std::cell::RefCell::new(std::collections::BTreeSet::new());
+        let _ = Config::from_vars(|name| {
+            asked.borrow_mut().insert(name.to_owned());
+            None
+        });
+        let readme = include_str!("../README.md");
+        let rows = readme.lines().filter(|line| line.starts_with("| `") && line.contains("<!--var-->"));
+        let listed: std::collections::BTreeSet<String> =
+            rows.filter_map(|line| line.split('`').nth(1)).map(str::to_owned).collect();
+        assert_eq!(listed, asked.into_inner());
+    }
+}

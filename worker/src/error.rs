@@ -1,0 +1,83 @@
+//! Why a task failed: a stable code, a message for people, and where in the task the cause is.
+
+use serde_json::Value;
+use shared_schema::error_code::Retry;
+use shared_schema::notification::Failure;
+use shared_schema::{ErrorCode, Violation};
+
+/// A failure of one attempt at a task.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct TaskError {
+    /// The stable code, which also says whether a retry is worth it.
+    pub code: ErrorCode,
+    /// What a person should know and do. No secrets, no URLs with query strings, no paths of a server.
+    pub message: String,
+    /// JSON Pointer of the field at fault, relative to the task (`/content/init_images/0`).
+    pub field: Option<String>,
+    /// The node of the workflow at fault.
+    pub node_id: Option<String>,
+    /// What is wrong with the task, when it breaks the contract.
+    pub violations: Vec<Violation>,
+    /// The runtime's own answer, which goes into the `.out` file.
+    pub reason: Option<Value>,
+}
+
+impl TaskError {
+    /// A failure with that code and message.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            field: None,
+            node_id: None,
+            violations: Vec::new(),
+            reason: None,
+        }
+    }
+
+    /// The same, at that field of the task.
+    pub fn at_field(mut self, pointer: impl Into<String>) -> Self {
+        self.field = Some(pointer.into());
+        self
+    }
+
+    /// The same, at that node of the workflow.
+    pub fn at_node(mut self, node_id: impl Into<String>) -> Self {
+        self.node_id = Some(node_id.into());
+        self
+    }
+
+    /// The same, with the runtime's answer for the `.out` file.
+    pub fn with_reason(mut self, reason: Value) -> Self {
+        self.reason = Some(reason);
+        self
+    }
+
+    /// A task that breaks the contract.
+    pub fn invalid(violations: Vec<Violation>) -> Self {
+        let message = match violations.as_slice() {
+            [one] => format!("the task is invalid: {} {}", one.pointer, one.message),
+            many => format!("the task is invalid in {} places; see `violations`", many.len()),
+        };
+        let field = violations.first().map(|violation| violation.pointer.clone());
+        Self { field, violations, ..Self::new(ErrorCode::InvalidTask, message) }
+    }
+
+    /// Whether another attempt can help.
+    pub fn is_retryable(&self) -> bool {
+        self.code.retry() == Retry::Later
+    }
+
+    /// The failure as notification and `.out` file carry it.
+    pub fn failure(&self, attempts: u32) -> Failure {
+        Failure {
+            code: self.code,
+            message: self.message.clone(),
+            field: self.field.clone(),
+            node_id: self.node_id.clone(),
+            violations: self.violations.clone(),
+            attempts,
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! The images that a task names: fetched from anywhere, safely, before the runtime is asked to do anything.
+
+pub mod fetch;
+pub mod guard;
+
+use bytes::Bytes;
+
+/// One input of a task, fetched and checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Input {
+    /// JSON Pointer of its field, relative to the task's content (`/init_images/0`).
+    pub pointer: String,
+    /// The file itself.
+    pub bytes: Bytes,
+    /// Its media type, from the bytes (`image/png`).
+    pub content_type: &'static str,
+    /// The usual extension of that type, without a dot.
+    pub extension: &'static str,
+}

@@ -1,0 +1,18 @@
+#![doc = include_str!("../README.md")]
+
+// In the order of the data path; then what the path stands on.
+pub mod supervisor;
+
+pub mod steps;
+
+pub mod inputs;
+pub mod runtimes;
+
+pub mod cloud;
+
+pub mod config;
+pub mod error;
+mod http;
+pub mod retry;
+pub mod shutdown;
+pub mod telemetry;

@@ -1,0 +1,15 @@
+//! The worker's process: signals, configuration, clients, then the supervisor until it is told to stop.
+
+use worker::cloud::Cloud;
+use worker::config::Config;
+use worker::{shutdown, supervisor, telemetry};
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> anyhow::Result<()> {
+    let var = |name: &str| std::env::var(name).ok();
+    telemetry::init(var);
+    let config = Config::from_vars(var).inspect_err(|error| tracing::error!(%error, "cannot start"))?;
+    let stopping = shutdown::on_signals()?;
+    let cloud = Cloud::from_env(&config).await;
+    supervisor::run(config, cloud, stopping).await
+}

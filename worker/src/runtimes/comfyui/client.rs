@@ -1,0 +1,272 @@
+//! ComfyUI's HTTP interface, one method per call: answers are bounded in time and size, and not interpreted further.
+//!
+//! No call carries `Origin` or `Sec-Fetch-*`: ComfyUI answers 403 to those that do not match its host.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::multipart::{Form, Part};
+use reqwest::{RequestBuilder, StatusCode};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use shared_schema::ErrorCode;
+use url::Url;
+
+use super::outputs::FileRef;
+use crate::error::TaskError;
+use crate::http;
+use crate::inputs::Input;
+
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// For calls that ComfyUI answers from memory. While it loads a model its event loop may stand still for seconds.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// For queueing a workflow, which ComfyUI validates first.
+const QUEUE_WITHIN: Duration = Duration::from_secs(20);
+/// For moving a file.
+const TRANSFER_WITHIN: Duration = Duration::from_secs(120);
+/// Shorter than any keep-alive of the server, so that a job is not posted on a connection that is just being closed.
+const KEEP_IDLE_FOR: Duration = Duration::from_secs(20);
+
+/// Why a call yielded nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum CallError {
+    /// There was no connection, so nothing was sent.
+    #[error("the runtime cannot be reached")]
+    Unreachable,
+    /// The call may have been heard.
+    #[error("the runtime did not answer in time")]
+    Silent,
+    /// The call may have been heard.
+    #[error("the connection to the runtime broke")]
+    Broken,
+    #[error("the runtime answered with status {0}")]
+    Status(StatusCode),
+    #[error("the runtime's answer is not of the expected form")]
+    Unreadable,
+    #[error("the runtime's answer is larger than the {0} bytes that are left for the results of this task")]
+    TooLarge(u64),
+}
+
+impl From<CallError> for TaskError {
+    fn from(error: CallError) -> Self {
+        let code = match error {
+            CallError::Unreachable | CallError::Silent | CallError::Broken => ErrorCode::RuntimeUnavailable,
+            CallError::Status(status) if status.is_server_error() => ErrorCode::RuntimeUnavailable,
+            CallError::Status(_) | CallError::Unreadable => ErrorCode::RuntimeBadAnswer,
+            // The same workflow would yield as much again.
+            CallError::TooLarge(_) => ErrorCode::RuntimeFailed,
+        };
+        TaskError::new(code, error.to_string())
+    }
+}
+
+impl From<reqwest::Error> for CallError {
+    fn from(error: reqwest::Error) -> Self {
+        if error.is_connect() {
+            Self::Unreachable
+        } else if error.is_timeout() {
+            Self::Silent
+        } else {
+            Self::Broken
+        }
+    }
+}
+
+/// An answer of any status.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) body: Bytes,
+}
+
+impl Answer {
+    pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, CallError> {
+        serde_json::from_slice(&self.body).map_err(|_| CallError::Unreadable)
+    }
+
+    fn accepted(self) -> Result<Self, CallError> {
+        if self.status.is_success() { Ok(self) } else { Err(CallError::Status(self.status)) }
+    }
+}
+
+/// Where ComfyUI has a job.
+#[derive(Debug, PartialEq)]
+pub(super) enum Whereabouts {
+    /// In the history, which is its end; this is the entry.
+    Finished(Value),
+    Running,
+    Pending,
+    /// Never queued, deleted, or forgotten by a restart.
+    Nowhere,
+}
+
+/// What waits and what runs: `[number, prompt id, prompt, …]` each.
+#[derive(Debug, Deserialize)]
+pub(super) struct Queue {
+    queue_running: Vec<Value>,
+    queue_pending: Vec<Value>,
+}
+
+impl Queue {
+    pub(super) fn is_stalled(&self) -> bool {
+        self.queue_running.is_empty() && !self.queue_pending.is_empty()
+    }
+
+    fn whereabouts(&self, prompt_id: &str) -> Whereabouts {
+        let holds = |jobs: &[Value]| jobs.iter().any(|job| job[1] == *prompt_id);
+        if holds(&self.queue_running) {
+            Whereabouts::Running
+        } else if holds(&self.queue_pending) {
+            Whereabouts::Pending
+        } else {
+            Whereabouts::Nowhere
+        }
+    }
+}
+
+/// Where an upload ended up.
+#[derive(Debug, Deserialize)]
+pub(super) struct Uploaded {
+    pub(super) name: String,
+    pub(super) subfolder: String,
+}
+
+/// A client of one ComfyUI.
+#[derive(Debug, Clone)]
+pub(super) struct Client {
+    http: reqwest::Client,
+    base: Url,
+    /// The most bytes that one answer, and all results of one task, may have.
+    pub(super) most_bytes: u64,
+}
+
+impl Client {
+    pub(super) fn new(base: Url, most_bytes: u64) -> Result<Self, String> {
+        let http = http::plain_client()
+            .connect_timeout(CONNECT_WITHIN)
+            .pool_idle_timeout(KEEP_IDLE_FOR)
+            .build()
+            .map_err(|error| format!("no HTTP client for API_BASE_URL: {error}"))?;
+        Ok(Self { http, base, most_bytes })
+    }
+
+    /// The address of the WebSocket that hears of the jobs of this client id.
+    pub(super) fn socket_url(&self, client_id: &str) -> String {
+        let mut url = self.url("ws");
+        url.query_pairs_mut().append_pair("clientId", client_id);
+        url.as_str().replacen("http://", "ws://", 1)
+    }
+
+    pub(super) async fn system_stats(&self) -> Result<(), CallError> {
+        self.get("system_stats").await.map(drop)
+    }
+
+    /// How many jobs wait or run: the cheap alternative to [`Client::queue`], whose answer holds whole workflows.
+    pub(super) async fn queue_length(&self) -> Result<u64, CallError> {
+        let answer: Value = self.get("prompt").await?.json()?;
+        answer["exec_info"]["queue_remaining"].as_u64().ok_or(CallError::Unreadable)
+    }
+
+    pub(super) async fn queue(&self) -> Result<Queue, CallError> {
+        self.get("queue").await?.json()
+    }
+
+    /// Looks for a job in the history, then in the queue. A job that ends between the two looks is nowhere, once.
+    pub(super) async fn find(&self, prompt_id: &str) -> Result<Whereabouts, CallError> {
+        let mut history: Value = self.get(&format!("history/{prompt_id}")).await?.json()?;
+        match history.get_mut(prompt_id) {
+            Some(entry) => Ok(Whereabouts::Finished(entry.take())),
+            None => Ok(self.queue().await?.whereabouts(prompt_id)),
+        }
+    }
+
+    /// Uploads one input under `name`. The answer says what it is called now: an existing name yields another one.
+    pub(super) async fn upload(
+        &self,
+        input: &Input,
+        name: String,
+        folder: &str,
+    ) -> Result<Uploaded, CallError> {
+        let size = input.bytes.len() as u64;
+        let file = Part::stream_with_length(input.bytes.clone(), size).file_name(name);
+        let file = file.mime_str(input.content_type).map_err(|_| CallError::Unreadable)?;
+        let form = Form::new()
+            .part("image", file)
+            .text("subfolder", folder.to_owned())
+            .text("type", "input")
+            .text("overwrite", "false");
+        let request = self.http.post(self.url("upload/image")).multipart(form).timeout(TRANSFER_WITHIN);
+        self.send(request, self.most_bytes).await?.accepted()?.json()
+    }
+
+    /// Queues a workflow; every status is an answer.
+    pub(super) async fn submit(&self, body: &Value) -> Result<Answer, CallError> {
+        self.send(self.http.post(self.url("prompt")).json(body).timeout(QUEUE_WITHIN), self.most_bytes).await
+    }
+
+    /// Fetches a result of at most `most_bytes`; `None` when ComfyUI does not have it.
+    pub(super) async fn view(&self, file: &FileRef, most_bytes: u64) -> Result<Option<Bytes>, CallError> {
+        let mut url = self.url("view");
+        url.query_pairs_mut()
+            .append_pair("filename", &file.filename)
+            .append_pair("subfolder", &file.subfolder)
+            .append_pair("type", &file.kind);
+        let answer = self.send(self.http.get(url).timeout(TRANSFER_WITHIN), most_bytes).await?;
+        if answer.status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        Ok(Some(answer.accepted()?.body))
+    }
+
+    /// Takes a job out of the queue; one that runs is not touched.
+    pub(super) async fn delete_pending(&self, prompt_id: &str) -> Result<(), CallError> {
+        self.post("queue", &json!({ "delete": [prompt_id] })).await
+    }
+
+    /// Interrupts a job if it is the one that runs.
+    pub(super) async fn interrupt(&self, prompt_id: &str) -> Result<(), CallError> {
+        self.post("interrupt", &json!({ "prompt_id": prompt_id })).await
+    }
+
+    /// Takes a finished job, whole workflow and all, out of the history.
+    pub(super) async fn forget(&self, prompt_id: &str) -> Result<(), CallError> {
+        self.post("history", &json!({ "delete": [prompt_id] })).await
+    }
+
+    /// Unloads models and drops the cache of node results, once the running job has ended.
+    pub(super) async fn free(&self) -> Result<(), CallError> {
+        self.post("free", &json!({ "unload_models": true, "free_memory": true })).await
+    }
+
+    async fn get(&self, path: &str) -> Result<Answer, CallError> {
+        self.send(self.http.get(self.url(path)).timeout(ANSWER_WITHIN), self.most_bytes).await?.accepted()
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> Result<(), CallError> {
+        let request = self.http.post(self.url(path)).json(body).timeout(ANSWER_WITHIN);
+        self.send(request, self.most_bytes).await?.accepted().map(drop)
+    }
+
+    async fn send(&self, request: RequestBuilder, most_bytes: u64) -> Result<Answer, CallError> {
+        let mut response = request.send().await?;
+        let announced = response.content_length().unwrap_or_default();
+        if announced > most_bytes {
+            return Err(CallError::TooLarge(most_bytes));
+        }
+        let mut body = BytesMut::with_capacity(usize::try_from(announced).unwrap_or_default());
+        while let Some(chunk) = response.chunk().await? {
+            if (body.len() + chunk.len()) as u64 > most_bytes {
+                return Err(CallError::TooLarge(most_bytes));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Answer { status: response.status(), body: body.freeze() })
+    }
+
+    fn url(&self, path: &str) -> Url {
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}{path}", self.base.path()));
+        url
+    }
+}

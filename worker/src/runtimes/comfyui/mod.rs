@@ -1,0 +1,146 @@
+//! ComfyUI: workflows in API format, queued over HTTP, followed over a WebSocket, with the history as the truth.
+//!
+//! `attempt` is the path of one task; the other modules are its steps, in order, and what they stand on.
+
+mod attempt;
+
+mod workflow;
+
+mod rejection;
+
+mod events;
+mod follow;
+
+mod outputs;
+mod verdict;
+
+mod client;
+mod wording;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use shared_schema::{ErrorCode, TaskId};
+use tracing::Instrument;
+use url::Url;
+
+use self::attempt::Attempt;
+use self::client::Client;
+use super::{Job, RunOutput, Runtime, RuntimeOptions};
+use crate::error::TaskError;
+
+/// The name in `RUNTIME_TYPE`.
+pub const NAME: &str = "comfyui";
+
+const DEFAULT_ADDRESS: &str = "localhost:8080";
+
+/// The client side of the ComfyUI at `API_BASE_URL` (`host:port` or `http://host:port/`, default `localhost:8080`).
+pub fn connect(options: &RuntimeOptions) -> Result<Arc<dyn Runtime>, String> {
+    let base = base_url(options.api_base_url.as_deref().unwrap_or(DEFAULT_ADDRESS))?;
+    let client = Client::new(base, options.max_task_bytes)?;
+    Ok(Arc::new(ComfyUi { client, seemed_stalled: AtomicBool::new(false) }))
+}
+
+fn base_url(address: &str) -> Result<Url, String> {
+    let spelled_out = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
+    let mut url =
+        Url::parse(&spelled_out).map_err(|error| format!("API_BASE_URL is not an address: {error}"))?;
+    if url.scheme() != "http" {
+        return Err(
+            "API_BASE_URL must be `host:port` or `http://host:port`: ComfyUI speaks plain HTTP".to_owned()
+        );
+    }
+    url.set_query(None);
+    url.set_fragment(None);
+    if !url.path().ends_with('/') {
+        let folder = format!("{}/", url.path());
+        url.set_path(&folder);
+    }
+    Ok(url)
+}
+
+struct ComfyUi {
+    client: Client,
+    /// Whether the last probe saw jobs waiting and none running.
+    seemed_stalled: AtomicBool,
+}
+
+#[async_trait]
+impl Runtime for ComfyUi {
+    /// ComfyUI opens its port after all nodes are loaded, so an answer means that it has started. It does not mean that
+    /// its worker thread lives: when that has died, everything still answers 200, but jobs wait and none runs. A single
+    /// sight of this may be the moment between two jobs; twice in a row is not.
+    async fn ready(&self) -> Result<(), TaskError> {
+        self.client.system_stats().await?;
+        let stalled = self.client.queue_length().await? > 0 && self.client.queue().await?.is_stalled();
+        if self.seemed_stalled.swap(stalled, Ordering::Relaxed) && stalled {
+            let message = "the runtime accepts jobs but works on none: it has to be restarted";
+            return Err(TaskError::new(ErrorCode::RuntimeUnavailable, message));
+        }
+        Ok(())
+    }
+
+    async fn run(&self, job: Job) -> Result<RunOutput, TaskError> {
+        let attempt = Attempt::new(self.client.clone());
+        let result = attempt.run(&job).await;
+        if result.is_err() && job.stop.is_cancelled() {
+            attempt.withdraw().await;
+        }
+        // The result does not wait for this.
+        tokio::spawn(async move { attempt.clean_up().await }.in_current_span());
+        result
+    }
+
+    fn failure_report(&self, _id: &TaskId, error: &TaskError, attempts: u32) -> Value {
+        json!({ "code": 500, "error": error.failure(attempts), "reason": error.reason })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A recording of a real server, by name.
+    pub(super) fn recording(name: &str) -> Value {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/comfyui");
+        serde_json::from_slice(&std::fs::read(format!("{folder}/{name}.json")).unwrap()).unwrap()
+    }
+
+    /// The history entry of a recording.
+    pub(super) fn history_entry(recording: &Value) -> Value {
+        recording["history"]["body"].as_object().unwrap().values().next().unwrap().clone()
+    }
+
+    #[test]
+    fn every_spelling_of_the_address_is_understood() {
+        for address in ["gpu:8188", "http://gpu:8188", "http://gpu:8188/"] {
+            assert_eq!(base_url(address).unwrap().as_str(), "http://gpu:8188/");
+        }
+        assert_eq!(base_url("http://gpu/comfy").unwrap().as_str(), "http://gpu/comfy/");
+        assert_eq!(base_url(DEFAULT_ADDRESS).unwrap().as_str(), "http://localhost:8080/");
+    }
+
+    #[test]
+    fn an_address_that_cannot_work_is_refused() {
+        for address in ["https://gpu:8188", "", "http://", "gpu:port"] {
+            assert!(base_url(address).unwrap_err().contains("API_BASE_URL"), "{address}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_failure_report_holds_the_error_and_the_runtimes_answer() {
+        let options = RuntimeOptions { api_base_url: None, dynamic_model: false, max_task_bytes: 1 << 20 };
+        let error =
+            TaskError::new(ErrorCode::RuntimeFailed, "it broke").at_node("7").with_reason(json!({"a": 1}));
+        let id = serde_json::from_value(json!("task-1")).unwrap();
+        let report = connect(&options).unwrap().failure_report(&id, &error, 2);
+        let expected = json!({
+            "code": 500,
+            "error": {"code": "runtime_failed", "message": "it broke", "node_id": "7", "attempts": 2},
+            "reason": {"a": 1},
+        });
+        assert_eq!(report, expected);
+    }
+}

@@ -1,0 +1,141 @@
+//! A history entry's word on how the run ended.
+
+use serde_json::{Value, json};
+use shared_schema::ErrorCode;
+
+use super::wording::{cut, first_lines, without_paths};
+use crate::error::TaskError;
+
+/// What memory allocators of CPUs and GPUs say, in lower case.
+const OUT_OF_MEMORY: &[&str] = &[
+    "outofmemory",
+    "out of memory",
+    "allocation on device",
+    "defaultcpuallocator",
+    "memoryerror",
+    "alloc_failed",
+];
+
+/// `Ok` for a run that succeeded.
+///
+/// An interrupted run has the status `error`, too: only the name of its last message tells it from a failure. The traceback
+/// and the inputs of the failed node are left out, since they show the server's files and other people's data.
+pub(super) fn judge(entry: &Value) -> Result<(), TaskError> {
+    let status = &entry["status"];
+    if status["status_str"] == "success" {
+        return Ok(());
+    }
+    let said = |name: &str| {
+        let messages = status["messages"].as_array().into_iter().flatten();
+        messages.rev().find(|message| message[0] == name).map(|message| &message[1])
+    };
+    if let Some(interruption) = said("execution_interrupted") {
+        let error = TaskError::new(ErrorCode::Interrupted, "the run was interrupted in the runtime");
+        return Err(at_node_of(error, interruption));
+    }
+    match said("execution_error") {
+        Some(failure) => Err(execution_error(failure)),
+        None if status["status_str"] == "error" => {
+            Err(TaskError::new(ErrorCode::RuntimeFailed, "the run failed; the runtime does not say why"))
+        }
+        None => {
+            Err(TaskError::new(ErrorCode::RuntimeBadAnswer, "the runtime does not say how the run ended"))
+        }
+    }
+}
+
+fn execution_error(failure: &Value) -> TaskError {
+    let text = |key: &str| failure[key].as_str().unwrap_or_default();
+    let kind = text("exception_type");
+    let explanation = without_paths(text("exception_message"));
+    let message = format!("{} failed: {kind}: {}", text("node_type"), first_lines(&explanation));
+    let reason = json!({
+        "exception_type": kind,
+        "exception_message": cut(&explanation, 4_000),
+        "node_id": failure["node_id"],
+        "node_type": failure["node_type"],
+    });
+    let words = format!("{kind} {explanation}").to_lowercase();
+    let code = if OUT_OF_MEMORY.iter().any(|sign| words.contains(sign)) {
+        ErrorCode::OutOfMemory
+    } else {
+        ErrorCode::RuntimeFailed
+    };
+    at_node_of(TaskError::new(code, message), failure).with_reason(reason)
+}
+
+fn at_node_of(error: TaskError, message: &Value) -> TaskError {
+    match message["node_id"].as_str() {
+        Some(node_id) => error.at_node(node_id),
+        None => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{history_entry, recording};
+    use super::*;
+
+    fn failing_with(kind: &str, message: &str) -> TaskError {
+        let failure = json!({
+            "node_id": "5", "node_type": "KSampler", "exception_type": kind, "exception_message": message,
+            "traceback": ["  File \"/opt/x.py\""], "current_inputs": {"text": ["secret"]},
+        });
+        let messages = json!([["execution_start", {}], ["execution_error", failure]]);
+        judge(&json!({"status": {"status_str": "error", "messages": messages}})).unwrap_err()
+    }
+
+    #[test]
+    fn recorded_successes_are_successes() {
+        for name in ["images-batch-of-3", "cached-repeat", "text-output", "checkpoint-sampler-progress"] {
+            assert_eq!(judge(&history_entry(&recording(name))), Ok(()), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_execution_error_names_node_and_exception_but_no_paths() {
+        let error = judge(&history_entry(&recording("execution-error"))).unwrap_err();
+        assert_eq!(error.code, ErrorCode::RuntimeFailed);
+        assert_eq!(error.node_id.as_deref(), Some("2"));
+        let said =
+            "SaveImage failed: Exception: **** ERROR: Saving image outside the output folder is not allowed.";
+        assert!(error.message.starts_with(said), "{}", error.message);
+        let told = format!("{} {}", error.message, error.reason.unwrap());
+        for hidden in ["/opt", "traceback", "tensor"] {
+            assert!(!told.contains(hidden), "{told}");
+        }
+    }
+
+    #[test]
+    fn an_interruption_is_told_from_a_failure() {
+        let error = judge(&history_entry(&recording("interrupted"))).unwrap_err();
+        assert_eq!(error.code, ErrorCode::Interrupted);
+        assert_eq!(error.node_id.as_deref(), Some("2"));
+    }
+
+    #[test]
+    fn exhausted_memory_is_worth_a_retry() {
+        for (kind, message) in [
+            ("torch.cuda.OutOfMemoryError", "CUDA out of memory. Tried to allocate 2.00 GiB"),
+            (
+                "torch.OutOfMemoryError",
+                "Allocation on device \nThis error means you ran out of memory on your GPU.",
+            ),
+            ("RuntimeError", "HIP out of memory"),
+            (
+                "RuntimeError",
+                "[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory",
+            ),
+            ("RuntimeError", "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"),
+        ] {
+            let error = failing_with(kind, message);
+            assert_eq!(error.code, ErrorCode::OutOfMemory, "{message}");
+        }
+        assert_eq!(failing_with("ValueError", "memory of a summer").code, ErrorCode::RuntimeFailed);
+    }
+
+    #[test]
+    fn an_entry_without_a_status_is_no_success() {
+        assert_eq!(judge(&json!({"outputs": {}})).unwrap_err().code, ErrorCode::RuntimeBadAnswer);
+    }
+}

@@ -1,0 +1,143 @@
+//! The HTTP calls: one connection each, bounded answers, nothing ever sent twice.
+
+use std::error::Error;
+use std::time::Duration;
+
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{RequestBuilder, StatusCode, retry};
+use serde_json::Value;
+use shared_schema::ErrorCode;
+
+use super::{address, refusal};
+use crate::error::TaskError;
+use crate::http;
+use crate::runtimes::RuntimeOptions;
+
+/// How long a connection may take to open.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a call may take that only looks or gives a command. Rescanning a large model folder takes seconds.
+const CONTROL_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long one call to interrupt may take; it only sets a flag.
+const INTERRUPT_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What an answer may hold beside the images, in bytes: parameters, infotexts and settings.
+const WORDS_BYTES: u64 = 1 << 20;
+
+/// The HTTP side of one SD WebUI server.
+pub(super) struct Client {
+    http: reqwest::Client,
+    /// Ends in `/`; may hold a login, which reqwest turns into a header.
+    root: String,
+    max_answer_bytes: u64,
+}
+
+/// What the server answered, whatever its status.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) body: Vec<u8>,
+}
+
+impl Client {
+    /// A client of the server that the options name. Connects to nothing yet.
+    pub(super) fn new(options: &RuntimeOptions) -> Result<Self, String> {
+        let root = address::parse(options.api_base_url.as_deref())?;
+        let builder = if root.scheme() == "https" { http::client() } else { http::plain_client() };
+        let http = builder
+            // A generation that is sent again runs again.
+            .retry(retry::never())
+            // After a status 500 some servers close a connection that they had promised to keep.
+            .pool_max_idle_per_host(0)
+            .connect_timeout(CONNECT_PATIENCE)
+            .build()
+            .map_err(|error| format!("no HTTP client can be made: {error}"))?;
+        // Base64 makes four characters of three bytes.
+        let max_answer_bytes =
+            (options.max_task_bytes.div_ceil(3)).saturating_mul(4).saturating_add(WORDS_BYTES);
+        Ok(Self { http, root: root.into(), max_answer_bytes })
+    }
+
+    /// Looks something up. The answer must be JSON.
+    pub(super) async fn get(&self, path: &str) -> Result<Value, TaskError> {
+        let request = self.http.get(self.url(path)).timeout(CONTROL_PATIENCE);
+        let answer = self.send(request).await?.accepted(path)?;
+        serde_json::from_slice(&answer.body).map_err(|_| {
+            let message = format!("the runtime's answer to `{path}` is not JSON");
+            TaskError::new(ErrorCode::RuntimeBadAnswer, message)
+        })
+    }
+
+    /// Gives a command without arguments. Servers answer with 200 and anything, or with 204: only success counts.
+    pub(super) async fn command(&self, path: &str) -> Result<(), TaskError> {
+        let request = self.post(path, "{}".into()).timeout(CONTROL_PATIENCE);
+        self.send(request).await?.accepted(path).map(drop)
+    }
+
+    /// Interrupts whatever the server is generating.
+    pub(super) async fn interrupt(&self) -> Result<(), TaskError> {
+        let request = self.post("interrupt", "{}".into()).timeout(INTERRUPT_PATIENCE);
+        self.send(request).await?.accepted("interrupt").map(drop)
+    }
+
+    /// Sets options. Takes as long as loading a model takes, if one of them is the model.
+    pub(super) async fn set_options(&self, options: &Value) -> Result<Answer, TaskError> {
+        self.send(self.post("options", options.to_string().into())).await
+    }
+
+    /// Runs a generation. Takes as long as it takes: the caller's `stop` bounds it.
+    pub(super) async fn generate(&self, path: &str, body: Vec<u8>) -> Result<Answer, TaskError> {
+        self.send(self.post(path, body)).await
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.root)
+    }
+
+    fn post(&self, path: &str, body: Vec<u8>) -> RequestBuilder {
+        self.http.post(self.url(path)).header(CONTENT_TYPE, "application/json").body(body)
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Answer, TaskError> {
+        let mut response = request.send().await.map_err(unavailable)?;
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(unavailable)? {
+            if (body.len() + chunk.len()) as u64 > self.max_answer_bytes {
+                // Final: the same task would yield as much again.
+                let message =
+                    "the results are larger than one task may yield; ask for fewer or smaller images";
+                return Err(TaskError::new(ErrorCode::RuntimeFailed, message));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Answer { status: response.status(), body })
+    }
+}
+
+impl Answer {
+    /// The answer of a call that is not about a task: without success, the server cannot be worked with now.
+    pub(super) fn accepted(self, path: &str) -> Result<Self, TaskError> {
+        if self.status.is_success() {
+            return Ok(self);
+        }
+        let cause = refusal::from_answer(self.status.as_u16(), &self.body).message;
+        let message = format!("the runtime does not serve `{path}`: {cause}");
+        Err(TaskError::new(ErrorCode::RuntimeUnavailable, message))
+    }
+}
+
+/// No connection, or one that broke. The URL is left out: it may hold a login.
+fn unavailable(error: reqwest::Error) -> TaskError {
+    let what = match (error.is_connect(), error.is_timeout()) {
+        (true, _) => "the runtime cannot be reached",
+        (false, true) => "the runtime does not answer in time",
+        (false, false) => "the connection to the runtime broke",
+    };
+    let error = error.without_url();
+    let mut root: &dyn Error = &error;
+    while let Some(source) = root.source() {
+        root = source;
+    }
+    TaskError::new(ErrorCode::RuntimeUnavailable, format!("{what}: {root}"))
+}

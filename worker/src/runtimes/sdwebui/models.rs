@@ -1,0 +1,195 @@
+//! Which checkpoint a run uses: looked up before anything is unloaded, switched, and compared afterwards.
+
+use std::sync::OnceLock;
+
+use serde_json::{Value, json};
+use shared_schema::ErrorCode;
+use shared_schema::registry::same_model;
+use shared_schema::violation::quoted;
+
+use super::client::Client;
+use super::refusal;
+use super::request::{NamedModel, Request};
+use crate::error::TaskError;
+
+/// The switching of checkpoints between tasks.
+#[derive(Debug)]
+pub(super) struct Models {
+    /// Whether tasks may name the checkpoint to load (`DYNAMIC_SD_MODEL`).
+    dynamic: bool,
+    /// The checkpoint that the server had when the worker first met it: the one for tasks that name none.
+    at_start: OnceLock<String>,
+}
+
+impl Models {
+    pub(super) fn new(dynamic: bool) -> Self {
+        Self { dynamic, at_start: OnceLock::new() }
+    }
+
+    /// Remembers the checkpoint of the options. Only the first counts: a server that restarts comes back with the one
+    /// that was switched to last.
+    pub(super) fn remember(&self, options: &Value) {
+        if let Some(loaded) = loaded(options) {
+            self.at_start.get_or_init(|| loaded.to_owned());
+        }
+    }
+
+    /// Makes the server ready to run the request with its checkpoint. Returns the name of the one that the task asked
+    /// for, if it did.
+    pub(super) async fn prepare(
+        &self,
+        client: &Client,
+        request: &Request,
+    ) -> Result<Option<String>, TaskError> {
+        if !request.endpoint.generates() {
+            return Ok(None);
+        }
+        let mut wanted = None;
+        if self.dynamic {
+            wanted = match (&request.model, self.at_start.get()) {
+                (Some(model), _) => Some(switch(client, &model.name, Some(model)).await?),
+                (None, Some(at_start)) => Some(switch(client, at_start, None).await?),
+                (None, None) => None,
+            };
+        }
+        // A server drops an unknown override without a word and runs what is loaded.
+        match &request.override_model {
+            Some(model) => find(client, &model.name).await?.ok_or_else(|| not_found(model)).map(Some),
+            None => Ok(wanted),
+        }
+    }
+}
+
+/// Loads the checkpoint of that name unless it is loaded. Returns its name as the server writes it.
+async fn switch(client: &Client, name: &str, named: Option<&NamedModel>) -> Result<String, TaskError> {
+    let before = client.get("options").await?;
+    if let Some(loaded) = loaded(&before).filter(|loaded| same_model(loaded, name)) {
+        return Ok(loaded.to_owned());
+    }
+    // Before anything is unloaded: SD.Next drops the loaded model for a name that it does not have.
+    let title = find(client, name).await?.ok_or_else(|| match named {
+        Some(model) => not_found(model),
+        None => mismatch(name, None),
+    })?;
+    if loaded(&before).is_some_and(|loaded| same_model(loaded, &title)) {
+        return Ok(title);
+    }
+    tracing::info!(model = %title, "switching the model");
+    let answer = client.set_options(&json!({ "sd_model_checkpoint": title })).await?;
+    if !answer.status.is_success() {
+        let refused = refusal::from_answer(answer.status.as_u16(), &answer.body);
+        return Err(match refused.code {
+            ErrorCode::OutOfMemory | ErrorCode::RuntimeUnavailable => refused,
+            _ => TaskError { reason: refused.reason, ..mismatch(&title, None) },
+        });
+    }
+    // SD.Next reports success whatever happens.
+    let after = client.get("options").await?;
+    match loaded(&after) {
+        Some(loaded) if same_model(loaded, &title) => Ok(title),
+        other => Err(mismatch(&title, other)),
+    }
+}
+
+/// The title of the checkpoint of that name, if the server has it. New files are seen only after a rescan.
+async fn find(client: &Client, name: &str) -> Result<Option<String>, TaskError> {
+    if let Some(title) = title_of(&client.get("sd-models").await?, name) {
+        return Ok(Some(title));
+    }
+    client.command("refresh-checkpoints").await?;
+    Ok(title_of(&client.get("sd-models").await?, name))
+}
+
+/// The checkpoint of the server's options.
+pub(super) fn loaded(options: &Value) -> Option<&str> {
+    options["sd_model_checkpoint"].as_str().filter(|name| !name.is_empty())
+}
+
+/// The title of the listed checkpoint that goes by that name: its title, name, file or hash, else another spelling.
+fn title_of(models: &Value, name: &str) -> Option<String> {
+    let models = models.as_array()?;
+    let fields = |model: &'_ Value| -> Vec<String> {
+        let names = ["title", "model_name", "filename", "hash", "sha256"];
+        names.iter().filter_map(|field| model[field].as_str()).map(str::to_owned).collect()
+    };
+    let exact = models.iter().find(|model| fields(model).iter().any(|field| field == name));
+    let spelt = || models.iter().find(|model| fields(model).iter().any(|field| same_file(field, name)));
+    exact.or_else(spelt)?["title"].as_str().map(str::to_owned)
+}
+
+/// Checks that the run used the checkpoint that was wanted, as far as the server tells.
+pub(super) fn check_that_ran(wanted: Option<&str>, ran: Option<&str>) -> Result<(), TaskError> {
+    match (wanted, ran) {
+        (Some(wanted), Some(ran)) if !same_file(wanted, ran) => Err(mismatch(wanted, Some(ran))),
+        _ => Ok(()),
+    }
+}
+
+/// Whether two names lead to the same file; results name the file without its folder.
+fn same_file(a: &str, b: &str) -> bool {
+    fn without_folder(name: &str) -> &str {
+        name.rsplit(['/', '\\']).next().unwrap_or(name)
+    }
+    same_model(a, b) || same_model(without_folder(a), without_folder(b))
+}
+
+fn not_found(model: &NamedModel) -> TaskError {
+    let message = format!("the runtime has no model called {}", quoted(&model.name));
+    TaskError::new(ErrorCode::ModelNotFound, message).at_field(&model.pointer)
+}
+
+fn mismatch(wanted: &str, other: Option<&str>) -> TaskError {
+    let instead = other.map(|other| format!(" but has {}", quoted(other))).unwrap_or_default();
+    let message = format!("the runtime did not load the model {}{instead}", quoted(wanted));
+    TaskError::new(ErrorCode::ModelMismatch, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::recordings::answer_to;
+    use super::*;
+
+    #[test]
+    fn a_listed_model_is_found_by_all_its_names() {
+        let models = answer_to("models-and-options", "GET", "sd-models");
+        for name in [
+            "sd15_random_full.safetensors [a18cfea7eb]",
+            "sd15_random_full.safetensors",
+            "sd15_random_full",
+            "/opt/webui/models/Stable-diffusion/sd15_random_full.safetensors",
+        ] {
+            let title = title_of(&models, name);
+            assert_eq!(title.as_deref(), Some("sd15_random_full.safetensors [a18cfea7eb]"), "{name}");
+        }
+        assert_eq!(title_of(&models, "a18cfea7eb").as_deref(), Some("sd15_b.safetensors [a18cfea7eb]"));
+        assert_eq!(title_of(&models, "nope.safetensors"), None);
+    }
+
+    #[test]
+    fn the_exact_name_wins_over_another_spelling() {
+        let models = json!([{"title": "a.ckpt"}, {"title": "a.safetensors"}]);
+        assert_eq!(title_of(&models, "a.safetensors").as_deref(), Some("a.safetensors"));
+    }
+
+    #[test]
+    fn a_run_with_another_model_is_told() {
+        let error = check_that_ran(Some("sd15_a.safetensors [b1]"), Some("sd15_b")).unwrap_err();
+        assert_eq!(error.code, ErrorCode::ModelMismatch);
+        assert_eq!(check_that_ran(Some("folder/sd15_b.safetensors [b1]"), Some("sd15_b")), Ok(()));
+    }
+
+    #[test]
+    fn a_server_that_does_not_tell_is_believed() {
+        assert_eq!(check_that_ran(Some("a"), None), Ok(()));
+        assert_eq!(check_that_ran(None, Some("b")), Ok(()));
+    }
+
+    #[test]
+    fn the_model_of_the_first_meeting_is_remembered() {
+        let models = Models::new(true);
+        models.remember(&json!({"sd_model_checkpoint": null}));
+        models.remember(&json!({"sd_model_checkpoint": "first"}));
+        models.remember(&json!({"sd_model_checkpoint": "last switched to"}));
+        assert_eq!(models.at_start.get().map(String::as_str), Some("first"));
+    }
+}

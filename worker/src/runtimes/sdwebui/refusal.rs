@@ -1,0 +1,291 @@
+//! What an answer without success means: whose fault it is, and what to tell the caller.
+
+use serde_json::Value;
+use shared_schema::ErrorCode;
+use shared_schema::violation::pointer_segment;
+
+use crate::error::TaskError;
+
+/// The most characters of a server's text in a message, and of each text in the reason.
+const MOST_CHARACTERS: usize = 500;
+
+/// Errors in the task that servers report with a status in the 500s, each with the field at fault where that is certain.
+const CALLER_ERRORS: [(&str, Option<&str>); 8] = [
+    ("Invalid encoded image", None),
+    ("Invalid image url", None),
+    ("Requests not allowed", None),
+    ("Request to local resource not allowed", None),
+    ("Init image not found", Some("/content/init_images")),
+    ("Sampler not found", Some("/content/sampler_name")),
+    ("could not find upscaler", None),
+    ("Could not find upscaler", None),
+];
+
+/// What the server's refusal or failure means for the task.
+pub(super) fn from_answer(status: u16, body: &[u8]) -> TaskError {
+    match serde_json::from_slice(body) {
+        Ok(json @ Value::Object(_)) => in_words(status, json),
+        _ => without_words(status),
+    }
+}
+
+/// Not the interface itself, but something before it: a proxy, or a server that is only half started.
+fn without_words(status: u16) -> TaskError {
+    let (code, what) = match status {
+        401 | 403 => return login_refused(),
+        404 | 405 => return no_interface(),
+        408 | 429 => (ErrorCode::RuntimeUnavailable, "is busy"),
+        400..500 => (ErrorCode::RuntimeRejected, "refused the request"),
+        _ => (ErrorCode::RuntimeBadAnswer, "gave an answer that is not JSON"),
+    };
+    TaskError::new(code, format!("the runtime {what} (status {status})"))
+}
+
+fn in_words(status: u16, json: Value) -> TaskError {
+    let said = Said::read(&json);
+    let (code, field) = match status {
+        401 | 403 => return login_refused(),
+        404 | 405 if said.is_about_the_route() => return no_interface(),
+        408 | 429 | 502..=504 => (ErrorCode::RuntimeUnavailable, None),
+        _ if said.is_out_of_memory() => (ErrorCode::OutOfMemory, None),
+        400..500 => {
+            (ErrorCode::RuntimeRejected, said.field.clone().or_else(|| said.caller_error().flatten()))
+        }
+        500.. => match said.caller_error() {
+            Some(field) => (ErrorCode::RuntimeRejected, field),
+            None => (ErrorCode::RuntimeFailed, None),
+        },
+        _ => (ErrorCode::RuntimeBadAnswer, None),
+    };
+    let text = said.in_short();
+    let message = match code {
+        ErrorCode::RuntimeRejected => format!("the runtime refused the request: {text}"),
+        ErrorCode::OutOfMemory => format!("the runtime ran out of memory; ask for less at once: {text}"),
+        ErrorCode::RuntimeFailed => format!("the runtime failed: {text}"),
+        _ => format!("the runtime answered with status {status}: {text}"),
+    };
+    let error = TaskError::new(code, message).with_reason(shortened(json));
+    match field {
+        Some(pointer) => error.at_field(pointer),
+        None => error,
+    }
+}
+
+fn login_refused() -> TaskError {
+    let message =
+        "the runtime refuses the worker's login; API_BASE_URL must hold it as http://user:password@host";
+    TaskError::new(ErrorCode::RuntimeUnavailable, message)
+}
+
+fn no_interface() -> TaskError {
+    let message = "the runtime does not offer its API (yet); it must be started with `--api`";
+    TaskError::new(ErrorCode::RuntimeUnavailable, message)
+}
+
+/// An error in words. AUTOMATIC1111, Forge and SD.Next put them under different names.
+struct Said {
+    /// The type of the exception, if one is named.
+    kind: Option<String>,
+    /// The text for people.
+    text: String,
+    /// The field of the task that a schema check names.
+    field: Option<String>,
+}
+
+impl Said {
+    fn read(json: &Value) -> Self {
+        let word = |name: &str| json[name].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+        // A generic type: the detail says what it is about.
+        let kind = word("error").filter(|kind| kind != "HTTPException");
+        let (text, field) = match &json["detail"] {
+            Value::Array(problems) => listed(problems),
+            _ => (word("detail").or_else(|| word("errors")).or_else(|| word("message")), None),
+        };
+        match text {
+            Some(text) => Self { kind, text, field },
+            None => Self { text: kind.unwrap_or_else(|| "it did not say why".to_owned()), kind: None, field },
+        }
+    }
+
+    /// The texts of the framework for a path or a method that nobody serves.
+    fn is_about_the_route(&self) -> bool {
+        matches!(self.text.as_str(), "Not Found" | "Method Not Allowed")
+    }
+
+    fn is_out_of_memory(&self) -> bool {
+        self.kind.as_deref().is_some_and(|kind| kind.ends_with("OutOfMemoryError"))
+            || self.text.to_ascii_lowercase().contains("out of memory")
+    }
+
+    /// Whether the task is at fault, and with which field if that is known.
+    fn caller_error(&self) -> Option<Option<String>> {
+        let unknown_script = self.text.starts_with("Script ") && self.text.ends_with("not found");
+        CALLER_ERRORS
+            .iter()
+            .find(|(words, _)| self.text.contains(words))
+            .map(|(_, field)| field.map(str::to_owned))
+            .or(unknown_script.then_some(None))
+    }
+
+    fn in_short(&self) -> String {
+        let text = without_paths(&cut(&self.text));
+        match &self.kind {
+            Some(kind) => format!("{}: {text}", cut(kind)),
+            None => text,
+        }
+    }
+}
+
+/// The problems of a schema check as one text, and the field of the first.
+fn listed(problems: &[Value]) -> (Option<String>, Option<String>) {
+    let location = |problem: &Value| -> Vec<String> {
+        // Where JSON itself is broken, the location counts characters.
+        let parts = problem["loc"].as_array().filter(|_| problem["type"] != "json_invalid");
+        let text = |part: &Value| part.as_str().map_or_else(|| part.to_string(), str::to_owned);
+        parts.into_iter().flatten().skip_while(|part| *part == "body").map(text).collect()
+    };
+    let in_words = |problem: &Value| {
+        let message = problem["msg"].as_str().unwrap_or("is wrong");
+        match location(problem).join(".") {
+            place if place.is_empty() => message.to_owned(),
+            place => format!("{place}: {message}"),
+        }
+    };
+    let text: Vec<String> = problems.iter().map(in_words).collect();
+    let field = problems.first().map(location).filter(|parts| !parts.is_empty()).map(|parts| {
+        let segments: String = parts.iter().map(|part| format!("/{}", pointer_segment(part))).collect();
+        format!("/content{segments}")
+    });
+    (Some(text.join("; ")).filter(|text| !text.is_empty()), field)
+}
+
+/// The same text without the folders of absolute paths, which are the server's own business.
+fn without_paths(text: &str) -> String {
+    let shown = |word: &str| {
+        let start = word.find(|c: char| !matches!(c, '\'' | '"' | '(' | '[')).unwrap_or(word.len());
+        let (before, path) = word.split_at(start);
+        match path.strip_prefix('/').and_then(|path| path.rsplit_once('/')) {
+            Some((_, file)) => format!("{before}…/{file}"),
+            None => word.to_owned(),
+        }
+    };
+    text.split_inclusive(char::is_whitespace).map(shown).collect()
+}
+
+/// The same JSON with long texts cut: servers echo whole images.
+fn shortened(json: Value) -> Value {
+    match json {
+        Value::String(text) => Value::String(cut(&text)),
+        Value::Array(items) => items.into_iter().map(shortened).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(name, value)| (name, shortened(value))).collect(),
+        other => other,
+    }
+}
+
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(MOST_CHARACTERS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::recordings::calls;
+    use super::*;
+
+    fn of(status: u16, body: Value) -> TaskError {
+        from_answer(status, body.to_string().as_bytes())
+    }
+
+    #[test]
+    fn recorded_errors_get_the_code_that_tells_whose_fault_they_are() {
+        use ErrorCode::{RuntimeFailed, RuntimeRejected, RuntimeUnavailable};
+        let expected = [
+            (RuntimeRejected, Some("/content/steps"), "steps: Input should be a valid integer"),
+            (RuntimeRejected, None, "JSON decode error"),
+            (RuntimeRejected, None, "Script 'Nope' not found"),
+            (RuntimeRejected, None, "Script 'AnimateDiff' not found"),
+            (RuntimeRejected, Some("/content/init_images"), "Init image not found"),
+            (RuntimeRejected, None, "Invalid encoded image"),
+            (RuntimeRejected, None, "Request to local resource not allowed"),
+            (RuntimeRejected, None, "AssertionError: could not find upscaler named No such"),
+            (RuntimeFailed, None, "RuntimeError: Calculated padded input size"),
+            (RuntimeUnavailable, None, "does not offer its API"),
+            (RuntimeUnavailable, None, "does not offer its API"),
+        ];
+        let recorded = calls("errors");
+        assert_eq!(recorded.len(), expected.len());
+        for (call, (code, field, words)) in recorded.into_iter().zip(expected) {
+            let status = call["response"]["status"].as_u64().unwrap() as u16;
+            let error = of(status, call["response"]["body"].clone());
+            assert_eq!((error.code, error.field.as_deref()), (code, field), "{error}");
+            assert!(error.message.contains(words), "{error}");
+        }
+    }
+
+    /// AUTOMATIC1111's shape, by hand from its source: it was not recorded.
+    #[test]
+    fn a_failure_of_automatic1111_is_read_from_errors() {
+        let body =
+            json!({"error": "OutOfMemoryError", "detail": "", "body": "", "errors": "CUDA out of memory."});
+        let error = of(500, body.clone());
+        assert_eq!(error.code, ErrorCode::OutOfMemory);
+        assert!(error.message.ends_with("OutOfMemoryError: CUDA out of memory."), "{error}");
+        assert_eq!(error.reason, Some(body));
+
+        let failed = of(500, json!({"error": "TypeError", "detail": "", "body": "", "errors": "no size"}));
+        assert_eq!(
+            (failed.code, failed.message.as_str()),
+            (ErrorCode::RuntimeFailed, "the runtime failed: TypeError: no size")
+        );
+    }
+
+    /// SD.Next's shape, by hand from its documented answers: it was not recorded.
+    #[test]
+    fn an_unknown_sampler_is_the_callers_error() {
+        let body = json!({"error": "HTTPException", "code": 404, "detail": "Sampler not found", "body": "", "errors": ""});
+        let error = of(404, body);
+        assert_eq!(error.code, ErrorCode::RuntimeRejected);
+        assert_eq!(error.message, "the runtime refused the request: Sampler not found");
+        assert_eq!(error.field.as_deref(), Some("/content/sampler_name"));
+    }
+
+    #[test]
+    fn running_out_of_memory_is_known_by_its_words() {
+        for text in ["HIP out of memory. Tried to allocate 2 GiB", "MPS backend out of memory"] {
+            let error = of(500, json!({"error": "RuntimeError", "detail": "", "body": "", "message": text}));
+            assert_eq!(error.code, ErrorCode::OutOfMemory, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_answer_of_a_proxy_is_no_answer_of_the_runtime() {
+        for body in ["Internal Server Error", "<html>502</html>", "", "null", "\"text\""] {
+            let error = from_answer(500, body.as_bytes());
+            assert_eq!((error.code, error.reason), (ErrorCode::RuntimeBadAnswer, None), "{body}");
+        }
+        assert_eq!(from_answer(413, b"too large").code, ErrorCode::RuntimeRejected);
+    }
+
+    #[test]
+    fn a_refused_login_is_not_the_tasks_fault() {
+        let error = of(401, json!({"detail": "Incorrect username or password"}));
+        assert_eq!(error.code, ErrorCode::RuntimeUnavailable);
+        assert!(error.message.contains("API_BASE_URL"), "{error}");
+    }
+
+    #[test]
+    fn long_texts_and_server_folders_stay_out_of_the_message() {
+        let text = "cannot open '/opt/webui/models/x.pt' ".to_owned() + &"A".repeat(9_000);
+        let error = of(500, json!({"error": "OSError", "message": text}));
+        assert!(
+            error.message.starts_with("the runtime failed: OSError: cannot open '…/x.pt' AAA"),
+            "{error}"
+        );
+        assert!(error.message.len() < 600);
+        assert!(error.reason.unwrap().to_string().len() < 700);
+    }
+}

@@ -1,0 +1,288 @@
+//! From the answer of a call to files and report, or to the reason why there are none.
+
+use serde_json::{Map, Value, json};
+use shared_schema::image_source::{ImageSource, decode_base64};
+use shared_schema::{ErrorCode, TaskId};
+
+use super::client::Answer;
+use super::refusal;
+use super::request::Request;
+use crate::error::TaskError;
+use crate::runtimes::{OutputFile, RunOutput};
+
+/// What a call yielded.
+#[derive(Debug)]
+pub(super) struct Generation {
+    pub(super) output: RunOutput,
+    /// The checkpoint that made the images, if the server tells.
+    pub(super) model: Option<String>,
+}
+
+/// Reads the answer to the request. Everything that the server returned becomes a file, grids and detection maps
+/// included, in its order.
+pub(super) fn read(answer: Answer, request: &Request, id: &TaskId) -> Result<Generation, TaskError> {
+    if !answer.status.is_success() {
+        return Err(refusal::from_answer(answer.status.as_u16(), &answer.body));
+    }
+    let Ok(Value::Object(mut fields)) = serde_json::from_slice(&answer.body) else {
+        return Err(bad_answer("the runtime's answer is not a JSON object"));
+    };
+    // The text of the answer is as large as all images together: it goes before they are decoded.
+    drop(answer);
+    let files = files(&mut fields, request.wants_images)?;
+    let (report, model) = match request.endpoint.generates() {
+        true => generation_report(fields, &request.images, id),
+        false => (extras_report(fields, id), None),
+    };
+    Ok(Generation { output: RunOutput { files, report }, model })
+}
+
+fn files(fields: &mut Map<String, Value>, wants_images: bool) -> Result<Vec<OutputFile>, TaskError> {
+    let images = match (fields.remove("images"), fields.remove("image")) {
+        (Some(Value::Array(images)), _) => images,
+        (None, Some(image @ Value::String(_))) => vec![image],
+        (None | Some(Value::Null), None | Some(Value::Null)) if !wants_images => Vec::new(),
+        _ => return Err(bad_answer("the runtime's answer has no images")),
+    };
+    if images.is_empty() && wants_images {
+        // SD.Next answers so when no model is loaded, when the run failed, and for impossible sizes. The answer does not
+        // tell which, and the same task mostly ends the same way.
+        let message = "the runtime reported success without an image: it may have no model loaded, have failed, or not \
+                       be able to draw what was asked for; its log tells";
+        return Err(TaskError::new(ErrorCode::NoOutput, message));
+    }
+    images.into_iter().map(file).collect()
+}
+
+fn file(image: Value) -> Result<OutputFile, TaskError> {
+    let bytes = image.as_str().and_then(|text| match ImageSource::parse(text) {
+        Ok(ImageSource::Base64(data)) => decode_base64(data),
+        _ => None,
+    });
+    let bytes = bytes.ok_or_else(|| bad_answer("an image in the runtime's answer is not base64"))?;
+    Ok(OutputFile { bytes: bytes.into(), name: None })
+}
+
+fn bad_answer(message: &str) -> TaskError {
+    TaskError::new(ErrorCode::RuntimeBadAnswer, message)
+}
+
+/// The `.out` file of predecessors, and what they left out under `generation`.
+fn generation_report(
+    mut fields: Map<String, Value>,
+    images: &[String],
+    id: &TaskId,
+) -> (Value, Option<String>) {
+    let info = info(fields.remove("info"));
+    let model = model(&info);
+    let mut parameters = fields.remove("parameters").filter(Value::is_object).unwrap_or_else(|| json!({}));
+    for pointer in images {
+        // Servers echo the request; the report is for reading.
+        if let Some(echo) = parameters.pointer_mut(pointer).filter(|echo| echo.is_string()) {
+            *echo = Value::String(String::new());
+        }
+    }
+    parameters["id_task"] = id.to_json();
+    parameters["image_seed"] = Value::String(match &info["seed"] {
+        Value::Null => String::new(),
+        Value::String(seed) => seed.clone(),
+        seed => seed.to_string(),
+    });
+    parameters["error_msg"] = Value::String(String::new());
+    let report = json!({
+        "images": [""],
+        "parameters": parameters,
+        "info": "",
+        "generation": {
+            "model": model,
+            "seeds": info["all_seeds"],
+            "infotexts": info["infotexts"],
+            "index_of_first_image": info["index_of_first_image"],
+        },
+    });
+    (report, model)
+}
+
+fn extras_report(mut fields: Map<String, Value>, id: &TaskId) -> Value {
+    let html_info = fields.remove("html_info").unwrap_or_default();
+    let parameters = json!({ "html_info": html_info, "id_task": id.to_json(), "error_msg": "" });
+    json!({ "images": [""], "parameters": parameters, "info": "" })
+}
+
+/// `info` is JSON inside a text; SD.Next may leave it empty.
+fn info(field: Option<Value>) -> Value {
+    match field {
+        Some(Value::String(text)) => serde_json::from_str(&text).unwrap_or_default(),
+        Some(info @ Value::Object(_)) => info,
+        _ => Value::Null,
+    }
+}
+
+/// The checkpoint that ran: AUTOMATIC1111 and Forge name it in a field, SD.Next only in the last line of the infotext.
+fn model(info: &Value) -> Option<String> {
+    let named = info["sd_model_name"].as_str().filter(|name| !name.is_empty());
+    named.map(str::to_owned).or_else(|| {
+        let last_line = info["infotexts"][0].as_str()?.lines().last()?;
+        let from_name =
+            last_line.strip_prefix("Model: ").or_else(|| Some(last_line.split_once(", Model: ")?.1))?;
+        // A name with a comma or a colon is written as a JSON text.
+        match serde_json::Deserializer::from_str(from_name).into_iter::<String>().next() {
+            Some(Ok(quoted)) => Some(quoted),
+            _ => from_name.split(", ").next().filter(|name| !name.is_empty()).map(str::to_owned),
+        }
+    })
+}
+
+/// The `.out` file of a task that failed, as predecessors wrote it, with the failure added.
+pub(super) fn failure_report(id: &TaskId, error: &TaskError, attempts: u32) -> Value {
+    json!({
+        "images": [""],
+        "parameters": {
+            "id_task": id.to_json(),
+            "status": 0,
+            "error_msg": error.message,
+            "reason": error.reason,
+        },
+        "info": "",
+        "error": error.failure(attempts),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine;
+    use base64::prelude::BASE64_STANDARD;
+    use reqwest::StatusCode;
+
+    use super::super::recordings::calls;
+    use super::super::request::Endpoint;
+    use super::*;
+
+    fn request(endpoint: Endpoint) -> Request {
+        let images = vec!["/init_images/0".to_owned(), "/mask".to_owned()];
+        Request { endpoint, body: json!({}), images, model: None, override_model: None, wants_images: true }
+    }
+
+    fn id() -> TaskId {
+        TaskId::from_json(&json!(7)).unwrap()
+    }
+
+    fn read_body(endpoint: Endpoint, body: &Value) -> Result<Generation, TaskError> {
+        let answer = Answer { status: StatusCode::OK, body: body.to_string().into_bytes() };
+        read(answer, &request(endpoint), &id())
+    }
+
+    /// The body of the last call of a recording.
+    fn recorded(name: &str) -> Value {
+        calls(name).pop().unwrap()["response"]["body"].take()
+    }
+
+    fn decoded(image: &Value) -> Vec<u8> {
+        BASE64_STANDARD.decode(image.as_str().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn every_image_becomes_a_file_in_order_with_the_grid() {
+        for (name, count) in [("txt2img", 1), ("txt2img-batch", 4), ("txt2img-grid-first", 3), ("img2img", 1)]
+        {
+            let body = recorded(name);
+            let files = read_body(Endpoint::Txt2img, &body).unwrap().output.files;
+            let images = body["images"].as_array().unwrap();
+            assert_eq!((files.len(), images.len()), (count, count), "{name}");
+            for (file, image) in files.iter().zip(images) {
+                assert_eq!(file.bytes, decoded(image), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_report_is_the_predecessors_and_tells_more() {
+        let generation = read_body(Endpoint::Txt2img, &recorded("txt2img-grid-first")).unwrap();
+        let report = generation.output.report;
+        assert_eq!((&report["images"], &report["info"]), (&json!([""]), &json!("")));
+        let parameters = &report["parameters"];
+        assert_eq!(parameters["prompt"], "a dog");
+        assert_eq!(parameters["id_task"], 7);
+        assert_eq!(parameters["image_seed"], "42");
+        assert_eq!(parameters["error_msg"], "");
+        assert_eq!(report["generation"]["seeds"], json!([42, 43]));
+        assert_eq!(report["generation"]["index_of_first_image"], 1);
+        assert_eq!(report["generation"]["model"], "sd15_b");
+        assert_eq!(generation.model.as_deref(), Some("sd15_b"));
+    }
+
+    #[test]
+    fn extras_are_reported_as_predecessors_did() {
+        let single = read_body(Endpoint::ExtraSingleImage, &recorded("extra-single-image")).unwrap().output;
+        assert_eq!(single.files.len(), 1);
+        let html = "<p>Postprocess upscale by: 2.0, Postprocess upscaler: Lanczos</p>";
+        assert_eq!(
+            single.report,
+            json!({"images": [""], "parameters": {"html_info": html, "id_task": 7, "error_msg": ""}, "info": ""})
+        );
+        let batch = read_body(Endpoint::ExtraBatchImages, &recorded("extra-batch-images")).unwrap().output;
+        assert_eq!(batch.files.len(), 2);
+    }
+
+    #[test]
+    fn echoed_images_are_left_out_of_the_report() {
+        let mut body = recorded("img2img");
+        body["parameters"]["init_images"] = json!(["iVBORw0KGgo="]);
+        let parameters = &read_body(Endpoint::Img2img, &body).unwrap().output.report["parameters"];
+        assert_eq!(parameters["init_images"], json!([""]));
+        assert_eq!(parameters["mask"], Value::Null);
+    }
+
+    /// SD.Next names the model in the infotext only. By hand from its documented answers: it was not recorded.
+    #[test]
+    fn the_model_is_read_from_the_infotext_where_no_field_names_it() {
+        let named = |last_line: &str| model(&json!({"infotexts": [format!("a, Model: fake\n{last_line}")]}));
+        assert_eq!(named("Steps: 1, Model hash: a1, Model: sd15_b, App: SD.Next").as_deref(), Some("sd15_b"));
+        assert_eq!(named("Steps: 1, Model: \"a, b\", App: SD.Next").as_deref(), Some("a, b"));
+        assert_eq!(named("Steps: 1, Model hash: a1"), None);
+    }
+
+    /// SD.Next without a model, by hand from its documented answers: it was not recorded.
+    #[test]
+    fn success_without_images_is_a_failure_unless_none_were_wanted() {
+        let body = json!({"images": [], "parameters": {}, "info": ""});
+        assert_eq!(read_body(Endpoint::Txt2img, &body).unwrap_err().code, ErrorCode::NoOutput);
+
+        let silent = Request { wants_images: false, ..request(Endpoint::Txt2img) };
+        let answer = Answer { status: StatusCode::OK, body: body.to_string().into_bytes() };
+        let output = read(answer, &silent, &id()).unwrap().output;
+        assert_eq!((output.files.len(), &output.report["parameters"]["image_seed"]), (0, &json!("")));
+    }
+
+    #[test]
+    fn what_is_no_answer_is_said_to_be_none() {
+        let text = Answer { status: StatusCode::OK, body: b"<html>".to_vec() };
+        let not_json = read(text, &request(Endpoint::Txt2img), &id()).unwrap_err();
+        assert_eq!(not_json.code, ErrorCode::RuntimeBadAnswer);
+        for images in
+            [json!(["not base64!"]), json!([null]), json!(["https://a/b.png"]), json!("x"), Value::Null]
+        {
+            let error = read_body(Endpoint::Txt2img, &json!({"images": images})).unwrap_err();
+            assert_eq!(error.code, ErrorCode::RuntimeBadAnswer, "{images}");
+        }
+    }
+
+    #[test]
+    fn a_failure_is_reported_as_predecessors_did_with_the_code_added() {
+        let reason =
+            json!({"error": "OutOfMemoryError", "detail": "", "body": "", "errors": "CUDA out of memory."});
+        let answer =
+            Answer { status: StatusCode::INTERNAL_SERVER_ERROR, body: reason.to_string().into_bytes() };
+        let error = read(answer, &request(Endpoint::Txt2img), &id()).unwrap_err();
+        let report = failure_report(&id(), &error, 3);
+        assert_eq!(
+            report["parameters"],
+            json!({"id_task": 7, "status": 0, "error_msg": error.message, "reason": reason})
+        );
+        assert_eq!((&report["images"], &report["info"]), (&json!([""]), &json!("")));
+        assert_eq!(
+            (&report["error"]["code"], &report["error"]["attempts"]),
+            (&json!("out_of_memory"), &json!(3))
+        );
+    }
+}

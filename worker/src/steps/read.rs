@@ -1,0 +1,93 @@
+//! A delivery becomes an assignment: who it is for, where its files go, and the task if it keeps to the contract.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use serde_json::Value;
+use shared_schema::keys::OutputKeys;
+use shared_schema::message::{self, Unreadable};
+use shared_schema::{Contract, ErrorCode, Submission, Task, TaskId, TaskType};
+
+use crate::cloud::Delivery;
+use crate::error::TaskError;
+
+/// What a delivery holds.
+#[derive(Debug)]
+pub enum Read {
+    /// Somebody can be told how it ends.
+    Assigned(Box<Assignment>),
+    /// Nobody can; the body is kept, with the cause.
+    Unreadable(Cause),
+}
+
+/// Why nothing can be done with a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Cause {
+    /// It holds no message.
+    #[error(transparent)]
+    NoMessage(#[from] Unreadable),
+    /// It holds a message, but nothing that could name its files.
+    #[error("the message has no usable id")]
+    NoId,
+}
+
+/// A message with a sender who can be told how it ends.
+#[derive(Debug)]
+pub struct Assignment {
+    /// The caller's id.
+    pub id: TaskId,
+    /// The caller's context, `{}` when there was none.
+    pub context: Value,
+    /// The identity of the work.
+    pub submission: Submission,
+    /// Where its files go.
+    pub keys: OutputKeys,
+    /// The task, or what is wrong with it.
+    pub task: Result<Arc<Task>, TaskError>,
+}
+
+/// Reads a delivery. `accepted` are the task types that the runtime takes.
+pub fn read(delivery: &Delivery, contract: &Contract, accepted: &[TaskType]) -> Read {
+    match assignment(delivery, contract, accepted) {
+        Ok(assignment) => Read::Assigned(Box::new(assignment)),
+        Err(cause) => Read::Unreadable(cause),
+    }
+}
+
+fn assignment(delivery: &Delivery, contract: &Contract, accepted: &[TaskType]) -> Result<Assignment, Cause> {
+    let unwrapped = message::unwrap(&delivery.body)?;
+    let sender = message::sender(&unwrapped.message).ok_or(Cause::NoId)?;
+    let submission =
+        message::submission(&unwrapped.message, unwrapped.sns_message_id.as_deref(), &delivery.message_id)
+            .ok_or(Cause::NoId)?;
+    let task = contract.message(unwrapped.message).map_err(TaskError::invalid).and_then(|mut task| {
+        task.metadata.submission = Some(submission.clone());
+        if accepted.contains(&task.metadata.tasktype) {
+            Ok(Arc::new(task))
+        } else {
+            Err(unsupported(&task, accepted))
+        }
+    });
+    Ok(Assignment {
+        keys: OutputKeys::new(&sender.prefix, &sender.id, &submission),
+        context: sender.context.unwrap_or_else(|| Value::Object(serde_json::Map::new())),
+        id: sender.id,
+        submission,
+        task,
+    })
+}
+
+fn unsupported(task: &Task, accepted: &[TaskType]) -> TaskError {
+    let accepted: Vec<&str> = accepted.iter().map(|task_type| task_type.as_str()).collect();
+    let message =
+        format!("this runtime does not take `{}`, only {}", task.metadata.tasktype, accepted.join(", "));
+    TaskError::new(ErrorCode::UnsupportedTaskType, message).at_field("/metadata/tasktype")
+}
+
+impl Delivery {
+    /// How long it waited in the queue, in milliseconds; 0 if clocks disagree.
+    pub fn queue_ms(&self) -> u64 {
+        let waited = self.sent_at.and_then(|sent| SystemTime::now().duration_since(sent).ok());
+        waited.map_or(0, super::millis)
+    }
+}

@@ -1,0 +1,97 @@
+//! The worker's life: wait for the runtime, receive, work, until told to stop.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use shared_schema::{Contract, ErrorCode, Registry};
+use tokio_util::sync::CancellationToken;
+
+use crate::cloud::Cloud;
+use crate::config::Config;
+use crate::inputs::fetch::Fetcher;
+use crate::retry;
+use crate::runtimes::Runtime;
+use crate::steps::Worker;
+
+/// How often the runtime is probed until it is ready.
+const PROBE_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Runs a worker until `stopping` is cancelled and the task at hand has ended or is given back.
+pub async fn run(config: Config, cloud: Cloud, stopping: CancellationToken) -> anyhow::Result<()> {
+    let started = Instant::now();
+    let runtime = (config.runtime_type.connect)(&config.runtime).map_err(anyhow::Error::msg)?;
+    let fetcher = Fetcher::new(&config, cloud.store.clone());
+    let contract = Contract::new(Registry::default());
+    let worker = Worker { config, cloud, runtime, contract, fetcher, stopping };
+
+    if worker.wait_until_ready().await {
+        tracing::info!(
+            runtime = %worker.config.runtime_name,
+            runtime_type = worker.config.runtime_type.name,
+            startup_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "ready"
+        );
+        worker.receive_and_work().await;
+    }
+    tracing::info!(runtime = %worker.config.runtime_name, "stopped");
+    Ok(())
+}
+
+impl Worker {
+    /// Probes until the runtime can take a job. `false` when the worker is to stop instead.
+    async fn wait_until_ready(&self) -> bool {
+        let mut last = None;
+        loop {
+            match settled(&self.runtime).await {
+                Ok(()) => return true,
+                Err(code) if last != Some(code) => {
+                    tracing::info!(runtime = %self.config.runtime_name, error.code = %code, "waiting for the runtime");
+                    last = Some(code);
+                }
+                Err(_) => {}
+            }
+            tokio::select! {
+                () = self.stopping.cancelled() => return false,
+                () = tokio::time::sleep(PROBE_INTERVAL) => {}
+            }
+        }
+    }
+
+    /// One message at a time, until the worker is to stop.
+    async fn receive_and_work(&self) {
+        let wait = Duration::from_secs(self.config.receive_wait_seconds.into());
+        let mut failures = 0;
+        loop {
+            // A poll that is cut off may leave a message hidden; SQS delivers it again after its visibility timeout.
+            let received = tokio::select! {
+                biased;
+                () = self.stopping.cancelled() => return,
+                received = self.cloud.queue.receive(wait, self.config.visibility_timeout()) => received,
+            };
+            match received {
+                Ok(None) => failures = 0,
+                Ok(Some(delivery)) => {
+                    failures = 0;
+                    let failed = self.work(delivery).await;
+                    if failed == Some(ErrorCode::RuntimeUnavailable) && !self.wait_until_ready().await {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    failures += 1;
+                    tracing::warn!(%error, failures, "cannot receive, trying again");
+                    let pause = retry::backoff(failures, Duration::from_millis(500), Duration::from_secs(30));
+                    tokio::select! {
+                        () = self.stopping.cancelled() => return,
+                        () = tokio::time::sleep(pause) => {}
+                    }
+                }
+            }
+        }
+    }
+}
+
+async fn settled(runtime: &Arc<dyn Runtime>) -> Result<(), ErrorCode> {
+    runtime.ready().await.map_err(|error| error.code)?;
+    runtime.settle().await.map_err(|error| error.code)
+}
