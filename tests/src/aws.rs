@@ -21,6 +21,8 @@ pub struct Aws {
 impl Aws {
     /// The endpoint that the environment names, or embedded ones.
     pub async fn start() -> Self {
+        // The tests' own HTTP clients want a TLS provider, though nothing here speaks TLS.
+        rustls::crypto::ring::default_provider().install_default().ok();
         if let Some(url) = external() {
             return Self { clients: Clients::new(&url), url, embedded: None, folder: None };
         }

@@ -155,9 +155,9 @@ impl Lab {
 
     /// Waits until the completion topic has told how the task with that id ended.
     pub async fn ended(&self, id: &str) -> Notification {
-        let told = self
-            .told(&format!("the end of task {id}"), |told| told["id"] == id && told.get("result").is_some());
-        serde_json::from_value(told.await).unwrap()
+        let what = format!("the end of task {id}");
+        let told = self.told(&what, |told| told["id"] == id && told.get("result").is_some()).await;
+        serde_json::from_value(told).unwrap()
     }
 
     /// Waits for a notification.

@@ -11,4 +11,5 @@ pub mod fixtures;
 pub mod image_server;
 pub mod lab;
 pub mod process;
+pub mod runtime_api;
 pub mod wait;

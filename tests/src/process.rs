@@ -1,8 +1,9 @@
-//! A shipped program as a process of its own: its log lines, and the signals it gets.
+//! A shipped program as a process of its own: what it logs and prints, and the signals it gets.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
 use serde_json::Value;
 
@@ -11,42 +12,60 @@ use crate::wait;
 /// A running program. Dropping it kills it.
 pub struct Process {
     child: Child,
-    lines: Arc<Mutex<Vec<String>>>,
+    logged: Lines,
+    printed: Lines,
 }
 
 impl Process {
     /// Starts a program with exactly these variables.
     pub fn start(name: &str, variables: &[(String, String)]) -> Self {
-        let mut command = Command::new(crate::binaries::executable(name));
-        command.env_clear().envs(variables.iter().map(|(name, value)| (name, value)));
-        let mut child =
-            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let lines = Arc::new(Mutex::new(Vec::new()));
-        let (stderr, collected) = (child.stderr.take().unwrap(), Arc::clone(&lines));
-        std::thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                collected.lock().unwrap().push(line);
-            }
-        });
-        Self { child, lines }
+        Self::start_with(name, &[], variables)
     }
 
-    /// What it has logged so far.
+    /// Starts a program with these arguments and exactly these variables.
+    pub fn start_with(name: &str, arguments: &[&str], variables: &[(String, String)]) -> Self {
+        let mut command = Command::new(crate::binaries::executable(name));
+        command.args(arguments).env_clear().envs(variables.iter().map(|(name, value)| (name, value)));
+        let mut child =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let logged = Lines::read(child.stderr.take().unwrap());
+        let printed = Lines::read(child.stdout.take().unwrap());
+        Self { child, logged, printed }
+    }
+
+    /// What it has logged so far, on standard error.
     pub fn lines(&self) -> Vec<String> {
-        self.lines.lock().unwrap().clone()
+        self.logged.so_far()
+    }
+
+    /// What it has printed so far, on standard output.
+    pub fn printed(&self) -> Vec<String> {
+        self.printed.so_far()
     }
 
     /// Waits for a log line with that message, and returns its fields.
     pub async fn logged(&mut self, message: &str) -> Value {
-        wait::until(&format!("the log line `{message}`"), async || {
-            let found = self.lines().iter().find_map(|line| {
+        let logged = |process: &Self| {
+            process.lines().iter().find_map(|line| {
                 let line: Value = serde_json::from_str(line).ok()?;
                 (line["message"] == message).then_some(line)
-            });
+            })
+        };
+        self.found(&format!("the log line `{message}`"), logged).await
+    }
+
+    /// Waits for a printed line in which `find` finds something.
+    pub async fn said<T>(&mut self, what: &str, find: impl Fn(&str) -> Option<T>) -> T {
+        self.found(what, |process| process.printed().iter().find_map(|line| find(line))).await
+    }
+
+    async fn found<T>(&mut self, what: &str, find: impl Fn(&Self) -> Option<T>) -> T {
+        wait::until(what, async || {
+            let found = find(self);
             if found.is_none()
                 && let Some(status) = self.child.try_wait().unwrap()
             {
-                panic!("the program ended with {status}:\n{}", self.lines().join("\n"));
+                panic!("the program ended with {status} before {what}");
             }
             found
         })
@@ -59,9 +78,12 @@ impl Process {
         assert!(Command::new("kill").args([format!("-{signal}"), pid]).status().unwrap().success());
     }
 
-    /// Waits for its end.
+    /// Waits for its end; all that it has logged and printed is there then.
     pub async fn ended(&mut self) -> ExitStatus {
-        wait::until("the end of the program", async || self.child.try_wait().unwrap()).await
+        let status = wait::until("the end of the program", async || self.child.try_wait().unwrap()).await;
+        self.logged.finish();
+        self.printed.finish();
+        status
     }
 }
 
@@ -71,6 +93,37 @@ impl Drop for Process {
         let _ = self.child.wait();
         if std::thread::panicking() {
             eprintln!("--- log of the program\n{}", self.lines().join("\n"));
+            eprintln!("--- output of the program\n{}", self.printed().join("\n"));
+        }
+    }
+}
+
+/// The lines of a pipe, read by a thread of their own.
+struct Lines {
+    read: Arc<Mutex<Vec<String>>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Lines {
+    fn read(pipe: impl Read + Send + 'static) -> Self {
+        let read = Arc::new(Mutex::new(Vec::new()));
+        let collected = Arc::clone(&read);
+        let reader = std::thread::spawn(move || {
+            for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+                collected.lock().unwrap().push(line);
+            }
+        });
+        Self { read, reader: Some(reader) }
+    }
+
+    fn so_far(&self) -> Vec<String> {
+        self.read.lock().unwrap().clone()
+    }
+
+    /// Reads on to the end of the pipe.
+    fn finish(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
         }
     }
 }

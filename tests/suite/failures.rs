@@ -18,7 +18,8 @@ async fn each_failure_of_the_runtime_has_its_code() {
     let door = lab.front_door(&[&runtime]).await;
     let _worker = lab.worker(&runtime, &[("MAX_ATTEMPTS", "1")]).await;
     let faults = runtime.simulation.as_ref().unwrap().faults();
-    let exception = Fault::Exception { node: None, kind: "RuntimeError".into(), message: "shapes differ".into() };
+    let exception =
+        Fault::Exception { node: None, kind: "RuntimeError".into(), message: "shapes differ".into() };
     for (id, fault, code) in [
         ("exception", exception, ErrorCode::RuntimeFailed),
         ("memory", Fault::OutOfMemory, ErrorCode::OutOfMemory),
@@ -36,7 +37,11 @@ async fn each_failure_of_the_runtime_has_its_code() {
         assert_eq!((ended.result, error.code, error.attempts), (false, code, 1), "{id}: {error:?}");
         assert_eq!((ended.status.as_str(), ended.image_url.len()), ("failed", 0), "{id}");
         let out = lab.json(&ended.output_url).await;
-        assert_eq!((&out["parameters"]["status"], &out["parameters"]["id_task"]), (&json!(0), &json!(id)), "{out}");
+        assert_eq!(
+            (&out["parameters"]["status"], &out["parameters"]["id_task"]),
+            (&json!(0), &json!(id)),
+            "{out}"
+        );
         assert_eq!(out["parameters"]["error_msg"], error.message, "{out}");
         faults.clear();
     }
@@ -77,10 +82,18 @@ async fn bad_content_of_a_predecessors_door_never_reaches_the_runtime() {
         .to_string()
     };
     for (id, message, field) in [
-        ("steps", task("steps", json!("text-to-image"), json!({ "prompt": "x", "steps": "many" })), "/content/steps"),
+        (
+            "steps",
+            task("steps", json!("text-to-image"), json!({ "prompt": "x", "steps": "many" })),
+            "/content/steps",
+        ),
         ("null", task("null", json!("text-to-image"), Value::Null), "/content"),
         ("type", task("type", json!("bogus"), json!({})), "/metadata/tasktype"),
-        ("other", task("other", json!("pipeline"), json!({ "1": { "class_type": "A", "inputs": {} } })), "/metadata/tasktype"),
+        (
+            "other",
+            task("other", json!("pipeline"), json!({ "1": { "class_type": "A", "inputs": {} } })),
+            "/metadata/tasktype",
+        ),
     ] {
         lab.send(&runtime.queue.url, &message).await;
         let ended = lab.ended(id).await;
@@ -96,7 +109,9 @@ async fn what_cannot_be_read_is_kept_with_its_cause() {
     let lab = Lab::start().await;
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
     // Poison before anything good: it must not end the worker.
-    for body in ["{nope", r#"{"Message": "{nope"}"#, r#"{"hello": 1}"#, r#"{"metadata": {"id": ""}, "content": {}}"#] {
+    for body in
+        ["{nope", r#"{"Message": "{nope"}"#, r#"{"hello": 1}"#, r#"{"metadata": {"id": ""}, "content": {}}"#]
+    {
         lab.send(&runtime.queue.url, body).await;
     }
     let _worker = lab.worker(&runtime, &[]).await;
@@ -106,10 +121,12 @@ async fn what_cannot_be_read_is_kept_with_its_cause() {
     for key in lab.keys("_darkroom/unreadable/").await {
         let kept = lab.json(&format!("s3://{}/{key}", lab.shared.bucket)).await;
         assert_eq!(kept["code"], "unreadable_message");
-        causes.push((kept["body"].as_str().unwrap().to_owned(), kept["message"].as_str().unwrap().to_owned()));
+        causes
+            .push((kept["body"].as_str().unwrap().to_owned(), kept["message"].as_str().unwrap().to_owned()));
     }
     causes.sort();
-    let causes: Vec<(&str, &str)> = causes.iter().map(|(body, cause)| (body.as_str(), cause.as_str())).collect();
+    let causes: Vec<(&str, &str)> =
+        causes.iter().map(|(body, cause)| (body.as_str(), cause.as_str())).collect();
     assert_eq!(
         causes,
         [
@@ -123,7 +140,10 @@ async fn what_cannot_be_read_is_kept_with_its_cause() {
 
 #[tokio::test]
 async fn an_outage_of_s3_or_sns_after_the_run_costs_no_second_run() {
-    if aws::skipped_elsewhere("an_outage_of_s3_or_sns_after_the_run_costs_no_second_run", "only embedded APIs can be broken") {
+    if aws::skipped_elsewhere(
+        "an_outage_of_s3_or_sns_after_the_run_costs_no_second_run",
+        "only embedded APIs can be broken",
+    ) {
         return;
     }
     let lab = Lab::start().await;

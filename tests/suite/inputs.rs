@@ -19,7 +19,8 @@ async fn addresses_become_base64_before_the_runtime_sees_them() {
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
     let door = lab.front_door(&[&runtime]).await;
     let allowed = images.address.to_string();
-    let settings = [("INPUT_ALLOW_HOSTS", allowed.as_str()), ("INPUT_S3_BUCKETS", lab.shared.bucket.as_str())];
+    let settings =
+        [("INPUT_ALLOW_HOSTS", allowed.as_str()), ("INPUT_S3_BUCKETS", lab.shared.bucket.as_str())];
     let _worker = lab.worker(&runtime, &settings).await;
     let s3 = &lab.clients().s3;
     s3.put_object().bucket(&lab.shared.bucket).key("in/cat.png").body(cat().into()).send().await.unwrap();
@@ -28,8 +29,11 @@ async fn addresses_become_base64_before_the_runtime_sees_them() {
         ("url", from(&images.url("cat.png"))),
         ("redirected", from(&images.url(&format!("to/{}", images.url("cat.png"))))),
         ("s3", from(&format!("s3://{}/in/cat.png", lab.shared.bucket))),
-        ("link", json!({ "alwayson_scripts": { "image_link": images.url("cat.png"), "uid": "1" }, "prompt": "x",
-                         "width": 64, "height": 64 })),
+        (
+            "link",
+            json!({ "alwayson_scripts": { "image_link": images.url("cat.png"), "uid": "1" }, "prompt": "x",
+                         "width": 64, "height": 64 }),
+        ),
     ] {
         door.submit("sdruntime", "image-to-image", id, content).await;
         let ended = lab.ended(id).await;
@@ -37,8 +41,11 @@ async fn addresses_become_base64_before_the_runtime_sees_them() {
     }
     let expected = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, cat());
     let runs = runtime.simulation.as_ref().unwrap().requests();
-    let bodies: Vec<&Value> =
-        runs.iter().filter(|asked| asked.path.ends_with("/img2img")).filter_map(|asked| asked.body.as_ref()).collect();
+    let bodies: Vec<&Value> = runs
+        .iter()
+        .filter(|asked| asked.path.ends_with("/img2img"))
+        .filter_map(|asked| asked.body.as_ref())
+        .collect();
     assert_eq!(bodies.len(), 4);
     for body in &bodies {
         assert_eq!(body["init_images"], json!([expected]));
@@ -83,7 +90,11 @@ async fn an_input_that_cannot_be_had_fails_the_task_and_names_the_field() {
     ] {
         door.submit("sdruntime", "image-to-image", id, from(&image)).await;
         let error = lab.ended(id).await.error.unwrap();
-        assert_eq!((error.code, error.field.as_deref()), (code, Some("/content/init_images/0")), "{id}: {error:?}");
+        assert_eq!(
+            (error.code, error.field.as_deref()),
+            (code, Some("/content/init_images/0")),
+            "{id}: {error:?}"
+        );
         assert!(!error.message.contains("127.0.0.1"), "{error:?}");
     }
     assert!(runtime.simulation.as_ref().unwrap().busy().is_empty(), "the runtime was asked all the same");
@@ -96,10 +107,12 @@ async fn the_worker_stays_alive_while_an_input_hangs() {
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
     let door = lab.front_door(&[&runtime]).await;
     let allowed = images.address.to_string();
-    let settings = [("INPUT_ALLOW_HOSTS", allowed.as_str()), ("INPUT_TIMEOUT_SECONDS", "1"), ("MAX_ATTEMPTS", "1")];
+    let settings =
+        [("INPUT_ALLOW_HOSTS", allowed.as_str()), ("INPUT_TIMEOUT_SECONDS", "1"), ("MAX_ATTEMPTS", "1")];
     let _worker = lab.worker(&runtime, &settings).await;
     door.submit("sdruntime", "image-to-image", "hangs", from(&images.url("silent"))).await;
-    door.submit("sdruntime", "text-to-image", "next", json!({ "prompt": "x", "width": 64, "height": 64 })).await;
+    door.submit("sdruntime", "text-to-image", "next", json!({ "prompt": "x", "width": 64, "height": 64 }))
+        .await;
     let started = std::time::Instant::now();
     assert!(lab.ended("next").await.result);
     assert!(started.elapsed() < Duration::from_secs(30));

@@ -8,6 +8,5 @@ mod failures;
 mod inputs;
 mod models;
 mod path;
-mod predecessors;
 mod shutdown;
 mod workflows;

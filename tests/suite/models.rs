@@ -31,7 +31,8 @@ async fn the_model_that_a_task_names_is_loaded_and_no_other_task_keeps_it() {
 
     door.submit("sdruntime", "text-to-image", "named", with_model("second")).await;
     assert_eq!(model_that_ran(&lab, "named").await, "second");
-    door.submit("sdruntime", "text-to-image", "unnamed", json!({ "prompt": "x", "width": 64, "height": 64 })).await;
+    door.submit("sdruntime", "text-to-image", "unnamed", json!({ "prompt": "x", "width": 64, "height": 64 }))
+        .await;
     assert_eq!(model_that_ran(&lab, "unnamed").await, "first");
 
     door.submit("sdruntime", "text-to-image", "unknown", with_model("third")).await;
@@ -57,7 +58,8 @@ async fn an_overridden_model_must_exist_and_settings_do_not_outlive_their_reques
     let runtime = lab.sdwebui(two_models()).await;
     let door = lab.front_door(&[]).await;
     let _worker = lab.worker(&runtime, &[]).await;
-    let small = |settings: Value| json!({ "prompt": "x", "width": 64, "height": 64, "override_settings": settings });
+    let small =
+        |settings: Value| json!({ "prompt": "x", "width": 64, "height": 64, "override_settings": settings });
 
     door.submit("sdruntime", "text-to-image", "nope", small(json!({ "sd_model_checkpoint": "nope" }))).await;
     let error = lab.ended("nope").await.error.unwrap();

@@ -64,7 +64,13 @@ async fn every_post_runs_even_when_ids_repeat() {
     let _worker = lab.worker(&runtime, &[]).await;
 
     for seed in [1, 2] {
-        door.submit("sdruntime", "text-to-image", "same", json!({ "prompt": "x", "seed": seed, "width": 64, "height": 64 })).await;
+        door.submit(
+            "sdruntime",
+            "text-to-image",
+            "same",
+            json!({ "prompt": "x", "seed": seed, "width": 64, "height": 64 }),
+        )
+        .await;
     }
     lab.emptied(&runtime.queue.url).await;
     assert_eq!(runtime.simulation.as_ref().unwrap().busy().len(), 2);
@@ -91,7 +97,12 @@ async fn images_of_every_task_type_come_out() {
     let many = json!({ "prompt": "x", "width": 64, "height": 64, "batch_size": 2, "n_iter": 2 });
     door.submit("sdruntime", "text-to-image", "many", many).await;
 
-    for (id, expected) in [("i2i", vec![(64, 64)]), ("single", vec![(128, 96)]), ("batch", vec![(128, 96); 2]), ("many", vec![(64, 64); 4])] {
+    for (id, expected) in [
+        ("i2i", vec![(64, 64)]),
+        ("single", vec![(128, 96)]),
+        ("batch", vec![(128, 96); 2]),
+        ("many", vec![(64, 64); 4]),
+    ] {
         let ended = lab.ended(id).await;
         assert!(ended.result, "{id}: {:?}", ended.error);
         let mut sizes = Vec::new();
@@ -135,7 +146,8 @@ async fn a_running_task_is_told_when_asked_for() {
     let door = lab.front_door(&[&runtime]).await;
     let _worker = lab.worker(&runtime, &[("EXP_CALLBACK_WHEN_RUNNING", "true")]).await;
 
-    door.submit("sdruntime", "text-to-image", "told", json!({ "prompt": "x", "width": 64, "height": 64 })).await;
+    door.submit("sdruntime", "text-to-image", "told", json!({ "prompt": "x", "width": 64, "height": 64 }))
+        .await;
     let running = lab.told("a running notification", |told| told["status"] == "running").await;
     assert_eq!((&running["id"], &running["runtime"]), (&json!("told"), &json!("sdruntime")));
     assert!(running.get("result").is_none());

@@ -40,7 +40,8 @@ async fn an_idle_worker_ends_at_once() {
 async fn a_worker_that_waits_for_its_runtime_ends_at_once() {
     let lab = Lab::start().await;
     let runtime = lab.runtime("absent", "comfyui", "http://127.0.0.1:9".to_owned(), None, &[]).await;
-    let mut worker = integration_tests::process::Process::start("worker", &lab.worker_variables(&runtime, &[]));
+    let mut worker =
+        integration_tests::process::Process::start("worker", &lab.worker_variables(&runtime, &[]));
     worker.logged("waiting for the runtime").await;
     worker.signal("TERM");
     assert!(worker.ended().await.success());
@@ -90,7 +91,8 @@ async fn the_task_of_a_killed_worker_is_done_by_another() {
     let lab = Lab::start().await;
     let runtime = slow_webui(&lab, 2).await;
     let door = lab.front_door(&[&runtime]).await;
-    let mut first = lab.worker(&runtime, &[("VISIBILITY_TIMEOUT_SECONDS", "20"), ("RUN_TIMEOUT_SECONDS", "60")]).await;
+    let mut first =
+        lab.worker(&runtime, &[("VISIBILITY_TIMEOUT_SECONDS", "20"), ("RUN_TIMEOUT_SECONDS", "60")]).await;
     door.submit("sdruntime", "text-to-image", "orphan", small()).await;
     running(&runtime).await;
     first.signal("KILL");
@@ -125,7 +127,8 @@ async fn a_run_longer_than_allowed_is_interrupted_and_fails() {
 }
 
 async fn slow_comfyui(lab: &Lab) -> Runtime {
-    let mut options = ComfyUiOptions::default();
+    let checkpoint = sampled()["1"]["inputs"]["ckpt_name"].as_str().unwrap().to_owned();
+    let mut options = ComfyUiOptions { models: vec![checkpoint], ..ComfyUiOptions::default() };
     options.behaviour.latency = Duration::from_secs(60);
     lab.comfyui(options).await
 }

@@ -1,8 +1,8 @@
 //! Workflows on the ComfyUI runtime: every kind of output, inputs of loader nodes, repeated and failing runs.
 
+use integration_tests::fixtures;
 use integration_tests::image_server::{ImageServer, cat};
 use integration_tests::lab::Lab;
-use integration_tests::fixtures;
 use serde_json::{Value, json};
 use shared_schema::ErrorCode;
 use simulated_runtimes::{ComfyUiOptions, Fault};
@@ -47,7 +47,7 @@ async fn every_kind_of_output_is_collected() {
         ("animated-webp", "image/webp", ".webp", 1),
         ("video-mp4", "video/mp4", ".mp4", 1),
         ("audio-flac", "audio/x-flac", ".flac", 1),
-        ("preview-only", "image/png", ".png", 1),
+        ("preview-only", "image/png", ".png", 5),
     ] {
         door.submit("comfyui", "pipeline", name, recorded(name)).await;
         let ended = lab.ended(name).await;
@@ -70,7 +70,8 @@ async fn images_of_loader_nodes_are_uploaded_from_anywhere() {
     let runtime = lab.comfyui(ComfyUiOptions::default()).await;
     let door = lab.front_door(&[&runtime]).await;
     let allowed = images.address.to_string();
-    let settings = [("INPUT_ALLOW_HOSTS", allowed.as_str()), ("INPUT_S3_BUCKETS", lab.shared.bucket.as_str())];
+    let settings =
+        [("INPUT_ALLOW_HOSTS", allowed.as_str()), ("INPUT_S3_BUCKETS", lab.shared.bucket.as_str())];
     let _worker = lab.worker(&runtime, &settings).await;
     let s3 = &lab.clients().s3;
     s3.put_object().bucket(&lab.shared.bucket).key("in/cat.png").body(cat().into()).send().await.unwrap();
@@ -93,8 +94,11 @@ async fn images_of_loader_nodes_are_uploaded_from_anywhere() {
     }
     // No address ever reached the runtime, and what did is a name in a folder that nobody else can guess.
     let queued = runtime.simulation.as_ref().unwrap().requests();
-    let prompts: Vec<&Value> =
-        queued.iter().filter(|asked| asked.path == "/prompt").filter_map(|asked| asked.body.as_ref()).collect();
+    let prompts: Vec<&Value> = queued
+        .iter()
+        .filter(|asked| asked.path == "/prompt")
+        .filter_map(|asked| asked.body.as_ref())
+        .collect();
     assert_eq!(prompts.len(), 3);
     for prompt in prompts {
         let image = prompt["prompt"]["1"]["inputs"]["image"].as_str().unwrap();
@@ -119,7 +123,8 @@ async fn failures_of_a_workflow_name_the_node() {
 
     // The runtime accepts it and would skip the broken output silently.
     let mut partly = red_image(64, 64);
-    partly["9"] = json!({ "class_type": "SaveImage", "inputs": { "images": ["1", 7], "filename_prefix": "y" } });
+    partly["9"] =
+        json!({ "class_type": "SaveImage", "inputs": { "images": ["1", 7], "filename_prefix": "y" } });
     door.submit("comfyui", "pipeline", "partly", partly).await;
     let error = lab.ended("partly").await.error.unwrap();
     assert_eq!((error.code, error.node_id.as_deref()), (ErrorCode::RuntimeRejected, Some("9")), "{error:?}");
@@ -127,7 +132,11 @@ async fn failures_of_a_workflow_name_the_node() {
     // Fails while it runs.
     let simulation = runtime.simulation.as_ref().unwrap();
     simulation.faults().plan(
-        Fault::Exception { node: Some("2".into()), kind: "ValueError".into(), message: "no such colour".into() },
+        Fault::Exception {
+            node: Some("2".into()),
+            kind: "ValueError".into(),
+            message: "no such colour".into(),
+        },
         1,
     );
     door.submit("comfyui", "pipeline", "failed", red_image(64, 64)).await;

@@ -9,9 +9,10 @@ use tracing_subscriber::EnvFilter;
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let options = Options::parse();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn,s3s=off".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 
+    let stopping = worker::shutdown::on_signals()?;
     let data_dir = options.data_dir.clone();
     let stack = Stack::start(options.stack()).await?;
     let mut completions = Completions::subscribe(&stack).await?;
@@ -19,7 +20,7 @@ async fn main() -> anyhow::Result<()> {
 
     let result = tokio::select! {
         result = work(&options, &stack, &mut completions) => result,
-        signal = tokio::signal::ctrl_c() => signal.map_err(Into::into),
+        () = stopping.cancelled() => Ok(()),
     };
     console::say("\nstopping");
     stack.stop().await;

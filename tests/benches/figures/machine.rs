@@ -1,0 +1,18 @@
+//! What the figures were measured on: they mean little without it.
+
+use anyhow::{Context, Result};
+use integration_tests::binaries;
+
+/// Cores, profile and load before the measurements.
+pub(crate) fn describe() -> Result<String> {
+    let cores = std::thread::available_parallelism()?;
+    let (system, architecture) = (std::env::consts::OS, std::env::consts::ARCH);
+    Ok(format!("{cores} cores, {system} {architecture}, profile {}, {}", binaries::profile(), load()?))
+}
+
+/// The load averages of the last 1, 5 and 15 minutes.
+pub(crate) fn load() -> Result<String> {
+    let text = std::fs::read_to_string("/proc/loadavg").context("/proc/loadavg cannot be read")?;
+    let averages: Vec<&str> = text.split_ascii_whitespace().take(3).collect();
+    Ok(format!("load {}", averages.join(" ")))
+}

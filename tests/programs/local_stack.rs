@@ -1,0 +1,268 @@
+//! `local-stack`: the demo, the `curl` line, and what a person may attach to it.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::http::HeaderMap;
+use axum::routing::post;
+use integration_tests::lab::free_port;
+use integration_tests::process::Process;
+use integration_tests::wait;
+use local_stack::provision::Clients;
+use reqwest::{Client, StatusCode};
+use serde_json::{Value, json};
+use simulated_runtimes::{ComfyUiOptions, Fault, SdWebUiOptions, Simulation};
+
+const KEY: &str = "a key for tests";
+
+/// A folder for one stack's data, deleted in the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        Self(std::env::temp_dir().join(format!("darkroom-test-{}", uuid::Uuid::new_v4().simple())))
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Starts the program on free ports.
+fn start(folder: &Folder, more: &[&str]) -> Process {
+    let mut arguments = vec!["--listen", "127.0.0.1:0", "--aws-listen", "127.0.0.1:0", "--latency-ms", "50"];
+    arguments.extend(["--data-dir", folder.path()]);
+    arguments.extend(more);
+    Process::start_with("local-stack", &arguments, &[])
+}
+
+/// A stack that serves.
+struct Served {
+    process: Process,
+    folder: Folder,
+    url: String,
+    aws_url: String,
+    client: Client,
+}
+
+impl Served {
+    async fn start() -> Self {
+        let folder = Folder::new();
+        let mut process = start(&folder, &["--api-key", KEY]);
+        let mut url = async |label: &str| {
+            let find =
+                |line: &str| line.trim().strip_prefix(label)?.split_whitespace().next().map(str::to_owned);
+            process.said(label, find).await
+        };
+        let (url, aws_url) = (url("front door").await, url("aws apis").await);
+        Self { process, folder, url, aws_url, client: Client::builder().no_proxy().build().unwrap() }
+    }
+
+    /// Waits until a task has succeeded, and returns its image.
+    async fn image(&mut self, id: &str) -> PathBuf {
+        self.process
+            .said(&format!("the success of {id}"), |line| {
+                line.contains(&format!("succeeded  {id}")).then_some(())
+            })
+            .await;
+        let folder = format!("/darkroom-output/output/{id}/");
+        let path = |line: &str| line.contains(&folder).then(|| PathBuf::from(line.trim()));
+        self.process.said(&format!("the image of {id}"), path).await
+    }
+
+    async fn submit(&self, id: &str) {
+        let metadata =
+            json!({ "id": id, "runtime": "sdruntime", "tasktype": "text-to-image", "prefix": "output" });
+        let task = json!({ "task": { "metadata": metadata, "content": { "prompt": "x", "width": 64, "height": 64 } } });
+        let request = self.client.post(format!("{}/v1alpha2", self.url)).header("x-api-key", KEY).json(&task);
+        assert_eq!(request.send().await.unwrap().status(), StatusCode::OK);
+    }
+}
+
+fn png_size(path: &Path) -> (usize, usize) {
+    assert!(path.extension().is_some_and(|extension| extension == "png"), "{}", path.display());
+    let size = imagesize::size(path).unwrap();
+    (size.width, size.height)
+}
+
+/// The paths that a demo printed.
+fn images(demo: &Process) -> Vec<PathBuf> {
+    demo.printed()
+        .iter()
+        .map(|line| PathBuf::from(line.trim()))
+        .filter(|path| path.extension().is_some())
+        .filter(|path| path.is_file())
+        .collect()
+}
+
+#[tokio::test]
+async fn the_demo_shows_an_image_of_each_runtime_and_ends() {
+    let folder = Folder::new();
+    let mut demo = start(&folder, &["--demo"]);
+    assert!(demo.ended().await.success());
+    let mut sizes: Vec<_> = images(&demo).iter().map(|path| png_size(path)).collect();
+    sizes.sort_unstable();
+    assert_eq!(sizes, [(512, 512), (768, 512)], "{:?}", demo.printed());
+}
+
+#[tokio::test]
+async fn the_demo_fails_when_a_runtime_does() {
+    let simulation = Simulation::start_sdwebui(free_port(), SdWebUiOptions::default()).await.unwrap();
+    let broken =
+        Fault::Exception { node: None, kind: "RuntimeError".into(), message: "shapes differ".into() };
+    simulation.faults().plan(broken, 100);
+    let folder = Folder::new();
+    let attached = format!("sdruntime=sdwebui:{}", simulation.url());
+    let mut demo = start(&folder, &["--demo", "--runtime", &attached]);
+    assert!(!demo.ended().await.success());
+    let printed = demo.printed().join("\n");
+    assert!(printed.contains("failed     demo-sdruntime: runtime_failed: "), "{printed}");
+    assert!(demo.lines().join("\n").contains("task demo-sdruntime failed"), "{:?}", demo.lines());
+}
+
+#[tokio::test]
+async fn attached_runtimes_do_the_work() {
+    let webui = Simulation::start_sdwebui(free_port(), SdWebUiOptions::default()).await.unwrap();
+    let comfyui = Simulation::start_comfyui(free_port(), ComfyUiOptions::default()).await.unwrap();
+    let folder = Folder::new();
+    // One in place of a simulation, one beside the others; with and without a scheme.
+    let (replaced, added) =
+        (format!("sdruntime=sdwebui:{}", webui.url()), format!("mine=comfyui:{}", comfyui.address()));
+    let mut demo = start(&folder, &["--demo", "--runtime", &replaced, "--runtime", &added]);
+    assert!(demo.ended().await.success());
+    assert_eq!((webui.busy().len(), comfyui.busy().len()), (1, 1));
+    assert_eq!(images(&demo).len(), 3, "{:?}", demo.printed());
+}
+
+#[tokio::test]
+async fn the_printed_curl_line_works_when_pasted() {
+    let mut stack = Served::start().await;
+    let line = stack
+        .process
+        .said("the curl line", |line| line.trim().starts_with("curl ").then(|| line.to_owned()))
+        .await;
+    let answer = if Command::new("curl").arg("--version").output().is_ok() {
+        // Whoever tests behind a proxy must not send loopback addresses there.
+        let pasted = Command::new("sh").args(["-c", &line]).env("NO_PROXY", "*").output().unwrap();
+        assert!(pasted.status.success(), "{pasted:?}");
+        serde_json::from_slice(&pasted.stdout).unwrap()
+    } else {
+        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "curl is not installed");
+        let (_, body) = line.trim().trim_end_matches('\'').split_once("-d '").unwrap();
+        let request = stack.client.post(format!("{}/v1alpha2", stack.url)).header("x-api-key", KEY);
+        request.body(body.to_owned()).send().await.unwrap().json::<Value>().await.unwrap()
+    };
+    assert_eq!(answer["id"], "my-first-task", "{answer}");
+    assert_eq!(answer["output_location"], "s3://darkroom-output/output/my-first-task");
+    let image = stack.image("my-first-task").await;
+    assert!(image.starts_with(&stack.folder.0), "{}", image.display());
+    assert_eq!(png_size(&image), (512, 512));
+}
+
+#[tokio::test]
+async fn only_who_has_the_key_and_comes_from_this_machine_is_let_in() {
+    let stack = Served::start().await;
+    let task = format!("{}/v1alpha2", stack.url);
+    let without = stack.client.post(&task).body("{}");
+    let wrong = stack.client.post(&task).header("x-api-key", "guessed").body("{}");
+    for request in [without, wrong] {
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+        assert_eq!(answer.headers()["x-amzn-errortype"], "ForbiddenException");
+        assert_eq!(answer.json::<Value>().await.unwrap(), json!({ "message": "Forbidden" }));
+    }
+    let right = stack.client.post(&task).header("x-api-key", KEY).body("{}").send().await.unwrap();
+    assert_eq!(right.status(), StatusCode::BAD_REQUEST);
+
+    let health = format!("{}/healthz", stack.url);
+    assert_eq!(stack.client.get(&health).send().await.unwrap().status(), StatusCode::OK);
+    for url in [health.as_str(), stack.aws_url.as_str()] {
+        for (header, value) in
+            [("host", "rebound.example.com"), ("origin", "https://example.com"), ("origin", "null")]
+        {
+            let answer = stack.client.get(url).header(header, value).send().await.unwrap();
+            assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{url} {header}: {value}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_web_hook_is_asked_and_then_told() {
+    let mut stack = Served::start().await;
+    let (hook, heard) = hook().await;
+    let sns = Clients::new(&stack.aws_url).sns;
+    let topic = "arn:aws:sns:us-east-1:000000000000:darkroom-completions";
+    sns.subscribe().topic_arn(topic).protocol("http").endpoint(hook).send().await.unwrap();
+    let first_heard = async |kind: &str, is_it: &dyn Fn(&Value) -> bool| {
+        wait::until(kind, async || {
+            let heard = heard.lock().unwrap();
+            heard.iter().find(|(heard, body)| heard == kind && is_it(body)).map(|(_, body)| body.clone())
+        })
+        .await
+    };
+    let asked = first_heard("SubscriptionConfirmation", &|_| true).await;
+    let confirmed = stack.client.get(asked["SubscribeURL"].as_str().unwrap()).send().await.unwrap();
+    assert_eq!(confirmed.status(), StatusCode::OK);
+
+    stack.submit("hooked").await;
+    let ended = |body: &Value| body["Message"].as_str().unwrap().contains("\"result\":true");
+    let told = first_heard("Notification", &ended).await;
+    assert_eq!(told["TopicArn"], topic);
+    let told: Value = serde_json::from_str(told["Message"].as_str().unwrap()).unwrap();
+    assert_eq!(told["id"], "hooked");
+    let image = std::fs::read(stack.image("hooked").await).unwrap();
+    let fetched = stack.client.get(told["outputs"][0]["url"].as_str().unwrap()).send().await.unwrap();
+    assert_eq!(fetched.headers()["content-type"], "image/png");
+    assert_eq!(fetched.bytes().await.unwrap(), image);
+}
+
+type Heard = Arc<Mutex<Vec<(String, Value)>>>;
+
+/// A web hook, and the type and body of each message that it heard.
+async fn hook() -> (String, Heard) {
+    let heard = Heard::default();
+    let hearing = Arc::clone(&heard);
+    let hear = async move |headers: HeaderMap, body: String| {
+        let kind = headers["x-amz-sns-message-type"].to_str().unwrap().to_owned();
+        hearing.lock().unwrap().push((kind, serde_json::from_str(&body).unwrap()));
+    };
+    let listener = tokio::net::TcpListener::bind(free_port()).await.unwrap();
+    let url = format!("http://{}/hook", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, Router::new().route("/hook", post(hear))).await });
+    (url, heard)
+}
+
+#[tokio::test]
+async fn ctrl_c_ends_it() {
+    let mut stack = Served::start().await;
+    stack.submit("done").await;
+    stack.image("done").await;
+    let signalled = Instant::now();
+    stack.process.signal("INT");
+    assert_eq!(stack.process.ended().await.code(), Some(0));
+    assert!(signalled.elapsed() < Duration::from_secs(10), "it took {:?}", signalled.elapsed());
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_named() {
+    let taken = TcpListener::bind(free_port()).unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for (taken, other) in [("--listen", "--aws-listen"), ("--aws-listen", "--listen")] {
+        let folder = Folder::new();
+        let arguments = ["--data-dir", folder.path(), taken, &address, other, "127.0.0.1:0"];
+        let mut process = Process::start_with("local-stack", &arguments, &[]);
+        assert!(!process.ended().await.success());
+        let said = process.lines().join("\n");
+        assert!(said.contains(&format!("cannot listen on {address}")), "{said}");
+    }
+}

@@ -1,0 +1,11 @@
+//! Starts the shipped programs as their users start them, and uses them as their users do.
+//!
+//! What `AWS_ENDPOINT_URL` names is used by the programs that talk to AWS; `local-stack` always brings its own.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod agents;
+mod function;
+mod lambda;
+mod local_stack;
+mod predecessors;

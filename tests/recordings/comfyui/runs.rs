@@ -1,0 +1,172 @@
+//! Recorded workflows, run again by the worker.
+
+use integration_tests::wait;
+use serde_json::{Value, json};
+use shared_schema::ErrorCode;
+use tokio_util::sync::CancellationToken;
+use worker::error::TaskError;
+use worker::inputs::Input;
+use worker::runtimes::{RunOutput, comfyui};
+
+use super::player::Player;
+use super::{OWN_TESTS, outcome, recording};
+use crate::{recordings, task};
+
+/// The recorded workflow, run against its recording, up to the moment when nothing of it is left in the runtime.
+struct Replay {
+    recording: Value,
+    player: Player,
+    result: Result<RunOutput, TaskError>,
+}
+
+async fn replay(name: &str, uploads: &[Value]) -> Replay {
+    let recording = recording(name);
+    let player = Player::start(recording.clone(), uploads).await;
+    let runtime = comfyui::connect(&task::options(&player.url)).unwrap();
+    let inputs = if uploads.is_empty() { Vec::new() } else { vec![picture()] };
+    let job = task::job("pipeline", &recording["request"]["body"]["prompt"], inputs);
+    let result = runtime.run(job).await;
+    let replay = Replay { recording, player, result };
+    replay.assert_forgotten().await;
+    replay
+}
+
+/// The image of the one recorded workflow that loads one.
+fn picture() -> Input {
+    task::png("/1/inputs/image", integration_tests::image_server::cat())
+}
+
+fn upload_answers() -> (Value, Value) {
+    let upload = recording("upload-image");
+    (upload["response"].clone(), upload["response_same_name_other_bytes"].clone())
+}
+
+impl Replay {
+    fn name(&self) -> &str {
+        self.recording["name"].as_str().unwrap()
+    }
+
+    async fn assert_forgotten(&self) {
+        let deletion = json!({ "delete": [self.player.posted().await["prompt_id"]] });
+        wait::until("the deletion of the history entry", async || {
+            self.player.heard().of("POST /history").iter().any(|call| call.json() == deletion).then_some(())
+        })
+        .await;
+        assert_eq!(self.player.unanswered(), Vec::<String>::new(), "{}", self.name());
+    }
+
+    /// Asserts that the worker posted what was recorded, with ids of its own and all results going to a folder of its
+    /// own. The recorded `extra_data`, which asks for previews, is not the worker's to send.
+    async fn assert_posted(&self, image: Option<&str>) {
+        let posted = self.player.posted().await;
+        let name = self.name();
+        assert_eq!(
+            posted.as_object().unwrap().keys().collect::<Vec<_>>(),
+            ["prompt", "client_id", "prompt_id"]
+        );
+        assert_eq!(posted["client_id"].as_str(), self.player.client_id().as_deref(), "{name}");
+        assert!(uuid::Uuid::parse_str(posted["prompt_id"].as_str().unwrap()).is_ok(), "{name}");
+
+        let mut expected = self.recording["request"]["body"]["prompt"].clone();
+        let nodes = expected.as_object_mut().unwrap();
+        let folder = posted["prompt"].as_object().unwrap().values().find_map(folder_of);
+        for prefix in nodes.values_mut().filter_map(|node| node.pointer_mut("/inputs/filename_prefix")) {
+            let file = prefix.as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+            *prefix = json!(format!("{}/{file}", folder.unwrap()));
+        }
+        if let Some(image) = image {
+            expected["1"]["inputs"]["image"] = json!(image);
+        }
+        assert_eq!(posted["prompt"], expected, "{name}");
+        if let Some(folder) = folder {
+            let unguessable = folder.strip_prefix("darkroom/").unwrap();
+            assert!(uuid::Uuid::parse_str(unguessable).is_ok(), "{name} saves to {folder}");
+        }
+    }
+}
+
+fn folder_of(node: &Value) -> Option<&str> {
+    Some(node.pointer("/inputs/filename_prefix")?.as_str()?.rsplit_once('/')?.0)
+}
+
+#[tokio::test]
+async fn every_recorded_workflow_ends_for_its_caller_as_it_should() {
+    for name in recordings("comfyui", OWN_TESTS) {
+        let loads_an_image = name.starts_with("load-");
+        let uploads = if loads_an_image { vec![upload_answers().0] } else { Vec::new() };
+        let replay = replay(&name, &uploads).await;
+
+        // The recorded server gave the picture the same name as the recorded workflow.
+        replay.assert_posted(None).await;
+        let id = &replay.player.posted().await["prompt_id"];
+        eprintln!("{name} {:?}", std::time::SystemTime::now());
+        outcome::assert_ended(&replay.recording, id, outcome::of(&name), replay.result);
+    }
+}
+
+#[tokio::test]
+async fn a_job_with_node_errors_is_taken_out_of_the_queue() {
+    let replay = replay("partial-node-errors-with-200", &[]).await;
+
+    let id = replay.player.posted().await["prompt_id"].clone();
+    assert_eq!(replay.result.unwrap_err().code, ErrorCode::RuntimeRejected);
+    let deletions = replay.player.heard().of("POST /queue");
+    assert!(deletions.iter().all(|call| call.json() == json!({ "delete": [id] })) && !deletions.is_empty());
+}
+
+#[tokio::test]
+pub(super) async fn a_renamed_upload_goes_into_the_workflow_under_its_new_name() {
+    let (_, renamed) = upload_answers();
+    let replay = replay("load-scale-invert-save-and-preview", &[renamed]).await;
+
+    replay.assert_posted(Some("darkroom/up/darkroom-input (1).png")).await;
+    let uploads = replay.player.heard().of("POST /upload/image");
+    let [upload] = uploads.as_slice() else { panic!("{} uploads", uploads.len()) };
+    let picture = picture().bytes;
+    assert!(upload.body.windows(picture.len()).any(|part| part == picture), "the picture was not sent whole");
+}
+
+/// Runs the recorded workflow that was interrupted. `strike` comes when the runtime has it.
+async fn interrupted(strike: impl FnOnce(&Player, &CancellationToken)) -> Replay {
+    let recording = recording("interrupted");
+    let player = Player::start(recording.clone(), &[]).await;
+    let runtime = comfyui::connect(&task::options(&player.url)).unwrap();
+    let job = task::job("pipeline", &recording["request"]["body"]["prompt"], Vec::new());
+    let stop = job.stop.clone();
+    let running = tokio::spawn(async move { runtime.run(job).await });
+    player.posted().await;
+    strike(&player, &stop);
+    let replay = Replay { recording, player, result: running.await.unwrap() };
+    replay.assert_forgotten().await;
+    replay.assert_posted(None).await;
+    replay
+}
+
+#[tokio::test]
+pub(super) async fn a_stop_interrupts_the_run_inside_the_runtime() {
+    let replay = interrupted(|_, stop| stop.cancel()).await;
+
+    assert_eq!(replay.result.as_ref().unwrap_err().code, ErrorCode::Interrupted);
+    let mut expected = replay.recording["action"]["request"]["body"].clone();
+    expected["prompt_id"] = replay.player.posted().await["prompt_id"].clone();
+    let calls = replay.player.heard().of("POST /interrupt");
+    assert!(calls.iter().all(|call| call.json() == expected) && !calls.is_empty());
+}
+
+#[tokio::test]
+async fn a_run_that_somebody_else_interrupts_is_no_failure_of_the_workflow() {
+    let replay = interrupted(|player, _| player.interrupt()).await;
+
+    let error = replay.result.unwrap_err();
+    assert_eq!((error.code, error.node_id.as_deref()), (ErrorCode::Interrupted, Some("2")));
+}
+
+#[tokio::test]
+pub(super) async fn a_server_that_has_started_is_ready() {
+    let player = Player::start(recording("images-batch-of-3"), &[]).await;
+    let runtime = comfyui::connect(&task::options(&player.url)).unwrap();
+
+    assert_eq!(runtime.ready().await, Ok(()));
+    assert_eq!(runtime.settle().await, Ok(()));
+    assert_eq!(player.heard().lines(), ["GET /system_stats", "GET /prompt"]);
+}

@@ -1,0 +1,57 @@
+//! Answers that could not be recorded. They are made by hand: of ComfyUI's documented behaviour and source.
+
+use serde_json::{Value, json};
+use shared_schema::ErrorCode;
+use worker::error::TaskError;
+use worker::runtimes::comfyui;
+
+use super::player::Player;
+use super::recording;
+use crate::task;
+
+/// Runs the recorded batch against a server that answers `POST /prompt` with this.
+async fn answered_with(response: Value) -> (Player, TaskError) {
+    let mut recording = recording("images-batch-of-3");
+    let prompt = recording["request"]["body"]["prompt"].clone();
+    recording["response"] = response;
+    let player = Player::start(recording, &[]).await;
+    let runtime = comfyui::connect(&task::options(&player.url)).unwrap();
+    let result = runtime.run(task::job("pipeline", &prompt, Vec::new())).await;
+    (player, result.unwrap_err())
+}
+
+/// ComfyUI 0.3.64 has another type for it, and a list where there is nothing to list.
+#[tokio::test]
+async fn an_older_servers_rejection_is_explained() {
+    let message = "Cannot execute because node NoSuchNode does not exist.";
+    let error =
+        json!({ "type": "invalid_prompt", "message": message, "details": "Node ID '#1'", "extra_info": {} });
+    let (_, error) =
+        answered_with(json!({ "status": 400, "body": { "error": error, "node_errors": [] } })).await;
+
+    assert_eq!(error.code, ErrorCode::RuntimeRejected);
+    let said = "the runtime rejected the workflow: Cannot execute because node NoSuchNode does not exist.: Node ID '#1'";
+    assert_eq!(error.message, said);
+}
+
+/// Servers before the callers' ids mint their own: nobody would find the job again.
+#[tokio::test]
+async fn a_job_under_another_id_is_taken_back() {
+    let other = "0b5a2f35-12ab-4c59-9f52-6d1f8a1c3b7e";
+    let body = json!({ "prompt_id": other, "number": 0, "node_errors": {} });
+    let (player, error) = answered_with(json!({ "status": 200, "body": body })).await;
+
+    assert_eq!(error.code, ErrorCode::RuntimeBadAnswer);
+    let heard = player.heard();
+    assert_eq!(heard.of("POST /queue")[0].json(), json!({ "delete": [other] }));
+    assert_eq!(heard.of("POST /interrupt")[0].json(), json!({ "prompt_id": other }));
+}
+
+#[tokio::test]
+async fn a_proxys_error_page_is_not_the_workflows_fault() {
+    let page = "<html><body><h1>502 Bad Gateway</h1></body></html>";
+    let (_, error) = answered_with(json!({ "status": 502, "content_type": "text/html", "body": page })).await;
+
+    assert_eq!(error.code, ErrorCode::RuntimeUnavailable);
+    assert!(!error.message.contains("html"), "{error}");
+}

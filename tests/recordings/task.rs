@@ -1,0 +1,31 @@
+//! The recorded requests, made tasks again.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use shared_schema::Task;
+use tokio_util::sync::CancellationToken;
+use worker::inputs::Input;
+use worker::runtimes::{Job, RuntimeOptions};
+
+/// The caller's id of every task here.
+pub(crate) const ID: &str = "recorded";
+
+/// A task with that content, ready to run.
+pub(crate) fn job(tasktype: &str, content: &Value, inputs: Vec<Input>) -> Job {
+    let metadata = json!({ "id": ID, "runtime": "recorded", "tasktype": tasktype });
+    let task: Task = serde_json::from_value(json!({ "metadata": metadata, "content": content })).unwrap();
+    Job { task: Arc::new(task), inputs, stop: CancellationToken::new() }
+}
+
+/// A PNG that was fetched for the field at that pointer into the content.
+pub(crate) fn png(pointer: &str, bytes: impl Into<Bytes>) -> Input {
+    let (pointer, bytes) = (pointer.to_owned(), bytes.into());
+    Input { pointer, bytes, content_type: "image/png", extension: "png" }
+}
+
+/// The options of a client of the runtime at that address.
+pub(crate) fn options(url: &str) -> RuntimeOptions {
+    RuntimeOptions { api_base_url: Some(url.to_owned()), dynamic_model: false, max_task_bytes: 64 << 20 }
+}

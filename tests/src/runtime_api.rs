@@ -1,0 +1,107 @@
+//! The Lambda Runtime API, as a function's process meets it: hands out events one by one, and takes the answers.
+//!
+//! Headers and paths are those of "Using the Lambda runtime API for custom runtimes" in the AWS Lambda developer guide.
+
+use std::collections::HashMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::wait::PATIENCE;
+
+/// The X-Ray trace that every invocation belongs to.
+pub const TRACE: &str = "Root=1-67891233-abcdef012345678912345678;Parent=463ac35c9f6413ad;Sampled=1";
+
+/// How long the function is told that it may take.
+const FUNCTION_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What a function made of an event: its answer, or the error that it reported.
+pub type Outcome = Result<Value, Value>;
+
+/// A running Runtime API for one function.
+pub struct RuntimeApi {
+    /// Where it listens: the value of `AWS_LAMBDA_RUNTIME_API`.
+    pub address: SocketAddr,
+    invocations: mpsc::UnboundedSender<(String, Value)>,
+    open: Open,
+}
+
+/// The invocations that nobody has answered yet, by request id.
+type Open = Arc<Mutex<HashMap<String, oneshot::Sender<Outcome>>>>;
+
+struct Api {
+    next: tokio::sync::Mutex<mpsc::UnboundedReceiver<(String, Value)>>,
+    open: Open,
+}
+
+impl RuntimeApi {
+    /// Starts it.
+    pub async fn start() -> Self {
+        let (invocations, next) = mpsc::unbounded_channel();
+        let open = Open::default();
+        let api = Api { next: tokio::sync::Mutex::new(next), open: Arc::clone(&open) };
+        let invocation = Router::new()
+            .route("/next", get(next_invocation))
+            .route("/{id}/response", post(response))
+            .route("/{id}/error", post(error));
+        let router =
+            Router::new().nest("/2018-06-01/runtime/invocation", invocation).with_state(Arc::new(api));
+        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { address, invocations, open }
+    }
+
+    /// Invokes the function, and waits for the outcome.
+    pub async fn invoke(&self, event: Value) -> Outcome {
+        let id = uuid::Uuid::new_v4().to_string();
+        let (sender, outcome) = oneshot::channel();
+        self.open.lock().unwrap().insert(id.clone(), sender);
+        self.invocations.send((id, event)).unwrap();
+        tokio::time::timeout(PATIENCE, outcome).await.expect("the function did not answer").unwrap()
+    }
+}
+
+async fn next_invocation(State(api): State<Arc<Api>>) -> Response {
+    let Some((id, event)) = api.next.lock().await.recv().await else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    let deadline = SystemTime::now() + FUNCTION_TIMEOUT;
+    let deadline_ms = deadline.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
+    let headers = [
+        ("lambda-runtime-aws-request-id", id),
+        ("lambda-runtime-deadline-ms", deadline_ms.to_string()),
+        (
+            "lambda-runtime-invoked-function-arn",
+            "arn:aws:lambda:us-east-1:000000000000:function:front-door".to_owned(),
+        ),
+        ("lambda-runtime-trace-id", TRACE.to_owned()),
+    ];
+    (headers, Json(event)).into_response()
+}
+
+async fn response(State(api): State<Arc<Api>>, Path(id): Path<String>, body: Bytes) -> Response {
+    api.settle(&id, Ok(serde_json::from_slice(&body).unwrap()))
+}
+
+async fn error(State(api): State<Arc<Api>>, Path(id): Path<String>, body: Bytes) -> Response {
+    api.settle(&id, Err(serde_json::from_slice(&body).unwrap()))
+}
+
+impl Api {
+    fn settle(&self, id: &str, outcome: Outcome) -> Response {
+        match self.open.lock().unwrap().remove(id).map(|waiting| waiting.send(outcome)) {
+            Some(Ok(())) => (StatusCode::ACCEPTED, Json(json!({ "status": "OK" }))).into_response(),
+            _ => (StatusCode::BAD_REQUEST, Json(json!({ "errorType": "InvalidRequestID" }))).into_response(),
+        }
+    }
+}
