@@ -16,6 +16,9 @@ use crate::{OutputPrefix, Submission, TaskId};
 /// S3's limit for a key, in bytes of UTF-8 (S3 user guide, "Creating object key names").
 pub const MAX_KEY_BYTES: usize = 1024;
 
+/// A key below which nothing is ever stored: reading it tells what a role allows.
+pub const PROBE: &str = "_darkroom/probe";
+
 /// The longest that can follow `<prefix>/<id>/<id>` in a key: `-<8 hex>-<n>.<ext>`, n below 100,000, ext up to 8.
 const LONGEST_ENDING: usize = 1 + 8 + 1 + 5 + 1 + 8;
 

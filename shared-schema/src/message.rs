@@ -25,8 +25,15 @@ impl Route {
 }
 
 /// The task as it is published.
+///
+/// SQS takes every character that XML 1.0 allows (SQS API reference, `SendMessage`). JSON escapes control characters by
+/// itself; the two others that XML does not allow are escaped here.
 pub fn to_json(task: &Task) -> serde_json::Result<String> {
-    serde_json::to_string(task)
+    let json = serde_json::to_string(task)?;
+    if json.contains(['\u{fffe}', '\u{ffff}']) {
+        return Ok(json.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff"));
+    }
+    Ok(json)
 }
 
 /// What came out of a queue: the task's JSON, unchecked, and the id that SNS gave it.
@@ -127,6 +134,18 @@ mod tests {
         assert_eq!(of(&minted, Some("sns")).as_deref(), Some("s"));
         assert_eq!(of(&none, Some("sns")).as_deref(), Some("sns"));
         assert_eq!(of(&none, None).as_deref(), Some("sqs"));
+    }
+
+    #[test]
+    fn characters_that_sqs_does_not_take_are_escaped() {
+        let task = json!({
+            "metadata": { "id": "a", "runtime": "r", "tasktype": "pipeline" },
+            "content": { "text": "\u{fffe}\u{ffff}\u{1}" },
+        });
+        let task: Task = serde_json::from_value(task).unwrap();
+        let json = to_json(&task).unwrap();
+        assert!(json.contains(r"\ufffe\uffff\u0001"), "{json}");
+        assert_eq!(serde_json::from_str::<Task>(&json).unwrap(), task);
     }
 
     #[test]

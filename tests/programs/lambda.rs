@@ -137,11 +137,11 @@ async fn a_bad_configuration_ends_the_process_and_names_every_bad_variable() {
     ] {
         variables.insert(name, value.to_owned());
     }
-    let started = Instant::now();
     let mut process = bootstrap(&variables);
+    let started = Instant::now();
     let status = process.ended().await;
     assert!(!status.success());
-    assert!(started.elapsed() < Duration::from_secs(20), "it took {:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(10), "it took {:?}", started.elapsed());
     let printed = process.printed();
     let [line] = printed.as_slice() else { panic!("{printed:?}") };
     let line: Value = serde_json::from_str(line).unwrap();

@@ -8,7 +8,7 @@ use integration_tests::{aws, fixtures};
 use local_stack::aws::{Fault as AwsFault, Service};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use simulated_runtimes::{ComfyUiOptions, DEFAULT_MODEL, Fault, SdWebUiOptions};
+use simulated_runtimes::{ComfyUiOptions, DEFAULT_MODEL, Dialect, Fault, SdWebUiOptions};
 
 use crate::agents::{self, Reading};
 use crate::function::{Function, rest_post};
@@ -206,7 +206,9 @@ fn published(id: &str, task_type: &str, content: &Value) -> String {
 #[tokio::test]
 async fn out_files_and_notifications_have_the_shape_that_was_recorded() {
     let lab = Lab::start().await;
-    let (webui, comfyui) = runtimes(&lab).await;
+    // The relative of SD WebUI that the recorded failure came from: `reason` is the runtime's own answer.
+    let automatic = SdWebUiOptions { dialect: Dialect::Automatic1111, ..SdWebUiOptions::default() };
+    let (webui, comfyui) = (lab.sdwebui(automatic).await, lab.comfyui(ComfyUiOptions::default()).await);
     let images = ImageServer::start().await;
     let allowed = images.address.to_string();
     let settings = [("INPUT_ALLOW_HOSTS", allowed.as_str()), ("MAX_ATTEMPTS", "1")];

@@ -11,7 +11,7 @@
 )]
 
 mod comfyui;
-//mod sdwebui;
+mod sdwebui;
 
 mod server;
 mod task;
@@ -50,7 +50,7 @@ fn every_fixture_is_used() {
 #[test]
 fn every_test_of_its_own_has_a_recording() {
     let all = fixtures::all();
-    for (folder, own_tests) in [("comfyui", comfyui::OWN_TESTS)] {
+    for (folder, own_tests) in [("comfyui", comfyui::OWN_TESTS), ("sdwebui", sdwebui::OWN_TESTS)] {
         for (name, _) in own_tests {
             let file = format!("{folder}/{name}.json");
             assert!(all.contains(&file), "tests/fixtures/{file} is gone, but has a test");

@@ -4,6 +4,7 @@
 //! what the completion topic says. The AWS APIs are the embedded ones, or those at `AWS_ENDPOINT_URL`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a harness fails by panicking")]
+#![allow(clippy::print_stderr, reason = "a test that fails shows what the programs said")]
 
 pub mod aws;
 pub mod binaries;

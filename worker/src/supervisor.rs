@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use shared_schema::{Contract, ErrorCode, Registry};
+use shared_schema::{Contract, ErrorCode, Registry, keys};
 use tokio_util::sync::CancellationToken;
 
 use crate::cloud::Cloud;
+use crate::cloud::store::ReadError;
 use crate::config::Config;
 use crate::inputs::fetch::Fetcher;
 use crate::retry;
@@ -31,7 +32,8 @@ pub async fn run(config: Config, cloud: Cloud, stopping: CancellationToken) -> a
             startup_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             "ready"
         );
-        worker.receive_and_work().await;
+        let telling = worker.stopping.run_until_cancelled(worker.say_what_is_switched_off());
+        tokio::join!(telling, worker.receive_and_work());
     }
     tracing::info!(runtime = %worker.config.runtime_name, "stopped");
     Ok(())
@@ -40,20 +42,29 @@ pub async fn run(config: Config, cloud: Cloud, stopping: CancellationToken) -> a
 impl Worker {
     /// Probes until the runtime can take a job. `false` when the worker is to stop instead.
     async fn wait_until_ready(&self) -> bool {
-        let mut last = None;
-        loop {
-            match settled(&self.runtime).await {
-                Ok(()) => return true,
-                Err(code) if last != Some(code) => {
+        let ready = async {
+            let mut last = None;
+            while let Err(code) = settled(&self.runtime).await {
+                if last.replace(code) != Some(code) {
                     tracing::info!(runtime = %self.config.runtime_name, error.code = %code, "waiting for the runtime");
-                    last = Some(code);
                 }
-                Err(_) => {}
+                tokio::time::sleep(PROBE_INTERVAL).await;
             }
-            tokio::select! {
-                () = self.stopping.cancelled() => return false,
-                () = tokio::time::sleep(PROBE_INTERVAL) => {}
-            }
+        };
+        self.stopping.run_until_cancelled(ready).await.is_some()
+    }
+
+    /// Says once what the worker's role does not allow, beyond what it cannot do without.
+    async fn say_what_is_switched_off(&self) {
+        let store = &self.cloud.store;
+        // Nothing is there; the answer tells whether the worker would be told so.
+        if let Err(ReadError::Cloud(error)) = store.read(store.bucket(), keys::PROBE, 1).await
+            && error.is_denied()
+        {
+            tracing::warn!(
+                bucket = store.bucket(),
+                "s3:GetObject or s3:ListBucket is not allowed: presigned urls may not open, and a redelivered task runs again"
+            );
         }
     }
 

@@ -55,8 +55,7 @@ async fn json_of_another_shape_is_told_where_it_differs() {
         ("/v1alpha1", json!({"alwayson_scripts": []}), ("/alwayson_scripts", "wrong_type")),
     ] {
         let found = door.post_json(path, &body).await.violations("invalid_task");
-        assert_eq!(found[..1], pairs(&[expected]), "{path} {body}");
-        assert!(found.iter().all(|(pointer, _)| pointer.starts_with(expected.0)), "{found:?}");
+        assert_eq!(found, pairs(&[expected]), "{path} {body}");
     }
     assert!(door.sns.calls().is_empty());
 }
@@ -95,9 +94,7 @@ async fn each_field_is_told_by_its_own_rule() {
             ("/v1alpha1", by_model())
         };
         let body = but(body, pointer, replacement);
-        let mut found = door.post_json(path, &body).await.violations("invalid_task");
-        // The envelope's schema and the content's may both have a rule for the field.
-        found.dedup();
+        let found = door.post_json(path, &body).await.violations("invalid_task");
         assert_eq!(found, pairs(&[(pointer, code)]), "{body}");
     }
     assert!(door.sns.calls().is_empty());

@@ -65,7 +65,7 @@ impl RuntimeSpec {
                 Simulation::start_sdwebui(free_port, options).await?
             }
             "comfyui" => {
-                let options = ComfyUiOptions { name, models, behaviour, ..ComfyUiOptions::default() };
+                let options = ComfyUiOptions { name, models, behaviour };
                 Simulation::start_comfyui(free_port, options).await?
             }
             other => anyhow::bail!("there is no simulation of the type {other}"),

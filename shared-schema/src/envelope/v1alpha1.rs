@@ -27,7 +27,7 @@ pub fn accept(body: Value, registry: &Registry) -> Result<Accepted, Vec<Violatio
     let id = routing("id_task").cloned().unwrap_or_default();
     let prefix = optional_text(routing("save_dir")).to_owned();
     if violations.iter().all(|violation| violation.pointer != ID && violation.pointer != PREFIX)
-        && scripts.is_some()
+        && scripts.is_some_and(Value::is_object)
     {
         violations.extend(Names { id: id.clone(), prefix: prefix.clone() }.violations(ID, PREFIX));
     }

@@ -2,16 +2,15 @@
 
 use std::io::Write;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
 use integration_tests::binaries;
 use integration_tests::lab::Lab;
-use serde_json::Value;
+use integration_tests::runtime_api::RuntimeApi;
 
 use crate::Effort;
 use crate::program::Program;
-use crate::runtime_api::RuntimeApi;
 use crate::sample::{Sample, millis};
 use crate::table::{Row, Table};
 
@@ -22,16 +21,14 @@ const EVENT: &str = include_str!("../../../api-lambda/tests/events/rest-v1alpha2
 pub(crate) async fn measure(effort: &Effort, table: &mut Table) -> Result<()> {
     let lab = Lab::start().await;
     let runtime = lab.runtime("sdruntime", "sdwebui", String::new(), None, &[]).await;
-    let mut api = RuntimeApi::start().await?;
+    let api = RuntimeApi::start().await;
     let variables = variables(&lab, &runtime.name, &api);
 
     let mut starts = Vec::new();
     for _ in 0..effort.starts {
-        api.submit(EVENT);
         let lambda = Program::start("api-lambda", &variables)?;
-        let answer = api.answered().await?;
-        starts.push(answer.at - lambda.started());
-        accepted(&answer.body)?;
+        invoke(&api).await?;
+        starts.push(lambda.started().elapsed());
     }
     let starts = Sample::new(starts)?;
     table.push(
@@ -43,8 +40,7 @@ pub(crate) async fn measure(effort: &Effort, table: &mut Table) -> Result<()> {
 
     let lambda = Program::start("api-lambda", &variables)?;
     for _ in 0..effort.invocations {
-        api.submit(EVENT);
-        accepted(&api.answered().await?.body)?;
+        invoke(&api).await?;
     }
     let memory = lambda.memory()?;
     table.push(
@@ -69,7 +65,7 @@ pub(crate) async fn measure(effort: &Effort, table: &mut Table) -> Result<()> {
 fn variables(lab: &Lab, runtime: &str, api: &RuntimeApi) -> Vec<(String, String)> {
     let registry = format!(r#"[{{"name": "{runtime}", "type": "sdwebui"}}]"#);
     [
-        ("AWS_LAMBDA_RUNTIME_API", api.address().to_string()),
+        ("AWS_LAMBDA_RUNTIME_API", api.address.to_string()),
         ("AWS_LAMBDA_FUNCTION_NAME", "front-door".to_owned()),
         ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".to_owned()),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128".to_owned()),
@@ -85,8 +81,11 @@ fn variables(lab: &Lab, runtime: &str, api: &RuntimeApi) -> Vec<(String, String)
     .to_vec()
 }
 
-fn accepted(answer: &[u8]) -> Result<()> {
-    let answer: Value = serde_json::from_slice(answer).context("the Lambda's answer is not JSON")?;
-    ensure!(answer["statusCode"] == 200, "the Lambda answered {answer}");
+async fn invoke(api: &RuntimeApi) -> Result<()> {
+    let answer = api.invoke(serde_json::from_str(EVENT)?).await;
+    ensure!(
+        answer.as_ref().is_ok_and(|answer| answer["statusCode"] == 200),
+        "the Lambda answered {answer:?}"
+    );
     Ok(())
 }

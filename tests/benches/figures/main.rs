@@ -10,7 +10,6 @@ mod front_door_own_time;
 mod front_door_program;
 mod machine;
 mod program;
-mod runtime_api;
 mod sample;
 mod table;
 mod worker_program;

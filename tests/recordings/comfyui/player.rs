@@ -78,7 +78,7 @@ impl Player {
 
     /// Interrupts the run, as another client would.
     pub(crate) fn interrupt(&self) {
-        self.stage.progress.send_modify(|progress| progress.interrupted = true);
+        self.stage.interrupt();
     }
 
     pub(crate) fn heard(&self) -> &Heard {
@@ -112,7 +112,7 @@ impl Stage {
             ("GET", "/view") => return self.view(uri),
             ("POST", "/upload/image") => &self.uploads.lock().unwrap().pop_front()?,
             ("POST", "/interrupt") => {
-                self.progress.send_modify(|progress| progress.interrupted = true);
+                self.interrupt();
                 &accepted()
             }
             // By hand, like that of `/interrupt`: deletions and `/free` were not recorded.
@@ -120,6 +120,10 @@ impl Stage {
             _ => return None,
         };
         Some(server::answer(recorded))
+    }
+
+    fn interrupt(&self) {
+        self.progress.send_modify(|progress| progress.interrupted = true);
     }
 
     fn take(&self, posted: Value) -> Value {
@@ -161,16 +165,17 @@ impl Stage {
         Some(answer.header("content-type", content_type).body(Body::from(files::content(view))).unwrap())
     }
 
-    async fn play(&self, mut socket: WebSocket, client_id: &str) -> Result<(), axum::Error> {
+    /// Plays the frames. The run goes on when nobody listens any more.
+    async fn play(&self, mut socket: WebSocket, client_id: &str) {
         let mut frames = self.recording["websocket"].as_array().unwrap().iter();
         let mut greeting = frames.next().unwrap()["text"].clone();
         greeting["data"]["status"]["sid"] = json!(client_id);
-        socket.send(Message::text(greeting.to_string())).await?;
+        socket.send(Message::text(greeting.to_string())).await.ok();
 
         let mut progress = self.progress.subscribe();
         let id = match progress.wait_for(|progress| progress.posted.is_some()).await {
             Ok(progress) => progress.posted.as_ref().unwrap()["prompt_id"].as_str().unwrap().to_owned(),
-            Err(_) => return Ok(()),
+            Err(_) => return,
         };
         let frames: Vec<&Value> = frames.collect();
         let is_status = |frame: &&Value| frame["text"]["type"] == "status";
@@ -189,10 +194,9 @@ impl Stage {
             if Some(n) == finished {
                 self.progress.send_modify(|progress| progress.finished = true);
             }
-            socket.send(self.message(frame, &id)).await?;
+            socket.send(self.message(frame, &id)).await.ok();
         }
         while socket.recv().await.is_some() {}
-        Ok(())
     }
 
     /// A recorded frame. Of a binary one, only the beginning and the length were kept.
@@ -233,8 +237,5 @@ async fn listen(
     upgrade: WebSocketUpgrade,
 ) -> Response {
     stage.progress.send_modify(|progress| progress.client_id = Some(client_id.clone()));
-    upgrade.on_upgrade(async move |socket| {
-        // An error means that the worker has left, which it may.
-        stage.play(socket, &client_id).await.ok();
-    })
+    upgrade.on_upgrade(async move |socket| stage.play(socket, &client_id).await)
 }

@@ -1,6 +1,6 @@
 //! Recorded workflows, run again by the worker.
 
-use integration_tests::wait;
+use integration_tests::{image_server, wait};
 use serde_json::{Value, json};
 use shared_schema::ErrorCode;
 use tokio_util::sync::CancellationToken;
@@ -12,30 +12,34 @@ use super::player::Player;
 use super::{OWN_TESTS, outcome, recording};
 use crate::{recordings, task};
 
-/// The recorded workflow, run against its recording, up to the moment when nothing of it is left in the runtime.
+/// A recorded workflow, run against its recording up to the moment when nothing of it is left in the runtime.
 struct Replay {
     recording: Value,
     player: Player,
     result: Result<RunOutput, TaskError>,
 }
 
-async fn replay(name: &str, uploads: &[Value]) -> Replay {
+/// An input of the workflow is uploaded, and `upload` is the answer.
+async fn replay(name: &str, upload: Value) -> Replay {
     let recording = recording(name);
-    let player = Player::start(recording.clone(), uploads).await;
+    let prompt = &recording["request"]["body"]["prompt"];
+    let player = Player::start(recording.clone(), &[upload]).await;
     let runtime = comfyui::connect(&task::options(&player.url)).unwrap();
-    let inputs = if uploads.is_empty() { Vec::new() } else { vec![picture()] };
-    let job = task::job("pipeline", &recording["request"]["body"]["prompt"], inputs);
+    let job = task::job("pipeline", prompt, inputs(prompt));
     let result = runtime.run(job).await;
     let replay = Replay { recording, player, result };
     replay.assert_forgotten().await;
     replay
 }
 
-/// The image of the one recorded workflow that loads one.
-fn picture() -> Input {
-    task::png("/1/inputs/image", integration_tests::image_server::cat())
+/// A picture for every node that loads one.
+fn inputs(prompt: &Value) -> Vec<Input> {
+    let nodes = prompt.as_object().unwrap().iter();
+    let loaders = nodes.filter(|(_, node)| node["class_type"] == "LoadImage");
+    loaders.map(|(id, _)| task::png(&format!("/{id}/inputs/image"), image_server::cat())).collect()
 }
 
+/// The recorded answers to an upload, and to one of the same name with other bytes.
 fn upload_answers() -> (Value, Value) {
     let upload = recording("upload-image");
     (upload["response"].clone(), upload["response_same_name_other_bytes"].clone())
@@ -60,6 +64,7 @@ impl Replay {
     async fn assert_posted(&self, image: Option<&str>) {
         let posted = self.player.posted().await;
         let name = self.name();
+        assert_eq!(self.player.heard().of("POST /prompt").len(), 1, "{name}");
         assert_eq!(
             posted.as_object().unwrap().keys().collect::<Vec<_>>(),
             ["prompt", "client_id", "prompt_id"]
@@ -92,21 +97,18 @@ fn folder_of(node: &Value) -> Option<&str> {
 #[tokio::test]
 async fn every_recorded_workflow_ends_for_its_caller_as_it_should() {
     for name in recordings("comfyui", OWN_TESTS) {
-        let loads_an_image = name.starts_with("load-");
-        let uploads = if loads_an_image { vec![upload_answers().0] } else { Vec::new() };
-        let replay = replay(&name, &uploads).await;
+        let replay = replay(&name, upload_answers().0).await;
 
         // The recorded server gave the picture the same name as the recorded workflow.
         replay.assert_posted(None).await;
         let id = &replay.player.posted().await["prompt_id"];
-        eprintln!("{name} {:?}", std::time::SystemTime::now());
         outcome::assert_ended(&replay.recording, id, outcome::of(&name), replay.result);
     }
 }
 
 #[tokio::test]
 async fn a_job_with_node_errors_is_taken_out_of_the_queue() {
-    let replay = replay("partial-node-errors-with-200", &[]).await;
+    let replay = replay("partial-node-errors-with-200", upload_answers().0).await;
 
     let id = replay.player.posted().await["prompt_id"].clone();
     assert_eq!(replay.result.unwrap_err().code, ErrorCode::RuntimeRejected);
@@ -116,13 +118,12 @@ async fn a_job_with_node_errors_is_taken_out_of_the_queue() {
 
 #[tokio::test]
 pub(super) async fn a_renamed_upload_goes_into_the_workflow_under_its_new_name() {
-    let (_, renamed) = upload_answers();
-    let replay = replay("load-scale-invert-save-and-preview", &[renamed]).await;
+    let replay = replay("load-scale-invert-save-and-preview", upload_answers().1).await;
 
     replay.assert_posted(Some("darkroom/up/darkroom-input (1).png")).await;
     let uploads = replay.player.heard().of("POST /upload/image");
     let [upload] = uploads.as_slice() else { panic!("{} uploads", uploads.len()) };
-    let picture = picture().bytes;
+    let picture = image_server::cat();
     assert!(upload.body.windows(picture.len()).any(|part| part == picture), "the picture was not sent whole");
 }
 

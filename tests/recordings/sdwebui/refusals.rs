@@ -1,0 +1,46 @@
+//! Recorded errors, met by the worker.
+
+use serde_json::json;
+use shared_schema::ErrorCode;
+
+use super::{calls, generations};
+
+#[tokio::test]
+pub(super) async fn every_recorded_error_tells_whose_fault_it_is() {
+    use ErrorCode::{RuntimeFailed, RuntimeRejected, RuntimeUnavailable};
+    let expected = [
+        (RuntimeRejected, Some("/content/steps"), "steps: Input should be a valid integer"),
+        (RuntimeRejected, None, "JSON decode error"),
+        (RuntimeRejected, None, "Script 'Nope' not found"),
+        (RuntimeRejected, None, "Script 'AnimateDiff' not found"),
+        (RuntimeRejected, Some("/content/init_images"), "Init image not found"),
+        (RuntimeRejected, None, "Invalid encoded image"),
+        (RuntimeRejected, None, "Request to local resource not allowed"),
+        (RuntimeRejected, None, "AssertionError: could not find upscaler named No such"),
+        (RuntimeFailed, None, "RuntimeError: Calculated padded input size"),
+        (RuntimeUnavailable, None, "does not offer its API"),
+        (RuntimeUnavailable, None, "does not offer its API"),
+    ];
+    let recorded = calls("errors");
+    assert_eq!(recorded.len(), expected.len(), "an error was recorded whose meaning nobody has said");
+
+    for (mut call, (code, field, words)) in recorded.into_iter().zip(expected) {
+        // The worker's own calls are well-formed and go to paths that are there: what such calls were told, it is told
+        // in answer to a call of its own.
+        let is_a_task =
+            call["request"]["body"].get("prompt").or(call["request"]["body"].get("image")).is_some();
+        if !is_a_task {
+            let path = "/sdapi/v1/txt2img";
+            call["request"] = json!({ "method": "POST", "path": path, "body": { "prompt": "a dog" } });
+        }
+        let content = call["request"]["body"].clone();
+        let tasktype = generations::task_type(call["request"]["path"].as_str().unwrap());
+        // Inputs are left where they are. Fetching, which comes before, would have refused some of them.
+        let (result, sent) = generations::run(tasktype, &content, Vec::new(), call.clone()).await;
+
+        let error = result.unwrap_err();
+        assert_eq!((error.code, error.field.as_deref()), (code, field), "{error}");
+        assert!(error.message.contains(words), "{error}");
+        assert_eq!(sent["prompt"], content["prompt"]);
+    }
+}
