@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
 use crate::envelope::{Accepted, v1alpha1, v1alpha2};
 use crate::{Registry, Task, Violation, schema};
@@ -42,7 +42,9 @@ impl Contract {
     ///
     /// The worker checks again what a front door has checked, since a predecessor's did not.
     pub fn message(&self, message: Value) -> Result<Task, Vec<Violation>> {
-        let accepted = self.v1alpha2(json!({ "task": message })).map_err(|violations| {
+        // Moved: `json!` would copy it, images and all.
+        let body = Value::Object(Map::from_iter([("task".to_owned(), message)]));
+        let accepted = self.v1alpha2(body).map_err(|violations| {
             let relative = |violation: Violation| Violation {
                 pointer: violation.pointer.strip_prefix("/task").unwrap_or(&violation.pointer).to_owned(),
                 ..violation

@@ -30,7 +30,8 @@ impl Route {
 /// itself; the two others that XML does not allow are escaped here.
 pub fn to_json(task: &Task) -> serde_json::Result<String> {
     let json = serde_json::to_string(task)?;
-    if json.contains(['\u{fffe}', '\u{ffff}']) {
+    // One search per character: a search for either looks at every character of what may be a large image.
+    if json.contains('\u{fffe}') || json.contains('\u{ffff}') {
         return Ok(json.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff"));
     }
     Ok(json)

@@ -267,7 +267,7 @@ async fn the_first_predecessors_permissions_suffice() {
     assert!(ended.result, "{ended:?}");
     lab.emptied(&runtime.queue.url).await;
     for action in forbidden {
-        assert_eq!(faults.left(Service::S3, action), 1_000, "{action} was called");
+        assert!(faults.left(Service::S3, action) > 0, "{action} may have worked in the end");
         faults.strike(Service::S3, action, AwsFault::FailBefore, 0);
     }
     assert_eq!(lab.object(&ended.image_url[0]).await.1, "image/png");

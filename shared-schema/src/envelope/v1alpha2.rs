@@ -42,10 +42,14 @@ pub fn accept(mut body: Value, registry: &Registry) -> Result<Accepted, Vec<Viol
 
     let mut task = body["task"].take();
     tidy(&mut task);
-    let task: Task = serde_json::from_value(task).map_err(|_| {
+    // The content moves as it is: reading it into the type would build every object of it anew.
+    let content = task.get_mut("content").and_then(Value::as_object_mut).map(std::mem::take);
+    let Some((task, content)) = serde_json::from_value::<Task>(task).ok().zip(content) else {
         // The schema and the rules above admit nothing that the types refuse; the golden examples hold them together.
-        vec![Violation::new("/task", ViolationCode::WrongForm, "must be a task with metadata and content")]
-    })?;
+        let message = "must be a task with metadata and content";
+        return Err(vec![Violation::new("/task", ViolationCode::WrongForm, message)]);
+    };
+    let task = Task { content, ..task };
     let route = Route::Runtime(task.metadata.runtime.clone());
     Ok(Accepted { task, route })
 }
