@@ -42,9 +42,8 @@ const QUICK: Effort = Effort { requests: 50, calls: 10, starts: 2, invocations: 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     ensure!(aws::external().is_none(), "unset AWS_ENDPOINT_URL: the embedded AWS APIs are measured against");
-    let given = |wanted: &str| std::env::args().any(|argument| argument == wanted);
-    // `cargo bench` says `--bench`; without it cargo only wants to see the benchmark run.
-    let effort = if given("--bench") && !given("--quick") { FULL } else { QUICK };
+    // Cargo adds arguments of its own.
+    let effort = if std::env::args().any(|argument| argument == "--quick") { QUICK } else { FULL };
     for program in ["api-lambda", "worker"] {
         binaries::executable(program);
     }

@@ -64,16 +64,16 @@ impl Services {
         service: Service,
         action: &str,
         connection: &Connection,
-        failure: impl FnOnce() -> Response,
+        failure: impl FnOnce(Fault) -> Response,
         run: impl Future<Output = Response>,
     ) -> Response {
         tokio::time::sleep(self.latency).await;
         let fault = self.faults.next(service, action);
         let response = match fault {
-            Some(fault) if fault.strikes_before() => failure(),
+            Some(fault) if fault.strikes_before() => failure(fault),
             Some(Fault::FailAfter) => {
                 run.await;
-                failure()
+                failure(Fault::FailAfter)
             }
             _ => run.await,
         };
@@ -120,7 +120,7 @@ pub(super) async fn dispatch(
 
 async fn s3_object(services: &Services, connection: &Connection, request: Request<Body>) -> Response {
     let action = services.s3.action(request.method(), request.uri());
-    services.answer(Service::S3, action, connection, S3::internal_error, services.s3.call(request)).await
+    services.answer(Service::S3, action, connection, S3::failure, services.s3.call(request)).await
 }
 
 async fn queue_or_topic(
@@ -130,7 +130,13 @@ async fn queue_or_topic(
     call: &Call,
 ) -> Response {
     let shape: &QueryShape = if service == Service::Sns { &sns::SHAPE } else { &sqs::SHAPE };
-    let failure = || call.answer(shape, Err(ServiceError::internal("The test asked for this failure.")));
+    let failure = |fault| {
+        let error = match fault {
+            Fault::Deny => ServiceError::denied(),
+            _ => ServiceError::internal("The test asked for this failure."),
+        };
+        call.answer(shape, Err(error))
+    };
     let run = async {
         let outcome = match service {
             Service::Sns => services.sns.call(call).await,

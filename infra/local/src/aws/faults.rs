@@ -17,6 +17,8 @@ pub enum Service {
 /// What goes wrong with one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
+    /// Answer that the caller's role does not allow this, without doing anything.
+    Deny,
     /// Answer 500 without doing anything.
     FailBefore,
     /// Do what was asked, then answer 500: the client cannot know that it happened.
@@ -29,7 +31,7 @@ pub enum Fault {
 
 impl Fault {
     pub(super) fn strikes_before(self) -> bool {
-        matches!(self, Fault::FailBefore | Fault::DropBefore)
+        matches!(self, Fault::Deny | Fault::FailBefore | Fault::DropBefore)
     }
 
     pub(super) fn drops(self) -> bool {

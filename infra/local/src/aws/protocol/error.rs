@@ -32,6 +32,11 @@ impl ServiceError {
         Self { status: StatusCode::INTERNAL_SERVER_ERROR, ..Self::same("InternalFailure", message) }
     }
 
+    /// A 403 answer.
+    pub(crate) fn denied() -> Self {
+        Self { status: StatusCode::FORBIDDEN, ..Self::same("AccessDenied", "The role does not allow this.") }
+    }
+
     /// An action that the emulation, or the service, does not have.
     pub(crate) fn unknown_action(action: &str) -> Self {
         let message = format!("The action {action} is not valid for this web service, or not emulated.");

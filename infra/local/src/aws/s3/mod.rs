@@ -20,6 +20,7 @@ use s3s::host::MultiDomain;
 use s3s::service::{S3Service, S3ServiceBuilder};
 
 use self::store::Store;
+use super::faults::Fault;
 
 /// The S3 endpoint.
 pub(super) struct S3 {
@@ -86,8 +87,13 @@ impl S3 {
     }
 
     /// The answer of a fault.
-    pub(super) fn internal_error() -> Response {
-        error(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", "The test asked for this failure.")
+    pub(super) fn failure(fault: Fault) -> Response {
+        match fault {
+            Fault::Deny => error(StatusCode::FORBIDDEN, "AccessDenied", "Access Denied"),
+            _ => {
+                error(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", "The test asked for this failure.")
+            }
+        }
     }
 }
 
