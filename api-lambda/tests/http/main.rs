@@ -5,6 +5,7 @@
 
 mod accepted;
 mod door;
+mod examples;
 mod gateway;
 mod logs;
 mod outages;
