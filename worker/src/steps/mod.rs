@@ -1,8 +1,9 @@
-//! The path of one task: read → prepare → run → store → notify → end.
+//! The path of one task: read → prepare → run → store → commit → notify → end.
 //!
 //! A delivery ends in exactly one of three ways, decided here and nowhere else: done (the message is deleted), retry
 //! (it is given back), rejected (its failure is stored and notified, then it is deleted).
 
+pub mod commit;
 pub mod end;
 pub mod notify;
 pub mod prepare;
@@ -24,9 +25,9 @@ use crate::error::TaskError;
 use crate::inputs::fetch::Fetcher;
 use crate::runtimes::Runtime;
 
+use commit::Stored;
 use end::Ending;
 use read::{Assignment, Read};
-use store::Stored;
 
 /// Everything that the steps share.
 pub struct Worker {
@@ -118,10 +119,10 @@ impl Worker {
         timings.run_ms = millis(begun.elapsed());
 
         let begun = Instant::now();
-        let files = self.store_files(assignment, output.files, lease).await?;
+        let outputs = self.store_files(assignment, output.files, lease).await?;
         timings.store_ms = millis(begun.elapsed());
 
-        let stored = Stored::succeeded(self, assignment, files, timings);
+        let stored = Stored::succeeded(self, assignment, outputs, timings);
         self.commit(assignment, output.report, &stored, lease).await?;
         self.notify(&stored).await?;
         tracing::info!(
@@ -168,7 +169,7 @@ impl Worker {
         let attempts = delivery.receive_count;
         let stored = Stored::failed(self, assignment, error.failure(attempts), timings);
         let report = self.runtime.failure_report(&assignment.id, error, attempts);
-        self.commit_failure(assignment, report, &stored).await?;
+        self.write_out(assignment, report, &stored).await?;
         self.notify(&stored).await
     }
 }

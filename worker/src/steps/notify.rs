@@ -8,8 +8,9 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::Worker;
+use super::commit::Stored;
 use super::read::Assignment;
-use super::store::{PATIENCE, Stored};
+use super::store::PATIENCE;
 use crate::cloud::CloudError;
 use crate::error::TaskError;
 use crate::retry;
