@@ -158,3 +158,26 @@ async fn an_outage_of_s3_or_sns_after_the_run_costs_no_second_run() {
     lab.emptied(&runtime.queue.url).await;
     assert_eq!(runtime.simulation.as_ref().unwrap().busy().len(), 1);
 }
+
+#[tokio::test]
+async fn a_stored_task_that_comes_back_is_told_again_and_not_run_again() {
+    let name = "a_stored_task_that_comes_back_is_told_again_and_not_run_again";
+    if aws::skipped_elsewhere(name, "only embedded APIs can be broken") {
+        return;
+    }
+    let lab = Lab::start().await;
+    let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
+    let door = lab.front_door(&[&runtime]).await;
+    let faults = lab.aws.embedded.as_ref().unwrap().faults();
+    faults.strike(Service::Sqs, "DeleteMessage", AwsFault::FailBefore, 3);
+    let _worker = lab.worker(&runtime, &[("VISIBILITY_TIMEOUT_SECONDS", "20")]).await;
+    door.submit("sdruntime", "text-to-image", "twice", small()).await;
+    lab.emptied(&runtime.queue.url).await;
+
+    let told = lab.everything_told().await;
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert_eq!(told[0]["notification_id"], told[1]["notification_id"]);
+    assert_eq!(told[0]["image_url"], told[1]["image_url"]);
+    assert!(told[1]["outputs"][0]["url"].is_string(), "{}", told[1]);
+    assert_eq!(runtime.simulation.as_ref().unwrap().busy().len(), 1);
+}
