@@ -11,8 +11,8 @@ pub struct Behaviour {
     /// Time from the start until the runtime can be used. SD WebUI answers on `/` meanwhile, but its API is not
     /// mounted yet (404); ComfyUI does not listen yet (connections are refused).
     pub startup_delay: Duration,
-    /// Draws one picture per size, without a caption, and hands it out again and again, so that a benchmark measures
-    /// its own work and not the drawing.
+    /// Makes one picture per size, of noise, and hands it out again and again: a benchmark measures its own work and
+    /// not the drawing, on files at least as large as those of a real runtime.
     pub predrawn: bool,
 }
 

@@ -33,8 +33,7 @@ impl Artist {
     pub(crate) fn draw(&self, caption: &Caption, key: &str, width: u32, height: u32) -> Arc<Picture> {
         let Some(predrawn) = &self.predrawn else { return Arc::new(draw(caption, key, width, height)) };
         let mut pictures = predrawn.pictures.lock().unwrap_or_else(PoisonError::into_inner);
-        let draw = || Arc::new(draw(&Caption::default(), "", width, height));
-        Arc::clone(pictures.entry((width, height)).or_insert_with(draw))
+        Arc::clone(pictures.entry((width, height)).or_insert_with(|| Arc::new(Picture::noise(width, height))))
     }
 
     /// The picture as a PNG file with `texts` inside; a predrawn one has none.

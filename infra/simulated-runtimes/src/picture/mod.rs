@@ -26,6 +26,19 @@ impl Picture {
         Self { width, height, pixels: colour.repeat(width as usize * height as usize) }
     }
 
+    /// The same noise every time. Its file is as large as its pixels, larger than any generated image of that size.
+    pub(crate) fn noise(width: u32, height: u32) -> Self {
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let xorshift = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state.to_be_bytes()[0]
+        };
+        let pixels = std::iter::repeat_with(xorshift).take(width as usize * height as usize * CHANNELS);
+        Self { width, height, pixels: pixels.collect() }
+    }
+
     /// The same content in another size, by nearest neighbour.
     pub(crate) fn scaled(&self, width: u32, height: u32) -> Self {
         let mut pixels = Vec::with_capacity(width as usize * height as usize * CHANNELS);
