@@ -8,4 +8,5 @@ mod agents;
 mod function;
 mod lambda;
 mod local_stack;
+mod log_lines;
 mod predecessors;
