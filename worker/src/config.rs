@@ -11,8 +11,6 @@ use crate::runtimes::{REGISTRY, RuntimeOptions, RuntimeType};
 
 /// The worker's configuration. The README of this crate holds the table of variables.
 #[derive(Debug, Clone, Validate)]
-#[validate(schema(function = "drain_fits_grace"))]
-#[validate(schema(function = "run_fits_visibility"))]
 pub struct Config {
     /// `SQS_QUEUE_URL`: the queue that is worked on.
     pub queue_url: String,
@@ -75,6 +73,9 @@ impl fmt::Display for ConfigError {
 /// What is left of the grace period, after draining, for giving the task back and ending the process.
 const SHUTDOWN_MARGIN_SECONDS: u64 = 10;
 
+/// The longest that SQS hides a message after a receipt: 12 hours (SQS quotas).
+const MAX_HIDDEN_SECONDS: u64 = 43_200;
+
 impl Config {
     /// Reads the variables through `var`. An empty variable counts as unset, as charts leave them.
     pub fn from_vars(var: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
@@ -113,6 +114,7 @@ impl Config {
         if let Err(errors) = config.validate() {
             wrong.extend(described(&errors));
         }
+        wrong.extend(contradictions(&config));
         if wrong.is_empty() { Ok(config) } else { Err(ConfigError(wrong)) }
     }
 
@@ -127,33 +129,29 @@ impl Config {
     }
 }
 
-fn drain_fits_grace(config: &Config) -> Result<(), validator::ValidationError> {
-    if config.drain_seconds.saturating_add(SHUTDOWN_MARGIN_SECONDS) <= config.grace_period_seconds {
-        return Ok(());
+/// The rules across variables.
+fn contradictions(config: &Config) -> Vec<String> {
+    let mut found = Vec::new();
+    if config.drain_seconds.saturating_add(SHUTDOWN_MARGIN_SECONDS) > config.grace_period_seconds {
+        found.push(format!(
+            "DRAIN_SECONDS ({}) must be at least {SHUTDOWN_MARGIN_SECONDS} below GRACE_PERIOD_SECONDS ({})",
+            config.drain_seconds, config.grace_period_seconds
+        ));
     }
-    let message = format!(
-        "DRAIN_SECONDS ({}) must be at least {SHUTDOWN_MARGIN_SECONDS} below GRACE_PERIOD_SECONDS ({})",
-        config.drain_seconds, config.grace_period_seconds
-    );
-    Err(validator::ValidationError::new("drain").with_message(message.into()))
-}
-
-fn run_fits_visibility(config: &Config) -> Result<(), validator::ValidationError> {
-    let longest = config.run_timeout_seconds.saturating_add(u64::from(config.visibility_timeout_seconds));
-    if longest <= 43_200 {
-        return Ok(());
+    let longest_seconds =
+        config.run_timeout_seconds.saturating_add(u64::from(config.visibility_timeout_seconds));
+    if longest_seconds > MAX_HIDDEN_SECONDS {
+        found.push(format!(
+            "RUN_TIMEOUT_SECONDS and VISIBILITY_TIMEOUT_SECONDS together ({longest_seconds}) must not exceed the \
+             {MAX_HIDDEN_SECONDS} seconds for which SQS hides a message"
+        ));
     }
-    let message = "RUN_TIMEOUT_SECONDS and VISIBILITY_TIMEOUT_SECONDS together must not exceed the 43200 seconds for \
-                   which SQS hides a message";
-    Err(validator::ValidationError::new("lease").with_message(message.into()))
+    found
 }
 
 /// The violations of the ranges above, by the name of the variable.
 fn described(errors: &validator::ValidationErrors) -> Vec<String> {
     let of_field = |field: &str, error: &validator::ValidationError| {
-        if let Some(message) = &error.message {
-            return message.to_string();
-        }
         let bound = |name: &str| error.params.get(name).map(|value| format!("{name} {value}"));
         let range: Vec<String> = ["min", "max"].into_iter().filter_map(bound).collect();
         format!("{} is out of range ({})", field.to_uppercase(), range.join(", "))

@@ -1,5 +1,7 @@
 //! `cargo run -p local-stack`: serves until Ctrl-C, or runs the demo and exits.
 
+use std::io::IsTerminal;
+
 use clap::Parser;
 use local_stack::console::{self, Completions};
 use local_stack::options::Options;
@@ -10,7 +12,8 @@ use tracing_subscriber::EnvFilter;
 async fn main() -> anyhow::Result<()> {
     let options = Options::parse();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn,s3s=off".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    logs.with_ansi(std::io::stderr().is_terminal()).init();
 
     let stopping = worker::shutdown::on_signals()?;
     let data_dir = options.data_dir.clone();

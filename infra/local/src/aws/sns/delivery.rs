@@ -87,14 +87,15 @@ impl Delivery {
 
     /// Asks an HTTP endpoint to confirm its subscription.
     pub(super) fn ask_to_confirm(&self, subscription: &Subscription, token: &str) {
+        let message_id = Uuid::new_v4();
         let post = Post {
             url: subscription.endpoint.clone(),
             message_type: "SubscriptionConfirmation",
-            message_id: Uuid::new_v4(),
+            message_id,
             topic_arn: subscription.topic_arn.clone(),
             subscription_arn: None,
             is_raw: false,
-            body: envelope::confirmation(subscription, token, &self.base_url).to_string(),
+            body: envelope::confirmation(message_id, subscription, token, &self.base_url).to_string(),
         };
         self.http.send(post, |_| ());
     }

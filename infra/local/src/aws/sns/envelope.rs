@@ -38,12 +38,12 @@ pub(super) fn notification(publication: &Publication, subscription: &Subscriptio
 }
 
 /// The document that asks an HTTP endpoint whether it wants to be subscribed.
-pub(super) fn confirmation(subscription: &Subscription, token: &str, base_url: &str) -> Value {
+pub(super) fn confirmation(id: Uuid, subscription: &Subscription, token: &str, base_url: &str) -> Value {
     let topic_arn = &subscription.topic_arn;
     let escaped_arn = utf8_percent_encode(topic_arn, NON_ALPHANUMERIC);
     let mut envelope = json!({
         "Type": "SubscriptionConfirmation",
-        "MessageId": Uuid::new_v4().to_string(),
+        "MessageId": id.to_string(),
         "Token": token,
         "TopicArn": topic_arn,
         "Message": format!(

@@ -15,7 +15,7 @@ use crate::sample::{Sample, millis};
 use crate::table::{Row, Table};
 
 /// An event of a REST API, a `v1alpha2` task for `sdruntime`.
-const EVENT: &str = include_str!("../../../api-lambda/tests/events/rest-v1alpha2.json");
+const EVENT: &str = include_str!("../../api-lambda/tests/events/rest-v1alpha2.json");
 
 /// Start, memory and size.
 pub(crate) async fn measure(effort: &Effort, table: &mut Table) -> Result<()> {

@@ -1,6 +1,6 @@
 //! Measures the front door and the worker, and prints the figures beside the project's aims and its predecessors'.
 //!
-//! `benches/README.md` holds the command, and says how each figure comes about.
+//! `figures/README.md` holds the command, and says how each figure comes about.
 
 #![allow(clippy::print_stdout, reason = "a table on the terminal is what a benchmark is for")]
 
