@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use integration_tests::image_server::ImageServer;
 use integration_tests::lab::{Lab, Runtime};
 use integration_tests::wait;
 use serde_json::{Value, json};
@@ -84,6 +85,24 @@ async fn a_task_that_does_not_fit_is_interrupted_and_given_back() {
         assert!(asked.iter().any(|asked| asked.path.ends_with("/interrupt")), "the run was not interrupted");
         assert!(lab.everything_told().await.is_empty(), "nothing has ended yet");
     }
+}
+
+#[tokio::test]
+async fn a_task_that_waits_for_an_input_is_given_back_at_once() {
+    let lab = Lab::start().await;
+    let images = ImageServer::start().await;
+    let runtime = slow_webui(&lab, 0).await;
+    let door = lab.front_door(&[&runtime]).await;
+    let allowed = images.address.to_string();
+    let settings = [("INPUT_ALLOW_HOSTS", allowed.as_str()), ("INPUT_TIMEOUT_SECONDS", "600")];
+    let mut worker = lab.worker(&runtime, &settings).await;
+    let content = json!({ "init_images": [images.url("silent")], "prompt": "x", "width": 64, "height": 64 });
+    door.submit("sdruntime", "image-to-image", "waits", content).await;
+    wait::until("the input to be asked for", async || (!images.asked().is_empty()).then_some(())).await;
+    worker.signal("TERM");
+    assert!(worker.ended().await.success());
+    assert_eq!(lab.counts(&runtime.queue.url).await, (1, 0));
+    assert!(runtime.simulation.as_ref().unwrap().busy().is_empty());
 }
 
 #[tokio::test]

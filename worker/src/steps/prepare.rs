@@ -1,7 +1,7 @@
 //! Fetches the inputs that a task names, before its runtime is asked to do anything.
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use shared_schema::{Task, content};
+use shared_schema::{ErrorCode, Task, content};
 
 use super::Worker;
 use crate::error::TaskError;
@@ -17,11 +17,16 @@ impl Worker {
         let fields = content::media_fields(task.metadata.tasktype, &task.content);
         let max_bytes = self.config.max_task_bytes;
         let fetches: Vec<_> = fields.iter().map(|field| self.fetcher.fetch(field, max_bytes)).collect();
-        let inputs: Vec<Input> = stream::iter(fetches).buffered(FETCHES).try_collect().await?;
+        let fetching = stream::iter(fetches).buffered(FETCHES).try_collect();
+        // Nothing of the runtime's work is lost yet, so a stop waits for no download.
+        let inputs: Vec<Input> =
+            self.stopping.run_until_cancelled(fetching).await.unwrap_or_else(|| {
+                Err(TaskError::new(ErrorCode::ShuttingDown, "the worker is shutting down"))
+            })?;
         let total: u64 = inputs.iter().map(|input| input.bytes.len() as u64).sum();
         if total > max_bytes {
             let message = format!("the inputs have {total} bytes together, more than {max_bytes}");
-            return Err(TaskError::new(shared_schema::ErrorCode::InputTooLarge, message));
+            return Err(TaskError::new(ErrorCode::InputTooLarge, message));
         }
         Ok(inputs)
     }
