@@ -71,6 +71,8 @@ error_codes! {
     RuntimeBadAnswer = "runtime_bad_answer", Later;
     /// The runtime no longer knows the job that it had accepted.
     JobLost = "job_lost", Later;
+    /// The runtime made no progress for longer than it may, and was interrupted.
+    RuntimeStuck = "runtime_stuck", Later;
     /// The run was interrupted by somebody else than this worker.
     Interrupted = "interrupted", Later;
     /// The run took longer than allowed.
@@ -81,6 +83,16 @@ error_codes! {
     StorageUnavailable = "storage_unavailable", Later;
     /// The completion notification could not be published.
     NotificationUnavailable = "notification_unavailable", Later;
+    /// The task was not begun by its `start_by`.
+    DeadlinePassed = "deadline_passed", Never;
+    /// The task is too large for a message and lies in S3, where it could not be read this time.
+    PayloadUnavailable = "payload_unavailable", Later;
+    /// The task is too large for a message, and what lies in S3 for it is gone, or is not what was sent.
+    PayloadMissing = "payload_missing", Never;
+    /// Every worker that took the task ended without a word, killed or out of memory.
+    WorkerDied = "worker_died", Never;
+    /// The message died inside SQS or SNS: it was received too often, or could not be delivered.
+    DeadLettered = "dead_lettered", Never;
     /// The worker is shutting down; the task goes back at no cost.
     ShuttingDown = "shutting_down", Later;
 }

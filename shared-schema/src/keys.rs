@@ -73,6 +73,21 @@ pub fn unreadable(message_id: &str) -> String {
     format!("{RESERVED_SEGMENT}/unreadable/{message_id}.json")
 }
 
+/// The key of the journal of a message's attempts: give-backs, and the cause of each failed attempt.
+pub fn attempts(message_id: &str) -> String {
+    format!("{RESERVED_SEGMENT}/attempts/{message_id}.json")
+}
+
+/// The key under which a task that failed for good is kept, so that it can be submitted again.
+pub fn failed(submission: &Submission) -> String {
+    format!("{RESERVED_SEGMENT}/failed/{}.json", hash(submission))
+}
+
+/// The key of a task that is too large for a message (its claim check).
+pub fn payload(submission: &Submission) -> String {
+    format!("{RESERVED_SEGMENT}/tasks/{}.json", hash(submission))
+}
+
 /// Whether a key is below the reserved prefix, with or without a `/` before it.
 pub fn is_reserved(key: &str) -> bool {
     key.trim_start_matches('/').split('/').next() == Some(RESERVED_SEGMENT)
@@ -82,8 +97,13 @@ fn folder(prefix: &OutputPrefix, id: &TaskId) -> String {
     format!("{}{id}", prefix.with_slash())
 }
 
+/// A submission may hold any printable character, `/` among them; its hash may be part of a key.
+fn hash(submission: &Submission) -> String {
+    Sha256::digest(submission.as_str()).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
 fn short_hash(submission: &Submission) -> String {
-    Sha256::digest(submission.as_str()).iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+    hash(submission)[..8].to_owned()
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use shared_schema::Task;
-use tokio_util::sync::CancellationToken;
 use worker::inputs::Input;
 use worker::runtimes::{Job, RuntimeOptions};
 
@@ -16,7 +15,7 @@ pub(crate) const ID: &str = "recorded";
 pub(crate) fn job(tasktype: &str, content: &Value, inputs: Vec<Input>) -> Job {
     let metadata = json!({ "id": ID, "runtime": "recorded", "tasktype": tasktype });
     let task: Task = serde_json::from_value(json!({ "metadata": metadata, "content": content })).unwrap();
-    Job { task: Arc::new(task), inputs, stop: CancellationToken::new() }
+    Job::new(Arc::new(task), inputs)
 }
 
 /// A PNG that was fetched for the field at that pointer into the content.

@@ -9,8 +9,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shared_schema::{Task, TaskId, TaskType, content};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::TaskError;
@@ -20,6 +23,8 @@ use crate::inputs::Input;
 #[async_trait]
 pub trait Runtime: Send + Sync {
     /// One probe: `Ok` when the runtime can take a job (its API answers and a model is loaded or can be).
+    ///
+    /// `runtime_stuck` means that it answers and yet works on nothing: only a restart helps.
     async fn ready(&self) -> Result<(), TaskError>;
 
     /// Called once each time the runtime has become ready, before its first job.
@@ -27,16 +32,39 @@ pub trait Runtime: Send + Sync {
         Ok(())
     }
 
+    /// One look whether the runtime works on, or has waiting, anything that a worker gave it, except the runs in `keep`;
+    /// whatever that is, is interrupted. `Ok(true)` when nothing is left: called again and again until then.
+    ///
+    /// For what a former process of this worker left, and for a run that did not stop when it was told to.
+    async fn clear(&self, keep: &[RunHandle]) -> Result<bool, TaskError>;
+
     /// Runs one task and returns everything it yielded.
+    ///
+    /// May be called while another run is still going on, when that is about to end: the runtime then has the next job
+    /// before it needs it, and takes it up by itself. An implementation that cannot do so waits its turn.
     ///
     /// When `job.stop` is cancelled, the run is interrupted inside the runtime, so that the next job does not wait
     /// behind it, and the error `interrupted` is returned soon. A runtime that was never asked, or that is gone, counts
-    /// as interrupted.
+    /// as interrupted. No other run may suffer from the interruption.
     async fn run(&self, job: Job) -> Result<RunOutput, TaskError>;
 
-    /// The `.out` file of a task that failed, in the words that readers of this runtime's files know.
-    fn failure_report(&self, id: &TaskId, error: &TaskError, attempts: u32) -> Value;
+    /// Goes on with a run that a former process of this worker began. `None` when the runtime does not know it any more,
+    /// or cannot tell its runs apart.
+    async fn adopt(&self, _job: Job, _handle: &RunHandle) -> Option<Result<RunOutput, TaskError>> {
+        None
+    }
+
+    /// Called when a task's results are stored, or it has failed: nothing of the run is needed any more.
+    async fn forget(&self, _handle: &RunHandle) {}
+
+    /// Unloads models and caches, so that a task that ran out of memory has a second chance. Best effort.
+    async fn free_memory(&self);
 }
+
+/// What a runtime calls one of its runs, in its own words; kept in a file, so that it survives the worker's process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RunHandle(pub Value);
 
 /// One task, ready to run.
 #[derive(Debug, Clone)]
@@ -47,6 +75,66 @@ pub struct Job {
     pub inputs: Vec<Input>,
     /// Cancelled when the run is to end early.
     pub stop: CancellationToken,
+    /// Told how far the run is.
+    pub progress: Progress,
+    /// Told by what the run can be found again, before the runtime gets the job.
+    pub handles: mpsc::UnboundedSender<RunHandle>,
+}
+
+impl Job {
+    /// A job that nobody listens to, with a `stop` of its own.
+    pub fn new(task: Arc<Task>, inputs: Vec<Input>) -> Self {
+        let (handles, _) = mpsc::unbounded_channel();
+        Self { task, inputs, stop: CancellationToken::new(), progress: Progress::new(), handles }
+    }
+}
+
+/// How far a run is: its signs of life, and what its end is foreseen from.
+#[derive(Debug, Clone)]
+pub struct Progress(Arc<watch::Sender<Reached>>);
+
+/// The last sign of life of a run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Reached {
+    /// The share of the work that is done, 0 to 1; `None` while nothing is known.
+    pub share: Option<f64>,
+    /// When it changed last.
+    pub at: Instant,
+}
+
+impl Progress {
+    /// That of a run which begins now.
+    pub fn new() -> Self {
+        Self(Arc::new(watch::Sender::new(Reached { share: None, at: Instant::now() })))
+    }
+
+    /// The run has reached this share of its work. Saying the same again is no sign of life.
+    pub fn reached(&self, share: f64) {
+        let share = Some(share.clamp(0.0, 1.0));
+        self.0.send_if_modified(|last| {
+            let moved = last.share != share;
+            if moved {
+                *last = Reached { share, at: Instant::now() };
+            }
+            moved
+        });
+    }
+
+    /// The run is alive, though it is not known how far it is.
+    pub fn alive(&self) {
+        self.0.send_modify(|last| last.at = Instant::now());
+    }
+
+    /// What was told last, and whatever will be.
+    pub fn watch(&self) -> watch::Receiver<Reached> {
+        self.0.subscribe()
+    }
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 /// What a run yielded.
@@ -85,12 +173,26 @@ pub struct RuntimeType {
     pub name: &'static str,
     /// Makes the client side of it. An error names the variable that is wrong.
     pub connect: fn(&RuntimeOptions) -> Result<Arc<dyn Runtime>, String>,
+    /// Whether it tells its jobs apart, so that it can be given several at once (`WORKER_CONCURRENCY`).
+    pub takes_several: bool,
+    /// The `.out` file of a task that failed, in the words that readers of this runtime's files know.
+    pub failure_report: fn(&TaskId, &TaskError, attempts: u32) -> Value,
 }
 
 /// All types of runtimes, one line each.
 pub const REGISTRY: &[RuntimeType] = &[
-    RuntimeType { name: sdwebui::NAME, connect: sdwebui::connect },
-    RuntimeType { name: comfyui::NAME, connect: comfyui::connect },
+    RuntimeType {
+        name: sdwebui::NAME,
+        connect: sdwebui::connect,
+        takes_several: false,
+        failure_report: sdwebui::failure_report,
+    },
+    RuntimeType {
+        name: comfyui::NAME,
+        connect: comfyui::connect,
+        takes_several: true,
+        failure_report: comfyui::failure_report,
+    },
 ];
 
 impl RuntimeType {

@@ -168,7 +168,7 @@ impl Worker {
         let timings = Timings { queue_ms: delivery.queue_ms(), ..Timings::default() };
         let attempts = delivery.receive_count;
         let stored = Stored::failed(self, assignment, error.failure(attempts), timings);
-        let report = self.runtime.failure_report(&assignment.id, error, attempts);
+        let report = (self.config.runtime_type.failure_report)(&assignment.id, error, attempts);
         self.write_out(assignment, report, &stored).await?;
         self.notify(&stored).await
     }

@@ -29,7 +29,7 @@ impl Worker {
         lease: &Lease,
     ) -> Result<RunOutput, Stop> {
         let stop = CancellationToken::new();
-        let running = self.runtime.run(Job { task, inputs, stop: stop.clone() });
+        let running = self.runtime.run(Job { stop: stop.clone(), ..Job::new(task, inputs) });
         tokio::pin!(running);
 
         let bound = tokio::select! {

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::Value;
-use shared_schema::{ErrorCode, TaskId};
+use shared_schema::ErrorCode;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -27,8 +27,9 @@ use tokio_util::sync::CancellationToken;
 use self::client::{Answer, Client};
 use self::models::Models;
 use self::request::Request;
-use super::{Job, RunOutput, Runtime, RuntimeOptions};
+use super::{Job, RunHandle, RunOutput, Runtime, RuntimeOptions};
 use crate::error::TaskError;
+pub use response::failure_report;
 
 /// The name in `RUNTIME_TYPE`.
 pub const NAME: &str = "sdwebui";
@@ -90,9 +91,11 @@ impl Runtime for SdWebUi {
         Ok(generation.output)
     }
 
-    fn failure_report(&self, id: &TaskId, error: &TaskError, attempts: u32) -> Value {
-        response::failure_report(id, error, attempts)
+    async fn clear(&self, _keep: &[RunHandle]) -> Result<bool, TaskError> {
+        Ok(true)
     }
+
+    async fn free_memory(&self) {}
 }
 
 impl SdWebUi {

@@ -134,7 +134,7 @@ fn model(info: &Value) -> Option<String> {
 }
 
 /// The `.out` file of a task that failed, as predecessors wrote it, with the failure added.
-pub(super) fn failure_report(id: &TaskId, error: &TaskError, attempts: u32) -> Value {
+pub fn failure_report(id: &TaskId, error: &TaskError, attempts: u32) -> Value {
     json!({
         "images": [""],
         "parameters": {
