@@ -73,6 +73,7 @@ impl Stack {
             listen: options.aws_listen,
             data_dir: options.data_dir.clone(),
             latency: Duration::ZERO,
+            keeps_calls: false,
         })
         .await?;
         let clients = Clients::new(&aws.url());
