@@ -2,7 +2,7 @@
 
 use integration_tests::aws;
 use integration_tests::lab::Lab;
-use local_stack::aws::{Fault as AwsFault, Service};
+use local_stack::aws::{Fault as AwsFault, Order, Service};
 use serde_json::{Value, json};
 use shared_schema::ErrorCode;
 use simulated_runtimes::{Fault, SdWebUiOptions};
@@ -247,7 +247,7 @@ async fn a_stored_task_that_comes_back_is_told_again_and_not_run_again() {
         1000,
     );
     let settings = [("VISIBILITY_TIMEOUT_SECONDS", "5"), ("RUN_TIMEOUT_SECONDS", "100")];
-    let mut first = lab.worker(&runtime, &settings).await;
+    let mut first = lab.worker(&runtime, &[&settings[..], &[("AWS_ACCESS_KEY_ID", "first")]].concat()).await;
     door.submit("sdruntime", "text-to-image", "twice", small()).await;
     assert!(lab.ended("twice").await.result);
     first.signal("KILL");
