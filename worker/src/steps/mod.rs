@@ -3,6 +3,7 @@
 //! A delivery ends in exactly one of three ways, decided here and nowhere else: done (the message is deleted), retry
 //! (it is given back), rejected (its failure is stored and notified, then it is deleted).
 
+pub mod claim_check;
 pub mod commit;
 pub mod end;
 pub mod notify;
@@ -65,7 +66,7 @@ impl Worker {
     pub async fn work(&self, delivery: Delivery) -> Option<ErrorCode> {
         match read::read(&delivery, &self.contract, self.config.runtime_type.task_types()) {
             Read::Unreadable(cause) => self.keep_unreadable(&delivery, cause).await,
-            Read::Assigned(assignment) => {
+            Read::Assigned(mut assignment) => {
                 let span = tracing::info_span!(
                     "task",
                     task.id = %assignment.id,
@@ -74,12 +75,12 @@ impl Worker {
                     attempt = delivery.receive_count,
                     trace = delivery.trace_header.as_deref(),
                 );
-                self.work_assignment(&delivery, &assignment).instrument(span).await
+                self.work_assignment(&delivery, &mut assignment).instrument(span).await
             }
         }
     }
 
-    async fn work_assignment(&self, delivery: &Delivery, assignment: &Assignment) -> Option<ErrorCode> {
+    async fn work_assignment(&self, delivery: &Delivery, assignment: &mut Assignment) -> Option<ErrorCode> {
         let lease = Lease::keep(
             self.cloud.queue.clone(),
             delivery.receipt_handle.clone(),
@@ -101,7 +102,12 @@ impl Worker {
     }
 
     /// The happy path, top to bottom.
-    async fn attempt(&self, delivery: &Delivery, assignment: &Assignment, lease: &Lease) -> Result<(), Stop> {
+    async fn attempt(
+        &self,
+        delivery: &Delivery,
+        assignment: &mut Assignment,
+        lease: &Lease,
+    ) -> Result<(), Stop> {
         if let Some(stored) = self.committed(delivery, assignment).await {
             tracing::info!("already stored, notifying again");
             return Ok(self.notify(&stored).await?);
@@ -109,7 +115,7 @@ impl Worker {
         let mut timings = Timings { queue_ms: delivery.queue_ms(), ..Timings::default() };
 
         let begun = Instant::now();
-        let task = assignment.task.clone()?;
+        let task = self.resolve(assignment).await?;
         let inputs = self.prepare(&task).await?;
         timings.prepare_ms = millis(begun.elapsed());
 
