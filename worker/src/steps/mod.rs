@@ -4,6 +4,7 @@
 //! (it is given back), rejected (its failure is stored and notified, then it is deleted).
 
 pub mod attempts;
+pub mod claim_check;
 pub mod commit;
 pub mod deadline;
 pub mod end;
@@ -19,7 +20,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use shared_schema::notification::Timings;
-use shared_schema::{Contract, ErrorCode};
+use shared_schema::{Contract, ErrorCode, Task};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -75,6 +76,7 @@ pub struct Taken {
 pub(crate) struct Work<'a> {
     taken: &'a Taken,
     assignment: &'a Assignment,
+    task: Result<Arc<Task>, TaskError>,
     journal: &'a Journal,
 }
 
@@ -124,7 +126,7 @@ impl Worker {
     pub async fn work(&self, taken: Taken, place: Staged) {
         match read::read(&taken.delivery, &self.contract, self.config.runtime_type.task_types()) {
             Read::Unreadable(cause) => self.keep_unreadable(taken, cause).await,
-            Read::Assigned(assignment) => {
+            Read::Assigned(mut assignment) => {
                 let span = tracing::info_span!(
                     "task",
                     task.id = %assignment.id,
@@ -133,14 +135,14 @@ impl Worker {
                     delivery = taken.delivery.receive_count,
                     trace = taken.delivery.trace_header.as_deref(),
                 );
-                self.work_on(taken, &assignment, place).instrument(span).await;
+                self.work_on(taken, &mut assignment, place).instrument(span).await;
             }
         }
     }
 
-    async fn work_on(&self, taken: Taken, assignment: &Assignment, place: Staged) {
-        let journal = self.journal(&taken.delivery).await;
-        let work = Work { taken: &taken, assignment, journal: &journal };
+    async fn work_on(&self, taken: Taken, assignment: &mut Assignment, place: Staged) {
+        let (journal, task) = tokio::join!(self.journal(&taken.delivery), self.resolve(assignment));
+        let work = Work { taken: &taken, assignment, task, journal: &journal };
         let result = tokio::select! {
             result = self.attempt(&work, place) => result,
             () = self.out_of_time() => Err(Stop::GivenBack("the worker has no time left")),
@@ -157,7 +159,7 @@ impl Worker {
 
     /// The happy path, top to bottom.
     async fn attempt(&self, work: &Work<'_>, place: Staged) -> Result<(), Stop> {
-        let Work { taken: Taken { delivery, lease, begun }, assignment, journal } = work;
+        let Work { taken: Taken { delivery, lease, begun }, assignment, task, journal } = work;
         if let Some(stored) = lease.hold(self.results.committed(assignment)).await? {
             tracing::info!("already stored, notifying again");
             return Ok(lease.hold(self.results.notify(&stored)).await??);
@@ -166,7 +168,7 @@ impl Worker {
         self.check_attempts(delivery, journal)?;
 
         let clock = Instant::now();
-        let task = assignment.task.clone()?;
+        let task = task.clone()?;
         deadline::check_start(&task)?;
         let inputs = match begun {
             None => lease.hold(self.unless_stopping(self.prepare(&task))).await???,
@@ -231,7 +233,7 @@ impl Worker {
 
     /// What becomes of a failed attempt: another one, or the end.
     async fn decide(&self, work: &Work<'_>, error: &TaskError) -> Ending {
-        let Work { taken: Taken { delivery, lease, .. }, assignment, journal } = work;
+        let Work { taken: Taken { delivery, lease, .. }, assignment, journal, .. } = work;
         let attempt = journal.charged(delivery);
         if error.is_retryable() && attempt < self.config.max_attempts {
             tracing::warn!(error.code = %error.code, error.message = %error.message, attempt, "attempt failed, will be retried");
