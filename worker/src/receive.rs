@@ -20,6 +20,9 @@ impl Worker {
         let mut failures = 0;
         loop {
             let place = self.stopping.run_until_cancelled(self.next_place(tasks)).await?;
+            if self.stopping.is_cancelled() {
+                return None;
+            }
             let mut poll = self.poll();
             let received = tokio::select! {
                 biased;
@@ -59,12 +62,12 @@ impl Worker {
         Box::pin(async move { queue.receive(wait, visibility).await })
     }
 
-    /// Gives back what the last poll brings, at no cost. For as long as other tasks are finished; then it is cut off, since
-    /// waiting for its end would cost up to 20 s of grace. A message that is handed out in that moment comes back by its
-    /// visibility timeout.
+    /// Gives back what the last poll brings, at no cost, for as long as other tasks are finished. Then it is cut off, since
+    /// waiting for its end would cost up to 20 s of grace; and so it is before a task is given back, since it would take
+    /// that one again. A message that is handed out in that moment comes back by its visibility timeout.
     pub(crate) async fn give_back_last(self: &Arc<Self>, poll: Option<Poll>) {
         let Some(poll) = poll else { return pending().await };
-        if let Ok(Some(delivery)) = poll.await {
+        if let Some(Ok(Some(delivery))) = self.giving_back.run_until_cancelled(poll).await {
             let place = self.pipeline.place_for_adopted().await;
             // The worker is stopping: the task goes back before anything is done for it.
             self.work(self.take(delivery, None), place).await;

@@ -59,6 +59,7 @@ impl Worker {
             runtime,
             claims,
             stopping,
+            giving_back: CancellationToken::new(),
         };
         Ok((Arc::new(worker), left))
     }

@@ -60,6 +60,8 @@ pub struct Worker {
     pub claims: Claims,
     /// Cancelled when the worker is to stop.
     pub stopping: CancellationToken,
+    /// Cancelled when a stopping worker is about to give something back, which it must not take again itself.
+    pub giving_back: CancellationToken,
 }
 
 /// A message that has been taken, with the right to work on it.
