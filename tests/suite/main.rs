@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod failures;
+mod health;
 mod inputs;
 mod models;
 mod path;

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cloud::Cloud;
 use crate::cloud::store::ReadError;
 use crate::config::Config;
+use crate::health::{self, Vitals};
 use crate::inputs::fetch::Fetcher;
 use crate::retry;
 use crate::runtimes::Runtime;
@@ -20,6 +21,8 @@ const PROBE_INTERVAL: Duration = Duration::from_millis(250);
 /// Runs a worker until `stopping` is cancelled and the task at hand has ended or is given back.
 pub async fn run(config: Config, cloud: Cloud, stopping: CancellationToken) -> anyhow::Result<()> {
     let started = Instant::now();
+    let vitals = Vitals::new(&config.runtime_name);
+    let _port = health::serve(config.health_listen, vitals.clone()).await?;
     let runtime = (config.runtime_type.connect)(&config.runtime).map_err(anyhow::Error::msg)?;
     let fetcher = Fetcher::new(&config, cloud.store.clone());
     let contract = Contract::new(Registry::default());
@@ -32,8 +35,13 @@ pub async fn run(config: Config, cloud: Cloud, stopping: CancellationToken) -> a
             startup_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             "ready"
         );
+        vitals.ready(true);
+        let stopped = async {
+            worker.stopping.cancelled().await;
+            vitals.stopping();
+        };
         let telling = worker.stopping.run_until_cancelled(worker.say_what_is_switched_off());
-        tokio::join!(telling, worker.receive_and_work());
+        tokio::join!(telling, stopped, worker.receive_and_work());
     }
     tracing::info!(runtime = %worker.config.runtime_name, "stopped");
     Ok(())
