@@ -133,6 +133,7 @@ impl Lab {
             ("RUNTIME_TYPE", runtime.runtime_type),
             ("RUNTIME_NAME", &runtime.name),
             ("API_BASE_URL", &runtime.url),
+            ("HEALTH_LISTEN", "127.0.0.1:0"),
         ]
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
