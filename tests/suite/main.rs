@@ -8,5 +8,6 @@ mod failures;
 mod inputs;
 mod models;
 mod path;
+mod runs;
 mod shutdown;
 mod workflows;
