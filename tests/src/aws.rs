@@ -31,6 +31,7 @@ impl Aws {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             data_dir: folder.clone(),
             latency: Duration::ZERO,
+            keeps_calls: true,
         };
         let embedded = EmbeddedAws::start(options).await.unwrap();
         let url = embedded.url();

@@ -112,7 +112,7 @@ impl Lab {
             variables.insert("RUNTIMES", json!(registry).to_string());
         }
         let config = api_lambda::Config::from_vars(|name| variables.get(name).cloned()).unwrap();
-        let publisher = api_lambda::Sns::new(&self.aws.clients.sdk, &config);
+        let publisher = api_lambda::Aws::new(&self.aws.clients.sdk, &config);
         let router = api_lambda::router(api_lambda::App::new(config, publisher));
         let listener = tokio::net::TcpListener::bind(free_port()).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
