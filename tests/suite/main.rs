@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod calls;
 mod failures;
 mod health;
 mod inputs;
@@ -11,5 +12,7 @@ mod lease;
 mod models;
 mod path;
 mod pipeline;
+mod restart;
+mod runs;
 mod shutdown;
 mod workflows;
