@@ -2,6 +2,7 @@
 //!
 //! A delivery ends in exactly one of three ways, decided here and nowhere else: done (the message is deleted), retry
 //! (it is given back), rejected (its failure is stored and notified, then it is deleted).
+#![doc = include_str!("PROTOCOL.md")]
 
 pub mod attempts;
 pub mod claim_check;
