@@ -118,7 +118,7 @@ impl Lab {
             variables.insert("RUNTIMES", json!(registry).to_string());
         }
         let config = api_lambda::Config::from_vars(|name| variables.get(name).cloned()).unwrap();
-        let publisher = api_lambda::Sns::new(&self.aws.clients.sdk, &config);
+        let publisher = api_lambda::Aws::new(&self.aws.clients.sdk, &config);
         let router = api_lambda::router(api_lambda::App::new(config, publisher));
         let listener = tokio::net::TcpListener::bind(free_port()).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -139,6 +139,7 @@ impl Lab {
             ("RUNTIME_TYPE", runtime.runtime_type),
             ("RUNTIME_NAME", &runtime.name),
             ("API_BASE_URL", &runtime.url),
+            ("HEALTH_LISTEN", "127.0.0.1:0"),
         ]
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value.to_owned()))

@@ -240,24 +240,14 @@ async fn a_stored_task_that_comes_back_is_told_again_and_not_run_again() {
     let lab = Lab::start().await;
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
     let door = lab.front_door(&[&runtime]).await;
-    lab.aws.embedded.as_ref().unwrap().faults().strike(
-        Service::Sqs,
-        "DeleteMessage",
-        AwsFault::FailBefore,
-        1000,
-    );
+    let no_delete = Order::new(Service::Sqs, "DeleteMessage", AwsFault::FailBefore).by("first").times(1000);
+    lab.aws.embedded.as_ref().unwrap().faults().order(no_delete);
     let settings = [("VISIBILITY_TIMEOUT_SECONDS", "5"), ("RUN_TIMEOUT_SECONDS", "100")];
     let mut first = lab.worker(&runtime, &[&settings[..], &[("AWS_ACCESS_KEY_ID", "first")]].concat()).await;
     door.submit("sdruntime", "text-to-image", "twice", small()).await;
     assert!(lab.ended("twice").await.result);
     first.signal("KILL");
     first.ended().await;
-    lab.aws.embedded.as_ref().unwrap().faults().strike(
-        Service::Sqs,
-        "DeleteMessage",
-        AwsFault::FailBefore,
-        0,
-    );
     let _second = lab.worker(&runtime, &settings).await;
     lab.emptied(&runtime.queue.url).await;
 

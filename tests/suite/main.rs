@@ -5,8 +5,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod failures;
+mod health;
 mod inputs;
+mod lease;
 mod models;
 mod path;
+mod pipeline;
 mod shutdown;
 mod workflows;

@@ -12,6 +12,7 @@ use crate::claims::{Claim, Claims};
 use crate::cloud::Cloud;
 use crate::cloud::store::ReadError;
 use crate::config::Config;
+use crate::health::{self, Vitals};
 use crate::inputs::fetch::Fetcher;
 use crate::pipeline::Pipeline;
 use crate::steps::Worker;
@@ -21,12 +22,14 @@ use crate::steps::results::Results;
 pub async fn run(config: Config, cloud: Cloud, stopping: CancellationToken) -> anyhow::Result<()> {
     let started = Instant::now();
     let (worker, left) = Worker::new(config, cloud, stopping)?;
+    let _port = health::serve(worker.config.health_listen, Arc::clone(&worker.vitals)).await?;
     let mut tasks = JoinSet::new();
     worker.recover(left, &mut tasks).await;
     let keeping_ready = AbortOnDropHandle::new(tokio::spawn(Arc::clone(&worker).keep_ready(started)));
     let telling = AbortOnDropHandle::new(tokio::spawn(Arc::clone(&worker).say_what_is_switched_off()));
 
     let last_poll = worker.receive(&mut tasks).await;
+    worker.vitals.stopping();
     tokio::select! {
         () = async { while tasks.join_next().await.is_some() {} } => {}
         () = worker.give_back_last(last_poll) => while tasks.join_next().await.is_some() {},
@@ -50,6 +53,7 @@ impl Worker {
             None => (Claims::default(), Vec::new()),
         };
         let worker = Self {
+            vitals: Vitals::new(&config.runtime_name),
             results: Results::new(&cloud, RuntimeName::new(&config.runtime_name)),
             fetcher: Fetcher::new(&config, cloud.store.clone()),
             pipeline: Pipeline::new(config.worker_concurrency, config.staged_patience()),
@@ -59,6 +63,7 @@ impl Worker {
             runtime,
             claims,
             stopping,
+            giving_back: CancellationToken::new(),
         };
         Ok((Arc::new(worker), left))
     }

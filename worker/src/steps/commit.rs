@@ -63,6 +63,7 @@ impl Stored {
             notification_id: notification_id(&assignment.submission),
             submission: assignment.submission.clone(),
             timings,
+            shortened: Vec::new(),
         };
         Self { notification }
     }
