@@ -15,4 +15,5 @@ mod pipeline;
 mod restart;
 mod runs;
 mod shutdown;
+mod stuck;
 mod workflows;

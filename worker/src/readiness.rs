@@ -14,7 +14,7 @@ use crate::steps::Worker;
 const PROBE_INTERVAL: Duration = Duration::from_millis(250);
 
 /// How long a runtime may take to end what it was told to, before only a restart seems to help: longer than the decoding
-/// of a large image, which nothing interrupts.
+/// of a large image, which nothing interrupts. `STUCK_SECONDS`, if that is less.
 const CLEARING_PATIENCE: Duration = Duration::from_secs(60);
 
 impl Worker {
@@ -69,6 +69,7 @@ impl Worker {
     }
 
     async fn make_ready(&self) {
+        let patience = CLEARING_PATIENCE.min(Duration::from_secs(self.config.stuck_seconds));
         let mut last = None;
         let mut clearing_since = None;
         loop {
@@ -76,7 +77,7 @@ impl Worker {
                 Ok(true) => return,
                 Ok(false) => {
                     let since = *clearing_since.get_or_insert_with(Instant::now);
-                    if since.elapsed() > CLEARING_PATIENCE {
+                    if since.elapsed() > patience {
                         self.runtime_is_stuck("the runtime does not end what it was told to");
                     }
                 }
