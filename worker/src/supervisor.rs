@@ -16,6 +16,7 @@ use crate::health::{self, Vitals};
 use crate::inputs::fetch::Fetcher;
 use crate::pipeline::Pipeline;
 use crate::steps::Worker;
+use crate::steps::alone::Submissions;
 use crate::steps::results::Results;
 
 /// Runs a worker until `stopping` is cancelled and every task at hand has ended or is given back.
@@ -61,6 +62,7 @@ impl Worker {
             config,
             cloud,
             runtime,
+            submissions: Submissions::default(),
             claims,
             stopping,
             giving_back: CancellationToken::new(),
