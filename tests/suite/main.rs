@@ -9,5 +9,6 @@ mod health;
 mod inputs;
 mod models;
 mod path;
+mod pod;
 mod shutdown;
 mod workflows;

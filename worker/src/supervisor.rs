@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use shared_schema::{Contract, ErrorCode, Registry, keys};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::cloud::Cloud;
@@ -11,6 +12,7 @@ use crate::cloud::store::ReadError;
 use crate::config::Config;
 use crate::health::{self, Vitals};
 use crate::inputs::fetch::Fetcher;
+use crate::pod::Pod;
 use crate::retry;
 use crate::runtimes::Runtime;
 use crate::steps::Worker;
@@ -23,6 +25,8 @@ pub async fn run(config: Config, cloud: Cloud, stopping: CancellationToken) -> a
     let started = Instant::now();
     let vitals = Vitals::new(&config.runtime_name);
     let _port = health::serve(config.health_listen, vitals.clone()).await?;
+    let (busy, is_busy) = watch::channel(false);
+    let marking = Pod::of(&config)?.map(|pod| tokio::spawn(pod.keep_marked(is_busy)));
     let runtime = (config.runtime_type.connect)(&config.runtime).map_err(anyhow::Error::msg)?;
     let fetcher = Fetcher::new(&config, cloud.store.clone());
     let contract = Contract::new(Registry::default());
@@ -41,7 +45,11 @@ pub async fn run(config: Config, cloud: Cloud, stopping: CancellationToken) -> a
             vitals.stopping();
         };
         let telling = worker.stopping.run_until_cancelled(worker.say_what_is_switched_off());
-        tokio::join!(telling, stopped, worker.receive_and_work());
+        tokio::join!(telling, stopped, worker.receive_and_work(&busy));
+    }
+    drop(busy);
+    if let Some(marking) = marking {
+        marking.await?;
     }
     tracing::info!(runtime = %worker.config.runtime_name, "stopped");
     Ok(())
@@ -77,7 +85,7 @@ impl Worker {
     }
 
     /// One message at a time, until the worker is to stop.
-    async fn receive_and_work(&self) {
+    async fn receive_and_work(&self, busy: &watch::Sender<bool>) {
         let wait = Duration::from_secs(self.config.receive_wait_seconds.into());
         let mut failures = 0;
         loop {
@@ -91,7 +99,9 @@ impl Worker {
                 Ok(None) => failures = 0,
                 Ok(Some(delivery)) => {
                     failures = 0;
+                    busy.send_replace(true);
                     let failed = self.work(delivery).await;
+                    busy.send_replace(false);
                     if failed == Some(ErrorCode::RuntimeUnavailable) && !self.wait_until_ready().await {
                         return;
                     }
