@@ -1,33 +1,20 @@
 //! Fetches the inputs that a task names, before its runtime is asked to do anything.
 
-use futures_util::stream::{self, StreamExt, TryStreamExt};
 use shared_schema::{ErrorCode, Task, content};
 
 use super::Worker;
 use crate::error::TaskError;
 use crate::inputs::Input;
 
-/// How many inputs of one task are fetched at once.
-const FETCHES: usize = 4;
-
 impl Worker {
     /// All inputs of a task, in the order of their fields. An input that cannot be had fails the task: its address
     /// never reaches the runtime.
     pub(super) async fn prepare(&self, task: &Task) -> Result<Vec<Input>, TaskError> {
         let fields = content::media_fields(task.metadata.tasktype, &task.content);
-        let max_bytes = self.config.max_task_bytes;
-        let fetches: Vec<_> = fields.iter().map(|field| self.fetcher.fetch(field, max_bytes)).collect();
-        let fetching = stream::iter(fetches).buffered(FETCHES).try_collect();
         // Nothing of the runtime's work is lost yet, so a stop waits for no download.
-        let inputs: Vec<Input> =
-            self.stopping.run_until_cancelled(fetching).await.unwrap_or_else(|| {
-                Err(TaskError::new(ErrorCode::ShuttingDown, "the worker is shutting down"))
-            })?;
-        let total: u64 = inputs.iter().map(|input| input.bytes.len() as u64).sum();
-        if total > max_bytes {
-            let message = format!("the inputs have {total} bytes together, more than {max_bytes}");
-            return Err(TaskError::new(ErrorCode::InputTooLarge, message));
-        }
-        Ok(inputs)
+        self.stopping
+            .run_until_cancelled(self.fetcher.fetch_all(&fields))
+            .await
+            .unwrap_or_else(|| Err(TaskError::new(ErrorCode::ShuttingDown, "the worker is shutting down")))
     }
 }
