@@ -207,7 +207,7 @@ fn contradictions(config: &Config) -> Vec<String> {
 }
 
 /// The violations of the ranges above, by the name of the variable.
-fn described(errors: &validator::ValidationErrors) -> Vec<String> {
+pub(crate) fn described(errors: &validator::ValidationErrors) -> Vec<String> {
     let of_field = |field: &str, error: &validator::ValidationError| {
         let bound = |name: &str| error.params.get(name).map(|value| format!("{name} {value}"));
         let range: Vec<String> = ["min", "max"].into_iter().filter_map(bound).collect();
@@ -223,9 +223,9 @@ fn described(errors: &validator::ValidationErrors) -> Vec<String> {
 }
 
 /// Reads variables and remembers what was wrong with them.
-struct Vars<'a> {
-    var: &'a dyn Fn(&str) -> Option<String>,
-    wrong: Vec<String>,
+pub(crate) struct Vars<'a> {
+    pub(crate) var: &'a dyn Fn(&str) -> Option<String>,
+    pub(crate) wrong: Vec<String>,
 }
 
 impl Vars<'_> {
@@ -233,7 +233,7 @@ impl Vars<'_> {
         (self.var)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
     }
 
-    fn required(&mut self, name: &str) -> String {
+    pub(crate) fn required(&mut self, name: &str) -> String {
         self.text(name).unwrap_or_else(|| {
             self.wrong.push(format!("{name} is missing"));
             String::new()
@@ -257,7 +257,7 @@ impl Vars<'_> {
         }
     }
 
-    fn parsed<T: FromStr<Err: fmt::Display>>(&mut self, name: &str, default: T) -> T {
+    pub(crate) fn parsed<T: FromStr<Err: fmt::Display>>(&mut self, name: &str, default: T) -> T {
         let Some(text) = self.text(name) else { return default };
         text.parse().unwrap_or_else(|error| {
             self.wrong.push(format!("{name} is wrong: {error}"));
