@@ -2,12 +2,16 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
+
+/// How long a slow image takes.
+pub const SLOW: Duration = Duration::from_millis(200);
 
 /// A running image server on loopback.
 pub struct ImageServer {
@@ -30,7 +34,7 @@ impl ImageServer {
     }
 
     /// The URL of something on it: `cat.png`, `missing`, `page.html`, `broken` (500), `to/<url>` (redirects there),
-    /// `silent` (never answers).
+    /// `silent` (never answers), `slow/<anything>` (answers after [`SLOW`]).
     pub fn url(&self, path: &str) -> String {
         format!("http://{}/{path}", self.address)
     }
@@ -60,6 +64,10 @@ async fn answer(State(asked): State<Asked>, Path(path): Path<String>, headers: H
         "missing" => StatusCode::NOT_FOUND.into_response(),
         "broken" => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         "silent" => std::future::pending().await,
+        path if path.starts_with("slow/") => {
+            tokio::time::sleep(SLOW).await;
+            ([(header::CONTENT_TYPE, "image/png")], cat()).into_response()
+        }
         path => match path.strip_prefix("to/") {
             Some(url) => Redirect::temporary(url).into_response(),
             None => ([(header::CONTENT_TYPE, "image/png")], cat()).into_response(),
