@@ -24,6 +24,9 @@ pub struct Function {
 }
 
 impl Function {
+    /// The access key id that it calls AWS with.
+    pub const ACCESS_KEY: &str = "dead-letter";
+
     /// Starts one for the lab's bucket and completion topic.
     pub async fn start(lab: &Lab) -> Self {
         Self::start_with(lab, FUNCTION_TIMEOUT).await
@@ -34,6 +37,7 @@ impl Function {
         let api = RuntimeApi::start_with(timeout).await;
         let mut variables = lambda_variables("dead-letter", &api.address.to_string());
         variables.insert("AWS_ENDPOINT_URL", lab.aws.url.clone());
+        variables.insert("AWS_ACCESS_KEY_ID", Self::ACCESS_KEY.to_owned());
         variables.insert("SNS_TOPIC_ARN", lab.shared.completions_topic_arn.clone());
         variables.insert("S3_BUCKET", lab.shared.bucket.clone());
         let variables: Vec<(String, String)> =
@@ -47,16 +51,28 @@ impl Function {
     }
 }
 
-/// Feeds the function with a dead-letter queue, as Lambda does, until nothing is left in it.
-pub async fn drain(lab: &Lab, queue_url: &str, function: &Function) {
-    let source = EventSource::new(lab.clients(), queue_url, HIDDEN_SECONDS).await.unwrap();
-    wait::until("an empty dead-letter queue", async || {
+/// A dead-letter queue that feeds the function, as Lambda polls it.
+pub async fn source(lab: &Lab, queue_url: &str) -> EventSource {
+    EventSource::new(lab.clients(), queue_url, HIDDEN_SECONDS).await.unwrap()
+}
+
+impl Function {
+    /// Hands the function what the queue holds now, and deletes what it has ended.
+    pub async fn consume(&self, source: &EventSource) {
         let messages = source.receive(1).await.unwrap();
         if !messages.is_empty()
-            && let Ok(answer) = function.invoke(source.event(&messages)).await
+            && let Ok(answer) = self.invoke(source.event(&messages)).await
         {
             source.settle(&messages, &answer).await.unwrap();
         }
+    }
+}
+
+/// Feeds the function until nothing is left in the queue.
+pub async fn drain(lab: &Lab, queue_url: &str, function: &Function) {
+    let source = source(lab, queue_url).await;
+    wait::until("an empty dead-letter queue", async || {
+        function.consume(&source).await;
         (lab.counts(queue_url).await == (0, 0)).then_some(())
     })
     .await;
