@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use validator::Validate;
 
+use crate::health::HealthListen;
 use crate::inputs::guard::AllowedHosts;
 use crate::runtimes::{REGISTRY, RuntimeOptions, RuntimeType};
 
@@ -74,6 +75,8 @@ pub struct Config {
     /// `URL_EXPIRY_SECONDS`: how long presigned URLs work (S3 allows 7 days).
     #[validate(range(min = 1, max = 604_800))]
     pub url_expiry_seconds: u64,
+    /// `HEALTH_LISTEN`: where probes and scrapers ask.
+    pub health_listen: HealthListen,
 }
 
 /// Every variable that is wrong, each with what it should be.
@@ -128,6 +131,7 @@ impl Config {
             drain_seconds: vars.parsed("DRAIN_SECONDS", 45),
             grace_period_seconds: vars.parsed("GRACE_PERIOD_SECONDS", 60),
             url_expiry_seconds: vars.parsed("URL_EXPIRY_SECONDS", 86_400),
+            health_listen: vars.parsed("HEALTH_LISTEN", HealthListen::default()),
         };
         let mut wrong = vars.wrong;
         if let Err(error) = (config.runtime_type.connect)(&config.runtime) {
@@ -294,6 +298,7 @@ mod tests {
             ("DRAIN_SECONDS", "60"),
             ("VISIBILITY_TIMEOUT_SECONDS", "4"),
             ("DYNAMIC_SD_MODEL", "perhaps"),
+            ("HEALTH_LISTEN", "8390"),
         ])
         .unwrap_err();
         let wrong = wrong.join("\n");
@@ -306,6 +311,7 @@ mod tests {
             "DRAIN_SECONDS",
             "VISIBILITY_TIMEOUT_SECONDS",
             "DYNAMIC_SD_MODEL",
+            "HEALTH_LISTEN",
         ] {
             assert!(wrong.contains(name), "{name} is not in:\n{wrong}");
         }

@@ -17,6 +17,7 @@ pub mod cloud;
 
 pub mod config;
 pub mod error;
+pub mod health;
 mod http;
 pub mod retry;
 pub mod shutdown;

@@ -3,11 +3,13 @@
 use std::future::pending;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
 use crate::cloud::{CloudError, Delivery};
+use crate::health::{HEARTBEAT_PATIENCE, Stage};
+use crate::pipeline::Staged;
 use crate::retry;
 use crate::steps::Worker;
 
@@ -19,11 +21,12 @@ impl Worker {
     pub(crate) async fn receive(self: &Arc<Self>, tasks: &mut JoinSet<()>) -> Option<Poll> {
         let mut failures = 0;
         loop {
-            let place = self.stopping.run_until_cancelled(self.next_place(tasks)).await?;
+            self.vitals.beat();
+            let mut place = self.stopping.run_until_cancelled(self.next_place(tasks)).await?;
             if self.stopping.is_cancelled() {
                 return None;
             }
-            let mut poll = self.poll();
+            let (clock, mut poll) = (Instant::now(), self.poll());
             let received = tokio::select! {
                 biased;
                 () = self.stopping.cancelled() => return Some(poll),
@@ -32,7 +35,9 @@ impl Worker {
             match received {
                 Ok(delivery) => {
                     failures = 0;
+                    self.vitals.metrics().stage(Stage::Receive, clock.elapsed());
                     if let Some(delivery) = delivery {
+                        place.received();
                         let (worker, taken) = (Arc::clone(self), self.take(delivery, None));
                         tasks.spawn(async move { worker.work(taken, place).await });
                     }
@@ -49,11 +54,21 @@ impl Worker {
         }
     }
 
-    async fn next_place(&self, tasks: &mut JoinSet<()>) -> crate::pipeline::Staged {
-        if !self.config.pipeline {
-            while tasks.join_next().await.is_some() {}
+    /// A place for the next message. Waiting for one is no standstill.
+    async fn next_place(&self, tasks: &mut JoinSet<()>) -> Staged {
+        let place = async {
+            if !self.config.pipeline {
+                while tasks.join_next().await.is_some() {}
+            }
+            self.pipeline.next_place().await
+        };
+        tokio::pin!(place);
+        loop {
+            match tokio::time::timeout(HEARTBEAT_PATIENCE / 3, &mut place).await {
+                Ok(place) => return place,
+                Err(_) => self.vitals.beat(),
+            }
         }
-        self.pipeline.next_place().await
     }
 
     fn poll(&self) -> Poll {

@@ -12,21 +12,25 @@ use crate::claims::{Claim, Claims};
 use crate::cloud::Cloud;
 use crate::cloud::store::ReadError;
 use crate::config::Config;
+use crate::health::{self, Vitals};
 use crate::inputs::fetch::Fetcher;
 use crate::pipeline::Pipeline;
 use crate::steps::Worker;
+use crate::steps::alone::Submissions;
 use crate::steps::results::Results;
 
 /// Runs a worker until `stopping` is cancelled and every task at hand has ended or is given back.
 pub async fn run(config: Config, cloud: Cloud, stopping: CancellationToken) -> anyhow::Result<()> {
     let started = Instant::now();
     let (worker, left) = Worker::new(config, cloud, stopping)?;
+    let _port = health::serve(worker.config.health_listen, Arc::clone(&worker.vitals)).await?;
     let mut tasks = JoinSet::new();
     worker.recover(left, &mut tasks).await;
     let keeping_ready = AbortOnDropHandle::new(tokio::spawn(Arc::clone(&worker).keep_ready(started)));
     let telling = AbortOnDropHandle::new(tokio::spawn(Arc::clone(&worker).say_what_is_switched_off()));
 
     let last_poll = worker.receive(&mut tasks).await;
+    worker.vitals.stopping();
     tokio::select! {
         () = async { while tasks.join_next().await.is_some() {} } => {}
         () = worker.give_back_last(last_poll) => while tasks.join_next().await.is_some() {},
@@ -50,6 +54,7 @@ impl Worker {
             None => (Claims::default(), Vec::new()),
         };
         let worker = Self {
+            vitals: Vitals::new(&config.runtime_name),
             results: Results::new(&cloud, RuntimeName::new(&config.runtime_name)),
             fetcher: Fetcher::new(&config, cloud.store.clone()),
             pipeline: Pipeline::new(config.worker_concurrency, config.staged_patience()),
@@ -57,6 +62,7 @@ impl Worker {
             config,
             cloud,
             runtime,
+            submissions: Submissions::default(),
             claims,
             stopping,
             giving_back: CancellationToken::new(),

@@ -2,7 +2,9 @@
 //!
 //! A delivery ends in exactly one of three ways, decided here and nowhere else: done (the message is deleted), retry
 //! (it is given back), rejected (its failure is stored and notified, then it is deleted).
+#![doc = include_str!("PROTOCOL.md")]
 
+pub mod alone;
 pub mod attempts;
 pub mod claim_check;
 pub mod commit;
@@ -29,10 +31,12 @@ use crate::cloud::lease::LeaseLost;
 use crate::cloud::{Cloud, Delivery, Lease};
 use crate::config::Config;
 use crate::error::TaskError;
+use crate::health::{Stage, Vitals};
 use crate::inputs::fetch::Fetcher;
 use crate::pipeline::{NoTurn, Pipeline, Staged};
 use crate::runtimes::{RunHandle, Runtime};
 
+use alone::Submissions;
 use attempts::Journal;
 use commit::{Outcome, Stored};
 use end::Ending;
@@ -56,6 +60,10 @@ pub struct Worker {
     pub fetcher: Fetcher,
     /// The places that tasks pass through.
     pub pipeline: Pipeline,
+    /// What probes and scrapers are told.
+    pub vitals: Arc<Vitals>,
+    /// The submissions that are worked on.
+    pub submissions: Submissions,
     /// What the worker holds, for the process after this one.
     pub claims: Claims,
     /// Cancelled when the worker is to stop.
@@ -87,7 +95,7 @@ pub(crate) struct Work<'a> {
 pub enum Stop {
     /// The attempt failed.
     Failed(TaskError),
-    /// It was none: somebody else may have the task, at no cost.
+    /// It was none: somebody else may have the task, at no cost. The reason is a metric's label.
     GivenBack(&'static str),
     /// The lease is gone: somebody else may have the message, so this worker does nothing more about it.
     LeaseLost,
@@ -108,8 +116,8 @@ impl From<LeaseLost> for Stop {
 impl From<NoTurn> for Stop {
     fn from(reason: NoTurn) -> Self {
         Self::GivenBack(match reason {
-            NoTurn::Stopping => "the worker is shutting down",
-            NoTurn::WaitedTooLong => "the runtime is busy for longer than was foreseen",
+            NoTurn::Stopping => "shutdown",
+            NoTurn::WaitedTooLong => "waited_too_long",
         })
     }
 }
@@ -126,6 +134,12 @@ impl Worker {
 
     /// Works on one message until its delivery has ended.
     pub async fn work(&self, taken: Taken, place: Staged) {
+        self.vitals.metrics().runs(1);
+        self.read_and_work(taken, place).await;
+        self.vitals.metrics().runs(-1);
+    }
+
+    async fn read_and_work(&self, taken: Taken, place: Staged) {
         match read::read(&taken.delivery, &self.contract, self.config.runtime_type.task_types()) {
             Read::Unreadable(cause) => self.keep_unreadable(taken, cause).await,
             Read::Assigned(mut assignment) => {
@@ -145,13 +159,17 @@ impl Worker {
     async fn work_on(&self, taken: Taken, assignment: &mut Assignment, place: Staged) {
         let (journal, task) = tokio::join!(self.journal(&taken.delivery), self.resolve(assignment));
         let work = Work { taken: &taken, assignment, task, journal: &journal };
+        self.vitals.metrics().received(journal.charged(&taken.delivery));
         let result = tokio::select! {
             result = self.attempt(&work, place) => result,
-            () = self.out_of_time() => Err(Stop::GivenBack("the worker has no time left")),
+            () = self.out_of_time() => Err(Stop::GivenBack("shutdown")),
         };
         let ending = match result {
             Ok(()) => Ending::Done,
-            Err(Stop::LeaseLost) => Ending::Abandoned,
+            Err(Stop::LeaseLost) => {
+                self.vitals.metrics().lease_lost();
+                Ending::Abandoned
+            }
             Err(Stop::GivenBack(reason)) => self.give_back(&work, reason).await,
             Err(Stop::Failed(error)) => self.decide(&work, &error).await,
         };
@@ -162,8 +180,10 @@ impl Worker {
     /// The happy path, top to bottom.
     async fn attempt(&self, work: &Work<'_>, place: Staged) -> Result<(), Stop> {
         let Work { taken: Taken { delivery, lease, begun }, assignment, task, journal } = work;
+        let _alone = lease.hold(self.submissions.alone(&assignment.submission)).await?;
         if let Some(stored) = lease.hold(self.results.committed(assignment)).await? {
             tracing::info!("already stored, notifying again");
+            self.vitals.metrics().notified_again();
             return Ok(lease.hold(self.results.notify(&stored)).await??);
         }
         let mut timings = Timings { queue_ms: delivery.queue_ms(), ..Timings::default() };
@@ -176,22 +196,31 @@ impl Worker {
             None => lease.hold(self.unless_stopping(self.prepare(&task))).await???,
             Some(_) => Vec::new(),
         };
-        timings.prepare_ms = millis(clock.elapsed());
+        timings.prepare_ms = self.passed(Stage::Prepare, clock);
 
+        let clock = Instant::now();
         let turn = lease.hold(self.pipeline.turn(place, &self.stopping)).await??;
         deadline::check_start(&task)?;
+        self.passed(Stage::Wait, clock);
+
         let clock = Instant::now();
         let (output, turn) = self.run(work, &task, inputs, turn).await?;
-        timings.run_ms = millis(clock.elapsed());
+        timings.run_ms = self.passed(Stage::Run, clock);
 
         let _storing = lease.hold(self.pipeline.store_after(turn)).await?;
         let clock = Instant::now();
         let outputs = lease.hold(self.results.store_files(assignment, output.files)).await??;
-        timings.store_ms = millis(clock.elapsed());
+        timings.store_ms = self.passed(Stage::Store, clock);
 
+        let clock = Instant::now();
         let stored = Stored::new(&self.results, assignment, Outcome::Succeeded(outputs), timings);
         let stored = lease.hold(self.results.commit(assignment, output.report, stored)).await??;
+        self.passed(Stage::Commit, clock);
+
+        let clock = Instant::now();
         lease.hold(self.results.notify(&stored)).await??;
+        self.passed(Stage::Notify, clock);
+        self.count(&stored);
         tracing::info!(
             outputs = stored.notification.outputs.len(),
             queue_ms = timings.queue_ms,
@@ -201,6 +230,19 @@ impl Worker {
             "task succeeded"
         );
         Ok(())
+    }
+
+    /// A stage that began then is over. Returns how long it took, in milliseconds.
+    fn passed(&self, stage: Stage, began: Instant) -> u64 {
+        let took = began.elapsed();
+        self.vitals.metrics().stage(stage, took);
+        millis(took)
+    }
+
+    fn count(&self, Stored { notification }: &Stored) {
+        let metrics = self.vitals.metrics();
+        metrics.ended(notification.task_status.as_str(), None);
+        metrics.bytes_out(notification.outputs.iter().map(|output| output.bytes).sum());
     }
 
     /// Nothing of the runtime's work is lost yet, so a stop waits for nothing.
@@ -224,8 +266,9 @@ impl Worker {
     }
 
     /// What becomes of a task that was not attempted.
-    async fn give_back(&self, work: &Work<'_>, reason: &str) -> Ending {
+    async fn give_back(&self, work: &Work<'_>, reason: &'static str) -> Ending {
         tracing::info!(reason, "giving the task back");
+        self.vitals.metrics().given_back(reason);
         // A task that a former process began has been attempted.
         if work.taken.begun.is_none() {
             self.record_give_back(&work.taken.delivery, work.journal).await;
@@ -239,6 +282,7 @@ impl Worker {
         let attempt = journal.charged(delivery);
         if error.is_retryable() && attempt < self.config.max_attempts {
             tracing::warn!(error.code = %error.code, error.message = %error.message, attempt, "attempt failed, will be retried");
+            self.vitals.metrics().retried(error.code);
             self.record_failure(delivery, journal, error).await;
             return Ending::retry_after(attempt);
         }
@@ -247,7 +291,8 @@ impl Worker {
         let report = self.config.runtime_type.failure_report;
         let rejection = Rejection { error, attempts, causes, report };
         match lease.hold(self.results.reject(delivery, assignment, &rejection)).await {
-            Ok(Ok(_)) => {
+            Ok(Ok(stored)) => {
+                self.vitals.metrics().ended(stored.notification.task_status.as_str(), Some(error.code));
                 tracing::warn!(error.code = %error.code, error.message = %error.message, attempts, "task failed");
                 Ending::Done
             }
