@@ -10,6 +10,7 @@ pub mod aws;
 pub mod binaries;
 pub mod fixtures;
 pub mod image_server;
+pub mod kubernetes_api;
 pub mod lab;
 pub mod process;
 pub mod runtime_api;

@@ -19,6 +19,7 @@ pub mod config;
 pub mod error;
 pub mod health;
 mod http;
+pub mod pod;
 pub mod retry;
 pub mod shutdown;
 pub mod telemetry;

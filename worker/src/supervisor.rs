@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use shared_schema::{Contract, Registry, RuntimeName, keys};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -15,6 +16,7 @@ use crate::config::Config;
 use crate::health::{self, Vitals};
 use crate::inputs::fetch::Fetcher;
 use crate::pipeline::Pipeline;
+use crate::pod::Pod;
 use crate::steps::Worker;
 use crate::steps::alone::Submissions;
 use crate::steps::results::Results;
@@ -24,6 +26,8 @@ pub async fn run(config: Config, cloud: Cloud, stopping: CancellationToken) -> a
     let started = Instant::now();
     let (worker, left) = Worker::new(config, cloud, stopping)?;
     let _port = health::serve(worker.config.health_listen, Arc::clone(&worker.vitals)).await?;
+    let (over, marking) = (CancellationToken::new(), Pod::of(&worker.config)?);
+    let marking = marking.map(|pod| tokio::spawn(pod.keep_marked(worker.inside.subscribe(), over.clone())));
     let mut tasks = JoinSet::new();
     worker.recover(left, &mut tasks).await;
     let keeping_ready = AbortOnDropHandle::new(tokio::spawn(Arc::clone(&worker).keep_ready(started)));
@@ -36,6 +40,10 @@ pub async fn run(config: Config, cloud: Cloud, stopping: CancellationToken) -> a
         () = worker.give_back_last(last_poll) => while tasks.join_next().await.is_some() {},
     }
     drop((keeping_ready, telling));
+    over.cancel();
+    if let Some(marking) = marking {
+        marking.await?;
+    }
     tracing::info!(runtime = %worker.config.runtime_name, "stopped");
     Ok(())
 }
@@ -63,6 +71,7 @@ impl Worker {
             cloud,
             runtime,
             submissions: Submissions::default(),
+            inside: watch::Sender::new(0),
             claims,
             stopping,
             giving_back: CancellationToken::new(),
