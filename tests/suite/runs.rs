@@ -39,7 +39,7 @@ fn client_with(simulation: &Simulation, max_task_bytes: u64) -> Arc<dyn Runtime>
 }
 
 /// From checkpoint to saved pictures; every seed is different work.
-pub(crate) fn sampled(seed: u32, batch: u32) -> Value {
+fn sampled(seed: u32, batch: u32) -> Value {
     let mut workflow =
         fixtures::load("comfyui/checkpoint-sampler-progress.json")["request"]["body"]["prompt"].clone();
     workflow["1"]["inputs"]["ckpt_name"] = json!(DEFAULT_MODEL);
