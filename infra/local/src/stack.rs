@@ -73,6 +73,7 @@ impl Stack {
             listen: options.aws_listen,
             data_dir: options.data_dir.clone(),
             latency: Duration::ZERO,
+            keeps_calls: false,
         })
         .await?;
         let clients = Clients::new(&aws.url());
@@ -146,7 +147,10 @@ impl Stack {
     }
 
     fn start_front_door(&self, listener: TcpListener) -> anyhow::Result<()> {
-        let entry = |spec: &RuntimeSpec| json!({ "name": spec.name, "type": spec.runtime_type, "models": spec.models() });
+        let entry = |spec: &RuntimeSpec| {
+            let models = spec.models();
+            json!({ "name": spec.name, "type": spec.runtime_type, "models": models, "claim_check": true })
+        };
         let entries: Vec<Value> = self.runtimes.iter().map(|(spec, _)| entry(spec)).collect();
         let variables = HashMap::from([
             ("SNS_TOPIC_ARN", self.shared.tasks_topic_arn.clone()),
@@ -154,7 +158,7 @@ impl Stack {
             ("RUNTIMES", json!(entries).to_string()),
         ]);
         let config = api_lambda::Config::from_vars(|name| variables.get(name).cloned())?;
-        let publisher = api_lambda::Sns::new(&self.clients.sdk, &config);
+        let publisher = api_lambda::Aws::new(&self.clients.sdk, &config);
         let router = api_lambda::router(api_lambda::App::new(config, publisher));
         let router = front_door::protected(router, self.api_key.clone());
         let stopping = self.stopping.clone();
