@@ -108,7 +108,7 @@ async fn a_refusal_is_logged_once_and_hurts_no_task() {
     assert!(lab.ended("unmarked").await.result);
 
     api.answer(200);
-    worker.logged("pod is marked again").await;
+    worker.logged("pod can be marked again").await;
     let complaints = worker.lines().into_iter().filter(|line| line.contains("pod cannot be marked"));
     let complaints: Vec<String> = complaints.collect();
     assert!(complaints.len() == 1 && complaints[0].contains("answered 403"), "{complaints:?}");

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use shared_schema::{Contract, Registry, RuntimeName, keys};
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -16,7 +15,7 @@ use crate::config::Config;
 use crate::health::{self, Vitals};
 use crate::inputs::fetch::Fetcher;
 use crate::pipeline::Pipeline;
-use crate::pod::Pod;
+use crate::pod::Marks;
 use crate::steps::Worker;
 use crate::steps::alone::Submissions;
 use crate::steps::results::Results;
@@ -26,8 +25,7 @@ pub async fn run(config: Config, cloud: Cloud, stopping: CancellationToken) -> a
     let started = Instant::now();
     let (worker, left) = Worker::new(config, cloud, stopping)?;
     let _port = health::serve(worker.config.health_listen, Arc::clone(&worker.vitals)).await?;
-    let (over, marking) = (CancellationToken::new(), Pod::of(&worker.config)?);
-    let marking = marking.map(|pod| tokio::spawn(pod.keep_marked(worker.inside.subscribe(), over.clone())));
+    let marks = Marks::keep(&worker.config, worker.vitals.tasks_inside())?;
     let mut tasks = JoinSet::new();
     worker.recover(left, &mut tasks).await;
     let keeping_ready = AbortOnDropHandle::new(tokio::spawn(Arc::clone(&worker).keep_ready(started)));
@@ -40,10 +38,7 @@ pub async fn run(config: Config, cloud: Cloud, stopping: CancellationToken) -> a
         () = worker.give_back_last(last_poll) => while tasks.join_next().await.is_some() {},
     }
     drop((keeping_ready, telling));
-    over.cancel();
-    if let Some(marking) = marking {
-        marking.await?;
-    }
+    marks.remove().await;
     tracing::info!(runtime = %worker.config.runtime_name, "stopped");
     Ok(())
 }
@@ -71,7 +66,6 @@ impl Worker {
             cloud,
             runtime,
             submissions: Submissions::default(),
-            inside: watch::Sender::new(0),
             claims,
             stopping,
             giving_back: CancellationToken::new(),

@@ -161,11 +161,6 @@ impl Metrics {
         self.gpu_gaps.observe(gap.as_secs_f64());
     }
 
-    /// That many more tasks are inside (staged, running or being stored); negative when they have left.
-    pub fn runs(&self, change: i64) {
-        self.inside.inc_by(change);
-    }
-
     /// That many bytes of inputs were fetched.
     pub fn bytes_in(&self, bytes: u64) {
         self.input_bytes.inc_by(bytes);
@@ -186,9 +181,11 @@ impl Metrics {
         self.interrupted.get_or_create(&[("reason", reason)]).inc();
     }
 
-    pub(super) fn show(&self, ready: bool, runtime_alive: bool) {
+    /// How things stand now, as [`super::Vitals`] knows it.
+    pub(super) fn show(&self, ready: bool, runtime_alive: bool, tasks_inside: u32) {
         self.ready.set(ready.into());
         self.runtime_alive.set(runtime_alive.into());
+        self.inside.set(tasks_inside.into());
     }
 
     /// Everything, as [`CONTENT_TYPE`].
@@ -262,8 +259,6 @@ mod tests {
         metrics.received(2);
         metrics.received(3);
         metrics.bytes_in(10);
-        metrics.runs(2);
-        metrics.runs(-1);
         metrics.gpu_gap(Duration::from_millis(3));
         let text = metrics.text();
         for line in [
@@ -271,7 +266,6 @@ mod tests {
             r#"darkroom_worker_tasks_ended_total{runtime="sdruntime",status="failed",code="run_timeout"} 1"#,
             r#"darkroom_worker_attempts_failed_total{runtime="sdruntime",code="runtime_stuck"} 1"#,
             r#"darkroom_worker_input_bytes_total{runtime="sdruntime"} 10"#,
-            r#"darkroom_worker_tasks_inside{runtime="sdruntime"} 1"#,
             r#"darkroom_worker_gpu_gap_seconds_bucket{runtime="sdruntime",le="0.005"} 1"#,
             r#"darkroom_worker_stage_seconds_count{runtime="sdruntime",stage="commit"} 0"#,
         ] {

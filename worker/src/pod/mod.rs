@@ -8,10 +8,13 @@ mod api;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use futures_util::future::OptionFuture;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument;
 
 pub use api::PodError;
 
@@ -44,63 +47,70 @@ pub struct PodOptions {
     pub service_account: PathBuf,
 }
 
-/// This pod.
+/// The marks of this pod, kept in step with the tasks inside until they are removed; none if it is not to be marked.
 #[derive(Debug)]
-pub struct Pod {
-    api: PodApi,
+pub struct Marks {
+    keeper: Option<AbortOnDropHandle<()>>,
+    ended: CancellationToken,
 }
 
-impl Pod {
-    /// The pod that is to be marked, if one is. An error means that `MARK_POD` is set where it cannot work.
-    pub fn of(config: &Config) -> Result<Option<Self>, PodError> {
-        let pod = |options| PodApi::new(options).map(|api| Self { api });
-        config.pod.as_ref().map(pod).transpose()
+impl Marks {
+    /// Begins to keep them. An error means that `MARK_POD` is set where it cannot work.
+    pub fn keep(config: &Config, tasks_inside: watch::Receiver<u32>) -> Result<Self, PodError> {
+        let ended = CancellationToken::new();
+        let api = config.pod.as_ref().map(PodApi::new).transpose()?;
+        let keeper = api.map(|api| keep(api, tasks_inside, ended.clone()).in_current_span());
+        Ok(Self { keeper: keeper.map(|keeper| AbortOnDropHandle::new(tokio::spawn(keeper))), ended })
     }
 
-    /// Keeps the marks in step with how many tasks are inside until that is `over`; then removes them, within a second.
-    ///
-    /// Begins by removing what a former process of this worker may have left: an idle pod that is marked keeps its node.
-    pub async fn keep_marked(self, mut inside: watch::Receiver<usize>, over: CancellationToken) {
-        let mut marked = None;
-        let mut failures = 0;
-        loop {
-            let wanted = *inside.borrow_and_update() > 0;
-            let pause = match (marked == Some(wanted), failures, wanted) {
-                (true, ..) => Duration::MAX,
-                (_, 1.., _) => retry::backoff(failures, Duration::from_secs(1), Duration::from_secs(60)),
-                (.., true) => Duration::ZERO,
-                (.., false) => IDLE_FOR,
-            };
-            tokio::select! {
-                () = over.cancelled() => break,
-                changed = inside.changed() => match changed {
-                    // Another task more or less changes nothing, and an idle spell goes on.
-                    Ok(()) => continue,
-                    Err(_) => break,
-                },
-                () = time::sleep(pause) => {}
-            }
-            match self.api.patch(&marks(wanted)).await {
-                Ok(()) => {
-                    if failures > 0 {
-                        tracing::info!(busy = wanted, "pod is marked again");
-                    }
-                    (marked, failures) = (Some(wanted), 0);
-                }
-                Err(error) => {
-                    if failures == 0 {
-                        tracing::warn!(%error, busy = wanted, "pod cannot be marked, trying again");
-                    }
-                    // The call may have worked all the same.
-                    (marked, failures) = (None, failures.saturating_add(1));
-                }
-            }
+    /// Removes them: within about a second, or not at all.
+    pub async fn remove(self) {
+        self.ended.cancel();
+        if let Some(Err(error)) = OptionFuture::from(self.keeper).await {
+            tracing::warn!(%error, "the pod's marks may be left behind");
         }
-        if marked != Some(false) {
-            let removed = time::timeout(LAST_PATIENCE, self.api.patch(&marks(false))).await;
-            if !matches!(removed, Ok(Ok(()))) {
-                tracing::warn!("the pod's marks may be left behind");
+    }
+}
+
+/// Begins by removing what a former process of this worker may have left: an idle pod that is marked keeps its node.
+async fn keep(api: PodApi, mut tasks_inside: watch::Receiver<u32>, ended: CancellationToken) {
+    let mut marked = None;
+    let mut failures = 0;
+    loop {
+        let busy = *tasks_inside.borrow() > 0;
+        let pause = match (marked == Some(busy), failures, busy) {
+            (true, ..) => Duration::MAX,
+            (_, 1.., _) => retry::backoff(failures, Duration::from_secs(1), Duration::from_secs(60)),
+            (.., true) => Duration::ZERO,
+            (.., false) => IDLE_FOR,
+        };
+        tokio::select! {
+            biased;
+            () = ended.cancelled() => break,
+            Ok(_) = tasks_inside.wait_for(|inside| (*inside > 0) != busy), if failures == 0 => continue,
+            () = time::sleep(pause) => {}
+        }
+        match ended.run_until_cancelled(api.patch(&marks(busy))).await {
+            Some(Ok(())) => {
+                if failures > 0 {
+                    tracing::info!(busy, "pod can be marked again");
+                }
+                (marked, failures) = (Some(busy), 0);
             }
+            Some(Err(error)) => {
+                if failures == 0 {
+                    tracing::warn!(%error, busy, "pod cannot be marked, trying again");
+                }
+                // The call may have worked all the same.
+                (marked, failures) = (None, failures.saturating_add(1));
+            }
+            None => marked = None,
+        }
+    }
+    if marked != Some(false) {
+        let removed = time::timeout(LAST_PATIENCE, api.patch(&marks(false))).await;
+        if !matches!(removed, Ok(Ok(()))) {
+            tracing::warn!("the pod's marks may be left behind");
         }
     }
 }

@@ -23,7 +23,6 @@ use std::time::{Duration, Instant};
 
 use shared_schema::notification::Timings;
 use shared_schema::{Contract, ErrorCode, Task};
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -63,8 +62,6 @@ pub struct Worker {
     pub pipeline: Pipeline,
     /// What probes and scrapers are told.
     pub vitals: Arc<Vitals>,
-    /// How many tasks are inside.
-    pub inside: watch::Sender<usize>,
     /// The submissions that are worked on.
     pub submissions: Submissions,
     /// What the worker holds, for the process after this one.
@@ -137,14 +134,7 @@ impl Worker {
 
     /// Works on one message until its delivery has ended.
     pub async fn work(&self, taken: Taken, place: Staged) {
-        self.inside.send_modify(|inside| *inside += 1);
-        self.vitals.metrics().runs(1);
-        self.read_and_work(taken, place).await;
-        self.vitals.metrics().runs(-1);
-        self.inside.send_modify(|inside| *inside -= 1);
-    }
-
-    async fn read_and_work(&self, taken: Taken, place: Staged) {
+        let _inside = self.vitals.enter();
         match read::read(&taken.delivery, &self.contract, self.config.runtime_type.task_types()) {
             Read::Unreadable(cause) => self.keep_unreadable(taken, cause).await,
             Read::Assigned(mut assignment) => {
