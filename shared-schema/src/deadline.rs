@@ -19,7 +19,7 @@ pub struct StartBy {
 pub struct NoInstant;
 
 impl StartBy {
-    /// Takes an RFC 3339 text with any offset and any number of decimals.
+    /// Takes an RFC 3339 text with any offset.
     pub fn parse(text: &str) -> Result<Self, NoInstant> {
         let at = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| NoInstant)?;
         Ok(Self { text: text.to_owned(), at })

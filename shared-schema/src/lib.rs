@@ -14,12 +14,14 @@ pub mod registry;
 pub mod schema;
 pub mod violation;
 
+pub mod claim_check;
 pub mod message;
 
 pub mod error_code;
 pub mod keys;
 pub mod notification;
 
+pub use claim_check::ClaimCheck;
 pub use contract::Contract;
 pub use deadline::StartBy;
 pub use error_code::ErrorCode;

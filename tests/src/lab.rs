@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Mutex;
+use std::time::Duration;
 
 use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName};
 use local_stack::provision::{self, Clients, RuntimeQueue, Shared};
@@ -54,7 +55,12 @@ pub fn free_port() -> SocketAddr {
 impl Lab {
     /// Topics, a bucket, and a queue that hears of every result.
     pub async fn start() -> Self {
-        let aws = Aws::start().await;
+        Self::start_with_latency(Duration::ZERO).await
+    }
+
+    /// The same; each call to embedded AWS APIs takes so much longer.
+    pub async fn start_with_latency(latency: Duration) -> Self {
+        let aws = Aws::start_with_latency(latency).await;
         let prefix = format!("t{}", &uuid::Uuid::new_v4().simple().to_string()[..12]);
         let shared = provision::shared(&aws.clients, &prefix).await.unwrap();
         let completions_url =
@@ -112,7 +118,7 @@ impl Lab {
             variables.insert("RUNTIMES", json!(registry).to_string());
         }
         let config = api_lambda::Config::from_vars(|name| variables.get(name).cloned()).unwrap();
-        let publisher = api_lambda::Sns::new(&self.aws.clients.sdk, &config);
+        let publisher = api_lambda::Aws::new(&self.aws.clients.sdk, &config);
         let router = api_lambda::router(api_lambda::App::new(config, publisher));
         let listener = tokio::net::TcpListener::bind(free_port()).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -133,6 +139,7 @@ impl Lab {
             ("RUNTIME_TYPE", runtime.runtime_type),
             ("RUNTIME_NAME", &runtime.name),
             ("API_BASE_URL", &runtime.url),
+            ("HEALTH_LISTEN", "127.0.0.1:0"),
         ]
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value.to_owned()))

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use validator::Validate;
 
+use crate::health::HealthListen;
 use crate::inputs::guard::AllowedHosts;
+use crate::pod::PodOptions;
 use crate::runtimes::{REGISTRY, RuntimeOptions, RuntimeType};
 
 /// The worker's configuration. The README of this crate holds the table of variables.
@@ -74,6 +76,10 @@ pub struct Config {
     /// `URL_EXPIRY_SECONDS`: how long presigned URLs work (S3 allows 7 days).
     #[validate(range(min = 1, max = 604_800))]
     pub url_expiry_seconds: u64,
+    /// `HEALTH_LISTEN`: where probes and scrapers ask.
+    pub health_listen: HealthListen,
+    /// `MARK_POD`: the pod to mark while it is busy, if it is to be.
+    pub pod: Option<PodOptions>,
 }
 
 /// Every variable that is wrong, each with what it should be.
@@ -91,6 +97,9 @@ const SHUTDOWN_MARGIN_SECONDS: u64 = 10;
 
 /// The longest that SQS hides a message after a receipt: 12 hours (SQS quotas).
 const MAX_HIDDEN_SECONDS: u64 = 43_200;
+
+/// Where Kubernetes mounts a pod's service account.
+const SERVICE_ACCOUNT_FOLDER: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 impl Config {
     /// Reads the variables through `var`. An empty variable counts as unset, as charts leave them.
@@ -128,6 +137,8 @@ impl Config {
             drain_seconds: vars.parsed("DRAIN_SECONDS", 45),
             grace_period_seconds: vars.parsed("GRACE_PERIOD_SECONDS", 60),
             url_expiry_seconds: vars.parsed("URL_EXPIRY_SECONDS", 86_400),
+            health_listen: vars.parsed("HEALTH_LISTEN", HealthListen::default()),
+            pod: vars.pod(),
         };
         let mut wrong = vars.wrong;
         if let Err(error) = (config.runtime_type.connect)(&config.runtime) {
@@ -251,6 +262,24 @@ impl Vars<'_> {
         })
     }
 
+    fn pod(&mut self) -> Option<PodOptions> {
+        let marked = self.flag("MARK_POD", false);
+        let mut needed = |name: &str| {
+            self.text(name).unwrap_or_else(|| {
+                if marked {
+                    self.wrong.push(format!("{name} is missing, and MARK_POD needs it"));
+                }
+                String::new()
+            })
+        };
+        let (name, namespace) = (needed("POD_NAME"), needed("POD_NAMESPACE"));
+        let api_host = needed("KUBERNETES_SERVICE_HOST");
+        let api_port = self.parsed("KUBERNETES_SERVICE_PORT", 443);
+        let service_account = self.text("SERVICE_ACCOUNT_FOLDER");
+        let service_account = service_account.as_deref().unwrap_or(SERVICE_ACCOUNT_FOLDER).into();
+        marked.then_some(PodOptions { name, namespace, api_host, api_port, service_account })
+    }
+
     fn runtime_type(&mut self) -> &'static RuntimeType {
         let name = self.required("RUNTIME_TYPE").to_ascii_lowercase();
         RuntimeType::by_name(&name).unwrap_or_else(|| {
@@ -294,6 +323,7 @@ mod tests {
             ("DRAIN_SECONDS", "60"),
             ("VISIBILITY_TIMEOUT_SECONDS", "4"),
             ("DYNAMIC_SD_MODEL", "perhaps"),
+            ("HEALTH_LISTEN", "8390"),
         ])
         .unwrap_err();
         let wrong = wrong.join("\n");
@@ -306,9 +336,19 @@ mod tests {
             "DRAIN_SECONDS",
             "VISIBILITY_TIMEOUT_SECONDS",
             "DYNAMIC_SD_MODEL",
+            "HEALTH_LISTEN",
         ] {
             assert!(wrong.contains(name), "{name} is not in:\n{wrong}");
         }
+    }
+
+    #[test]
+    fn a_pod_that_is_to_be_marked_must_know_itself() {
+        assert_eq!(parse(&PREDECESSOR).unwrap().pod, None);
+        let marked = [PREDECESSOR.as_slice(), &[("MARK_POD", "true"), ("POD_NAME", "p")]].concat();
+        let ConfigError(wrong) = parse(&marked).unwrap_err();
+        let missing = |name| format!("{name} is missing, and MARK_POD needs it");
+        assert_eq!(wrong, [missing("POD_NAMESPACE"), missing("KUBERNETES_SERVICE_HOST")]);
     }
 
     #[test]

@@ -19,7 +19,9 @@ pub mod cloud;
 
 pub mod config;
 pub mod error;
+pub mod health;
 mod http;
+pub mod pod;
 pub mod retry;
 pub mod shutdown;
 pub mod telemetry;

@@ -14,7 +14,7 @@ use crate::steps::Worker;
 const PROBE_INTERVAL: Duration = Duration::from_millis(250);
 
 /// How long a runtime may take to end what it was told to, before only a restart seems to help: longer than the decoding
-/// of a large image, which nothing interrupts.
+/// of a large image, which nothing interrupts. `STUCK_SECONDS`, if that is less.
 const CLEARING_PATIENCE: Duration = Duration::from_secs(60);
 
 impl Worker {
@@ -54,7 +54,8 @@ impl Worker {
             let idle = self.pipeline.idle().await;
             self.make_ready().await;
             drop(idle);
-            self.pipeline.set_ready(true);
+            self.runtime_is(true);
+            self.vitals.runtime_alive(true);
             let runtime = &self.config.runtime_name;
             if was_ready {
                 tracing::info!(%runtime, "ready again");
@@ -68,6 +69,7 @@ impl Worker {
     }
 
     async fn make_ready(&self) {
+        let patience = CLEARING_PATIENCE.min(Duration::from_secs(self.config.stuck_seconds));
         let mut last = None;
         let mut clearing_since = None;
         loop {
@@ -75,20 +77,35 @@ impl Worker {
                 Ok(true) => return,
                 Ok(false) => {
                     let since = *clearing_since.get_or_insert_with(Instant::now);
-                    if since.elapsed() > CLEARING_PATIENCE
-                        && last.replace(ErrorCode::RuntimeStuck) != Some(ErrorCode::RuntimeStuck)
-                    {
-                        tracing::error!(runtime = %self.config.runtime_name, error.code = %ErrorCode::RuntimeStuck, "the runtime does not end what it was told to");
+                    if since.elapsed() > patience {
+                        self.runtime_is_stuck("the runtime does not end what it was told to");
                     }
                 }
                 Err(error) => {
                     clearing_since = None;
+                    if error.code == ErrorCode::RuntimeStuck {
+                        self.runtime_is_stuck(&error.message);
+                    }
                     if last.replace(error.code) != Some(error.code) {
                         tracing::info!(runtime = %self.config.runtime_name, error.code = %error.code, "waiting for the runtime");
                     }
                 }
             }
             tokio::time::sleep(PROBE_INTERVAL).await;
+        }
+    }
+
+    /// Says whether the runtime takes jobs: nothing is received while it does not.
+    pub(crate) fn runtime_is(&self, ready: bool) {
+        self.pipeline.set_ready(ready);
+        self.vitals.ready(ready);
+    }
+
+    /// Only a restart of the runtime helps: whoever probes it shall know.
+    fn runtime_is_stuck(&self, why: &str) {
+        if self.vitals.runtime_health().is_ok() {
+            tracing::error!(runtime = %self.config.runtime_name, error.code = %ErrorCode::RuntimeStuck, why, "the runtime has to be restarted");
+            self.vitals.runtime_alive(false);
         }
     }
 

@@ -3,11 +3,13 @@
 use std::future::pending;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
 use crate::cloud::{CloudError, Delivery};
+use crate::health::{HEARTBEAT_PATIENCE, Stage};
+use crate::pipeline::Staged;
 use crate::retry;
 use crate::steps::Worker;
 
@@ -19,8 +21,12 @@ impl Worker {
     pub(crate) async fn receive(self: &Arc<Self>, tasks: &mut JoinSet<()>) -> Option<Poll> {
         let mut failures = 0;
         loop {
-            let place = self.stopping.run_until_cancelled(self.next_place(tasks)).await?;
-            let mut poll = self.poll();
+            self.vitals.beat();
+            let mut place = self.stopping.run_until_cancelled(self.next_place(tasks)).await?;
+            if self.stopping.is_cancelled() {
+                return None;
+            }
+            let (clock, mut poll) = (Instant::now(), self.poll());
             let received = tokio::select! {
                 biased;
                 () = self.stopping.cancelled() => return Some(poll),
@@ -29,7 +35,9 @@ impl Worker {
             match received {
                 Ok(delivery) => {
                     failures = 0;
+                    self.vitals.metrics().stage(Stage::Receive, clock.elapsed());
                     if let Some(delivery) = delivery {
+                        place.received();
                         let (worker, taken) = (Arc::clone(self), self.take(delivery, None));
                         tasks.spawn(async move { worker.work(taken, place).await });
                     }
@@ -46,11 +54,21 @@ impl Worker {
         }
     }
 
-    async fn next_place(&self, tasks: &mut JoinSet<()>) -> crate::pipeline::Staged {
-        if !self.config.pipeline {
-            while tasks.join_next().await.is_some() {}
+    /// A place for the next message. Waiting for one is no standstill.
+    async fn next_place(&self, tasks: &mut JoinSet<()>) -> Staged {
+        let place = async {
+            if !self.config.pipeline {
+                while tasks.join_next().await.is_some() {}
+            }
+            self.pipeline.next_place().await
+        };
+        tokio::pin!(place);
+        loop {
+            match tokio::time::timeout(HEARTBEAT_PATIENCE / 3, &mut place).await {
+                Ok(place) => return place,
+                Err(_) => self.vitals.beat(),
+            }
         }
-        self.pipeline.next_place().await
     }
 
     fn poll(&self) -> Poll {
@@ -59,12 +77,12 @@ impl Worker {
         Box::pin(async move { queue.receive(wait, visibility).await })
     }
 
-    /// Gives back what the last poll brings, at no cost. For as long as other tasks are finished; then it is cut off, since
-    /// waiting for its end would cost up to 20 s of grace. A message that is handed out in that moment comes back by its
-    /// visibility timeout.
+    /// Gives back what the last poll brings, at no cost, for as long as other tasks are finished. Then it is cut off, since
+    /// waiting for its end would cost up to 20 s of grace; and so it is before a task is given back, since it would take
+    /// that one again. A message that is handed out in that moment comes back by its visibility timeout.
     pub(crate) async fn give_back_last(self: &Arc<Self>, poll: Option<Poll>) {
         let Some(poll) = poll else { return pending().await };
-        if let Ok(Some(delivery)) = poll.await {
+        if let Some(Ok(Some(delivery))) = self.giving_back.run_until_cancelled(poll).await {
             let place = self.pipeline.place_for_adopted().await;
             // The worker is stopping: the task goes back before anything is done for it.
             self.work(self.take(delivery, None), place).await;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use shared_schema::{Contract, Registry, RuntimeName, keys};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -12,26 +13,37 @@ use crate::claims::{Claim, Claims};
 use crate::cloud::Cloud;
 use crate::cloud::store::ReadError;
 use crate::config::Config;
+use crate::health::{self, Vitals};
 use crate::inputs::fetch::Fetcher;
 use crate::pipeline::Pipeline;
+use crate::pod::Pod;
 use crate::steps::Worker;
+use crate::steps::alone::Submissions;
 use crate::steps::results::Results;
 
 /// Runs a worker until `stopping` is cancelled and every task at hand has ended or is given back.
 pub async fn run(config: Config, cloud: Cloud, stopping: CancellationToken) -> anyhow::Result<()> {
     let started = Instant::now();
     let (worker, left) = Worker::new(config, cloud, stopping)?;
+    let _port = health::serve(worker.config.health_listen, Arc::clone(&worker.vitals)).await?;
+    let (over, marking) = (CancellationToken::new(), Pod::of(&worker.config)?);
+    let marking = marking.map(|pod| tokio::spawn(pod.keep_marked(worker.inside.subscribe(), over.clone())));
     let mut tasks = JoinSet::new();
     worker.recover(left, &mut tasks).await;
     let keeping_ready = AbortOnDropHandle::new(tokio::spawn(Arc::clone(&worker).keep_ready(started)));
     let telling = AbortOnDropHandle::new(tokio::spawn(Arc::clone(&worker).say_what_is_switched_off()));
 
     let last_poll = worker.receive(&mut tasks).await;
+    worker.vitals.stopping();
     tokio::select! {
         () = async { while tasks.join_next().await.is_some() {} } => {}
         () = worker.give_back_last(last_poll) => while tasks.join_next().await.is_some() {},
     }
     drop((keeping_ready, telling));
+    over.cancel();
+    if let Some(marking) = marking {
+        marking.await?;
+    }
     tracing::info!(runtime = %worker.config.runtime_name, "stopped");
     Ok(())
 }
@@ -50,6 +62,7 @@ impl Worker {
             None => (Claims::default(), Vec::new()),
         };
         let worker = Self {
+            vitals: Vitals::new(&config.runtime_name),
             results: Results::new(&cloud, RuntimeName::new(&config.runtime_name)),
             fetcher: Fetcher::new(&config, cloud.store.clone()),
             pipeline: Pipeline::new(config.worker_concurrency, config.staged_patience()),
@@ -57,8 +70,11 @@ impl Worker {
             config,
             cloud,
             runtime,
+            submissions: Submissions::default(),
+            inside: watch::Sender::new(0),
             claims,
             stopping,
+            giving_back: CancellationToken::new(),
         };
         Ok((Arc::new(worker), left))
     }

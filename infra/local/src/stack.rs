@@ -133,6 +133,8 @@ impl Stack {
             ("INPUT_ALLOW_HOSTS", format!("{aws},localhost:{}", aws.port())),
             ("INPUT_S3_BUCKETS", self.shared.bucket.clone()),
             ("DRAIN_SECONDS", DRAIN_SECONDS.to_string()),
+            // The workers share one process, and nobody probes them.
+            ("HEALTH_LISTEN", "off".to_owned()),
         ]);
         let config = worker::config::Config::from_vars(|name| variables.get(name).cloned())?;
         let cloud = worker::cloud::Cloud::new(&self.clients.sdk, &config);
@@ -163,7 +165,10 @@ impl Stack {
     }
 
     fn start_front_door(&self, listener: TcpListener) -> anyhow::Result<()> {
-        let entry = |spec: &RuntimeSpec| json!({ "name": spec.name, "type": spec.runtime_type, "models": spec.models() });
+        let entry = |spec: &RuntimeSpec| {
+            let models = spec.models();
+            json!({ "name": spec.name, "type": spec.runtime_type, "models": models, "claim_check": true })
+        };
         let entries: Vec<Value> = self.runtimes.iter().map(|(spec, _)| entry(spec)).collect();
         let variables = HashMap::from([
             ("SNS_TOPIC_ARN", self.shared.tasks_topic_arn.clone()),
@@ -171,7 +176,7 @@ impl Stack {
             ("RUNTIMES", json!(entries).to_string()),
         ]);
         let config = api_lambda::Config::from_vars(|name| variables.get(name).cloned())?;
-        let publisher = api_lambda::Sns::new(&self.clients.sdk, &config);
+        let publisher = api_lambda::Aws::new(&self.clients.sdk, &config);
         let router = api_lambda::router(api_lambda::App::new(config, publisher));
         let router = front_door::protected(router, self.api_key.clone());
         let stopping = self.stopping.clone();

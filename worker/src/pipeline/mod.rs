@@ -82,17 +82,17 @@ impl Pipeline {
             _ = self.slots.acquire() => {}
             () = self.pace.until_end_within(RECEIVE_AHEAD + self.pace.usual_preparation()) => {}
         }
-        Staged { _place: place, since: Instant::now() }
+        Staged::new(place)
     }
 
     /// A place for a task that was received by the process before this one.
     pub async fn place_for_adopted(&self) -> Staged {
-        Staged { _place: Self::place(&self.staging).await, since: Instant::now() }
+        Staged::new(Self::place(&self.staging).await)
     }
 
     /// Waits for the moment to hand a prepared task to the runtime: when it is free, or about to be.
     pub async fn turn(&self, staged: Staged, stopping: &CancellationToken) -> Result<Turn, NoTurn> {
-        self.pace.prepared_within(staged.since.elapsed());
+        self.pace.prepared_within(staged.received.elapsed());
         let waited_too_long = Instant::now() + self.patience;
         tokio::select! {
             biased;
@@ -149,7 +149,18 @@ impl Pipeline {
 #[derive(Debug)]
 pub struct Staged {
     _place: OwnedSemaphorePermit,
-    since: Instant,
+    received: Instant,
+}
+
+impl Staged {
+    fn new(place: OwnedSemaphorePermit) -> Self {
+        Self { _place: place, received: Instant::now() }
+    }
+
+    /// The message is there.
+    pub fn received(&mut self) {
+        self.received = Instant::now();
+    }
 }
 
 /// The right to hand a task to the runtime.
@@ -163,13 +174,14 @@ pub struct Turn {
 
 impl Turn {
     /// Waits until the run before has ended, so that this one is the one that the runtime works on. From then on the next
-    /// message may be received.
-    pub async fn begun(&mut self, pace: &Pace, progress: &Progress) {
+    /// message may be received. Returns how long the runtime had nothing to do although this was wanted.
+    pub async fn begun(&mut self, pace: &Pace, progress: &Progress) -> Option<Duration> {
         if self.slot.is_none() {
             self.slot = Some(Pipeline::place(&self.slots).await);
         }
-        self.staged = None;
+        let gap = self.staged.take().and_then(|staged| pace.gap(staged.received));
         self.underway = Some(pace.begin(progress));
+        gap
     }
 
     /// Whether that has happened.

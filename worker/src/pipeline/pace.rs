@@ -26,6 +26,7 @@ struct State {
     underway: Vec<Run>,
     usual_run: Option<Duration>,
     usual_preparation: Option<Duration>,
+    last_end: Option<Instant>,
     next_id: u64,
 }
 
@@ -47,6 +48,14 @@ impl Pace {
         let begun = Instant::now();
         state.underway.push(Run { id, begun, progress: progress.watch(), distrusted: false });
         Underway { id, begun, pace: self.clone() }
+    }
+
+    /// How long nothing has been underway although something was wanted, which is known since `wanted`. `None` while
+    /// something is underway, and before the first run.
+    pub fn gap(&self, wanted: Instant) -> Option<Duration> {
+        let state = self.lock();
+        let idle_since = state.last_end.filter(|_| state.underway.is_empty())?;
+        Some(Instant::now().saturating_duration_since(idle_since.max(wanted)))
     }
 
     /// A message took so long from its place to its inputs.
@@ -120,7 +129,9 @@ impl Underway {
 
 impl Drop for Underway {
     fn drop(&mut self) {
-        self.pace.lock().underway.retain(|run| run.id != self.id);
+        let mut state = self.pace.lock();
+        state.underway.retain(|run| run.id != self.id);
+        state.last_end = Some(Instant::now());
     }
 }
 

@@ -64,6 +64,7 @@ impl Stored {
             notification_id: notification_id(&assignment.submission),
             submission: assignment.submission.clone(),
             timings,
+            shortened: Vec::new(),
         };
         Self { notification }
     }

@@ -41,6 +41,9 @@ impl Worker {
             Ending::Retry(delay) => {
                 // An extension that is on its way would hide the message again.
                 drop(lease);
+                if self.stopping.is_cancelled() {
+                    self.giving_back.cancel();
+                }
                 queue.release(handle, delay).await
             }
             Ending::Abandoned => Ok(()),

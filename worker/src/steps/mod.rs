@@ -2,8 +2,11 @@
 //!
 //! A delivery ends in exactly one of three ways, decided here and nowhere else: done (the message is deleted), retry
 //! (it is given back), rejected (its failure is stored and notified, then it is deleted).
+#![doc = include_str!("PROTOCOL.md")]
 
+pub mod alone;
 pub mod attempts;
+pub mod claim_check;
 pub mod commit;
 pub mod deadline;
 pub mod end;
@@ -19,7 +22,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use shared_schema::notification::Timings;
-use shared_schema::{Contract, ErrorCode};
+use shared_schema::{Contract, ErrorCode, Task};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -28,10 +32,12 @@ use crate::cloud::lease::LeaseLost;
 use crate::cloud::{Cloud, Delivery, Lease};
 use crate::config::Config;
 use crate::error::TaskError;
+use crate::health::{Stage, Vitals};
 use crate::inputs::fetch::Fetcher;
 use crate::pipeline::{NoTurn, Pipeline, Staged};
 use crate::runtimes::{RunHandle, Runtime};
 
+use alone::Submissions;
 use attempts::Journal;
 use commit::{Outcome, Stored};
 use end::Ending;
@@ -55,10 +61,18 @@ pub struct Worker {
     pub fetcher: Fetcher,
     /// The places that tasks pass through.
     pub pipeline: Pipeline,
+    /// What probes and scrapers are told.
+    pub vitals: Arc<Vitals>,
+    /// How many tasks are inside.
+    pub inside: watch::Sender<usize>,
+    /// The submissions that are worked on.
+    pub submissions: Submissions,
     /// What the worker holds, for the process after this one.
     pub claims: Claims,
     /// Cancelled when the worker is to stop.
     pub stopping: CancellationToken,
+    /// Cancelled when a stopping worker is about to give something back, which it must not take again itself.
+    pub giving_back: CancellationToken,
 }
 
 /// A message that has been taken, with the right to work on it.
@@ -75,6 +89,7 @@ pub struct Taken {
 pub(crate) struct Work<'a> {
     taken: &'a Taken,
     assignment: &'a Assignment,
+    task: Result<Arc<Task>, TaskError>,
     journal: &'a Journal,
 }
 
@@ -83,7 +98,7 @@ pub(crate) struct Work<'a> {
 pub enum Stop {
     /// The attempt failed.
     Failed(TaskError),
-    /// It was none: somebody else may have the task, at no cost.
+    /// It was none: somebody else may have the task, at no cost. The reason is a metric's label.
     GivenBack(&'static str),
     /// The lease is gone: somebody else may have the message, so this worker does nothing more about it.
     LeaseLost,
@@ -104,8 +119,8 @@ impl From<LeaseLost> for Stop {
 impl From<NoTurn> for Stop {
     fn from(reason: NoTurn) -> Self {
         Self::GivenBack(match reason {
-            NoTurn::Stopping => "the worker is shutting down",
-            NoTurn::WaitedTooLong => "the runtime is busy for longer than was foreseen",
+            NoTurn::Stopping => "shutdown",
+            NoTurn::WaitedTooLong => "waited_too_long",
         })
     }
 }
@@ -122,9 +137,17 @@ impl Worker {
 
     /// Works on one message until its delivery has ended.
     pub async fn work(&self, taken: Taken, place: Staged) {
+        self.inside.send_modify(|inside| *inside += 1);
+        self.vitals.metrics().runs(1);
+        self.read_and_work(taken, place).await;
+        self.vitals.metrics().runs(-1);
+        self.inside.send_modify(|inside| *inside -= 1);
+    }
+
+    async fn read_and_work(&self, taken: Taken, place: Staged) {
         match read::read(&taken.delivery, &self.contract, self.config.runtime_type.task_types()) {
             Read::Unreadable(cause) => self.keep_unreadable(taken, cause).await,
-            Read::Assigned(assignment) => {
+            Read::Assigned(mut assignment) => {
                 let span = tracing::info_span!(
                     "task",
                     task.id = %assignment.id,
@@ -133,21 +156,25 @@ impl Worker {
                     delivery = taken.delivery.receive_count,
                     trace = taken.delivery.trace_header.as_deref(),
                 );
-                self.work_on(taken, &assignment, place).instrument(span).await;
+                self.work_on(taken, &mut assignment, place).instrument(span).await;
             }
         }
     }
 
-    async fn work_on(&self, taken: Taken, assignment: &Assignment, place: Staged) {
-        let journal = self.journal(&taken.delivery).await;
-        let work = Work { taken: &taken, assignment, journal: &journal };
+    async fn work_on(&self, taken: Taken, assignment: &mut Assignment, place: Staged) {
+        let (journal, task) = tokio::join!(self.journal(&taken.delivery), self.resolve(assignment));
+        let work = Work { taken: &taken, assignment, task, journal: &journal };
+        self.vitals.metrics().received(journal.charged(&taken.delivery));
         let result = tokio::select! {
             result = self.attempt(&work, place) => result,
-            () = self.out_of_time() => Err(Stop::GivenBack("the worker has no time left")),
+            () = self.out_of_time() => Err(Stop::GivenBack("shutdown")),
         };
         let ending = match result {
             Ok(()) => Ending::Done,
-            Err(Stop::LeaseLost) => Ending::Abandoned,
+            Err(Stop::LeaseLost) => {
+                self.vitals.metrics().lease_lost();
+                Ending::Abandoned
+            }
             Err(Stop::GivenBack(reason)) => self.give_back(&work, reason).await,
             Err(Stop::Failed(error)) => self.decide(&work, &error).await,
         };
@@ -157,37 +184,48 @@ impl Worker {
 
     /// The happy path, top to bottom.
     async fn attempt(&self, work: &Work<'_>, place: Staged) -> Result<(), Stop> {
-        let Work { taken: Taken { delivery, lease, begun }, assignment, journal } = work;
+        let Work { taken: Taken { delivery, lease, begun }, assignment, task, journal } = work;
+        let _alone = lease.hold(self.submissions.alone(&assignment.submission)).await?;
         if let Some(stored) = lease.hold(self.results.committed(assignment)).await? {
             tracing::info!("already stored, notifying again");
+            self.vitals.metrics().notified_again();
             return Ok(lease.hold(self.results.notify(&stored)).await??);
         }
         let mut timings = Timings { queue_ms: delivery.queue_ms(), ..Timings::default() };
         self.check_attempts(delivery, journal)?;
 
         let clock = Instant::now();
-        let task = assignment.task.clone()?;
+        let task = task.clone()?;
         deadline::check_start(&task)?;
         let inputs = match begun {
             None => lease.hold(self.unless_stopping(self.prepare(&task))).await???,
             Some(_) => Vec::new(),
         };
-        timings.prepare_ms = millis(clock.elapsed());
+        timings.prepare_ms = self.passed(Stage::Prepare, clock);
 
+        let clock = Instant::now();
         let turn = lease.hold(self.pipeline.turn(place, &self.stopping)).await??;
         deadline::check_start(&task)?;
+        self.passed(Stage::Wait, clock);
+
         let clock = Instant::now();
         let (output, turn) = self.run(work, &task, inputs, turn).await?;
-        timings.run_ms = millis(clock.elapsed());
+        timings.run_ms = self.passed(Stage::Run, clock);
 
         let _storing = lease.hold(self.pipeline.store_after(turn)).await?;
         let clock = Instant::now();
         let outputs = lease.hold(self.results.store_files(assignment, output.files)).await??;
-        timings.store_ms = millis(clock.elapsed());
+        timings.store_ms = self.passed(Stage::Store, clock);
 
+        let clock = Instant::now();
         let stored = Stored::new(&self.results, assignment, Outcome::Succeeded(outputs), timings);
         let stored = lease.hold(self.results.commit(assignment, output.report, stored)).await??;
+        self.passed(Stage::Commit, clock);
+
+        let clock = Instant::now();
         lease.hold(self.results.notify(&stored)).await??;
+        self.passed(Stage::Notify, clock);
+        self.count(&stored);
         tracing::info!(
             outputs = stored.notification.outputs.len(),
             queue_ms = timings.queue_ms,
@@ -197,6 +235,19 @@ impl Worker {
             "task succeeded"
         );
         Ok(())
+    }
+
+    /// A stage that began then is over. Returns how long it took, in milliseconds.
+    fn passed(&self, stage: Stage, began: Instant) -> u64 {
+        let took = began.elapsed();
+        self.vitals.metrics().stage(stage, took);
+        millis(took)
+    }
+
+    fn count(&self, Stored { notification }: &Stored) {
+        let metrics = self.vitals.metrics();
+        metrics.ended(notification.task_status.as_str(), None);
+        metrics.bytes_out(notification.outputs.iter().map(|output| output.bytes).sum());
     }
 
     /// Nothing of the runtime's work is lost yet, so a stop waits for nothing.
@@ -220,8 +271,9 @@ impl Worker {
     }
 
     /// What becomes of a task that was not attempted.
-    async fn give_back(&self, work: &Work<'_>, reason: &str) -> Ending {
+    async fn give_back(&self, work: &Work<'_>, reason: &'static str) -> Ending {
         tracing::info!(reason, "giving the task back");
+        self.vitals.metrics().given_back(reason);
         // A task that a former process began has been attempted.
         if work.taken.begun.is_none() {
             self.record_give_back(&work.taken.delivery, work.journal).await;
@@ -231,10 +283,11 @@ impl Worker {
 
     /// What becomes of a failed attempt: another one, or the end.
     async fn decide(&self, work: &Work<'_>, error: &TaskError) -> Ending {
-        let Work { taken: Taken { delivery, lease, .. }, assignment, journal } = work;
+        let Work { taken: Taken { delivery, lease, .. }, assignment, journal, .. } = work;
         let attempt = journal.charged(delivery);
         if error.is_retryable() && attempt < self.config.max_attempts {
             tracing::warn!(error.code = %error.code, error.message = %error.message, attempt, "attempt failed, will be retried");
+            self.vitals.metrics().retried(error.code);
             self.record_failure(delivery, journal, error).await;
             return Ending::retry_after(attempt);
         }
@@ -243,7 +296,8 @@ impl Worker {
         let report = self.config.runtime_type.failure_report;
         let rejection = Rejection { error, attempts, causes, report };
         match lease.hold(self.results.reject(delivery, assignment, &rejection)).await {
-            Ok(Ok(_)) => {
+            Ok(Ok(stored)) => {
+                self.vitals.metrics().ended(stored.notification.task_status.as_str(), Some(error.code));
                 tracing::warn!(error.code = %error.code, error.message = %error.message, attempts, "task failed");
                 Ending::Done
             }

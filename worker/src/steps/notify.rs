@@ -1,6 +1,5 @@
 //! Tells the completion topic how a task ended, and while it runs if the deployment asks for it.
 
-use serde::Serialize;
 use shared_schema::ErrorCode;
 use shared_schema::notification::RunningNotification;
 use time::OffsetDateTime;
@@ -31,7 +30,7 @@ impl Results {
                 Err(error) => tracing::warn!(error.code = %error.code, "no url could be signed"),
             }
         }
-        let message = json(&notification)?;
+        let message = notification.to_json().map_err(not_json)?;
         let is_retryable = |error: &CloudError| error.is_retryable;
         retry::persist(PATIENCE, is_retryable, || self.topic.publish(message.clone()))
             .await
@@ -46,8 +45,9 @@ impl Results {
             status: "running".to_owned(),
             context: assignment.context.clone(),
             submission: assignment.submission.clone(),
+            shortened: Vec::new(),
         };
-        if let Ok(message) = json(&running)
+        if let Ok(message) = running.to_json()
             && let Err(error) = self.topic.publish(message).await
         {
             tracing::warn!(error.code = %error.code, "running notification not sent");
@@ -55,7 +55,6 @@ impl Results {
     }
 }
 
-fn json(notification: &impl Serialize) -> Result<String, TaskError> {
-    serde_json::to_string(notification)
-        .map_err(|_| TaskError::new(ErrorCode::NotificationUnavailable, "the notification is no JSON"))
+fn not_json(_: serde_json::Error) -> TaskError {
+    TaskError::new(ErrorCode::NotificationUnavailable, "the notification is no JSON")
 }

@@ -23,6 +23,7 @@ impl Worker {
             let message = format!("the inputs have {total} bytes together, more than {max_bytes}");
             return Err(TaskError::new(ErrorCode::InputTooLarge, message));
         }
+        self.vitals.metrics().bytes_in(total);
         Ok(inputs)
     }
 }

@@ -25,6 +25,17 @@ enum Bound {
     Drained,
 }
 
+impl Bound {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Timeout => "timeout",
+            Self::Stuck => "stuck",
+            Self::LeaseLost => "lease_lost",
+            Self::Drained => "shutdown",
+        }
+    }
+}
+
 impl Worker {
     /// The output of the run, and the turn that it still holds. A task that ran out of memory has a second chance, with
     /// the memory freed.
@@ -88,14 +99,15 @@ impl Worker {
             result = &mut running => return self.ended(turn, result),
             bound = self.bound(lease, turn, &progress, limit) => bound,
         };
-        tracing::warn!(bound = ?bound, "interrupting the run");
+        tracing::warn!(reason = bound.as_str(), "interrupting the run");
+        self.vitals.metrics().runtime_interrupted(bound.as_str());
         stop.cancel();
         let result = running.await;
         match (bound, result) {
             (Bound::LeaseLost, _) => Err(Stop::LeaseLost),
             // It was over before the interruption reached it: nothing is thrown away.
             (_, Ok(output)) => self.ended(turn, Ok(output)),
-            (Bound::Drained, Err(_)) => Err(Stop::GivenBack("the run does not fit the grace period")),
+            (Bound::Drained, Err(_)) => Err(Stop::GivenBack("shutdown")),
             (Bound::Timeout, Err(_)) => Err(limit.exceeded().into()),
             (Bound::Stuck, Err(_)) => {
                 let seconds = self.config.stuck_seconds;
@@ -119,17 +131,19 @@ impl Worker {
             ErrorCode::RuntimeUnavailable | ErrorCode::RuntimeStuck | ErrorCode::JobLost
         );
         if is_gone {
-            self.pipeline.set_ready(false);
+            self.runtime_is(false);
         }
         if is_gone && !turn.has_begun() {
-            return Err(Stop::GivenBack("the runtime went away before the turn of the task"));
+            return Err(Stop::GivenBack("runtime_gone"));
         }
         Err(error.into())
     }
 
     async fn bound(&self, lease: &Lease, turn: &mut Turn, progress: &Progress, limit: RunLimit) -> Bound {
         let in_time = async {
-            turn.begun(&self.pipeline.pace, progress).await;
+            if let Some(gap) = turn.begun(&self.pipeline.pace, progress).await {
+                self.vitals.metrics().gpu_gap(gap);
+            }
             tokio::select! {
                 () = sleep(limit.duration()) => Bound::Timeout,
                 () = self.no_progress(progress) => Bound::Stuck,
