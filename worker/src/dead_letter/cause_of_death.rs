@@ -11,6 +11,7 @@ use crate::steps::attempts::Journal;
 /// Why a task is dead, and after how many attempts. `receipts` is how often workers received it, if they did.
 pub(super) fn cause_of_death(receipts: Option<u32>, journal: &Journal) -> (TaskError, u32) {
     let mut message = match receipts {
+        Some(1) => "the task was received once and never ended, so its queue gave it up".to_owned(),
         Some(receipts) => {
             format!("the task was received {receipts} times and never ended, so its queue gave it up")
         }
