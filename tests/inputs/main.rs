@@ -5,5 +5,6 @@
 mod bounds;
 mod cache;
 mod fetcher;
+mod hostile_names;
 mod hostile_urls;
 mod rebinding;
