@@ -6,6 +6,7 @@
 
 mod failures;
 mod inputs;
+mod large;
 mod models;
 mod path;
 mod shutdown;
