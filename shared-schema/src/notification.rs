@@ -23,6 +23,18 @@ pub enum TaskStatus {
     Expired,
 }
 
+impl TaskStatus {
+    /// The status as the notification writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Canceled => "canceled",
+            Self::Expired => "expired",
+        }
+    }
+}
+
 /// The completion notification: exactly one terminal state per submission, at least one notification of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Notification {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Mutex;
+use std::time::Duration;
 
 use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName};
 use local_stack::provision::{self, Clients, RuntimeQueue, Shared};
@@ -56,7 +57,12 @@ pub fn free_port() -> SocketAddr {
 impl Lab {
     /// Topics, a bucket, and a queue that hears of every result.
     pub async fn start() -> Self {
-        let aws = Aws::start().await;
+        Self::start_with_latency(Duration::ZERO).await
+    }
+
+    /// The same; each call to embedded AWS APIs takes so much longer.
+    pub async fn start_with_latency(latency: Duration) -> Self {
+        let aws = Aws::start_with_latency(latency).await;
         let prefix = format!("t{}", &uuid::Uuid::new_v4().simple().to_string()[..12]);
         let shared = provision::shared(&aws.clients, &prefix).await.unwrap();
         let completions_url =
@@ -136,6 +142,7 @@ impl Lab {
             ("RUNTIME_TYPE", runtime.runtime_type),
             ("RUNTIME_NAME", &runtime.name),
             ("API_BASE_URL", &runtime.url),
+            ("HEALTH_LISTEN", "127.0.0.1:0"),
         ]
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value.to_owned()))

@@ -4,10 +4,17 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod calls;
 mod failures;
+mod health;
 mod inputs;
 mod large;
+mod lease;
 mod models;
 mod path;
+mod pipeline;
+mod restart;
+mod runs;
 mod shutdown;
+mod stuck;
 mod workflows;

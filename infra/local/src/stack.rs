@@ -73,6 +73,7 @@ impl Stack {
             listen: options.aws_listen,
             data_dir: options.data_dir.clone(),
             latency: Duration::ZERO,
+            keeps_calls: false,
         })
         .await?;
         let clients = Clients::new(&aws.url());
@@ -130,6 +131,8 @@ impl Stack {
             ("INPUT_ALLOW_HOSTS", format!("{aws},localhost:{}", aws.port())),
             ("INPUT_S3_BUCKETS", self.shared.bucket.clone()),
             ("DRAIN_SECONDS", DRAIN_SECONDS.to_string()),
+            // The workers share one process, and nobody probes them.
+            ("HEALTH_LISTEN", "off".to_owned()),
         ]);
         let config = worker::config::Config::from_vars(|name| variables.get(name).cloned())?;
         let cloud = worker::cloud::Cloud::new(&self.clients.sdk, &config);

@@ -17,17 +17,13 @@ impl Worker {
         let fields = content::media_fields(task.metadata.tasktype, &task.content);
         let max_bytes = self.config.max_task_bytes;
         let fetches: Vec<_> = fields.iter().map(|field| self.fetcher.fetch(field, max_bytes)).collect();
-        let fetching = stream::iter(fetches).buffered(FETCHES).try_collect();
-        // Nothing of the runtime's work is lost yet, so a stop waits for no download.
-        let inputs: Vec<Input> =
-            self.stopping.run_until_cancelled(fetching).await.unwrap_or_else(|| {
-                Err(TaskError::new(ErrorCode::ShuttingDown, "the worker is shutting down"))
-            })?;
+        let inputs: Vec<Input> = stream::iter(fetches).buffered(FETCHES).try_collect().await?;
         let total: u64 = inputs.iter().map(|input| input.bytes.len() as u64).sum();
         if total > max_bytes {
             let message = format!("the inputs have {total} bytes together, more than {max_bytes}");
             return Err(TaskError::new(ErrorCode::InputTooLarge, message));
         }
+        self.vitals.metrics().bytes_in(total);
         Ok(inputs)
     }
 }
