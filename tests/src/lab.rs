@@ -188,13 +188,14 @@ impl Lab {
         self.told.lock().unwrap().clone()
     }
 
-    async fn listen(&self) {
+    /// Waits up to a second for notifications, and returns those that are new.
+    pub async fn listen(&self) -> Vec<Value> {
         let sqs = &self.aws.clients.sqs;
         let poll = sqs.receive_message().queue_url(&self.completions_url).max_number_of_messages(10);
         let received = poll.wait_time_seconds(1).send().await.unwrap().messages.unwrap_or_default();
+        let mut news = Vec::new();
         for message in received {
-            let told = serde_json::from_str(&message.body.unwrap()).unwrap();
-            self.told.lock().unwrap().push(told);
+            news.push(serde_json::from_str(&message.body.unwrap()).unwrap());
             let handle = message.receipt_handle.unwrap();
             sqs.delete_message()
                 .queue_url(&self.completions_url)
@@ -203,6 +204,8 @@ impl Lab {
                 .await
                 .unwrap();
         }
+        self.told.lock().unwrap().extend(news.clone());
+        news
     }
 
     /// Waits until a queue holds nothing, neither visible nor in flight.

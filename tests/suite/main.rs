@@ -13,6 +13,7 @@ mod lease;
 mod models;
 mod path;
 mod pipeline;
+mod pod;
 mod restart;
 mod runs;
 mod shutdown;
