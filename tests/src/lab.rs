@@ -38,6 +38,8 @@ pub struct Runtime {
     pub queue: RuntimeQueue,
     /// The simulation, if it is one.
     pub simulation: Option<Simulation>,
+    /// Whether front doors that know it send its worker references to tasks that are too large for a message.
+    pub claim_check: bool,
 }
 
 /// A front door of the lab.
@@ -96,7 +98,7 @@ impl Lab {
         models: &[String],
     ) -> Runtime {
         let queue = provision::runtime_queue(&self.aws.clients, &self.shared, name, models).await.unwrap();
-        Runtime { name: name.to_owned(), runtime_type, url, queue, simulation }
+        Runtime { name: name.to_owned(), runtime_type, url, queue, simulation, claim_check: false }
     }
 
     /// The real front door router on loopback, which knows these runtimes (none: no registry).
@@ -107,7 +109,8 @@ impl Lab {
             } else {
                 &[]
             };
-            json!({ "name": runtime.name, "type": runtime.runtime_type, "models": models })
+            json!({ "name": runtime.name, "type": runtime.runtime_type, "models": models,
+                    "claim_check": runtime.claim_check })
         };
         let registry: Vec<Value> = runtimes.iter().map(entry).collect();
         let mut variables = HashMap::from([
