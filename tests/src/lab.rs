@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Mutex;
+use std::time::Duration;
 
 use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName};
 use local_stack::provision::{self, Clients, RuntimeQueue, Shared};
@@ -37,6 +38,8 @@ pub struct Runtime {
     pub queue: RuntimeQueue,
     /// The simulation, if it is one.
     pub simulation: Option<Simulation>,
+    /// Whether front doors that know it send its worker references to tasks that are too large for a message.
+    pub claim_check: bool,
 }
 
 /// A front door of the lab.
@@ -54,7 +57,12 @@ pub fn free_port() -> SocketAddr {
 impl Lab {
     /// Topics, a bucket, and a queue that hears of every result.
     pub async fn start() -> Self {
-        let aws = Aws::start().await;
+        Self::start_with_latency(Duration::ZERO).await
+    }
+
+    /// The same; each call to embedded AWS APIs takes so much longer.
+    pub async fn start_with_latency(latency: Duration) -> Self {
+        let aws = Aws::start_with_latency(latency).await;
         let prefix = format!("t{}", &uuid::Uuid::new_v4().simple().to_string()[..12]);
         let shared = provision::shared(&aws.clients, &prefix).await.unwrap();
         let completions_url =
@@ -90,7 +98,7 @@ impl Lab {
         models: &[String],
     ) -> Runtime {
         let queue = provision::runtime_queue(&self.aws.clients, &self.shared, name, models).await.unwrap();
-        Runtime { name: name.to_owned(), runtime_type, url, queue, simulation }
+        Runtime { name: name.to_owned(), runtime_type, url, queue, simulation, claim_check: false }
     }
 
     /// The real front door router on loopback, which knows these runtimes (none: no registry).
@@ -101,7 +109,8 @@ impl Lab {
             } else {
                 &[]
             };
-            json!({ "name": runtime.name, "type": runtime.runtime_type, "models": models })
+            json!({ "name": runtime.name, "type": runtime.runtime_type, "models": models,
+                    "claim_check": runtime.claim_check })
         };
         let registry: Vec<Value> = runtimes.iter().map(entry).collect();
         let mut variables = HashMap::from([
@@ -179,13 +188,14 @@ impl Lab {
         self.told.lock().unwrap().clone()
     }
 
-    async fn listen(&self) {
+    /// Waits up to a second for notifications, and returns those that are new.
+    pub async fn listen(&self) -> Vec<Value> {
         let sqs = &self.aws.clients.sqs;
         let poll = sqs.receive_message().queue_url(&self.completions_url).max_number_of_messages(10);
         let received = poll.wait_time_seconds(1).send().await.unwrap().messages.unwrap_or_default();
+        let mut news = Vec::new();
         for message in received {
-            let told = serde_json::from_str(&message.body.unwrap()).unwrap();
-            self.told.lock().unwrap().push(told);
+            news.push(serde_json::from_str(&message.body.unwrap()).unwrap());
             let handle = message.receipt_handle.unwrap();
             sqs.delete_message()
                 .queue_url(&self.completions_url)
@@ -194,6 +204,8 @@ impl Lab {
                 .await
                 .unwrap();
         }
+        self.told.lock().unwrap().extend(news.clone());
+        news
     }
 
     /// Waits until a queue holds nothing, neither visible nor in flight.

@@ -258,3 +258,40 @@ async fn a_stored_task_that_comes_back_is_told_again_and_not_run_again() {
     assert!(told[1]["outputs"][0]["url"].is_string(), "{}", told[1]);
     assert_eq!(runtime.simulation.as_ref().unwrap().busy().len(), 1);
 }
+
+#[tokio::test]
+async fn a_task_that_is_delivered_twice_runs_once() {
+    if aws::skipped_elsewhere("a_task_that_is_delivered_twice_runs_once", "only embedded APIs can be broken")
+    {
+        return;
+    }
+    let lab = Lab::start().await;
+    let mut options = SdWebUiOptions::default();
+    options.behaviour.latency = std::time::Duration::from_secs(2);
+    let runtime = lab.sdwebui(options).await;
+    let door = lab.front_door(&[&runtime]).await;
+    let aws = lab.aws.embedded.as_ref().unwrap();
+    let _worker = lab.worker(&runtime, &[]).await;
+
+    // SNS sends it twice: two messages of one submission.
+    aws.faults().order(Order::new(Service::Sns, "Publish", AwsFault::DeliverTwice));
+    door.submit("sdruntime", "text-to-image", "sent twice", small()).await;
+    lab.emptied(&runtime.queue.url).await;
+
+    // SQS hands it out twice: two deliveries of one message.
+    door.submit("sdruntime", "text-to-image", "handed out twice", small()).await;
+    integration_tests::wait::until("the message to be taken", async || {
+        (aws.deliver_again(&runtime.queue.url, None) == 1).then_some(())
+    })
+    .await;
+    lab.ended("handed out twice").await;
+    lab.emptied(&runtime.queue.url).await;
+
+    let told = lab.everything_told().await;
+    for id in ["sent twice", "handed out twice"] {
+        let of_it: Vec<&Value> = told.iter().filter(|told| told["id"] == id).collect();
+        assert!(!of_it.is_empty() && of_it.iter().all(|told| told["result"] == true), "{id}: {told:?}");
+        assert!(of_it.iter().all(|told| told["notification_id"] == of_it[0]["notification_id"]), "{id}");
+    }
+    assert_eq!(runtime.simulation.as_ref().unwrap().busy().len(), 2, "each ran once");
+}

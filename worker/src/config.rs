@@ -9,6 +9,7 @@ use validator::Validate;
 
 use crate::health::HealthListen;
 use crate::inputs::guard::AllowedHosts;
+use crate::pod::PodOptions;
 use crate::runtimes::{REGISTRY, RuntimeOptions, RuntimeType};
 
 /// The worker's configuration. The README of this crate holds the table of variables.
@@ -35,9 +36,11 @@ pub struct Config {
     /// `INPUT_TIMEOUT_SECONDS`: for one input, from name resolution to last byte.
     #[validate(range(min = 1, max = 600))]
     pub input_timeout_seconds: u64,
-    /// `INPUT_MAX_PIXELS`: width times height of an input image.
+    /// `INPUT_MAX_PIXELS`: width times height of an input image, all frames of an animation together.
     #[validate(range(min = 1))]
     pub input_max_pixels: u64,
+    /// `INPUT_CACHE_BYTES`: fetched inputs that are kept in memory in case they are named again.
+    pub input_cache_bytes: u64,
     /// `MAX_TASK_BYTES`: inputs of a task together, and results of a task together.
     #[validate(range(min = 1_048_576))]
     pub max_task_bytes: u64,
@@ -77,6 +80,8 @@ pub struct Config {
     pub url_expiry_seconds: u64,
     /// `HEALTH_LISTEN`: where probes and scrapers ask.
     pub health_listen: HealthListen,
+    /// `MARK_POD`: the pod to mark while it is busy, if it is to be.
+    pub pod: Option<PodOptions>,
 }
 
 /// Every variable that is wrong, each with what it should be.
@@ -94,6 +99,9 @@ const SHUTDOWN_MARGIN_SECONDS: u64 = 10;
 
 /// The longest that SQS hides a message after a receipt: 12 hours (SQS quotas).
 const MAX_HIDDEN_SECONDS: u64 = 43_200;
+
+/// Where Kubernetes mounts a pod's service account.
+const SERVICE_ACCOUNT_FOLDER: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 impl Config {
     /// Reads the variables through `var`. An empty variable counts as unset, as charts leave them.
@@ -117,6 +125,7 @@ impl Config {
             input_s3_buckets: vars.list("INPUT_S3_BUCKETS"),
             input_timeout_seconds: vars.parsed("INPUT_TIMEOUT_SECONDS", 30),
             input_max_pixels: vars.parsed("INPUT_MAX_PIXELS", 67_108_864),
+            input_cache_bytes: vars.parsed("INPUT_CACHE_BYTES", 4_194_304),
             max_task_bytes,
             max_attempts: vars.parsed("MAX_ATTEMPTS", 3),
             worker_concurrency: vars.parsed("WORKER_CONCURRENCY", 1),
@@ -132,6 +141,7 @@ impl Config {
             grace_period_seconds: vars.parsed("GRACE_PERIOD_SECONDS", 60),
             url_expiry_seconds: vars.parsed("URL_EXPIRY_SECONDS", 86_400),
             health_listen: vars.parsed("HEALTH_LISTEN", HealthListen::default()),
+            pod: vars.pod(),
         };
         let mut wrong = vars.wrong;
         if let Err(error) = (config.runtime_type.connect)(&config.runtime) {
@@ -197,7 +207,7 @@ fn contradictions(config: &Config) -> Vec<String> {
 }
 
 /// The violations of the ranges above, by the name of the variable.
-fn described(errors: &validator::ValidationErrors) -> Vec<String> {
+pub(crate) fn described(errors: &validator::ValidationErrors) -> Vec<String> {
     let of_field = |field: &str, error: &validator::ValidationError| {
         let bound = |name: &str| error.params.get(name).map(|value| format!("{name} {value}"));
         let range: Vec<String> = ["min", "max"].into_iter().filter_map(bound).collect();
@@ -213,9 +223,9 @@ fn described(errors: &validator::ValidationErrors) -> Vec<String> {
 }
 
 /// Reads variables and remembers what was wrong with them.
-struct Vars<'a> {
-    var: &'a dyn Fn(&str) -> Option<String>,
-    wrong: Vec<String>,
+pub(crate) struct Vars<'a> {
+    pub(crate) var: &'a dyn Fn(&str) -> Option<String>,
+    pub(crate) wrong: Vec<String>,
 }
 
 impl Vars<'_> {
@@ -223,7 +233,7 @@ impl Vars<'_> {
         (self.var)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
     }
 
-    fn required(&mut self, name: &str) -> String {
+    pub(crate) fn required(&mut self, name: &str) -> String {
         self.text(name).unwrap_or_else(|| {
             self.wrong.push(format!("{name} is missing"));
             String::new()
@@ -247,12 +257,30 @@ impl Vars<'_> {
         }
     }
 
-    fn parsed<T: FromStr<Err: fmt::Display>>(&mut self, name: &str, default: T) -> T {
+    pub(crate) fn parsed<T: FromStr<Err: fmt::Display>>(&mut self, name: &str, default: T) -> T {
         let Some(text) = self.text(name) else { return default };
         text.parse().unwrap_or_else(|error| {
             self.wrong.push(format!("{name} is wrong: {error}"));
             default
         })
+    }
+
+    fn pod(&mut self) -> Option<PodOptions> {
+        let marked = self.flag("MARK_POD", false);
+        let mut needed = |name: &str| {
+            self.text(name).unwrap_or_else(|| {
+                if marked {
+                    self.wrong.push(format!("{name} is missing, and MARK_POD needs it"));
+                }
+                String::new()
+            })
+        };
+        let (name, namespace) = (needed("POD_NAME"), needed("POD_NAMESPACE"));
+        let api_host = needed("KUBERNETES_SERVICE_HOST");
+        let api_port = self.parsed("KUBERNETES_SERVICE_PORT", 443);
+        let service_account = self.text("SERVICE_ACCOUNT_FOLDER");
+        let service_account = service_account.as_deref().unwrap_or(SERVICE_ACCOUNT_FOLDER).into();
+        marked.then_some(PodOptions { name, namespace, api_host, api_port, service_account })
     }
 
     fn runtime_type(&mut self) -> &'static RuntimeType {
@@ -315,6 +343,15 @@ mod tests {
         ] {
             assert!(wrong.contains(name), "{name} is not in:\n{wrong}");
         }
+    }
+
+    #[test]
+    fn a_pod_that_is_to_be_marked_must_know_itself() {
+        assert_eq!(parse(&PREDECESSOR).unwrap().pod, None);
+        let marked = [PREDECESSOR.as_slice(), &[("MARK_POD", "true"), ("POD_NAME", "p")]].concat();
+        let ConfigError(wrong) = parse(&marked).unwrap_err();
+        let missing = |name| format!("{name} is missing, and MARK_POD needs it");
+        assert_eq!(wrong, [missing("POD_NAMESPACE"), missing("KUBERNETES_SERVICE_HOST")]);
     }
 
     #[test]

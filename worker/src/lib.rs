@@ -9,6 +9,8 @@ mod receive;
 pub mod pipeline;
 pub mod steps;
 
+pub mod dead_letter;
+
 pub mod inputs;
 pub mod runtimes;
 
@@ -19,6 +21,7 @@ pub mod config;
 pub mod error;
 pub mod health;
 mod http;
+pub mod pod;
 pub mod retry;
 pub mod shutdown;
 pub mod telemetry;

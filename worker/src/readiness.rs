@@ -8,13 +8,14 @@ use tokio::task::JoinSet;
 
 use crate::claims::Claim;
 use crate::error::TaskError;
+use crate::pipeline::Staged;
 use crate::steps::Worker;
 
 /// How often the runtime is probed until it is ready.
 const PROBE_INTERVAL: Duration = Duration::from_millis(250);
 
 /// How long a runtime may take to end what it was told to, before only a restart seems to help: longer than the decoding
-/// of a large image, which nothing interrupts.
+/// of a large image, which nothing interrupts. `STUCK_SECONDS`, if that is less.
 const CLEARING_PATIENCE: Duration = Duration::from_secs(60);
 
 impl Worker {
@@ -38,10 +39,7 @@ impl Worker {
             self.claims.hidden_until(&claim.delivery, claim.hidden_until);
             self.claims.running(&claim.delivery, run.clone());
             let (worker, taken) = (Arc::clone(self), self.take(claim.delivery, Some(run)));
-            tasks.spawn(async move {
-                let place = worker.pipeline.place_for_adopted().await;
-                worker.work(taken, place).await;
-            });
+            tasks.spawn(async move { worker.work(taken, Staged::beside_the_others()).await });
         }
     }
 
@@ -69,6 +67,7 @@ impl Worker {
     }
 
     async fn make_ready(&self) {
+        let patience = CLEARING_PATIENCE.min(Duration::from_secs(self.config.stuck_seconds));
         let mut last = None;
         let mut clearing_since = None;
         loop {
@@ -76,7 +75,7 @@ impl Worker {
                 Ok(true) => return,
                 Ok(false) => {
                     let since = *clearing_since.get_or_insert_with(Instant::now);
-                    if since.elapsed() > CLEARING_PATIENCE {
+                    if since.elapsed() > patience {
                         self.runtime_is_stuck("the runtime does not end what it was told to");
                     }
                 }

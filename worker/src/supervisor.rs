@@ -15,7 +15,9 @@ use crate::config::Config;
 use crate::health::{self, Vitals};
 use crate::inputs::fetch::Fetcher;
 use crate::pipeline::Pipeline;
+use crate::pod::Marks;
 use crate::steps::Worker;
+use crate::steps::alone::Submissions;
 use crate::steps::results::Results;
 
 /// Runs a worker until `stopping` is cancelled and every task at hand has ended or is given back.
@@ -23,6 +25,7 @@ pub async fn run(config: Config, cloud: Cloud, stopping: CancellationToken) -> a
     let started = Instant::now();
     let (worker, left) = Worker::new(config, cloud, stopping)?;
     let _port = health::serve(worker.config.health_listen, Arc::clone(&worker.vitals)).await?;
+    let marks = Marks::keep(&worker.config, worker.vitals.tasks_inside())?;
     let mut tasks = JoinSet::new();
     worker.recover(left, &mut tasks).await;
     let keeping_ready = AbortOnDropHandle::new(tokio::spawn(Arc::clone(&worker).keep_ready(started)));
@@ -35,6 +38,7 @@ pub async fn run(config: Config, cloud: Cloud, stopping: CancellationToken) -> a
         () = worker.give_back_last(last_poll) => while tasks.join_next().await.is_some() {},
     }
     drop((keeping_ready, telling));
+    marks.remove().await;
     tracing::info!(runtime = %worker.config.runtime_name, "stopped");
     Ok(())
 }
@@ -61,6 +65,7 @@ impl Worker {
             config,
             cloud,
             runtime,
+            submissions: Submissions::default(),
             claims,
             stopping,
             giving_back: CancellationToken::new(),

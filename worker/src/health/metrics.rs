@@ -34,7 +34,6 @@ pub struct Metrics {
     inside: Gauge,
     input_bytes: Counter,
     output_bytes: Counter,
-    inputs_cached: Counter,
     notified_again: Counter,
     interrupted: ByLabel,
     ready: Gauge,
@@ -59,7 +58,6 @@ impl Metrics {
             inside: Gauge::default(),
             input_bytes: Counter::default(),
             output_bytes: Counter::default(),
-            inputs_cached: Counter::default(),
             notified_again: Counter::default(),
             interrupted: Family::default(),
             ready: Gauge::default(),
@@ -101,7 +99,6 @@ impl Metrics {
         );
         registry.register_with_unit("input", "Inputs fetched", Unit::Bytes, self.input_bytes.clone());
         registry.register_with_unit("output", "Results stored", Unit::Bytes, self.output_bytes.clone());
-        registry.register("inputs_cached", "Inputs that needed no fetch", self.inputs_cached.clone());
         registry.register(
             "notifications_repeated",
             "Notifications of a task whose end was stored before",
@@ -164,11 +161,6 @@ impl Metrics {
         self.gpu_gaps.observe(gap.as_secs_f64());
     }
 
-    /// That many more tasks are inside (staged, running or being stored); negative when they have left.
-    pub fn runs(&self, change: i64) {
-        self.inside.inc_by(change);
-    }
-
     /// That many bytes of inputs were fetched.
     pub fn bytes_in(&self, bytes: u64) {
         self.input_bytes.inc_by(bytes);
@@ -177,11 +169,6 @@ impl Metrics {
     /// That many bytes of results were stored.
     pub fn bytes_out(&self, bytes: u64) {
         self.output_bytes.inc_by(bytes);
-    }
-
-    /// An input was at hand already.
-    pub fn fetched_from_cache(&self) {
-        self.inputs_cached.inc();
     }
 
     /// A task whose end was stored before was notified once more.
@@ -194,9 +181,11 @@ impl Metrics {
         self.interrupted.get_or_create(&[("reason", reason)]).inc();
     }
 
-    pub(super) fn show(&self, ready: bool, runtime_alive: bool) {
+    /// How things stand now, as [`super::Vitals`] knows it.
+    pub(super) fn show(&self, ready: bool, runtime_alive: bool, tasks_inside: u32) {
         self.ready.set(ready.into());
         self.runtime_alive.set(runtime_alive.into());
+        self.inside.set(tasks_inside.into());
     }
 
     /// Everything, as [`CONTENT_TYPE`].
@@ -270,8 +259,6 @@ mod tests {
         metrics.received(2);
         metrics.received(3);
         metrics.bytes_in(10);
-        metrics.runs(2);
-        metrics.runs(-1);
         metrics.gpu_gap(Duration::from_millis(3));
         let text = metrics.text();
         for line in [
@@ -279,7 +266,6 @@ mod tests {
             r#"darkroom_worker_tasks_ended_total{runtime="sdruntime",status="failed",code="run_timeout"} 1"#,
             r#"darkroom_worker_attempts_failed_total{runtime="sdruntime",code="runtime_stuck"} 1"#,
             r#"darkroom_worker_input_bytes_total{runtime="sdruntime"} 10"#,
-            r#"darkroom_worker_tasks_inside{runtime="sdruntime"} 1"#,
             r#"darkroom_worker_gpu_gap_seconds_bucket{runtime="sdruntime",le="0.005"} 1"#,
             r#"darkroom_worker_stage_seconds_count{runtime="sdruntime",stage="commit"} 0"#,
         ] {

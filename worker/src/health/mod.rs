@@ -10,6 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use tokio::sync::watch;
+
 pub use metrics::Metrics;
 pub use port::{HealthListen, serve};
 pub use stage::Stage;
@@ -23,6 +25,7 @@ pub struct Vitals {
     ready: AtomicBool,
     runtime_alive: AtomicBool,
     stopping: AtomicBool,
+    tasks_inside: watch::Sender<u32>,
     started: Instant,
     /// Milliseconds after `started`; 0 before the first beat.
     last_beat: AtomicU64,
@@ -39,6 +42,7 @@ impl Vitals {
             ready: AtomicBool::new(false),
             runtime_alive: AtomicBool::new(true),
             stopping: AtomicBool::new(false),
+            tasks_inside: watch::Sender::new(0),
             started: Instant::now(),
             last_beat: AtomicU64::new(0),
             metrics: Metrics::new(runtime_name),
@@ -65,6 +69,18 @@ impl Vitals {
         self.show();
     }
 
+    /// A task is inside (staged, running or being stored) for as long as the result lives.
+    pub fn enter(&self) -> Inside<'_> {
+        self.tasks_inside.send_modify(|count| *count += 1);
+        self.show();
+        Inside(self)
+    }
+
+    /// How many tasks are inside.
+    pub fn tasks_inside(&self) -> watch::Receiver<u32> {
+        self.tasks_inside.subscribe()
+    }
+
     /// The main loop has come round once more. From the first beat on, one is due every [`HEARTBEAT_PATIENCE`], also
     /// while a task runs.
     pub fn beat(&self) {
@@ -77,12 +93,15 @@ impl Vitals {
         &self.metrics
     }
 
-    /// Whether the worker itself works.
+    /// Whether the worker itself works. The loop ends when the worker is to stop; from then on the grace period is the bound.
     pub fn health(&self) -> Verdict {
         self.health_at(Instant::now())
     }
 
     fn health_at(&self, now: Instant) -> Verdict {
+        if self.stopping.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         let last_beat = match self.last_beat.load(Ordering::Relaxed) {
             0 => return Ok(()),
             millis => self.started + Duration::from_millis(millis),
@@ -106,7 +125,19 @@ impl Vitals {
 
     /// Keeps the gauges at what the probes answer.
     fn show(&self) {
-        self.metrics.show(self.readiness().is_ok(), self.runtime_health().is_ok());
+        let tasks_inside = *self.tasks_inside.borrow();
+        self.metrics.show(self.readiness().is_ok(), self.runtime_health().is_ok(), tasks_inside);
+    }
+}
+
+/// A task that is inside.
+#[must_use]
+pub struct Inside<'a>(&'a Vitals);
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        self.0.tasks_inside.send_modify(|count| *count = count.saturating_sub(1));
+        self.0.show();
     }
 }
 
@@ -148,5 +179,23 @@ mod tests {
         vitals.beat();
         assert_eq!(vitals.health_at(Instant::now() + HEARTBEAT_PATIENCE / 2), Ok(()));
         assert_eq!(vitals.health_at(late()), Err("hung"));
+        vitals.stopping();
+        assert_eq!(vitals.health_at(late()), Ok(()), "the loop has ended, and the last task may take long");
+    }
+
+    #[test]
+    fn tasks_are_inside_until_they_leave() {
+        let vitals = Vitals::new("r");
+        let told = || {
+            let text = vitals.metrics().text();
+            let line = text.lines().find(|line| line.starts_with("darkroom_worker_tasks_inside{")).unwrap();
+            (*vitals.tasks_inside().borrow(), line.rsplit_once(' ').unwrap().1.to_owned())
+        };
+        let (first, second) = (vitals.enter(), vitals.enter());
+        assert_eq!(told(), (2, "2".to_owned()));
+        drop(first);
+        assert_eq!(told(), (1, "1".to_owned()));
+        drop(second);
+        assert_eq!(told(), (0, "0".to_owned()));
     }
 }

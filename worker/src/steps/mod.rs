@@ -2,7 +2,9 @@
 //!
 //! A delivery ends in exactly one of three ways, decided here and nowhere else: done (the message is deleted), retry
 //! (it is given back), rejected (its failure is stored and notified, then it is deleted).
+#![doc = include_str!("PROTOCOL.md")]
 
+pub mod alone;
 pub mod attempts;
 pub mod claim_check;
 pub mod commit;
@@ -34,6 +36,7 @@ use crate::inputs::fetch::Fetcher;
 use crate::pipeline::{NoTurn, Pipeline, Staged};
 use crate::runtimes::{RunHandle, Runtime};
 
+use alone::Submissions;
 use attempts::Journal;
 use commit::{Outcome, Stored};
 use end::Ending;
@@ -59,6 +62,8 @@ pub struct Worker {
     pub pipeline: Pipeline,
     /// What probes and scrapers are told.
     pub vitals: Arc<Vitals>,
+    /// The submissions that are worked on.
+    pub submissions: Submissions,
     /// What the worker holds, for the process after this one.
     pub claims: Claims,
     /// Cancelled when the worker is to stop.
@@ -129,12 +134,7 @@ impl Worker {
 
     /// Works on one message until its delivery has ended.
     pub async fn work(&self, taken: Taken, place: Staged) {
-        self.vitals.metrics().runs(1);
-        self.read_and_work(taken, place).await;
-        self.vitals.metrics().runs(-1);
-    }
-
-    async fn read_and_work(&self, taken: Taken, place: Staged) {
+        let _inside = self.vitals.enter();
         match read::read(&taken.delivery, &self.contract, self.config.runtime_type.task_types()) {
             Read::Unreadable(cause) => self.keep_unreadable(taken, cause).await,
             Read::Assigned(mut assignment) => {
@@ -175,6 +175,7 @@ impl Worker {
     /// The happy path, top to bottom.
     async fn attempt(&self, work: &Work<'_>, place: Staged) -> Result<(), Stop> {
         let Work { taken: Taken { delivery, lease, begun }, assignment, task, journal } = work;
+        let _alone = lease.hold(self.submissions.alone(&assignment.submission)).await?;
         if let Some(stored) = lease.hold(self.results.committed(assignment)).await? {
             tracing::info!("already stored, notifying again");
             self.vitals.metrics().notified_again();
