@@ -36,9 +36,11 @@ pub struct Config {
     /// `INPUT_TIMEOUT_SECONDS`: for one input, from name resolution to last byte.
     #[validate(range(min = 1, max = 600))]
     pub input_timeout_seconds: u64,
-    /// `INPUT_MAX_PIXELS`: width times height of an input image.
+    /// `INPUT_MAX_PIXELS`: width times height of an input image, all frames of an animation together.
     #[validate(range(min = 1))]
     pub input_max_pixels: u64,
+    /// `INPUT_CACHE_BYTES`: fetched inputs that are kept in memory in case they are named again.
+    pub input_cache_bytes: u64,
     /// `MAX_TASK_BYTES`: inputs of a task together, and results of a task together.
     #[validate(range(min = 1_048_576))]
     pub max_task_bytes: u64,
@@ -123,6 +125,7 @@ impl Config {
             input_s3_buckets: vars.list("INPUT_S3_BUCKETS"),
             input_timeout_seconds: vars.parsed("INPUT_TIMEOUT_SECONDS", 30),
             input_max_pixels: vars.parsed("INPUT_MAX_PIXELS", 67_108_864),
+            input_cache_bytes: vars.parsed("INPUT_CACHE_BYTES", 4_194_304),
             max_task_bytes,
             max_attempts: vars.parsed("MAX_ATTEMPTS", 3),
             worker_concurrency: vars.parsed("WORKER_CONCURRENCY", 1),
