@@ -9,6 +9,7 @@ mod failures;
 mod health;
 mod inputs;
 mod lease;
+mod logs;
 mod models;
 mod path;
 mod pipeline;
