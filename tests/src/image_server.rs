@@ -1,48 +1,79 @@
-//! A server of images for tasks to name: counts requests, redirects, and misbehaves on demand.
+//! A server of images for tasks to name: remembers requests, redirects, and misbehaves on demand.
 
+use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::get;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+/// How long a slow image takes.
+pub const SLOW: Duration = Duration::from_millis(200);
 
 /// A running image server on loopback.
 pub struct ImageServer {
     /// Where it listens.
     pub address: SocketAddr,
-    asked: Asked,
+    state: Arc<Shared>,
 }
 
-type Asked = Arc<Mutex<Vec<(String, HeaderMap)>>>;
+#[derive(Default)]
+struct Shared {
+    asked: Mutex<Vec<(String, HeaderMap)>>,
+    answers: Mutex<HashMap<String, Answer>>,
+}
+
+type Answer = Arc<dyn Fn(&HeaderMap) -> Response + Send + Sync>;
 
 impl ImageServer {
-    /// Starts it.
+    /// Starts it on 127.0.0.1.
     pub async fn start() -> Self {
-        let asked = Asked::default();
-        let router = Router::new().route("/{*path}", get(answer)).with_state(Arc::clone(&asked));
-        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        Self::start_at((Ipv4Addr::LOCALHOST, 0).into()).await
+    }
+
+    /// Starts it at that address; port 0 is any.
+    pub async fn start_at(address: SocketAddr) -> Self {
+        let state = Arc::new(Shared::default());
+        let router = Router::new().fallback(answer).with_state(Arc::clone(&state));
+        let listener = tokio::net::TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { address, asked }
+        Self { address, state }
     }
 
     /// The URL of something on it: `cat.png`, `missing`, `page.html`, `broken` (500), `to/<url>` (redirects there),
-    /// `silent` (never answers).
+    /// `silent` (never answers), `slow/<anything>` (answers after [`SLOW`]), or what [`Self::answers`] has been told.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}/{path}", self.address)
     }
 
+    /// From now on, requests for that path are answered so. Returns its URL.
+    pub fn answers(
+        &self,
+        path: &str,
+        answer: impl Fn(&HeaderMap) -> Response + Send + Sync + 'static,
+    ) -> String {
+        self.state.answers.lock().unwrap().insert(path.to_owned(), Arc::new(answer));
+        self.url(path)
+    }
+
+    /// Redirects that path to a location, which may be anything that fits a header. Returns its URL.
+    pub fn redirects(&self, path: &str, status: StatusCode, location: &[u8]) -> String {
+        let location = HeaderValue::from_bytes(location).unwrap();
+        self.answers(path, move |_| (status, [(header::LOCATION, location.clone())]).into_response())
+    }
+
     /// The paths that were asked for, in order.
     pub fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap().iter().map(|(path, _)| path.clone()).collect()
+        self.state.asked.lock().unwrap().iter().map(|(path, _)| path.clone()).collect()
     }
 
     /// The headers of the requests, in order.
     pub fn headers(&self) -> Vec<HeaderMap> {
-        self.asked.lock().unwrap().iter().map(|(_, headers)| headers.clone()).collect()
+        self.state.asked.lock().unwrap().iter().map(|(_, headers)| headers.clone()).collect()
     }
 }
 
@@ -51,8 +82,13 @@ pub fn cat() -> Vec<u8> {
     std::fs::read(crate::fixtures::folder().join("comfyui/files/first_out_00001_.png")).unwrap()
 }
 
-async fn answer(State(asked): State<Asked>, Path(path): Path<String>, headers: HeaderMap) -> Response {
-    asked.lock().unwrap().push((path.clone(), headers));
+async fn answer(State(state): State<Arc<Shared>>, request: Request) -> Response {
+    let path = request.uri().path().trim_start_matches('/').to_owned();
+    state.asked.lock().unwrap().push((path.clone(), request.headers().clone()));
+    let told = state.answers.lock().unwrap().get(&path).cloned();
+    if let Some(told) = told {
+        return told(request.headers());
+    }
     match path.as_str() {
         "page.html" => {
             ([(header::CONTENT_TYPE, "text/html")], "<html><h1>secret</h1></html>").into_response()
@@ -60,8 +96,12 @@ async fn answer(State(asked): State<Asked>, Path(path): Path<String>, headers: H
         "missing" => StatusCode::NOT_FOUND.into_response(),
         "broken" => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         "silent" => std::future::pending().await,
+        path if path.starts_with("slow/") => {
+            tokio::time::sleep(SLOW).await;
+            ([(header::CONTENT_TYPE, "image/png")], cat()).into_response()
+        }
         path => match path.strip_prefix("to/") {
-            Some(url) => Redirect::temporary(url).into_response(),
+            Some(url) => (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, url)]).into_response(),
             None => ([(header::CONTENT_TYPE, "image/png")], cat()).into_response(),
         },
     }

@@ -38,6 +38,8 @@ pub struct Runtime {
     pub queue: RuntimeQueue,
     /// The simulation, if it is one.
     pub simulation: Option<Simulation>,
+    /// Whether front doors that know it send its worker references to tasks that are too large for a message.
+    pub claim_check: bool,
 }
 
 /// A front door of the lab.
@@ -96,7 +98,7 @@ impl Lab {
         models: &[String],
     ) -> Runtime {
         let queue = provision::runtime_queue(&self.aws.clients, &self.shared, name, models).await.unwrap();
-        Runtime { name: name.to_owned(), runtime_type, url, queue, simulation }
+        Runtime { name: name.to_owned(), runtime_type, url, queue, simulation, claim_check: false }
     }
 
     /// The real front door router on loopback, which knows these runtimes (none: no registry).
@@ -107,7 +109,8 @@ impl Lab {
             } else {
                 &[]
             };
-            json!({ "name": runtime.name, "type": runtime.runtime_type, "models": models })
+            json!({ "name": runtime.name, "type": runtime.runtime_type, "models": models,
+                    "claim_check": runtime.claim_check })
         };
         let registry: Vec<Value> = runtimes.iter().map(entry).collect();
         let mut variables = HashMap::from([
@@ -185,13 +188,14 @@ impl Lab {
         self.told.lock().unwrap().clone()
     }
 
-    async fn listen(&self) {
+    /// Waits up to a second for notifications, and returns those that are new.
+    pub async fn listen(&self) -> Vec<Value> {
         let sqs = &self.aws.clients.sqs;
         let poll = sqs.receive_message().queue_url(&self.completions_url).max_number_of_messages(10);
         let received = poll.wait_time_seconds(1).send().await.unwrap().messages.unwrap_or_default();
+        let mut news = Vec::new();
         for message in received {
-            let told = serde_json::from_str(&message.body.unwrap()).unwrap();
-            self.told.lock().unwrap().push(told);
+            news.push(serde_json::from_str(&message.body.unwrap()).unwrap());
             let handle = message.receipt_handle.unwrap();
             sqs.delete_message()
                 .queue_url(&self.completions_url)
@@ -200,6 +204,8 @@ impl Lab {
                 .await
                 .unwrap();
         }
+        self.told.lock().unwrap().extend(news.clone());
+        news
     }
 
     /// Waits until a queue holds nothing, neither visible nor in flight.

@@ -8,6 +8,7 @@
 
 pub mod aws;
 pub mod binaries;
+pub mod dead_letters;
 pub mod fixtures;
 pub mod image_server;
 pub mod kubernetes_api;

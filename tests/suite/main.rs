@@ -8,6 +8,7 @@ mod calls;
 mod failures;
 mod health;
 mod inputs;
+mod large;
 mod lease;
 mod logs;
 mod models;

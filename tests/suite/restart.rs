@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use integration_tests::lab::{Lab, Runtime};
-use integration_tests::wait;
+use integration_tests::{aws, wait};
+use local_stack::aws::{Fault, Order, Service};
 use serde_json::{Value, json};
 use simulated_runtimes::{ComfyUiOptions, SdWebUiOptions};
 
@@ -57,7 +58,7 @@ fn posts(runtime: &Runtime, path: &str) -> usize {
 }
 
 async fn posted(runtime: &Runtime, path: &str, times: usize) {
-    wait::until("a job at the runtime", async || (posts(runtime, path) == times).then_some(())).await;
+    wait::until("a call of the runtime", async || (posts(runtime, path) == times).then_some(())).await;
 }
 
 #[tokio::test]
@@ -79,6 +80,37 @@ async fn a_restarted_worker_adopts_the_job_that_is_still_its_own() {
     lab.emptied(&runtime.queue.url).await;
     assert_eq!((posts(&runtime, "/prompt"), posts(&runtime, "/interrupt")), (1, 0));
     assert_eq!(lab.everything_told().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_finished_job_whose_results_were_not_stored_is_collected_again() {
+    let name = "a_finished_job_whose_results_were_not_stored_is_collected_again";
+    if aws::skipped_elsewhere(name, "only embedded APIs can be broken") {
+        return;
+    }
+    let lab = Lab::start().await;
+    let runtime = slow_comfyui(&lab, 0).await;
+    let door = lab.front_door(&[&runtime]).await;
+    let no_upload = Order::new(Service::S3, "PutObject", Fault::FailBefore).by("first").times(1000);
+    lab.aws.embedded.as_ref().unwrap().faults().order(no_upload);
+    let state = StateFile::new();
+    let path = state.path();
+    let settings = state.settings(&path, "pod-a");
+    let mut first = lab.worker(&runtime, &[&settings[..], &[("AWS_ACCESS_KEY_ID", "first")]].concat()).await;
+    door.submit("comfyui", "pipeline", "finished", workflow()).await;
+    wait::until("the results at the worker", async || {
+        let asked = runtime.simulation.as_ref().unwrap().requests();
+        asked.iter().any(|asked| asked.path.starts_with("/view")).then_some(())
+    })
+    .await;
+    first.signal("KILL");
+    first.ended().await;
+    assert_eq!(posts(&runtime, "/history"), 0, "the job was forgotten before its results were stored");
+
+    let _second = lab.worker(&runtime, &settings).await;
+    assert!(lab.ended("finished").await.result);
+    assert_eq!(posts(&runtime, "/prompt"), 1);
+    posted(&runtime, "/history", 1).await;
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use integration_tests::{fixtures, wait};
 use serde_json::{Value, json};
 use shared_schema::{ErrorCode, Task};
-use simulated_runtimes::{Behaviour, ComfyUiOptions, Fault, Simulation};
+use simulated_runtimes::{Behaviour, ComfyUiOptions, DEFAULT_MODEL, Fault, Simulation};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -23,9 +23,8 @@ async fn simulation(latency: Duration) -> Simulation {
 }
 
 async fn started(address: SocketAddr, latency: Duration) -> Simulation {
-    let models = vec!["sd15_random_full.safetensors".to_owned()];
     let behaviour = Behaviour { latency, ..Default::default() };
-    let options = ComfyUiOptions { models, behaviour, ..Default::default() };
+    let options = ComfyUiOptions { behaviour, ..Default::default() };
     Simulation::start_comfyui(address, options).await.unwrap()
 }
 
@@ -43,7 +42,7 @@ fn client_with(simulation: &Simulation, max_task_bytes: u64) -> Arc<dyn Runtime>
 fn sampled(seed: u32, batch: u32) -> Value {
     let mut workflow =
         fixtures::load("comfyui/checkpoint-sampler-progress.json")["request"]["body"]["prompt"].clone();
-    workflow["1"]["inputs"]["ckpt_name"] = json!("sd15_random_full.safetensors");
+    workflow["1"]["inputs"]["ckpt_name"] = json!(DEFAULT_MODEL);
     workflow["4"]["inputs"]["batch_size"] = json!(batch);
     workflow["5"]["inputs"]["seed"] = json!(seed);
     workflow["5"]["inputs"]["steps"] = json!(20);

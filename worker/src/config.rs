@@ -36,9 +36,11 @@ pub struct Config {
     /// `INPUT_TIMEOUT_SECONDS`: for one input, from name resolution to last byte.
     #[validate(range(min = 1, max = 600))]
     pub input_timeout_seconds: u64,
-    /// `INPUT_MAX_PIXELS`: width times height of an input image.
+    /// `INPUT_MAX_PIXELS`: width times height of an input image, all frames of an animation together.
     #[validate(range(min = 1))]
     pub input_max_pixels: u64,
+    /// `INPUT_CACHE_BYTES`: fetched inputs that are kept in memory in case they are named again.
+    pub input_cache_bytes: u64,
     /// `MAX_TASK_BYTES`: inputs of a task together, and results of a task together.
     #[validate(range(min = 1_048_576))]
     pub max_task_bytes: u64,
@@ -123,6 +125,7 @@ impl Config {
             input_s3_buckets: vars.list("INPUT_S3_BUCKETS"),
             input_timeout_seconds: vars.parsed("INPUT_TIMEOUT_SECONDS", 30),
             input_max_pixels: vars.parsed("INPUT_MAX_PIXELS", 67_108_864),
+            input_cache_bytes: vars.parsed("INPUT_CACHE_BYTES", 4_194_304),
             max_task_bytes,
             max_attempts: vars.parsed("MAX_ATTEMPTS", 3),
             worker_concurrency: vars.parsed("WORKER_CONCURRENCY", 1),
@@ -204,7 +207,7 @@ fn contradictions(config: &Config) -> Vec<String> {
 }
 
 /// The violations of the ranges above, by the name of the variable.
-fn described(errors: &validator::ValidationErrors) -> Vec<String> {
+pub(crate) fn described(errors: &validator::ValidationErrors) -> Vec<String> {
     let of_field = |field: &str, error: &validator::ValidationError| {
         let bound = |name: &str| error.params.get(name).map(|value| format!("{name} {value}"));
         let range: Vec<String> = ["min", "max"].into_iter().filter_map(bound).collect();
@@ -220,9 +223,9 @@ fn described(errors: &validator::ValidationErrors) -> Vec<String> {
 }
 
 /// Reads variables and remembers what was wrong with them.
-struct Vars<'a> {
-    var: &'a dyn Fn(&str) -> Option<String>,
-    wrong: Vec<String>,
+pub(crate) struct Vars<'a> {
+    pub(crate) var: &'a dyn Fn(&str) -> Option<String>,
+    pub(crate) wrong: Vec<String>,
 }
 
 impl Vars<'_> {
@@ -230,7 +233,7 @@ impl Vars<'_> {
         (self.var)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
     }
 
-    fn required(&mut self, name: &str) -> String {
+    pub(crate) fn required(&mut self, name: &str) -> String {
         self.text(name).unwrap_or_else(|| {
             self.wrong.push(format!("{name} is missing"));
             String::new()
@@ -254,7 +257,7 @@ impl Vars<'_> {
         }
     }
 
-    fn parsed<T: FromStr<Err: fmt::Display>>(&mut self, name: &str, default: T) -> T {
+    pub(crate) fn parsed<T: FromStr<Err: fmt::Display>>(&mut self, name: &str, default: T) -> T {
         let Some(text) = self.text(name) else { return default };
         text.parse().unwrap_or_else(|error| {
             self.wrong.push(format!("{name} is wrong: {error}"));

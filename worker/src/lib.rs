@@ -9,6 +9,8 @@ mod receive;
 pub mod pipeline;
 pub mod steps;
 
+pub mod dead_letter;
+
 pub mod inputs;
 pub mod runtimes;
 

@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::claims::Claim;
 use crate::error::TaskError;
+use crate::pipeline::Staged;
 use crate::steps::Worker;
 
 /// How often the runtime is probed until it is ready.
@@ -38,10 +39,7 @@ impl Worker {
             self.claims.hidden_until(&claim.delivery, claim.hidden_until);
             self.claims.running(&claim.delivery, run.clone());
             let (worker, taken) = (Arc::clone(self), self.take(claim.delivery, Some(run)));
-            tasks.spawn(async move {
-                let place = worker.pipeline.place_for_adopted().await;
-                worker.work(taken, place).await;
-            });
+            tasks.spawn(async move { worker.work(taken, Staged::beside_the_others()).await });
         }
     }
 

@@ -83,9 +83,8 @@ impl Worker {
     pub(crate) async fn give_back_last(self: &Arc<Self>, poll: Option<Poll>) {
         let Some(poll) = poll else { return pending().await };
         if let Some(Ok(Some(delivery))) = self.giving_back.run_until_cancelled(poll).await {
-            let place = self.pipeline.place_for_adopted().await;
             // The worker is stopping: the task goes back before anything is done for it.
-            self.work(self.take(delivery, None), place).await;
+            self.work(self.take(delivery, None), Staged::beside_the_others()).await;
         }
     }
 }

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::aws::{AwsOptions, EmbeddedAws};
+use crate::dead_letters;
 use crate::front_door;
 use crate::provision::{self, Clients, Shared};
 use crate::runtimes::RuntimeSpec;
@@ -117,6 +118,7 @@ impl Stack {
         let queue = provision::runtime_queue(&self.clients, &self.shared, &spec.name, &spec.models()).await?;
         let (url, simulation) = spec.start().await?;
         self.simulations.extend(simulation);
+        self.empty_dead_letters(queue.dead_letter_url)?;
 
         let aws = self.aws.address();
         let variables = HashMap::from([
@@ -143,6 +145,22 @@ impl Stack {
             }
         });
         self.runtimes.push((spec, url));
+        Ok(())
+    }
+
+    fn empty_dead_letters(&self, queue_url: String) -> anyhow::Result<()> {
+        let variables = HashMap::from([
+            ("SNS_TOPIC_ARN", self.shared.completions_topic_arn.clone()),
+            ("S3_BUCKET", self.shared.bucket.clone()),
+        ]);
+        let config = worker::dead_letter::Config::from_vars(|name| variables.get(name).cloned())?;
+        let (clients, stopping) = (self.clients.clone(), self.stopping.clone());
+        self.tasks.spawn(async move {
+            let emptying = dead_letters::empty(&clients, &queue_url, &config);
+            if let Some(Err(error)) = stopping.run_until_cancelled(emptying).await {
+                tracing::error!(queue = queue_url, %error, "dead letters are not ended any more");
+            }
+        });
         Ok(())
     }
 

@@ -70,7 +70,7 @@ pub struct MediaField {
 pub type NamedModel = (String, String);
 
 /// What a media field takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Media {
     /// A still image.
     Image,

@@ -7,6 +7,7 @@ use aws_config::SdkConfig;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::RequestChecksumCalculation;
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::{Bytes, BytesMut};
@@ -94,21 +95,29 @@ impl Store {
         }
     }
 
+    /// Begins to read an object from any bucket, unless its ETag is still the one that is known.
+    pub async fn open(&self, bucket: &str, key: &str, known: Option<&str>) -> Result<Opened, CloudError> {
+        let call =
+            self.client.get_object().bucket(bucket).key(key).set_if_none_match(known.map(str::to_owned));
+        match call.send().await {
+            Ok(object) => Ok(Opened::Object(object.into())),
+            Err(error) if error.raw_response().is_some_and(|answer| answer.status().as_u16() == 304) => {
+                Ok(Opened::Unchanged)
+            }
+            Err(error) => Err(CloudError::new(S3, "get", &error)),
+        }
+    }
+
     /// Reads an object of at most `max_bytes` from any bucket.
     pub async fn read(&self, bucket: &str, key: &str, max_bytes: u64) -> Result<Bytes, ReadError> {
         let call = self.client.get_object().bucket(bucket).key(key);
-        let mut object = call.send().await.map_err(|error| CloudError::new(S3, "get", &error))?;
-        if object.content_length().is_some_and(|length| length.unsigned_abs() > max_bytes) {
+        let object = call.send().await.map_err(|error| CloudError::new(S3, "get", &error))?;
+        let mut object = Object::from(object);
+        if object.length.is_some_and(|length| length > max_bytes) {
             return Err(ReadError::TooLarge(max_bytes));
         }
         let mut read = BytesMut::new();
-        while let Some(chunk) = object.body.next().await {
-            let chunk = chunk.map_err(|_| CloudError {
-                service: S3,
-                action: "get",
-                code: "connection_failed".to_owned(),
-                is_retryable: true,
-            })?;
+        while let Some(chunk) = object.chunk().await? {
             if (read.len() + chunk.len()) as u64 > max_bytes {
                 return Err(ReadError::TooLarge(max_bytes));
             }
@@ -134,6 +143,45 @@ impl Store {
         let credentials = *self.credentials_expire.lock().unwrap_or_else(PoisonError::into_inner);
         let expires_at = credentials.map_or(own, |credentials| own.min(credentials));
         Ok(PresignedUrl { url: request.uri().to_owned(), expires_at })
+    }
+}
+
+/// What became of opening an object.
+#[derive(Debug)]
+pub enum Opened {
+    /// It is being read.
+    Object(Object),
+    /// It still has the ETag that is known.
+    Unchanged,
+}
+
+/// An object that is being read.
+#[derive(Debug)]
+pub struct Object {
+    /// The ETag of what is read, in its quotes.
+    pub etag: Option<String>,
+    /// How many bytes it has.
+    pub length: Option<u64>,
+    body: ByteStream,
+}
+
+impl From<GetObjectOutput> for Object {
+    fn from(object: GetObjectOutput) -> Self {
+        let length = object.content_length.map(i64::unsigned_abs);
+        Self { etag: object.e_tag, length, body: object.body }
+    }
+}
+
+impl Object {
+    /// The next bytes of it; `None` at its end.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, CloudError> {
+        let broken = |_| CloudError {
+            service: S3,
+            action: "get",
+            code: "connection_failed".to_owned(),
+            is_retryable: true,
+        };
+        self.body.next().await.transpose().map_err(broken)
     }
 }
 

@@ -34,7 +34,6 @@ pub struct Metrics {
     inside: Gauge,
     input_bytes: Counter,
     output_bytes: Counter,
-    inputs_cached: Counter,
     notified_again: Counter,
     interrupted: ByLabel,
     ready: Gauge,
@@ -59,7 +58,6 @@ impl Metrics {
             inside: Gauge::default(),
             input_bytes: Counter::default(),
             output_bytes: Counter::default(),
-            inputs_cached: Counter::default(),
             notified_again: Counter::default(),
             interrupted: Family::default(),
             ready: Gauge::default(),
@@ -101,7 +99,6 @@ impl Metrics {
         );
         registry.register_with_unit("input", "Inputs fetched", Unit::Bytes, self.input_bytes.clone());
         registry.register_with_unit("output", "Results stored", Unit::Bytes, self.output_bytes.clone());
-        registry.register("inputs_cached", "Inputs that needed no fetch", self.inputs_cached.clone());
         registry.register(
             "notifications_repeated",
             "Notifications of a task whose end was stored before",
@@ -172,11 +169,6 @@ impl Metrics {
     /// That many bytes of results were stored.
     pub fn bytes_out(&self, bytes: u64) {
         self.output_bytes.inc_by(bytes);
-    }
-
-    /// An input was at hand already.
-    pub fn fetched_from_cache(&self) {
-        self.inputs_cached.inc();
     }
 
     /// A task whose end was stored before was notified once more.

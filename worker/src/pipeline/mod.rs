@@ -82,12 +82,7 @@ impl Pipeline {
             _ = self.slots.acquire() => {}
             () = self.pace.until_end_within(RECEIVE_AHEAD + self.pace.usual_preparation()) => {}
         }
-        Staged::new(place)
-    }
-
-    /// A place for a task that was received by the process before this one.
-    pub async fn place_for_adopted(&self) -> Staged {
-        Staged::new(Self::place(&self.staging).await)
+        Staged::new(Some(place))
     }
 
     /// Waits for the moment to hand a prepared task to the runtime: when it is free, or about to be.
@@ -148,13 +143,19 @@ impl Pipeline {
 /// The place of a message that has been, or is about to be, received.
 #[derive(Debug)]
 pub struct Staged {
-    _place: OwnedSemaphorePermit,
+    _place: Option<OwnedSemaphorePermit>,
     received: Instant,
 }
 
 impl Staged {
-    fn new(place: OwnedSemaphorePermit) -> Self {
+    fn new(place: Option<OwnedSemaphorePermit>) -> Self {
         Self { _place: place, received: Instant::now() }
+    }
+
+    /// For a message that needs no preparation, and so takes no place from another: its run was begun by the process
+    /// before this one, or it is given back.
+    pub fn beside_the_others() -> Self {
+        Self::new(None)
     }
 
     /// The message is there.

@@ -12,8 +12,8 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::Worker;
-use crate::cloud::Delivery;
 use crate::cloud::store::ReadError;
+use crate::cloud::{Delivery, Store};
 use crate::error::TaskError;
 
 /// The largest journal that is read.
@@ -45,6 +45,18 @@ pub struct FailedAttempt {
 }
 
 impl Journal {
+    /// The journal of the message with that id; an empty one if there is none, or none that can be read.
+    pub(crate) async fn read(store: &Store, message_id: &str) -> Self {
+        match store.read(store.bucket(), &keys::attempts(message_id), MAX_BYTES).await {
+            Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_default(),
+            Err(ReadError::Cloud(error)) if error.is_not_found() || error.is_denied() => Self::default(),
+            Err(error) => {
+                tracing::warn!(%error, "the journal of attempts cannot be read, every delivery counts as an attempt");
+                Self::default()
+            }
+        }
+    }
+
     /// The number of the attempt that this delivery is, from 1.
     pub fn charged(&self, delivery: &Delivery) -> u32 {
         delivery.receive_count.saturating_sub(self.given_back).max(1)
@@ -65,15 +77,7 @@ impl Worker {
         if delivery.receive_count <= 1 {
             return Journal::default();
         }
-        let store = &self.cloud.store;
-        match store.read(store.bucket(), &keys::attempts(&delivery.message_id), MAX_BYTES).await {
-            Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_default(),
-            Err(ReadError::Cloud(error)) if error.is_not_found() || error.is_denied() => Journal::default(),
-            Err(error) => {
-                tracing::warn!(%error, "the journal of attempts cannot be read, every delivery counts as an attempt");
-                Journal::default()
-            }
-        }
+        Journal::read(&self.cloud.store, &delivery.message_id).await
     }
 
     /// Writes down that this delivery was no attempt.

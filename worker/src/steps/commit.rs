@@ -12,6 +12,7 @@ use shared_schema::notification::{Failure, Notification, Output, TaskStatus, Tim
 use super::read::Assignment;
 use super::results::{PATIENCE, Results};
 use crate::cloud::CloudError;
+use crate::cloud::store::ReadError;
 use crate::error::TaskError;
 use crate::retry;
 
@@ -108,12 +109,16 @@ impl Results {
     }
 
     async fn read_back(&self, assignment: &Assignment) -> Option<Stored> {
+        let ended = self.ended(assignment).await;
+        ended.inspect_err(|error| tracing::warn!(%error, "results exist but cannot be read")).ok().flatten()
+    }
+
+    /// The end that was stored before, for whoever would rather wait than guess.
+    pub(crate) async fn ended(&self, assignment: &Assignment) -> Result<Option<Stored>, ReadError> {
         match self.store.read(self.store.bucket(), &assignment.keys.out(), MAX_OUT_BYTES).await {
-            Ok(bytes) => serde_json::from_slice(&bytes).ok(),
-            Err(error) => {
-                tracing::warn!(%error, "results exist but cannot be read");
-                None
-            }
+            Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
+            Err(ReadError::Cloud(error)) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
         }
     }
 }

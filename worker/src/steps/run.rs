@@ -21,6 +21,7 @@ use crate::runtimes::{Job, Progress, RunHandle, RunOutput};
 enum Bound {
     Timeout,
     Stuck,
+    RuntimeGone,
     LeaseLost,
     Drained,
 }
@@ -30,6 +31,7 @@ impl Bound {
         match self {
             Self::Timeout => "timeout",
             Self::Stuck => "stuck",
+            Self::RuntimeGone => "runtime_gone",
             Self::LeaseLost => "lease_lost",
             Self::Drained => "shutdown",
         }
@@ -53,6 +55,9 @@ impl Worker {
         let output = match self.run_once(work, task, inputs.clone(), &mut turn, None).await {
             Err(Stop::Failed(error)) if error.code == ErrorCode::OutOfMemory => {
                 tracing::warn!(error.code = %error.code, "freeing the runtime's memory and trying once more");
+                if let Some(first) = self.claims.run_of(&work.taken.delivery) {
+                    self.runtime.forget(&first).await;
+                }
                 self.runtime.free_memory().await;
                 match self.run_once(work, task, inputs, &mut turn, None).await {
                     Err(Stop::Failed(error)) if error.code == ErrorCode::OutOfMemory => {
@@ -108,6 +113,7 @@ impl Worker {
             // It was over before the interruption reached it: nothing is thrown away.
             (_, Ok(output)) => self.ended(turn, Ok(output)),
             (Bound::Drained, Err(_)) => Err(Stop::GivenBack("shutdown")),
+            (Bound::RuntimeGone, Err(_)) => Err(Stop::GivenBack("runtime_gone")),
             (Bound::Timeout, Err(_)) => Err(limit.exceeded().into()),
             (Bound::Stuck, Err(_)) => {
                 let seconds = self.config.stuck_seconds;
@@ -141,7 +147,14 @@ impl Worker {
 
     async fn bound(&self, lease: &Lease, turn: &mut Turn, progress: &Progress, limit: RunLimit) -> Bound {
         let in_time = async {
-            if let Some(gap) = turn.begun(&self.pipeline.pace, progress).await {
+            // What waits behind a run that the runtime died of, or hangs in, would wait in vain.
+            let mut readiness = self.pipeline.readiness();
+            let gap = tokio::select! {
+                biased;
+                _ = readiness.wait_for(|ready| !ready) => return Bound::RuntimeGone,
+                gap = turn.begun(&self.pipeline.pace, progress) => gap,
+            };
+            if let Some(gap) = gap {
                 self.vitals.metrics().gpu_gap(gap);
             }
             tokio::select! {

@@ -70,6 +70,8 @@ pub struct Delivery {
     pub message_id: String,
     /// The receipt handle, which no other delivery has.
     pub receipt_handle: String,
+    /// The message's body, where it was handed out.
+    pub body: Option<String>,
 }
 
 /// All calls so far, if they are kept.
@@ -84,6 +86,10 @@ impl CallLog {
     /// The calls that have ended, but for the first `skipped` of them.
     pub(super) fn after(&self, skipped: usize) -> Vec<CallRecord> {
         self.records().map_or_else(Vec::new, |records| records.iter().skip(skipped).cloned().collect())
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.records().map_or(0, |records| records.len())
     }
 
     /// Notes that a call has arrived. It is logged when what this returns is dropped, answered or not.
@@ -154,6 +160,15 @@ impl Drop for OpenRecord<'_> {
 }
 
 impl Subject {
+    /// The name by which a fault can be ordered for it.
+    pub(super) fn resource(&self) -> &str {
+        match self {
+            Self::Object { key, .. } => key,
+            Self::Queue { name, .. } => name,
+            Self::Topic { arn, .. } => arn,
+        }
+    }
+
     /// The object that a path-style request names.
     pub(super) fn of_object(path: &str) -> Self {
         let path = percent_decode_str(path.strip_prefix('/').unwrap_or(path)).decode_utf8_lossy();
@@ -172,7 +187,7 @@ impl Subject {
         Self::Queue {
             name: text("QueueUrl").rsplit('/').next().unwrap_or_default().to_owned(),
             deliveries: message_id
-                .map(|message_id| Delivery { message_id, receipt_handle })
+                .map(|message_id| Delivery { message_id, receipt_handle, body: None })
                 .into_iter()
                 .collect(),
             visibility: seconds(&call.input["VisibilityTimeout"]).map(Duration::from_secs),
@@ -187,6 +202,7 @@ pub(super) fn handed_out(output: &Value) -> Vec<Delivery> {
         Some(Delivery {
             message_id: text(&message["MessageId"])?,
             receipt_handle: text(&message["ReceiptHandle"])?,
+            body: text(&message["Body"]),
         })
     };
     output["Messages"].as_array().into_iter().flatten().filter_map(delivery).collect()

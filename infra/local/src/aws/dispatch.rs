@@ -83,10 +83,11 @@ impl Services {
         run: impl AsyncFnOnce(Option<Fault>) -> Done,
     ) -> Response {
         let Incoming { connection, caller, service, action, subject } = incoming;
+        let resource = subject.resource().to_owned();
         let mut record = self.calls.begin(service, action, caller, subject);
         tokio::time::sleep(self.latency).await;
         let fault = if self.permissions.allow(caller, service, action) {
-            self.faults.next(service, action, caller)
+            self.faults.next(service, action, caller, &resource)
         } else {
             Some(Fault::Deny)
         };

@@ -55,6 +55,7 @@ pub struct Order {
     action: String,
     fault: Fault,
     caller: Option<String>,
+    about: String,
     skip: usize,
     calls: usize,
 }
@@ -62,12 +63,18 @@ pub struct Order {
 impl Order {
     /// The next call of `action` (its API name: `Publish`, `PutObject`) shall suffer `fault`.
     pub fn new(service: Service, action: &str, fault: Fault) -> Self {
-        Self { service, action: action.to_owned(), fault, caller: None, skip: 0, calls: 1 }
+        let (action, about) = (action.to_owned(), String::new());
+        Self { service, action, fault, caller: None, about, skip: 0, calls: 1 }
     }
 
     /// Only calls that this access key id signed.
     pub fn by(self, access_key: &str) -> Self {
         Self { caller: Some(access_key.to_owned()), ..self }
+    }
+
+    /// Only calls about something whose name ends so: an object's key, a queue's name, a topic's ARN.
+    pub fn about(self, ending: &str) -> Self {
+        Self { about: ending.to_owned(), ..self }
     }
 
     /// Spare so many calls first.
@@ -82,10 +89,17 @@ impl Order {
         Self { calls, ..self }
     }
 
-    fn concerns(&self, service: Service, action: &str, caller: &str) -> bool {
+    fn concerns(&self, service: Service, action: &str, caller: &str, resource: &str) -> bool {
         self.service == service
             && self.action == action
             && self.caller.as_ref().is_none_or(|wanted| wanted == caller)
+            && resource.ends_with(&self.about)
+    }
+
+    /// Whether two orders are for the same calls, whatever shall become of them.
+    fn is_for_the_calls_of(&self, other: &Self) -> bool {
+        (self.service, &self.action, &self.caller, &self.about)
+            == (other.service, &other.action, &other.caller, &other.about)
     }
 }
 
@@ -103,16 +117,28 @@ impl Faults {
         self.order(Order::new(service, action, fault).times(calls));
     }
 
-    /// Takes an order, in place of an earlier one for the same action and caller. Of several that concern a call, the
-    /// first one that has no call left to spare strikes.
+    /// Takes an order, in place of an earlier one for the same calls. Of several that concern a call, the first one that
+    /// has no call left to spare strikes.
     pub fn order(&self, order: Order) {
         let mut waiting = self.waiting();
-        let takes_place = |earlier: &Order| {
-            (earlier.service, &earlier.action, &earlier.caller)
-                == (order.service, &order.action, &order.caller)
-        };
-        waiting.retain(|earlier| !takes_place(earlier));
+        waiting.retain(|earlier| !earlier.is_for_the_calls_of(&order));
         waiting.push(order);
+    }
+
+    /// How many calls an order, or what took its place, has still to strike.
+    pub fn left_of(&self, order: &Order) -> usize {
+        let waiting = self.waiting();
+        waiting.iter().find(|other| other.is_for_the_calls_of(order)).map_or(0, |order| order.calls)
+    }
+
+    /// Cancels an order, or what took its place.
+    pub fn cancel(&self, order: &Order) {
+        self.waiting().retain(|other| !other.is_for_the_calls_of(order));
+    }
+
+    /// Cancels all orders.
+    pub fn clear(&self) {
+        self.waiting().clear();
     }
 
     /// How many faults ordered for `action` have not struck yet.
@@ -122,15 +148,10 @@ impl Faults {
         ordered.map(|order| order.calls).sum()
     }
 
-    /// Cancels all orders.
-    pub fn clear(&self) {
-        self.waiting().clear();
-    }
-
-    pub(super) fn next(&self, service: Service, action: &str, caller: &str) -> Option<Fault> {
+    pub(super) fn next(&self, service: Service, action: &str, caller: &str, resource: &str) -> Option<Fault> {
         let mut waiting = self.waiting();
         let mut struck = None;
-        for order in waiting.iter_mut().filter(|order| order.concerns(service, action, caller)) {
+        for order in waiting.iter_mut().filter(|order| order.concerns(service, action, caller, resource)) {
             if order.skip > 0 {
                 order.skip -= 1;
             } else if struck.is_none() && order.calls > 0 {
@@ -152,7 +173,7 @@ mod tests {
     use super::*;
 
     fn publish(faults: &Faults, caller: &str) -> Option<Fault> {
-        faults.next(Service::Sns, "Publish", caller)
+        faults.next(Service::Sns, "Publish", caller, "arn:topic")
     }
 
     #[test]
@@ -168,8 +189,22 @@ mod tests {
         let faults = Faults::default();
         faults.order(Order::new(Service::Sns, "Publish", Fault::Deny).by("a"));
         assert_eq!(publish(&faults, "b"), None);
-        assert_eq!(faults.next(Service::Sns, "Subscribe", "a"), None);
+        assert_eq!(faults.next(Service::Sns, "Subscribe", "a", "arn:topic"), None);
         assert_eq!(publish(&faults, "a"), Some(Fault::Deny));
+    }
+
+    #[test]
+    fn what_a_call_is_about_can_matter() {
+        let faults = Faults::default();
+        let order = Order::new(Service::S3, "PutObject", Fault::FailBefore).about(".out");
+        faults.order(order.clone());
+        assert_eq!(faults.next(Service::S3, "PutObject", "a", "x/x-1.png"), None);
+        assert_eq!(faults.left_of(&order), 1);
+        assert_eq!(faults.next(Service::S3, "PutObject", "a", "x/x.out"), Some(Fault::FailBefore));
+        assert_eq!(faults.left_of(&order), 0);
+        faults.order(order.clone());
+        faults.cancel(&order);
+        assert_eq!(faults.next(Service::S3, "PutObject", "a", "x/x.out"), None);
     }
 
     #[test]

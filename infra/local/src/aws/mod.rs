@@ -123,6 +123,11 @@ impl EmbeddedAws {
         self.services.calls.after(skipped)
     }
 
+    /// How many calls have ended, if they are kept.
+    pub fn call_count(&self) -> usize {
+        self.services.calls.count()
+    }
+
     /// Delivers a message a second time although it is hidden, as a standard queue may ("at-least-once delivery"): a
     /// copy of it, with the same id, is visible now, and deliveries of either copy do not touch the other one.
     ///

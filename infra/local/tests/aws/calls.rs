@@ -49,6 +49,7 @@ async fn deliveries_are_logged_by_message_and_handle() {
             (Some(delivery.message_id), delivery.receipt_handle),
             (sent.message_id.clone(), handle.clone())
         );
+        assert_eq!(delivery.body.as_deref(), (action == "ReceiveMessage").then_some("b"));
     }
 }
 

@@ -1,5 +1,6 @@
 //! Checks of a ComfyUI workflow that need no ComfyUI: its format, its graph, its loader nodes, its literal sizes.
 
+mod file_names;
 mod graph;
 mod limits;
 mod loaders;

@@ -5,16 +5,10 @@
 
 use serde_json::{Map, Value};
 
+use super::scripts;
 use crate::content::{Media, MediaField};
 use crate::image_source::{ImageSource, decode_base64};
-use crate::violation::pointer_segment;
 use crate::{TaskType, Violation, ViolationCode};
-
-/// The fields of a ControlNet unit that hold an image: of the extension for AUTOMATIC1111 and of the one built into Forge.
-const UNIT_IMAGES: [&str; 5] = ["image", "input_image", "mask", "mask_image", "effective_region_mask"];
-
-/// The fields of a ControlNet unit that make the runtime unpickle the caller's data or read its own folders.
-const UNIT_REFUSED: [&str; 4] = ["ipadapter_input", "batch_images", "batch_image_dir", "batch_mask_dir"];
 
 /// The image fields that hold text, in the order of the content.
 pub(in crate::content) fn media_fields(task_type: TaskType, fields: &Map<String, Value>) -> Vec<MediaField> {
@@ -24,20 +18,13 @@ pub(in crate::content) fn media_fields(task_type: TaskType, fields: &Map<String,
     image_values(task_type, fields).into_iter().filter_map(media_field).collect()
 }
 
-/// Image fields that hold something else than an image, and fields of ControlNet that are refused.
+/// Image fields that hold something else than an image, and what scripts must not open.
 pub(super) fn violations(task_type: TaskType, fields: &Map<String, Value>) -> Vec<Violation> {
     let images = image_values(task_type, fields);
-    let mut violations: Vec<Violation> =
-        images.into_iter().filter_map(|(pointer, value)| not_an_image(pointer, value)).collect();
-    for (at, unit) in control_net_units(task_type, fields) {
-        for key in UNIT_REFUSED {
-            if unit.get(key).is_some_and(|value| !is_empty(value)) {
-                let message = "is not taken from callers; leave it out";
-                violations.push(Violation::new(format!("{at}/{key}"), ViolationCode::NotAllowed, message));
-            }
-        }
-    }
-    violations
+    let is_image = |pointer: &str| images.iter().any(|(image, _)| image == pointer);
+    let of_scripts = scripts::violations(task_type, fields, is_image);
+    let of_images = images.into_iter().filter_map(|(pointer, value)| not_an_image(pointer, value));
+    of_images.chain(of_scripts).collect()
 }
 
 fn not_an_image(pointer: String, value: &Value) -> Option<Violation> {
@@ -80,10 +67,10 @@ fn image_values(task_type: TaskType, fields: &Map<String, Value>) -> Vec<(String
         }
         TaskType::TextToImage | TaskType::Pipeline => {}
     }
-    for (at, unit) in control_net_units(task_type, fields) {
-        for key in UNIT_IMAGES {
-            if let Some(value) = unit.get(key) {
-                unit_images(format!("{at}/{key}"), value, &mut found);
+    for unit in scripts::units(task_type, fields) {
+        for key in unit.script.images {
+            if let Some(value) = unit.fields.get(*key) {
+                unit_images(format!("{}/{key}", unit.pointer), value, &mut found);
             }
         }
     }
@@ -93,23 +80,6 @@ fn image_values(task_type: TaskType, fields: &Map<String, Value>) -> Vec<(String
 fn texts_of<'a>(list: Option<&'a Value>, at: &str) -> impl Iterator<Item = (String, &'a Value)> {
     let items = list.and_then(Value::as_array).into_iter().flatten().enumerate();
     items.filter(|(_, item)| item.is_string()).map(move |(n, item)| (format!("{at}/{n}"), item))
-}
-
-/// The units of ControlNet, whose name scripts write as they like.
-fn control_net_units(task_type: TaskType, fields: &Map<String, Value>) -> Vec<(String, &Map<String, Value>)> {
-    if !matches!(task_type, TaskType::TextToImage | TaskType::ImageToImage) {
-        return Vec::new();
-    }
-    let scripts = fields.get("alwayson_scripts").and_then(Value::as_object).into_iter().flatten();
-    let control_net = scripts.filter(|(name, _)| name.eq_ignore_ascii_case("controlnet"));
-    control_net
-        .filter_map(|(name, script)| Some((name, script.get("args")?.as_array()?)))
-        .flat_map(|(name, units)| {
-            let at = format!("/alwayson_scripts/{}/args", pointer_segment(name));
-            let units = units.iter().enumerate();
-            units.filter_map(move |(n, unit)| Some((format!("{at}/{n}"), unit.as_object()?)))
-        })
-        .collect()
 }
 
 /// A unit's image is a text, an object of `image` and `mask`, or a list of either.

@@ -2,6 +2,7 @@
 
 mod images;
 mod limits;
+mod scripts;
 mod settings;
 
 use serde_json::{Map, Value};

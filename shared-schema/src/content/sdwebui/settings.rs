@@ -122,7 +122,15 @@ pub(super) fn violations(task_type: TaskType, fields: &Map<String, Value>) -> Ve
         ("/override_settings", fields.get("override_settings")),
         ("/alwayson_scripts/override_settings", legacy),
     ];
-    places.into_iter().flat_map(|(at, settings)| refused(at, settings)).collect()
+    let refused = places.into_iter().flat_map(|(at, settings)| refused(at, settings));
+    refused.chain(infotext(fields)).collect()
+}
+
+/// SD WebUI 1.9 and later read settings out of `infotext`, too, and extensions add to which.
+fn infotext(fields: &Map<String, Value>) -> Option<Violation> {
+    let message = "is not taken from callers, since it would set any setting; write its parameters as fields";
+    let is_set = fields.get("infotext").is_some_and(|text| !text.is_null() && text != "");
+    is_set.then(|| Violation::new("/infotext", ViolationCode::NotAllowed, message))
 }
 
 fn refused(at: &str, settings: Option<&Value>) -> Vec<Violation> {
@@ -147,6 +155,16 @@ mod tests {
                 assert!(!key.contains(word), "{key}");
             }
         }
+    }
+
+    #[test]
+    fn settings_do_not_come_in_by_the_infotext() {
+        let found = |infotext: Value| {
+            let content = json!({"infotext": infotext});
+            violations(TaskType::TextToImage, content.as_object().unwrap())
+        };
+        assert_eq!(found(json!("a dog\nSteps: 20, Model hash: 0123456789"))[0].pointer, "/infotext");
+        assert!(found(Value::Null).is_empty() && found(json!("")).is_empty());
     }
 
     #[test]

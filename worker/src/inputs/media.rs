@@ -1,0 +1,103 @@
+//! What an input is: its bytes say so, not its name and not its server.
+
+use bytes::Bytes;
+use shared_schema::ErrorCode;
+use shared_schema::content::{Media, MediaField};
+
+use super::Input;
+use super::pixels::{self, FORMATS};
+use crate::error::TaskError;
+
+/// So many bytes of text at its beginning make a file no medium.
+const TEXT: usize = 8;
+
+/// The input of a field, if it is what the field takes and no bomb: an image of at most `max_pixels`, all frames
+/// together, or a video or sound file where the field takes one.
+pub(super) fn check(field: &MediaField, bytes: Bytes, max_pixels: u64) -> Result<Input, TaskError> {
+    let input = |bytes, content_type, extension| Input {
+        pointer: field.pointer.clone(),
+        bytes,
+        content_type,
+        extension,
+    };
+    if let Some(format) = pixels::format_of(&bytes).filter(|format| field.media.takes(format.content_type)) {
+        let untellable = || not_media(&format!("is no {} whose size can be told", format.name));
+        let pixels = format.pixels(&bytes).ok_or_else(untellable)?;
+        if pixels > max_pixels {
+            let message = format!("the input has {pixels} pixels, more than {max_pixels}");
+            return Err(TaskError::new(ErrorCode::InputTooLarge, message));
+        }
+        return Ok(input(bytes, format.content_type, format.extension));
+    }
+    let kind = infer::get(&bytes).filter(|kind| {
+        let content_type = kind.mime_type();
+        !content_type.starts_with("image/") && field.media.takes(content_type) && !is_text(&bytes)
+    });
+    match kind {
+        Some(kind) => Ok(input(bytes, kind.mime_type(), kind.extension())),
+        None if field.media == Media::Image => {
+            let names = FORMATS.map(|format| format.name).join(", ");
+            Err(not_media(&format!("is not an image of a type that is taken: {names}")))
+        }
+        None => Err(not_media(&format!("is not {}", field.media))),
+    }
+}
+
+/// Playlists are text, and make players open the addresses and paths in them, whatever else they look like.
+fn is_text(bytes: &[u8]) -> bool {
+    bytes.iter().take(TEXT).all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace())
+}
+
+fn not_media(what: &str) -> TaskError {
+    TaskError::new(ErrorCode::InputNotMedia, format!("the input {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(media: Media, bytes: &'static [u8]) -> Result<&'static str, ErrorCode> {
+        let field = MediaField { pointer: "/x".to_owned(), value: String::new(), media };
+        let input = check(&field, Bytes::from_static(bytes), 100).map_err(|error| error.code)?;
+        Ok(input.content_type)
+    }
+
+    const BMP: &[u8] = b"BM\0\0\0\0\0\0\0\0\0\0\0\0\x28\0\0\0\x0a\0\0\0\x0a\0\0\0\x01\0";
+    const MP4: &[u8] = b"\0\0\0\x18ftypisom\0\0\0\0isommp41";
+    const WAV: &[u8] = b"RIFF\x24\0\0\0WAVEfmt ";
+
+    #[test]
+    fn a_field_gets_what_it_takes_and_nothing_else() {
+        assert_eq!(checked(Media::Image, BMP), Ok("image/bmp"));
+        assert_eq!(checked(Media::Video, BMP), Ok("image/bmp"));
+        assert_eq!(checked(Media::Video, MP4), Ok("video/mp4"));
+        assert_eq!(checked(Media::Audio, MP4), Ok("video/mp4"));
+        assert_eq!(checked(Media::Audio, WAV), Ok("audio/x-wav"));
+        for (media, bytes) in [
+            (Media::Image, MP4),
+            (Media::Image, WAV),
+            (Media::Image, b"<svg xmlns='http://www.w3.org/2000/svg'/>"),
+            (Media::Image, b""),
+            (Media::Image, b"\x1f\x8b\x08\0gzip"),
+            (Media::Image, b"8BPS\0\x01\0\0\0\0\0\0\0\x03\0\0\0\x01\0\0\0\x01\0\x08\0\x03"),
+            (Media::Image, b"\0\0\x01\0\x01\0\x10\x10\0\0\x01\0\x20\0"),
+            (Media::Video, WAV),
+            (Media::Audio, BMP),
+            // A playlist that one who looks at offset 12 takes for a film.
+            (Media::Video, b"#EXTM3U\n#ABCmdat\nfile:///etc/passwd"),
+            (Media::Audio, b"#EXTM3U\n#ABCmdat\nfile:///etc/passwd"),
+        ] {
+            assert_eq!(checked(media, bytes), Err(ErrorCode::InputNotMedia), "{media:?} {bytes:?}");
+        }
+    }
+
+    #[test]
+    fn pixels_are_bounded_and_must_be_told() {
+        const LARGE: &[u8] = b"BM\0\0\0\0\0\0\0\0\0\0\0\0\x28\0\0\0\x0b\0\0\0\x0a\0\0\0\x01\0";
+        const NONE: &[u8] = b"BM\0\0\0\0\0\0\0\0\0\0\0\0\x28\0\0\0\0\0\0\0\x0a\0\0\0\x01\0";
+        assert_eq!(checked(Media::Image, LARGE), Err(ErrorCode::InputTooLarge));
+        assert_eq!(checked(Media::Video, LARGE), Err(ErrorCode::InputTooLarge));
+        assert_eq!(checked(Media::Image, NONE), Err(ErrorCode::InputNotMedia));
+        assert_eq!(checked(Media::Image, b"BM"), Err(ErrorCode::InputNotMedia));
+    }
+}

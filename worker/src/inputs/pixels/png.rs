@@ -1,0 +1,58 @@
+//! PNG, with the extension for animations: every frame is drawn on the whole canvas.
+
+use super::{be32, bytes, offset};
+
+/// Behind the signature stand chunks: length, type, data, checksum. Pillow reads them up to the first picture data, and
+/// believes the last header.
+pub(super) fn pixels(image: &[u8]) -> Option<u64> {
+    let (mut canvas, mut frames) = (None, 1);
+    let mut at = 8;
+    loop {
+        let length = be32(image, at)?;
+        let data = at + 8;
+        match &bytes(image, at + 4)? {
+            b"IHDR" => canvas = canvas.max(Some(be32(image, data)? * be32(image, data + 4)?)),
+            b"acTL" => frames = frames.max(be32(image, data)?),
+            b"IDAT" => return canvas.map(|canvas: u64| canvas.saturating_mul(frames)),
+            _ => {}
+        }
+        at = data.saturating_add(offset(length)).saturating_add(4);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(data.len()).unwrap().to_be_bytes();
+        [&length[..], kind, data, &[0; 4]].concat()
+    }
+
+    fn header(width: u32, height: u32) -> Vec<u8> {
+        chunk(b"IHDR", &[&width.to_be_bytes()[..], &height.to_be_bytes(), &[8, 6, 0, 0, 0]].concat())
+    }
+
+    fn png(chunks: &[Vec<u8>]) -> Vec<u8> {
+        [b"\x89PNG\r\n\x1a\n".to_vec(), chunks.concat(), chunk(b"IDAT", b"x")].concat()
+    }
+
+    #[test]
+    fn the_largest_header_and_all_frames_count() {
+        assert_eq!(pixels(&png(&[header(64, 48)])), Some(64 * 48));
+        assert_eq!(
+            pixels(&png(&[header(1, 1), chunk(b"tEXt", b"a\0b"), header(50_000, 50_000)])),
+            Some(2_500_000_000)
+        );
+        let animated = png(&[header(100, 100), chunk(b"acTL", &[0, 0, 3, 232, 0, 0, 0, 0])]);
+        assert_eq!(pixels(&animated), Some(10_000_000));
+        assert_eq!(pixels(&png(&[header(u32::MAX, u32::MAX), chunk(b"acTL", &[255; 8])])), Some(u64::MAX));
+    }
+
+    #[test]
+    fn what_has_no_header_or_no_picture_cannot_be_told() {
+        assert_eq!(pixels(&png(&[])), None);
+        assert_eq!(pixels(&[b"\x89PNG\r\n\x1a\n".to_vec(), header(1, 1)].concat()), None);
+        assert_eq!(pixels(b"\x89PNG\r\n\x1a\n\xff\xff\xff\xffIHDR"), None);
+    }
+}
