@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod failures;
+mod hostile_inputs;
 mod inputs;
 mod models;
 mod path;
