@@ -10,6 +10,7 @@ mod health;
 mod inputs;
 mod large;
 mod lease;
+mod logs;
 mod models;
 mod path;
 mod pipeline;
