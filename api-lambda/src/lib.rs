@@ -8,12 +8,14 @@ pub mod logs;
 pub mod router;
 pub mod steps;
 
-pub mod sns;
+pub mod aws;
+mod s3;
+mod sns;
 
 pub mod error;
 pub mod problem;
 
+pub use aws::Aws;
 pub use config::Config;
 pub use router::{App, router};
-pub use sns::Sns;
 pub use steps::publish::Publisher;

@@ -1,9 +1,9 @@
-//! The Lambda `bootstrap`: wires configuration, logs, SNS and the router together.
+//! The Lambda `bootstrap`: wires configuration, logs, AWS and the router together.
 
 use std::process::ExitCode;
 
 use api_lambda::config::ConfigError;
-use api_lambda::{App, Config, Sns, logs, router, sns};
+use api_lambda::{App, Aws, Config, aws, logs, router};
 use lambda_http::Error;
 use tracing::Level;
 
@@ -23,6 +23,6 @@ async fn serve(config: Result<Config, ConfigError>) -> Result<(), Error> {
     let level = config.as_ref().map_or(Level::INFO, |config| config.log_level);
     tracing::subscriber::set_global_default(logs::subscriber(level, std::io::stdout))?;
     let config = config?;
-    let publisher = Sns::new(&sns::sdk_config(&config).await, &config);
+    let publisher = Aws::new(&aws::sdk_config(&config).await, &config);
     lambda_http::run(router(App::new(config, publisher))).await
 }

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use aws_config::environment::EnvironmentVariableCredentialsProvider;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_config::SdkConfig;
 use aws_sdk_sns::Client;
 use aws_sdk_sns::config::Builder;
 use aws_sdk_sns::config::retry::RetryConfig;
@@ -12,26 +11,21 @@ use aws_sdk_sns::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sns::operation::RequestId;
 use aws_sdk_sns::operation::publish::PublishError as SdkPublishError;
 use aws_sdk_sns::types::MessageAttributeValue;
-use aws_smithy_http_client::tls;
 
 use crate::Config;
-use crate::steps::publish::{Message, PublishError, Publisher};
-
-/// One call, and two more for a hiccup; the timeout bounds them all.
-const ATTEMPTS: u32 = 3;
-/// The base of the waits between them, which are random and grow.
-const FIRST_BACKOFF: Duration = Duration::from_millis(100);
+use crate::aws::{ATTEMPTS, FIRST_BACKOFF};
+use crate::steps::publish::{Message, PublishError};
 
 /// The topic that tasks are published to.
-#[derive(Debug, Clone)]
-pub struct Sns {
+#[derive(Debug)]
+pub(crate) struct Sns {
     client: Client,
     topic_arn: String,
 }
 
 impl Sns {
     /// The configured topic, called with the credentials, endpoint and HTTP client of `sdk`.
-    pub fn new(sdk: &SdkConfig, config: &Config) -> Self {
+    pub(crate) fn new(sdk: &SdkConfig, config: &Config) -> Self {
         let whole = Duration::from_millis(config.publish_timeout_ms);
         // An attempt that hangs leaves time for another one.
         let timeouts = TimeoutConfig::builder()
@@ -43,29 +37,14 @@ impl Sns {
         let sns = Builder::from(sdk).timeout_config(timeouts).retry_config(retries).build();
         Self { client: Client::from_conf(sns), topic_arn: config.sns_topic_arn.clone() }
     }
-}
 
-/// The SDK's configuration in a Lambda: credentials from the environment, the region of the topic, and
-/// `AWS_ENDPOINT_URL` if it is set. Asks no metadata service, which a Lambda does not have.
-pub async fn sdk_config(config: &Config) -> SdkConfig {
-    let https = aws_smithy_http_client::Builder::new()
-        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
-        .build_https();
-    aws_config::defaults(BehaviorVersion::latest())
-        .http_client(https)
-        .region(Region::new(config.topic_region().to_owned()))
-        .credentials_provider(EnvironmentVariableCredentialsProvider::new())
-        .load()
-        .await
-}
-
-impl Publisher for Sns {
-    async fn publish(&self, message: Message) -> Result<(), PublishError> {
+    /// Returns `Ok` only when SNS has taken the message.
+    pub(crate) async fn publish(&self, message: Message) -> Result<(), PublishError> {
         let attribute = MessageAttributeValue::builder()
             .data_type(Message::DATA_TYPE)
             .string_value(message.value)
             .build()
-            .map_err(|_| failed("the attribute could not be built"))?;
+            .map_err(|_| PublishError::new("the attribute could not be built"))?;
         // In a Lambda the SDK itself sends the X-Ray header, which SNS passes on to the queue.
         self.client
             .publish()
@@ -77,10 +56,6 @@ impl Publisher for Sns {
             .map(drop)
             .map_err(|error| classified(&error))
     }
-}
-
-fn failed(reason: &'static str) -> PublishError {
-    PublishError { reason, code: None, request_id: None }
 }
 
 /// What the log may say of an SDK error: its kind and code. Its text names topics and roles.

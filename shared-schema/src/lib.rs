@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 // In the order of a task's life: what it is, what is checked, what travels, what comes back.
+pub mod deadline;
 pub mod ids;
 pub mod task;
 pub mod task_type;
@@ -13,13 +14,16 @@ pub mod registry;
 pub mod schema;
 pub mod violation;
 
+pub mod claim_check;
 pub mod message;
 
 pub mod error_code;
 pub mod keys;
 pub mod notification;
 
+pub use claim_check::ClaimCheck;
 pub use contract::Contract;
+pub use deadline::StartBy;
 pub use error_code::ErrorCode;
 pub use ids::{OutputPrefix, RuntimeName, Submission, TaskId};
 pub use notification::Notification;

@@ -1,6 +1,7 @@
 //! The message on the wire: the task as JSON, with the SNS attribute that chooses its queue, and its way back out of
 //! the envelope that SNS puts around it.
 
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::{OutputPrefix, RuntimeName, Submission, Task, TaskId};
@@ -25,11 +26,16 @@ impl Route {
 }
 
 /// The task as it is published.
+pub fn to_json(task: &Task) -> serde_json::Result<String> {
+    publishable(task)
+}
+
+/// JSON that SNS and SQS take.
 ///
 /// SQS takes every character that XML 1.0 allows (SQS API reference, `SendMessage`). JSON escapes control characters by
 /// itself; the two others that XML does not allow are escaped here.
-pub fn to_json(task: &Task) -> serde_json::Result<String> {
-    let json = serde_json::to_string(task)?;
+pub(crate) fn publishable(value: &impl Serialize) -> serde_json::Result<String> {
+    let json = serde_json::to_string(value)?;
     // One search per character: a search for either looks at every character of what may be a large image.
     if json.contains('\u{fffe}') || json.contains('\u{ffff}') {
         return Ok(json.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff"));

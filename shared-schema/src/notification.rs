@@ -1,5 +1,7 @@
 //! What the completion topic carries: a superset of what the predecessors' subscribers parse. Fields are only ever added.
 
+mod shorten;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -19,6 +21,18 @@ pub enum TaskStatus {
     Canceled,
     /// It was not done by its deadline.
     Expired,
+}
+
+impl TaskStatus {
+    /// The status as the notification writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Canceled => "canceled",
+            Self::Expired => "expired",
+        }
+    }
 }
 
 /// The completion notification: exactly one terminal state per submission, at least one notification of it.
@@ -51,6 +65,9 @@ pub struct Notification {
     pub submission: Submission,
     /// How long the parts of the attempt that ended it took.
     pub timings: Timings,
+    /// What was left out so that it fits a message, as paths of fields; the `.out` file has it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shortened: Vec<String>,
 }
 
 /// One stored file.
@@ -131,6 +148,9 @@ pub struct RunningNotification {
     pub context: Value,
     /// The identity of the POST that brought the task.
     pub submission: Submission,
+    /// What was left out so that it fits a message.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shortened: Vec<String>,
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{OutputPrefix, RuntimeName, Submission, TaskId, TaskType};
+use crate::deadline::whole_seconds;
+use crate::{OutputPrefix, RuntimeName, StartBy, Submission, TaskId, TaskType};
 
 /// One task, as it travels from the front door to the worker.
 ///
@@ -35,6 +36,12 @@ pub struct Metadata {
     /// Any JSON of the caller's, handed back unchanged in the notification.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub context: Option<Value>,
+    /// When it must have begun; later it is not begun any more, and ends as expired.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_by: Option<StartBy>,
+    /// How long its run may take, in seconds (1 to 42,000); a longer run is interrupted. A worker's own limit holds too.
+    #[serde(default, deserialize_with = "whole_seconds", skip_serializing_if = "Option::is_none")]
+    pub run_timeout: Option<u32>,
     /// The identity of the POST that brought it; absent in messages of a predecessor's front door.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub submission: Option<Submission>,

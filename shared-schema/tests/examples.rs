@@ -165,19 +165,20 @@ fn valid_tasks_travel_through_the_types_unchanged() {
             Api::V1alpha1 => assert_eq!(message["content"], example.body, "{}", example.file),
             Api::V1alpha2 => {
                 let mut sent = example.body["task"].clone();
-                without_empty_prefix(&mut sent);
+                without_nothing(&mut sent);
                 assert_eq!(message, sent, "{}", example.file);
             }
         }
     }
 }
 
-/// An empty prefix is left out of messages: a predecessor's worker drops those that have one.
-fn without_empty_prefix(task: &mut Value) {
+/// What says nothing is left out of messages: a predecessor's worker drops those that have an empty prefix.
+fn without_nothing(task: &mut Value) {
     let metadata = task["metadata"].as_object_mut().expect("metadata");
-    let empty = |prefix: &Value| prefix.is_null() || prefix == "";
-    if metadata.get("prefix").is_some_and(empty) {
-        metadata.shift_remove("prefix");
+    for field in ["prefix", "start_by", "run_timeout"] {
+        if metadata.get(field).is_some_and(|value| value.is_null() || value == "") {
+            metadata.shift_remove(field);
+        }
     }
 }
 

@@ -1,24 +1,39 @@
 //! Measures the front door and the worker, and prints the figures beside the project's aims and its predecessors'.
 //!
-//! `figures/README.md` holds the command, and says how each figure comes about.
+//! `figures/README.md` holds the commands, and says how each figure comes about.
 
 #![allow(clippy::print_stdout, reason = "a table on the terminal is what a benchmark is for")]
 
+mod backlog;
 mod bodies;
 mod front_door_calls;
 mod front_door_own_time;
 mod front_door_program;
+mod grid;
 mod machine;
 mod program;
 mod sample;
 mod table;
 mod worker_program;
-mod worker_tasks;
 
 use anyhow::ensure;
+use clap::Parser;
 use integration_tests::{aws, binaries};
 
+use crate::backlog::Selection;
 use crate::table::Table;
+
+/// Measures the front door and the worker, and prints the figures beside the aims and the predecessors'.
+#[derive(Parser)]
+struct Arguments {
+    /// Only shows that everything still works: the figures mean little.
+    #[arg(long)]
+    quick: bool,
+    /// Only the worker's backlog, and of it only the cells that have all of these words, such as `1024 gpu-500 aws-50`;
+    /// the empty text stands for all cells.
+    #[arg(long, value_name = "WORDS")]
+    cells: Option<String>,
+}
 
 /// How often everything is done.
 struct Effort {
@@ -30,35 +45,53 @@ struct Effort {
     starts: usize,
     /// Invocations of the Lambda before its memory is read.
     invocations: usize,
-    /// Tasks of the worker, per kind.
-    tasks: usize,
+    /// About how long the GPU works off the backlog of one cell, in seconds.
+    gpu_seconds: u32,
+    /// The most tasks of one cell.
+    tasks: u32,
 }
 
-const FULL: Effort = Effort { requests: 3_000, calls: 400, starts: 15, invocations: 100, tasks: 30 };
+const FULL: Effort =
+    Effort { requests: 3_000, calls: 400, starts: 15, invocations: 100, gpu_seconds: 20, tasks: 40 };
 
 /// Shows that everything still works; its figures mean little.
-const QUICK: Effort = Effort { requests: 50, calls: 10, starts: 2, invocations: 5, tasks: 3 };
+const QUICK: Effort = Effort { requests: 50, calls: 10, starts: 2, invocations: 5, gpu_seconds: 2, tasks: 4 };
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
     ensure!(aws::external().is_none(), "unset AWS_ENDPOINT_URL: the embedded AWS APIs are measured against");
-    // Cargo adds arguments of its own.
-    let effort = if std::env::args().any(|argument| argument == "--quick") { QUICK } else { FULL };
+    let effort = if arguments.quick { QUICK } else { FULL };
     for program in ["api-lambda", "worker"] {
         binaries::executable(program);
     }
 
     println!("{}", machine::describe()?);
-    let mut front_door = Table::new("Front door");
-    front_door_own_time::measure(&effort, &mut front_door).await?;
-    front_door_calls::measure(&effort, &mut front_door).await?;
-    front_door_program::measure(&effort, &mut front_door).await?;
-    println!("\n{front_door}");
-
-    let mut worker = Table::new("Worker beside a simulated SD WebUI");
-    worker_program::measure(&effort, &mut worker).await?;
-    worker_tasks::measure(&effort, &mut worker).await?;
-    println!("\n{worker}");
+    let selection = match &arguments.cells {
+        Some(words) => Selection::with_words(words),
+        None => {
+            front_door(&effort).await?;
+            worker(&effort).await?;
+            if arguments.quick { Selection::sample() } else { Selection::all() }
+        }
+    };
+    backlog::measure(&effort, &selection).await?;
     println!("{}", machine::load()?);
+    Ok(())
+}
+
+async fn front_door(effort: &Effort) -> anyhow::Result<()> {
+    let mut table = Table::new("Front door");
+    front_door_own_time::measure(effort, &mut table).await?;
+    front_door_calls::measure(effort, &mut table).await?;
+    front_door_program::measure(effort, &mut table).await?;
+    println!("\n{table}");
+    Ok(())
+}
+
+async fn worker(effort: &Effort) -> anyhow::Result<()> {
+    let mut table = Table::new("Worker before its first task");
+    worker_program::measure(effort, &mut table).await?;
+    println!("\n{table}");
     Ok(())
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::grid::Grid;
+
 /// The rows of one subject.
 pub(crate) struct Table {
     subject: &'static str,
@@ -63,17 +65,6 @@ impl Row {
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let head = [self.subject, "ours", "aim", "predecessor"].map(str::to_owned);
-        let lines: Vec<[String; 4]> = std::iter::once(head).chain(self.rows.iter().map(Row::cells)).collect();
-        let width =
-            |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or_default();
-        let widths = [width(0), width(1), width(2), width(3)];
-        for (n, [what, ours, aim, predecessor]) in lines.iter().enumerate() {
-            let [a, b, c, _] = widths;
-            writeln!(f, "{what:<a$}  {ours:<b$}  {aim:<c$}  {predecessor}")?;
-            if n == 0 {
-                writeln!(f, "{}", widths.map(|width| "-".repeat(width)).join("  "))?;
-            }
-        }
-        Ok(())
+        write!(f, "{}", Grid(std::iter::once(head).chain(self.rows.iter().map(Row::cells)).collect()))
     }
 }

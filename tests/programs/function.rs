@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use integration_tests::lab::Lab;
 use integration_tests::process::Process;
-use integration_tests::runtime_api::{Outcome, RuntimeApi};
+use integration_tests::runtime_api::{Outcome, RuntimeApi, lambda_variables};
 use serde_json::{Value, json};
 
 /// A REST API's event: a v1alpha2 task for `sdruntime`.
@@ -21,7 +21,7 @@ impl Function {
     /// Starts one that publishes to the lab's topic and knows the runtimes of `registry` (null: no registry).
     pub(crate) async fn start(lab: &Lab, registry: &Value) -> Self {
         let api = RuntimeApi::start().await;
-        let mut variables = lambda_variables(&api.address.to_string());
+        let mut variables = lambda_variables("front-door", &api.address.to_string());
         variables.insert("AWS_ENDPOINT_URL", lab.aws.url.clone());
         variables.insert("SNS_TOPIC_ARN", lab.shared.tasks_topic_arn.clone());
         variables.insert("S3_OUTPUT_BUCKET", lab.shared.bucket.clone());
@@ -69,23 +69,6 @@ impl Answer {
             body: serde_json::from_str(outcome["body"].as_str().unwrap()).unwrap(),
         }
     }
-}
-
-/// What Lambda sets for every function (Lambda developer guide, "Defined runtime environment variables").
-pub(crate) fn lambda_variables(runtime_api: &str) -> HashMap<&'static str, String> {
-    [
-        ("AWS_LAMBDA_RUNTIME_API", runtime_api),
-        ("AWS_LAMBDA_FUNCTION_NAME", "front-door"),
-        ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
-        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),
-        ("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/front-door"),
-        ("AWS_LAMBDA_LOG_STREAM_NAME", "2026/01/01/[$LATEST]0"),
-        ("AWS_REGION", "us-east-1"),
-        ("AWS_ACCESS_KEY_ID", "test"),
-        ("AWS_SECRET_ACCESS_KEY", "test"),
-    ]
-    .map(|(name, value)| (name, value.to_owned()))
-    .into()
 }
 
 /// Starts the `bootstrap`.

@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_sqs::types::MessageSystemAttributeName;
 use integration_tests::lab::{Lab, Runtime};
-use integration_tests::runtime_api::TRACE;
+use integration_tests::runtime_api::{TRACE, lambda_variables};
 use serde_json::{Value, json};
 use simulated_runtimes::DEFAULT_MODEL;
 
-use crate::function::{Function, bootstrap, lambda_variables, rest};
+use crate::function::{Function, bootstrap, rest};
 
 const REST_BASE64: &str = include_str!("../../api-lambda/tests/events/rest-v1alpha1-base64.json");
 const HTTP_STAGE: &str = include_str!("../../api-lambda/tests/events/http-v1alpha2-stage.json");
@@ -126,7 +126,7 @@ async fn an_event_of_another_service_is_an_error_and_not_the_end() {
 #[tokio::test]
 async fn a_bad_configuration_ends_the_process_and_names_every_bad_variable() {
     // Nothing listens there: whoever asked for an event would fail differently.
-    let mut variables = lambda_variables("127.0.0.1:9");
+    let mut variables = lambda_variables("front-door", "127.0.0.1:9");
     for (name, value) in [
         ("SNS_TOPIC_ARN", "tasks"),
         ("RUNTIMES", "{"),

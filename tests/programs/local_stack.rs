@@ -243,6 +243,19 @@ async fn hook() -> (String, Heard) {
 }
 
 #[tokio::test]
+async fn a_task_that_died_in_its_queue_is_seen_to_fail() {
+    let mut stack = Served::start().await;
+    let metadata = json!({ "id": "deadly", "runtime": "sdruntime", "tasktype": "text-to-image" });
+    let task = json!({ "metadata": metadata, "content": { "prompt": "x" } });
+    let sqs = Clients::new(&stack.aws_url).sqs;
+    let queue = sqs.get_queue_url().queue_name("darkroom-sdruntime-dlq").send().await.unwrap();
+    let sent = sqs.send_message().set_queue_url(queue.queue_url).message_body(task.to_string());
+    sent.send().await.unwrap();
+    let failed = |line: &str| line.trim().starts_with("failed     deadly: dead_lettered: ").then_some(());
+    stack.process.said("the failure", failed).await;
+}
+
+#[tokio::test]
 async fn ctrl_c_ends_it() {
     let mut stack = Served::start().await;
     stack.submit("done").await;

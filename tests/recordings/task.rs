@@ -5,8 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use shared_schema::Task;
+use tokio::sync::mpsc;
+use worker::error::TaskError;
 use worker::inputs::Input;
-use worker::runtimes::{Job, RuntimeOptions};
+use worker::runtimes::{Job, RunHandle, RunOutput, Runtime, RuntimeOptions};
 
 /// The caller's id of every task here.
 pub(crate) const ID: &str = "recorded";
@@ -16,6 +18,14 @@ pub(crate) fn job(tasktype: &str, content: &Value, inputs: Vec<Input>) -> Job {
     let metadata = json!({ "id": ID, "runtime": "recorded", "tasktype": tasktype });
     let task: Task = serde_json::from_value(json!({ "metadata": metadata, "content": content })).unwrap();
     Job::new(Arc::new(task), inputs)
+}
+
+/// Runs the job, and returns by what the run can be found again, too.
+pub(crate) async fn run(runtime: &dyn Runtime, mut job: Job) -> (Result<RunOutput, TaskError>, RunHandle) {
+    let (handles, mut told) = mpsc::unbounded_channel();
+    job.handles = handles;
+    let result = runtime.run(job).await;
+    (result, told.try_recv().expect("a handle"))
 }
 
 /// A PNG that was fetched for the field at that pointer into the content.

@@ -21,6 +21,11 @@ pub struct Aws {
 impl Aws {
     /// The endpoint that the environment names, or embedded ones.
     pub async fn start() -> Self {
+        Self::start_with_latency(Duration::ZERO).await
+    }
+
+    /// The same; each call to embedded ones takes so much longer.
+    pub async fn start_with_latency(latency: Duration) -> Self {
         // The tests' own HTTP clients want a TLS provider, though nothing here speaks TLS.
         rustls::crypto::ring::default_provider().install_default().ok();
         if let Some(url) = external() {
@@ -30,7 +35,8 @@ impl Aws {
         let options = AwsOptions {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             data_dir: folder.clone(),
-            latency: Duration::ZERO,
+            latency,
+            keeps_calls: true,
         };
         let embedded = EmbeddedAws::start(options).await.unwrap();
         let url = embedded.url();

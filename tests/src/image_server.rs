@@ -3,11 +3,15 @@
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+
+/// How long a slow image takes.
+pub const SLOW: Duration = Duration::from_millis(200);
 
 /// A running image server on loopback.
 pub struct ImageServer {
@@ -41,7 +45,7 @@ impl ImageServer {
     }
 
     /// The URL of something on it: `cat.png`, `missing`, `page.html`, `broken` (500), `to/<url>` (redirects there),
-    /// `silent` (never answers), or what [`Self::answers`] has been told.
+    /// `silent` (never answers), `slow/<anything>` (answers after [`SLOW`]), or what [`Self::answers`] has been told.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}/{path}", self.address)
     }
@@ -92,6 +96,10 @@ async fn answer(State(state): State<Arc<Shared>>, request: Request) -> Response 
         "missing" => StatusCode::NOT_FOUND.into_response(),
         "broken" => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         "silent" => std::future::pending().await,
+        path if path.starts_with("slow/") => {
+            tokio::time::sleep(SLOW).await;
+            ([(header::CONTENT_TYPE, "image/png")], cat()).into_response()
+        }
         path => match path.strip_prefix("to/") {
             Some(url) => (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, url)]).into_response(),
             None => ([(header::CONTENT_TYPE, "image/png")], cat()).into_response(),

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Mutex;
+use std::time::Duration;
 
 use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName};
 use local_stack::provision::{self, Clients, RuntimeQueue, Shared};
@@ -37,6 +38,8 @@ pub struct Runtime {
     pub queue: RuntimeQueue,
     /// The simulation, if it is one.
     pub simulation: Option<Simulation>,
+    /// Whether front doors that know it send its worker references to tasks that are too large for a message.
+    pub claim_check: bool,
 }
 
 /// A front door of the lab.
@@ -54,7 +57,12 @@ pub fn free_port() -> SocketAddr {
 impl Lab {
     /// Topics, a bucket, and a queue that hears of every result.
     pub async fn start() -> Self {
-        let aws = Aws::start().await;
+        Self::start_with_latency(Duration::ZERO).await
+    }
+
+    /// The same; each call to embedded AWS APIs takes so much longer.
+    pub async fn start_with_latency(latency: Duration) -> Self {
+        let aws = Aws::start_with_latency(latency).await;
         let prefix = format!("t{}", &uuid::Uuid::new_v4().simple().to_string()[..12]);
         let shared = provision::shared(&aws.clients, &prefix).await.unwrap();
         let completions_url =
@@ -90,7 +98,7 @@ impl Lab {
         models: &[String],
     ) -> Runtime {
         let queue = provision::runtime_queue(&self.aws.clients, &self.shared, name, models).await.unwrap();
-        Runtime { name: name.to_owned(), runtime_type, url, queue, simulation }
+        Runtime { name: name.to_owned(), runtime_type, url, queue, simulation, claim_check: false }
     }
 
     /// The real front door router on loopback, which knows these runtimes (none: no registry).
@@ -101,7 +109,8 @@ impl Lab {
             } else {
                 &[]
             };
-            json!({ "name": runtime.name, "type": runtime.runtime_type, "models": models })
+            json!({ "name": runtime.name, "type": runtime.runtime_type, "models": models,
+                    "claim_check": runtime.claim_check })
         };
         let registry: Vec<Value> = runtimes.iter().map(entry).collect();
         let mut variables = HashMap::from([
@@ -112,7 +121,7 @@ impl Lab {
             variables.insert("RUNTIMES", json!(registry).to_string());
         }
         let config = api_lambda::Config::from_vars(|name| variables.get(name).cloned()).unwrap();
-        let publisher = api_lambda::Sns::new(&self.aws.clients.sdk, &config);
+        let publisher = api_lambda::Aws::new(&self.aws.clients.sdk, &config);
         let router = api_lambda::router(api_lambda::App::new(config, publisher));
         let listener = tokio::net::TcpListener::bind(free_port()).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -133,6 +142,7 @@ impl Lab {
             ("RUNTIME_TYPE", runtime.runtime_type),
             ("RUNTIME_NAME", &runtime.name),
             ("API_BASE_URL", &runtime.url),
+            ("HEALTH_LISTEN", "127.0.0.1:0"),
         ]
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
@@ -178,13 +188,14 @@ impl Lab {
         self.told.lock().unwrap().clone()
     }
 
-    async fn listen(&self) {
+    /// Waits up to a second for notifications, and returns those that are new.
+    pub async fn listen(&self) -> Vec<Value> {
         let sqs = &self.aws.clients.sqs;
         let poll = sqs.receive_message().queue_url(&self.completions_url).max_number_of_messages(10);
         let received = poll.wait_time_seconds(1).send().await.unwrap().messages.unwrap_or_default();
+        let mut news = Vec::new();
         for message in received {
-            let told = serde_json::from_str(&message.body.unwrap()).unwrap();
-            self.told.lock().unwrap().push(told);
+            news.push(serde_json::from_str(&message.body.unwrap()).unwrap());
             let handle = message.receipt_handle.unwrap();
             sqs.delete_message()
                 .queue_url(&self.completions_url)
@@ -193,6 +204,8 @@ impl Lab {
                 .await
                 .unwrap();
         }
+        self.told.lock().unwrap().extend(news.clone());
+        news
     }
 
     /// Waits until a queue holds nothing, neither visible nor in flight.

@@ -8,8 +8,10 @@
 
 pub mod aws;
 pub mod binaries;
+pub mod dead_letters;
 pub mod fixtures;
 pub mod image_server;
+pub mod kubernetes_api;
 pub mod lab;
 pub mod process;
 pub mod runtime_api;

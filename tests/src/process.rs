@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -78,9 +79,22 @@ impl Process {
         assert!(Command::new("kill").args([format!("-{signal}"), pid]).status().unwrap().success());
     }
 
+    /// How it ended, if it has.
+    pub fn exited(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
     /// Waits for its end; all that it has logged and printed is there then.
     pub async fn ended(&mut self) -> ExitStatus {
-        let status = wait::until("the end of the program", async || self.child.try_wait().unwrap()).await;
+        // Not by `wait::until`: a task that does this can be spawned.
+        let deadline = Instant::now() + wait::PATIENCE;
+        let status = loop {
+            if let Some(status) = self.exited() {
+                break status;
+            }
+            assert!(Instant::now() < deadline, "waited in vain for the end of the program");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
         self.logged.finish();
         self.printed.finish();
         status

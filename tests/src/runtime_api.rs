@@ -21,7 +21,7 @@ use crate::wait::PATIENCE;
 /// The X-Ray trace that every invocation belongs to.
 pub const TRACE: &str = "Root=1-67891233-abcdef012345678912345678;Parent=463ac35c9f6413ad;Sampled=1";
 
-/// How long the function is told that it may take.
+/// How long a function is told that it may take, unless a test says otherwise.
 const FUNCTION_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a function made of an event: its answer, or the error that it reported.
@@ -41,14 +41,20 @@ type Open = Arc<Mutex<HashMap<String, oneshot::Sender<Outcome>>>>;
 struct Api {
     next: tokio::sync::Mutex<mpsc::UnboundedReceiver<(String, Value)>>,
     open: Open,
+    function_timeout: Duration,
 }
 
 impl RuntimeApi {
     /// Starts it.
     pub async fn start() -> Self {
+        Self::start_with(FUNCTION_TIMEOUT).await
+    }
+
+    /// Starts it for a function that may take so long.
+    pub async fn start_with(function_timeout: Duration) -> Self {
         let (invocations, next) = mpsc::unbounded_channel();
         let open = Open::default();
-        let api = Api { next: tokio::sync::Mutex::new(next), open: Arc::clone(&open) };
+        let api = Api { next: tokio::sync::Mutex::new(next), open: Arc::clone(&open), function_timeout };
         let invocation = Router::new()
             .route("/next", get(next_invocation))
             .route("/{id}/response", post(response))
@@ -71,18 +77,35 @@ impl RuntimeApi {
     }
 }
 
+/// What Lambda sets for every function (Lambda developer guide, "Defined runtime environment variables").
+pub fn lambda_variables(function: &str, runtime_api: &str) -> HashMap<&'static str, String> {
+    [
+        ("AWS_LAMBDA_RUNTIME_API", runtime_api),
+        ("AWS_LAMBDA_FUNCTION_NAME", function),
+        ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),
+        ("AWS_LAMBDA_LOG_GROUP_NAME", &format!("/aws/lambda/{function}")),
+        ("AWS_LAMBDA_LOG_STREAM_NAME", "2026/01/01/[$LATEST]0"),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+    ]
+    .map(|(name, value)| (name, value.to_owned()))
+    .into()
+}
+
 async fn next_invocation(State(api): State<Arc<Api>>) -> Response {
     let Some((id, event)) = api.next.lock().await.recv().await else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
-    let deadline = SystemTime::now() + FUNCTION_TIMEOUT;
+    let deadline = SystemTime::now() + api.function_timeout;
     let deadline_ms = deadline.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
     let headers = [
         ("lambda-runtime-aws-request-id", id),
         ("lambda-runtime-deadline-ms", deadline_ms.to_string()),
         (
             "lambda-runtime-invoked-function-arn",
-            "arn:aws:lambda:us-east-1:000000000000:function:front-door".to_owned(),
+            "arn:aws:lambda:us-east-1:000000000000:function:darkroom".to_owned(),
         ),
         ("lambda-runtime-trace-id", TRACE.to_owned()),
     ];

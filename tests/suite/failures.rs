@@ -2,7 +2,7 @@
 
 use integration_tests::aws;
 use integration_tests::lab::Lab;
-use local_stack::aws::{Fault as AwsFault, Service};
+use local_stack::aws::{Fault as AwsFault, Order, Service};
 use serde_json::{Value, json};
 use shared_schema::ErrorCode;
 use simulated_runtimes::{Fault, SdWebUiOptions};
@@ -30,7 +30,8 @@ async fn each_failure_of_the_runtime_has_its_code() {
         ("before", Fault::DropBeforeWork, ErrorCode::RuntimeUnavailable),
         ("after", Fault::DropAfterWork, ErrorCode::RuntimeUnavailable),
     ] {
-        faults.plan(fault, 1);
+        // A task that ran out of memory has a second chance at once.
+        faults.plan(fault, 2);
         door.submit("sdruntime", "text-to-image", id, small()).await;
         let ended = lab.ended(id).await;
         let error = ended.error.clone().unwrap();
@@ -54,21 +55,92 @@ async fn what_may_pass_is_tried_again() {
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
     let door = lab.front_door(&[&runtime]).await;
     let _worker = lab.worker(&runtime, &[]).await;
-    runtime.simulation.as_ref().unwrap().faults().plan(Fault::OutOfMemory, 1);
+    runtime.simulation.as_ref().unwrap().faults().plan(Fault::NotJson, 1);
     door.submit("sdruntime", "text-to-image", "passes", small()).await;
     assert!(lab.ended("passes").await.result);
 }
 
 #[tokio::test]
-async fn attempts_are_bounded() {
+async fn a_task_without_memory_has_one_more_chance_with_the_memory_freed() {
+    let lab = Lab::start().await;
+    let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
+    let door = lab.front_door(&[&runtime]).await;
+    let _worker = lab.worker(&runtime, &[]).await;
+    let simulation = runtime.simulation.as_ref().unwrap();
+
+    simulation.faults().plan(Fault::OutOfMemory, 1);
+    door.submit("sdruntime", "text-to-image", "fits", small()).await;
+    assert!(lab.ended("fits").await.result);
+    let freed =
+        || simulation.requests().iter().filter(|asked| asked.path.ends_with("/unload-checkpoint")).count();
+    assert_eq!(freed(), 1);
+
+    simulation.faults().plan(Fault::OutOfMemory, 5);
+    door.submit("sdruntime", "text-to-image", "hopeless", small()).await;
+    let error = lab.ended("hopeless").await.error.unwrap();
+    assert_eq!((error.code, error.attempts, freed()), (ErrorCode::OutOfMemory, 1, 2));
+    lab.emptied(&runtime.queue.url).await;
+}
+
+#[tokio::test]
+async fn attempts_are_bounded_and_their_causes_are_kept_with_the_task() {
     let lab = Lab::start().await;
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
     let door = lab.front_door(&[&runtime]).await;
     let _worker = lab.worker(&runtime, &[("MAX_ATTEMPTS", "2")]).await;
-    runtime.simulation.as_ref().unwrap().faults().plan(Fault::OutOfMemory, 5);
+    let faults = runtime.simulation.as_ref().unwrap().faults();
+    faults.plan(Fault::NotJson, 1);
+    faults.plan(Fault::InvalidBase64, 5);
     door.submit("sdruntime", "text-to-image", "hopeless", small()).await;
-    let error = lab.ended("hopeless").await.error.unwrap();
-    assert_eq!((error.code, error.attempts), (ErrorCode::OutOfMemory, 2));
+    let ended = lab.ended("hopeless").await;
+    let error = ended.error.unwrap();
+    assert_eq!((error.code, error.attempts), (ErrorCode::RuntimeBadAnswer, 2));
+
+    let first = json!({ "attempt": 1, "code": "runtime_bad_answer" });
+    let out = lab.json(&ended.output_url).await;
+    let [kept] = lab.keys("_darkroom/failed/").await.try_into().unwrap();
+    let kept = lab.json(&format!("s3://{}/{kept}", lab.shared.bucket)).await;
+    for causes in [&out["attempts"], &kept["attempts"]] {
+        assert_eq!(
+            (&causes[0]["attempt"], &causes[0]["code"]),
+            (&first["attempt"], &first["code"]),
+            "{causes}"
+        );
+    }
+
+    // What is kept can be submitted again as it is.
+    faults.clear();
+    let (status, answer) = door.post("/v1alpha2", &json!({ "task": kept["task"] })).await;
+    assert!(status.is_success(), "{answer}");
+    let again =
+        lab.told("the second submission", |told| told["id"] == "hopeless" && told["result"] == true).await;
+    assert_ne!(again["submission"], json!(ended.submission));
+}
+
+#[tokio::test]
+async fn workers_that_die_of_a_task_are_charged_for_it() {
+    let lab = Lab::start().await;
+    let mut options = SdWebUiOptions::default();
+    options.behaviour.latency = std::time::Duration::from_secs(60);
+    let runtime = lab.sdwebui(options).await;
+    let door = lab.front_door(&[&runtime]).await;
+    door.submit("sdruntime", "text-to-image", "deadly", small()).await;
+    let settings =
+        [("MAX_ATTEMPTS", "2"), ("VISIBILITY_TIMEOUT_SECONDS", "5"), ("RUN_TIMEOUT_SECONDS", "100")];
+    for life in 1..=2 {
+        let mut worker = lab.worker(&runtime, &settings).await;
+        integration_tests::wait::until("the run to begin", async || {
+            let asked = runtime.simulation.as_ref().unwrap().requests();
+            (asked.iter().filter(|asked| asked.path.ends_with("/txt2img")).count() == life).then_some(())
+        })
+        .await;
+        worker.signal("KILL");
+        worker.ended().await;
+    }
+    let _worker = lab.worker(&runtime, &settings).await;
+    let error = lab.ended("deadly").await.error.unwrap();
+    assert_eq!((error.code, error.attempts), (ErrorCode::WorkerDied, 2));
+    lab.emptied(&runtime.queue.url).await;
 }
 
 #[tokio::test]
@@ -168,10 +240,15 @@ async fn a_stored_task_that_comes_back_is_told_again_and_not_run_again() {
     let lab = Lab::start().await;
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
     let door = lab.front_door(&[&runtime]).await;
-    let faults = lab.aws.embedded.as_ref().unwrap().faults();
-    faults.strike(Service::Sqs, "DeleteMessage", AwsFault::FailBefore, 3);
-    let _worker = lab.worker(&runtime, &[("VISIBILITY_TIMEOUT_SECONDS", "20")]).await;
+    let no_delete = Order::new(Service::Sqs, "DeleteMessage", AwsFault::FailBefore).by("first").times(1000);
+    lab.aws.embedded.as_ref().unwrap().faults().order(no_delete);
+    let settings = [("VISIBILITY_TIMEOUT_SECONDS", "5"), ("RUN_TIMEOUT_SECONDS", "100")];
+    let mut first = lab.worker(&runtime, &[&settings[..], &[("AWS_ACCESS_KEY_ID", "first")]].concat()).await;
     door.submit("sdruntime", "text-to-image", "twice", small()).await;
+    assert!(lab.ended("twice").await.result);
+    first.signal("KILL");
+    first.ended().await;
+    let _second = lab.worker(&runtime, &settings).await;
     lab.emptied(&runtime.queue.url).await;
 
     let told = lab.everything_told().await;
@@ -180,4 +257,41 @@ async fn a_stored_task_that_comes_back_is_told_again_and_not_run_again() {
     assert_eq!(told[0]["image_url"], told[1]["image_url"]);
     assert!(told[1]["outputs"][0]["url"].is_string(), "{}", told[1]);
     assert_eq!(runtime.simulation.as_ref().unwrap().busy().len(), 1);
+}
+
+#[tokio::test]
+async fn a_task_that_is_delivered_twice_runs_once() {
+    if aws::skipped_elsewhere("a_task_that_is_delivered_twice_runs_once", "only embedded APIs can be broken")
+    {
+        return;
+    }
+    let lab = Lab::start().await;
+    let mut options = SdWebUiOptions::default();
+    options.behaviour.latency = std::time::Duration::from_secs(2);
+    let runtime = lab.sdwebui(options).await;
+    let door = lab.front_door(&[&runtime]).await;
+    let aws = lab.aws.embedded.as_ref().unwrap();
+    let _worker = lab.worker(&runtime, &[]).await;
+
+    // SNS sends it twice: two messages of one submission.
+    aws.faults().order(Order::new(Service::Sns, "Publish", AwsFault::DeliverTwice));
+    door.submit("sdruntime", "text-to-image", "sent twice", small()).await;
+    lab.emptied(&runtime.queue.url).await;
+
+    // SQS hands it out twice: two deliveries of one message.
+    door.submit("sdruntime", "text-to-image", "handed out twice", small()).await;
+    integration_tests::wait::until("the message to be taken", async || {
+        (aws.deliver_again(&runtime.queue.url, None) == 1).then_some(())
+    })
+    .await;
+    lab.ended("handed out twice").await;
+    lab.emptied(&runtime.queue.url).await;
+
+    let told = lab.everything_told().await;
+    for id in ["sent twice", "handed out twice"] {
+        let of_it: Vec<&Value> = told.iter().filter(|told| told["id"] == id).collect();
+        assert!(!of_it.is_empty() && of_it.iter().all(|told| told["result"] == true), "{id}: {told:?}");
+        assert!(of_it.iter().all(|told| told["notification_id"] == of_it[0]["notification_id"]), "{id}");
+    }
+    assert_eq!(runtime.simulation.as_ref().unwrap().busy().len(), 2, "each ran once");
 }

@@ -4,10 +4,19 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod calls;
 mod failures;
 mod hostile_inputs;
+mod health;
 mod inputs;
+mod large;
+mod lease;
 mod models;
 mod path;
+mod pipeline;
+mod pod;
+mod restart;
+mod runs;
 mod shutdown;
+mod stuck;
 mod workflows;

@@ -21,7 +21,8 @@ async fn slow_webui(lab: &Lab, seconds: u64) -> Runtime {
 async fn running(runtime: &Runtime) {
     wait::until("a run at the runtime", async || {
         let asked = runtime.simulation.as_ref().unwrap().requests();
-        asked.iter().any(|asked| asked.path.ends_with("/txt2img") || asked.path == "/prompt").then_some(())
+        let runs = |path: &str| path.ends_with("/txt2img") || path == "/prompt";
+        asked.iter().any(|asked| asked.method == "POST" && runs(&asked.path)).then_some(())
     })
     .await;
 }

@@ -1,12 +1,15 @@
 //! What the worker is told by its environment: parsed by one pure function that reports every bad variable at once.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use validator::Validate;
 
+use crate::health::HealthListen;
 use crate::inputs::guard::AllowedHosts;
+use crate::pod::PodOptions;
 use crate::runtimes::{REGISTRY, RuntimeOptions, RuntimeType};
 
 /// The worker's configuration. The README of this crate holds the table of variables.
@@ -44,8 +47,23 @@ pub struct Config {
     /// `MAX_ATTEMPTS`: attempts before a failure that a retry might cure is final.
     #[validate(range(min = 1, max = 100))]
     pub max_attempts: u32,
+    /// `WORKER_CONCURRENCY`: how many jobs the runtime is given at once.
+    #[validate(range(min = 1, max = 16))]
+    pub worker_concurrency: u32,
+    /// `PIPELINE`: prepare the next task and store the last one while one runs.
+    pub pipeline: bool,
+    /// `STAGED_SECONDS`: how long a prepared task may wait for the runtime before others may have it.
+    #[validate(range(min = 1, max = 3_600))]
+    pub staged_seconds: u64,
+    /// `STUCK_SECONDS`: how long a run may show no sign of life.
+    #[validate(range(min = 1, max = 42_000))]
+    pub stuck_seconds: u64,
+    /// `STATE_FILE`: where the worker keeps what it holds, for the process after it.
+    pub state_file: Option<PathBuf>,
+    /// `HOSTNAME`: the pod; only a process on the same host takes up what the file holds.
+    pub host_name: String,
     /// `VISIBILITY_TIMEOUT_SECONDS`: how long a message stays hidden after each extension.
-    #[validate(range(min = 20, max = 43_200))]
+    #[validate(range(min = 5, max = 43_200))]
     pub visibility_timeout_seconds: u32,
     /// `RECEIVE_WAIT_SECONDS`: the long poll.
     #[validate(range(max = 20))]
@@ -60,6 +78,10 @@ pub struct Config {
     /// `URL_EXPIRY_SECONDS`: how long presigned URLs work (S3 allows 7 days).
     #[validate(range(min = 1, max = 604_800))]
     pub url_expiry_seconds: u64,
+    /// `HEALTH_LISTEN`: where probes and scrapers ask.
+    pub health_listen: HealthListen,
+    /// `MARK_POD`: the pod to mark while it is busy, if it is to be.
+    pub pod: Option<PodOptions>,
 }
 
 /// Every variable that is wrong, each with what it should be.
@@ -78,6 +100,9 @@ const SHUTDOWN_MARGIN_SECONDS: u64 = 10;
 /// The longest that SQS hides a message after a receipt: 12 hours (SQS quotas).
 const MAX_HIDDEN_SECONDS: u64 = 43_200;
 
+/// Where Kubernetes mounts a pod's service account.
+const SERVICE_ACCOUNT_FOLDER: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+
 impl Config {
     /// Reads the variables through `var`. An empty variable counts as unset, as charts leave them.
     pub fn from_vars(var: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
@@ -92,10 +117,10 @@ impl Config {
             runtime_type,
             runtime: RuntimeOptions {
                 api_base_url: vars.text("API_BASE_URL"),
-                dynamic_model: vars.flag("DYNAMIC_SD_MODEL"),
+                dynamic_model: vars.flag("DYNAMIC_SD_MODEL", false),
                 max_task_bytes,
             },
-            notify_when_running: vars.flag("EXP_CALLBACK_WHEN_RUNNING"),
+            notify_when_running: vars.flag("EXP_CALLBACK_WHEN_RUNNING", false),
             input_allow_hosts: vars.parsed("INPUT_ALLOW_HOSTS", AllowedHosts::default()),
             input_s3_buckets: vars.list("INPUT_S3_BUCKETS"),
             input_timeout_seconds: vars.parsed("INPUT_TIMEOUT_SECONDS", 30),
@@ -103,12 +128,20 @@ impl Config {
             input_cache_bytes: vars.parsed("INPUT_CACHE_BYTES", 4_194_304),
             max_task_bytes,
             max_attempts: vars.parsed("MAX_ATTEMPTS", 3),
+            worker_concurrency: vars.parsed("WORKER_CONCURRENCY", 1),
+            pipeline: vars.flag("PIPELINE", true),
+            staged_seconds: vars.parsed("STAGED_SECONDS", 30),
+            stuck_seconds: vars.parsed("STUCK_SECONDS", 600),
+            state_file: vars.text("STATE_FILE").map(PathBuf::from),
+            host_name: vars.text("HOSTNAME").unwrap_or_default(),
             visibility_timeout_seconds: vars.parsed("VISIBILITY_TIMEOUT_SECONDS", 120),
             receive_wait_seconds: vars.parsed("RECEIVE_WAIT_SECONDS", 20),
             run_timeout_seconds: vars.parsed("RUN_TIMEOUT_SECONDS", 1800),
             drain_seconds: vars.parsed("DRAIN_SECONDS", 45),
             grace_period_seconds: vars.parsed("GRACE_PERIOD_SECONDS", 60),
             url_expiry_seconds: vars.parsed("URL_EXPIRY_SECONDS", 86_400),
+            health_listen: vars.parsed("HEALTH_LISTEN", HealthListen::default()),
+            pod: vars.pod(),
         };
         let mut wrong = vars.wrong;
         if let Err(error) = (config.runtime_type.connect)(&config.runtime) {
@@ -126,6 +159,21 @@ impl Config {
         Duration::from_secs(self.visibility_timeout_seconds.into())
     }
 
+    /// The long poll, never so long that a message comes with a lease that is half over.
+    pub fn receive_wait(&self) -> Duration {
+        Duration::from_secs(self.receive_wait_seconds.min(self.visibility_timeout_seconds / 3).into())
+    }
+
+    /// How long a prepared task may wait for the runtime.
+    pub fn staged_patience(&self) -> Duration {
+        Duration::from_secs(self.staged_seconds)
+    }
+
+    /// After which time, counted from the signal to stop, whatever is not done is given back.
+    pub fn shutdown_deadline(&self) -> Duration {
+        Duration::from_secs(self.grace_period_seconds.saturating_sub(SHUTDOWN_MARGIN_SECONDS / 2))
+    }
+
     /// How long presigned URLs work.
     pub fn url_expiry(&self) -> Duration {
         Duration::from_secs(self.url_expiry_seconds)
@@ -141,6 +189,12 @@ fn contradictions(config: &Config) -> Vec<String> {
             config.drain_seconds, config.grace_period_seconds
         ));
     }
+    if config.worker_concurrency > 1 && !config.runtime_type.takes_several {
+        found.push(format!(
+            "WORKER_CONCURRENCY ({}) must be 1 for RUNTIME_TYPE {}, which cannot tell its jobs apart",
+            config.worker_concurrency, config.runtime_type.name
+        ));
+    }
     let longest_seconds =
         config.run_timeout_seconds.saturating_add(u64::from(config.visibility_timeout_seconds));
     if longest_seconds > MAX_HIDDEN_SECONDS {
@@ -153,7 +207,7 @@ fn contradictions(config: &Config) -> Vec<String> {
 }
 
 /// The violations of the ranges above, by the name of the variable.
-fn described(errors: &validator::ValidationErrors) -> Vec<String> {
+pub(crate) fn described(errors: &validator::ValidationErrors) -> Vec<String> {
     let of_field = |field: &str, error: &validator::ValidationError| {
         let bound = |name: &str| error.params.get(name).map(|value| format!("{name} {value}"));
         let range: Vec<String> = ["min", "max"].into_iter().filter_map(bound).collect();
@@ -169,9 +223,9 @@ fn described(errors: &validator::ValidationErrors) -> Vec<String> {
 }
 
 /// Reads variables and remembers what was wrong with them.
-struct Vars<'a> {
-    var: &'a dyn Fn(&str) -> Option<String>,
-    wrong: Vec<String>,
+pub(crate) struct Vars<'a> {
+    pub(crate) var: &'a dyn Fn(&str) -> Option<String>,
+    pub(crate) wrong: Vec<String>,
 }
 
 impl Vars<'_> {
@@ -179,7 +233,7 @@ impl Vars<'_> {
         (self.var)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
     }
 
-    fn required(&mut self, name: &str) -> String {
+    pub(crate) fn required(&mut self, name: &str) -> String {
         self.text(name).unwrap_or_else(|| {
             self.wrong.push(format!("{name} is missing"));
             String::new()
@@ -191,23 +245,42 @@ impl Vars<'_> {
         text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
     }
 
-    fn flag(&mut self, name: &str) -> bool {
+    fn flag(&mut self, name: &str, default: bool) -> bool {
         match self.text(name).map(|text| text.to_ascii_lowercase()).as_deref() {
-            None | Some("false" | "0" | "no" | "off") => false,
+            None => default,
+            Some("false" | "0" | "no" | "off") => false,
             Some("true" | "1" | "yes" | "on") => true,
             Some(_) => {
                 self.wrong.push(format!("{name} must be `true` or `false`"));
-                false
+                default
             }
         }
     }
 
-    fn parsed<T: FromStr<Err: fmt::Display>>(&mut self, name: &str, default: T) -> T {
+    pub(crate) fn parsed<T: FromStr<Err: fmt::Display>>(&mut self, name: &str, default: T) -> T {
         let Some(text) = self.text(name) else { return default };
         text.parse().unwrap_or_else(|error| {
             self.wrong.push(format!("{name} is wrong: {error}"));
             default
         })
+    }
+
+    fn pod(&mut self) -> Option<PodOptions> {
+        let marked = self.flag("MARK_POD", false);
+        let mut needed = |name: &str| {
+            self.text(name).unwrap_or_else(|| {
+                if marked {
+                    self.wrong.push(format!("{name} is missing, and MARK_POD needs it"));
+                }
+                String::new()
+            })
+        };
+        let (name, namespace) = (needed("POD_NAME"), needed("POD_NAMESPACE"));
+        let api_host = needed("KUBERNETES_SERVICE_HOST");
+        let api_port = self.parsed("KUBERNETES_SERVICE_PORT", 443);
+        let service_account = self.text("SERVICE_ACCOUNT_FOLDER");
+        let service_account = service_account.as_deref().unwrap_or(SERVICE_ACCOUNT_FOLDER).into();
+        marked.then_some(PodOptions { name, namespace, api_host, api_port, service_account })
     }
 
     fn runtime_type(&mut self) -> &'static RuntimeType {
@@ -251,8 +324,9 @@ mod tests {
             ("RUNTIME_TYPE", "fooocus"),
             ("MAX_ATTEMPTS", "many"),
             ("DRAIN_SECONDS", "60"),
-            ("VISIBILITY_TIMEOUT_SECONDS", "5"),
+            ("VISIBILITY_TIMEOUT_SECONDS", "4"),
             ("DYNAMIC_SD_MODEL", "perhaps"),
+            ("HEALTH_LISTEN", "8390"),
         ])
         .unwrap_err();
         let wrong = wrong.join("\n");
@@ -265,9 +339,19 @@ mod tests {
             "DRAIN_SECONDS",
             "VISIBILITY_TIMEOUT_SECONDS",
             "DYNAMIC_SD_MODEL",
+            "HEALTH_LISTEN",
         ] {
             assert!(wrong.contains(name), "{name} is not in:\n{wrong}");
         }
+    }
+
+    #[test]
+    fn a_pod_that_is_to_be_marked_must_know_itself() {
+        assert_eq!(parse(&PREDECESSOR).unwrap().pod, None);
+        let marked = [PREDECESSOR.as_slice(), &[("MARK_POD", "true"), ("POD_NAME", "p")]].concat();
+        let ConfigError(wrong) = parse(&marked).unwrap_err();
+        let missing = |name| format!("{name} is missing, and MARK_POD needs it");
+        assert_eq!(wrong, [missing("POD_NAMESPACE"), missing("KUBERNETES_SERVICE_HOST")]);
     }
 
     #[test]

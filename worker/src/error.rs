@@ -21,6 +21,10 @@ pub struct TaskError {
     pub violations: Vec<Violation>,
     /// The runtime's own answer, which goes into the `.out` file.
     pub reason: Option<Value>,
+    /// The one retry that this failure is worth was made already.
+    pub is_final: bool,
+    /// The caller's own deadline was the reason, so the task ends as `expired`.
+    pub is_expired: bool,
 }
 
 impl TaskError {
@@ -33,6 +37,8 @@ impl TaskError {
             node_id: None,
             violations: Vec::new(),
             reason: None,
+            is_final: false,
+            is_expired: false,
         }
     }
 
@@ -64,9 +70,19 @@ impl TaskError {
         Self { field, violations, ..Self::new(ErrorCode::InvalidTask, message) }
     }
 
+    /// The same, not worth another attempt.
+    pub fn finally(self) -> Self {
+        Self { is_final: true, ..self }
+    }
+
+    /// The same, by the caller's own deadline.
+    pub fn expired(self) -> Self {
+        Self { is_final: true, is_expired: true, ..self }
+    }
+
     /// Whether another attempt can help.
     pub fn is_retryable(&self) -> bool {
-        self.code.retry() == Retry::Later
+        !self.is_final && self.code.retry() == Retry::Later
     }
 
     /// The failure as notification and `.out` file carry it.

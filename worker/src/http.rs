@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use reqwest::{Client, ClientBuilder, redirect};
 use rustls::crypto::ring;
+use rustls::{ClientConfig, RootCertStore};
 
 /// A client for `https`, which trusts the system's certificate authorities. Reading them takes milliseconds and memory.
 pub(crate) fn client() -> ClientBuilder {
@@ -15,16 +16,16 @@ pub(crate) fn client() -> ClientBuilder {
 /// A client for `http` only, as runtimes beside the worker speak it; trusts no certificate authority, so that none is
 /// read.
 pub(crate) fn plain_client() -> ClientBuilder {
+    client_trusting(RootCertStore::empty()).unwrap_or_else(|_| client())
+}
+
+/// A client for `https` that trusts these certificate authorities and no others. The error is a provider without TLS 1.2
+/// and 1.3; ring has both.
+pub(crate) fn client_trusting(authorities: RootCertStore) -> Result<ClientBuilder, rustls::Error> {
     let provider = Arc::new(ring::default_provider());
-    match rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions() {
-        Ok(tls) => {
-            let trusting_nobody =
-                tls.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth();
-            bare().tls_backend_preconfigured(trusting_nobody)
-        }
-        // A provider without TLS 1.2 and 1.3; ring has both.
-        Err(_) => client(),
-    }
+    let tls = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let tls = tls.with_root_certificates(authorities).with_no_client_auth();
+    Ok(bare().tls_backend_preconfigured(tls))
 }
 
 fn bare() -> ClientBuilder {

@@ -3,16 +3,25 @@
 // In the order of the data path; then what the path stands on.
 pub mod supervisor;
 
+mod readiness;
+mod receive;
+
+pub mod pipeline;
 pub mod steps;
+
+pub mod dead_letter;
 
 pub mod inputs;
 pub mod runtimes;
 
+pub mod claims;
 pub mod cloud;
 
 pub mod config;
 pub mod error;
+pub mod health;
 mod http;
+pub mod pod;
 pub mod retry;
 pub mod shutdown;
 pub mod telemetry;

@@ -1,61 +1,80 @@
-//! The worker's life: wait for the runtime, receive, work, until told to stop.
+//! The worker's life: take up what was left, keep the runtime ready, receive, and drain when told to stop.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use shared_schema::{Contract, ErrorCode, Registry, keys};
+use shared_schema::{Contract, Registry, RuntimeName, keys};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
+use crate::claims::{Claim, Claims};
 use crate::cloud::Cloud;
 use crate::cloud::store::ReadError;
 use crate::config::Config;
+use crate::health::{self, Vitals};
 use crate::inputs::fetch::Fetcher;
-use crate::retry;
-use crate::runtimes::Runtime;
+use crate::pipeline::Pipeline;
+use crate::pod::Marks;
 use crate::steps::Worker;
+use crate::steps::alone::Submissions;
+use crate::steps::results::Results;
 
-/// How often the runtime is probed until it is ready.
-const PROBE_INTERVAL: Duration = Duration::from_millis(250);
-
-/// Runs a worker until `stopping` is cancelled and the task at hand has ended or is given back.
+/// Runs a worker until `stopping` is cancelled and every task at hand has ended or is given back.
 pub async fn run(config: Config, cloud: Cloud, stopping: CancellationToken) -> anyhow::Result<()> {
     let started = Instant::now();
-    let runtime = (config.runtime_type.connect)(&config.runtime).map_err(anyhow::Error::msg)?;
-    let fetcher = Fetcher::new(&config, cloud.store.clone());
-    let contract = Contract::new(Registry::default());
-    let worker = Worker { config, cloud, runtime, contract, fetcher, stopping };
+    let (worker, left) = Worker::new(config, cloud, stopping)?;
+    let _port = health::serve(worker.config.health_listen, Arc::clone(&worker.vitals)).await?;
+    let marks = Marks::keep(&worker.config, worker.vitals.tasks_inside())?;
+    let mut tasks = JoinSet::new();
+    worker.recover(left, &mut tasks).await;
+    let keeping_ready = AbortOnDropHandle::new(tokio::spawn(Arc::clone(&worker).keep_ready(started)));
+    let telling = AbortOnDropHandle::new(tokio::spawn(Arc::clone(&worker).say_what_is_switched_off()));
 
-    if worker.wait_until_ready().await {
-        tracing::info!(
-            runtime = %worker.config.runtime_name,
-            runtime_type = worker.config.runtime_type.name,
-            startup_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-            "ready"
-        );
-        let telling = worker.stopping.run_until_cancelled(worker.say_what_is_switched_off());
-        tokio::join!(telling, worker.receive_and_work());
+    let last_poll = worker.receive(&mut tasks).await;
+    worker.vitals.stopping();
+    tokio::select! {
+        () = async { while tasks.join_next().await.is_some() {} } => {}
+        () = worker.give_back_last(last_poll) => while tasks.join_next().await.is_some() {},
     }
+    drop((keeping_ready, telling));
+    marks.remove().await;
     tracing::info!(runtime = %worker.config.runtime_name, "stopped");
     Ok(())
 }
 
 impl Worker {
-    /// Probes until the runtime can take a job. `false` when the worker is to stop instead.
-    async fn wait_until_ready(&self) -> bool {
-        let ready = async {
-            let mut last = None;
-            while let Err(code) = settled(&self.runtime).await {
-                if last.replace(code) != Some(code) {
-                    tracing::info!(runtime = %self.config.runtime_name, error.code = %code, "waiting for the runtime");
-                }
-                tokio::time::sleep(PROBE_INTERVAL).await;
-            }
+    /// A worker, and the claims of the process before it.
+    fn new(
+        config: Config,
+        cloud: Cloud,
+        stopping: CancellationToken,
+    ) -> anyhow::Result<(Arc<Self>, Vec<Claim>)> {
+        let runtime = (config.runtime_type.connect)(&config.runtime).map_err(anyhow::Error::msg)?;
+        let (claims, left) = match &config.state_file {
+            Some(path) => Claims::open(path, config.host_name.clone())
+                .map_err(|error| anyhow::anyhow!("STATE_FILE cannot be used: {error}"))?,
+            None => (Claims::default(), Vec::new()),
         };
-        self.stopping.run_until_cancelled(ready).await.is_some()
+        let worker = Self {
+            vitals: Vitals::new(&config.runtime_name),
+            results: Results::new(&cloud, RuntimeName::new(&config.runtime_name)),
+            fetcher: Fetcher::new(&config, cloud.store.clone()),
+            pipeline: Pipeline::new(config.worker_concurrency, config.staged_patience()),
+            contract: Contract::new(Registry::default()),
+            config,
+            cloud,
+            runtime,
+            submissions: Submissions::default(),
+            claims,
+            stopping,
+            giving_back: CancellationToken::new(),
+        };
+        Ok((Arc::new(worker), left))
     }
 
-    /// Says once what the worker's role does not allow, beyond what it cannot do without.
-    async fn say_what_is_switched_off(&self) {
+    /// Says once what the worker's role or configuration does not allow, beyond what it cannot do without.
+    async fn say_what_is_switched_off(self: Arc<Self>) {
         let store = &self.cloud.store;
         // Nothing is there; the answer tells whether the worker would be told so.
         if let Err(ReadError::Cloud(error)) = store.read(store.bucket(), keys::PROBE, 1).await
@@ -63,46 +82,12 @@ impl Worker {
         {
             tracing::warn!(
                 bucket = store.bucket(),
-                "s3:GetObject or s3:ListBucket is not allowed: presigned urls may not open, and a redelivered task runs again"
+                "s3:GetObject or s3:ListBucket is not allowed: presigned urls may not open, a redelivered task runs again, \
+                 a task that was given back counts as attempted"
             );
         }
-    }
-
-    /// One message at a time, until the worker is to stop.
-    async fn receive_and_work(&self) {
-        let wait = Duration::from_secs(self.config.receive_wait_seconds.into());
-        let mut failures = 0;
-        loop {
-            // A poll that is cut off may leave a message hidden; SQS delivers it again after its visibility timeout.
-            let received = tokio::select! {
-                biased;
-                () = self.stopping.cancelled() => return,
-                received = self.cloud.queue.receive(wait, self.config.visibility_timeout()) => received,
-            };
-            match received {
-                Ok(None) => failures = 0,
-                Ok(Some(delivery)) => {
-                    failures = 0;
-                    let failed = self.work(delivery).await;
-                    if failed == Some(ErrorCode::RuntimeUnavailable) && !self.wait_until_ready().await {
-                        return;
-                    }
-                }
-                Err(error) => {
-                    failures += 1;
-                    tracing::warn!(%error, failures, "cannot receive, trying again");
-                    let pause = retry::backoff(failures, Duration::from_millis(500), Duration::from_secs(30));
-                    tokio::select! {
-                        () = self.stopping.cancelled() => return,
-                        () = tokio::time::sleep(pause) => {}
-                    }
-                }
-            }
+        if self.config.state_file.is_none() {
+            tracing::info!("STATE_FILE is not set: a restarted worker takes up nothing of what it had begun");
         }
     }
-}
-
-async fn settled(runtime: &Arc<dyn Runtime>) -> Result<(), ErrorCode> {
-    runtime.ready().await.map_err(|error| error.code)?;
-    runtime.settle().await.map_err(|error| error.code)
 }

@@ -1,5 +1,6 @@
 //! The path of a request, one file per step.
 
+mod claim_check;
 mod reply;
 mod request;
 mod validate;

@@ -2,15 +2,23 @@
 
 use shared_schema::envelope::{Accepted, v1alpha1};
 use shared_schema::message::{self, Route};
-use shared_schema::{Submission, Task};
+use shared_schema::{ClaimCheck, Submission, Task};
 use tracing::{Span, field};
 
 use super::ApiVersion;
+use super::claim_check::Checked;
 use crate::App;
 use crate::error::ApiError;
 
-/// Where accepted tasks go.
+/// Where accepted tasks go: a topic, and a bucket for those that are too large for it.
 pub trait Publisher: Send + Sync + 'static {
+    /// Stores a task, as JSON, where its claim check says. Returns `Ok` only when it can be read there.
+    fn store(
+        &self,
+        check: &ClaimCheck,
+        task: String,
+    ) -> impl Future<Output = Result<(), PublishError>> + Send;
+
     /// Returns `Ok` only when the message is safe with its receiver.
     fn publish(&self, message: Message) -> impl Future<Output = Result<(), PublishError>> + Send;
 }
@@ -30,6 +38,11 @@ impl Message {
     /// The type of the attribute, in SNS's words.
     pub const DATA_TYPE: &'static str = "String";
 
+    pub(super) fn new(body: String, route: &Route) -> Self {
+        let (attribute, value) = route.attribute();
+        Self { body, attribute, value: value.to_owned() }
+    }
+
     /// Its size as SNS counts it, in bytes: the body, and name, type and value of the attribute (SNS developer guide,
     /// "Message attributes").
     pub fn size(&self) -> usize {
@@ -47,6 +60,13 @@ pub struct PublishError {
     pub code: Option<String>,
     /// The service's id of the call, to ask it for more.
     pub request_id: Option<String>,
+}
+
+impl PublishError {
+    /// A failure of which no service has said more.
+    pub(crate) fn new(reason: &'static str) -> Self {
+        Self { reason, code: None, request_id: None }
+    }
 }
 
 /// A task that has been published.
@@ -73,26 +93,24 @@ pub(crate) async fn publish<P: Publisher>(
         .record("runtime", task.metadata.runtime.as_str())
         .record("submission", submission.as_str());
 
-    let message = message(&task, &route)?;
-    let (bytes, limit) = (message.size(), app.config.max_message_bytes);
-    if bytes > limit {
-        return Err(ApiError::TaskTooLarge { bytes, limit });
-    }
-    app.publisher.publish(message).await.map_err(|error| {
-        let (code, request_id) = (error.code.as_deref(), error.request_id.as_deref());
-        tracing::error!(%error, error.code = code, sns_request_id = request_id, bytes, "task not published");
-        ApiError::PublishUnavailable
-    })?;
-    Ok(Published { task, route, submission })
-}
-
-fn message(task: &Task, route: &Route) -> Result<Message, ApiError> {
-    let (attribute, value) = route.attribute();
-    let body = message::to_json(task).map_err(|error| {
+    let json = message::to_json(&task).map_err(|error| {
         tracing::error!(error = field::display(error), "task not written as json");
         ApiError::PublishUnavailable
     })?;
-    Ok(Message { body, attribute, value: value.to_owned() })
+    let message = Message::new(json, &route);
+    let (bytes, limit) = (message.size(), app.config.max_message_bytes);
+    let published = if bytes <= limit {
+        app.publisher.publish(message).await
+    } else {
+        let checked = Checked::new(&app.config, &task, &submission, &route, message);
+        checked.ok_or(ApiError::TaskTooLarge { bytes, limit })?.publish(app).await
+    };
+    published.map_err(|error| {
+        let (code, request_id) = (error.code.as_deref(), error.request_id.as_deref());
+        tracing::error!(%error, error.code = code, service_request_id = request_id, bytes, "task not published");
+        ApiError::PublishUnavailable
+    })?;
+    Ok(Published { task, route, submission })
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! A front door on loopback, and requests as clients send them.
 
-use api_lambda::{App, Config, Sns as Topic, router};
+use api_lambda::{App, Aws, Config, router};
 use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sns::config::{Credentials, SharedCredentialsProvider};
@@ -134,7 +134,7 @@ pub(crate) fn routes(endpoint: &str, vars: &[(&str, &str)]) -> Router {
         .http_client(aws_smithy_http_client::Builder::new().build_http())
         .retry_config(RetryConfig::standard())
         .build();
-    router(App::new(config.clone(), Topic::new(&sdk, &config)))
+    router(App::new(config.clone(), Aws::new(&sdk, &config)))
 }
 
 /// A v1alpha2 request.

@@ -1,9 +1,10 @@
-//! Drives the front door over real HTTP, with a stand-in for SNS behind it: what predecessors' clients send, what is
+//! Drives the front door over real HTTP, with stand-ins for SNS and S3 behind it: what predecessors' clients send, what is
 //! answered, and what is published.
 
 #![allow(clippy::unwrap_used, reason = "a failed step of a test ends it")]
 
 mod accepted;
+mod claim_check;
 mod door;
 mod examples;
 mod gateway;
@@ -11,5 +12,6 @@ mod logs;
 mod outages;
 mod paths;
 mod refused;
+mod s3;
 mod sizes;
 mod sns;

@@ -12,6 +12,8 @@ use axum::routing::post;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
+use crate::s3::S3;
+
 /// How it answers.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Mood {
@@ -47,15 +49,22 @@ impl Published {
 pub(crate) struct Sns {
     mood: Mood,
     calls: Arc<Mutex<Vec<Published>>>,
+    /// The stand-in for S3 at the same endpoint.
+    pub(crate) s3: S3,
 }
 
 impl Sns {
     /// Starts one; returns it and its URL.
     pub(crate) async fn start(mood: Mood) -> (Self, String) {
-        let sns = Self { mood, calls: Arc::default() };
+        Self::start_beside(mood, Mood::Well).await
+    }
+
+    /// Starts one beside an S3 of another mood.
+    pub(crate) async fn start_beside(mood: Mood, s3: Mood) -> (Self, String) {
+        let sns = Self { mood, calls: Arc::default(), s3: S3::new(s3) };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let app = Router::new().route("/", post(publish)).with_state(sns.clone());
+        let app = Router::new().route("/", post(publish)).with_state(sns.clone()).merge(sns.s3.routes());
         tokio::spawn(async move { axum::serve(listener, app).await });
         (sns, url)
     }

@@ -9,6 +9,9 @@ pub mod provision;
 
 pub mod runtimes;
 
+mod dead_letters;
+pub mod event_source;
+
 pub mod stack;
 
 pub mod console;

@@ -145,7 +145,8 @@ async fn queue(clients: &Clients, name: &str, dead_letter_arn: Option<&str>) -> 
     made.queue_url.context("a queue without a URL")
 }
 
-async fn queue_arn(clients: &Clients, url: &str) -> anyhow::Result<String> {
+/// The ARN of the queue at `url`.
+pub(crate) async fn queue_arn(clients: &Clients, url: &str) -> anyhow::Result<String> {
     let asked =
         clients.sqs.get_queue_attributes().queue_url(url).attribute_names(QueueAttributeName::QueueArn);
     let answer = asked.send().await.context("a queue's attributes cannot be read")?;

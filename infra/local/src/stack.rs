@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::aws::{AwsOptions, EmbeddedAws};
+use crate::dead_letters;
 use crate::front_door;
 use crate::provision::{self, Clients, Shared};
 use crate::runtimes::RuntimeSpec;
@@ -73,6 +74,7 @@ impl Stack {
             listen: options.aws_listen,
             data_dir: options.data_dir.clone(),
             latency: Duration::ZERO,
+            keeps_calls: false,
         })
         .await?;
         let clients = Clients::new(&aws.url());
@@ -116,6 +118,7 @@ impl Stack {
         let queue = provision::runtime_queue(&self.clients, &self.shared, &spec.name, &spec.models()).await?;
         let (url, simulation) = spec.start().await?;
         self.simulations.extend(simulation);
+        self.empty_dead_letters(queue.dead_letter_url)?;
 
         let aws = self.aws.address();
         let variables = HashMap::from([
@@ -130,6 +133,8 @@ impl Stack {
             ("INPUT_ALLOW_HOSTS", format!("{aws},localhost:{}", aws.port())),
             ("INPUT_S3_BUCKETS", self.shared.bucket.clone()),
             ("DRAIN_SECONDS", DRAIN_SECONDS.to_string()),
+            // The workers share one process, and nobody probes them.
+            ("HEALTH_LISTEN", "off".to_owned()),
         ]);
         let config = worker::config::Config::from_vars(|name| variables.get(name).cloned())?;
         let cloud = worker::cloud::Cloud::new(&self.clients.sdk, &config);
@@ -143,8 +148,27 @@ impl Stack {
         Ok(())
     }
 
+    fn empty_dead_letters(&self, queue_url: String) -> anyhow::Result<()> {
+        let variables = HashMap::from([
+            ("SNS_TOPIC_ARN", self.shared.completions_topic_arn.clone()),
+            ("S3_BUCKET", self.shared.bucket.clone()),
+        ]);
+        let config = worker::dead_letter::Config::from_vars(|name| variables.get(name).cloned())?;
+        let (clients, stopping) = (self.clients.clone(), self.stopping.clone());
+        self.tasks.spawn(async move {
+            let emptying = dead_letters::empty(&clients, &queue_url, &config);
+            if let Some(Err(error)) = stopping.run_until_cancelled(emptying).await {
+                tracing::error!(queue = queue_url, %error, "dead letters are not ended any more");
+            }
+        });
+        Ok(())
+    }
+
     fn start_front_door(&self, listener: TcpListener) -> anyhow::Result<()> {
-        let entry = |spec: &RuntimeSpec| json!({ "name": spec.name, "type": spec.runtime_type, "models": spec.models() });
+        let entry = |spec: &RuntimeSpec| {
+            let models = spec.models();
+            json!({ "name": spec.name, "type": spec.runtime_type, "models": models, "claim_check": true })
+        };
         let entries: Vec<Value> = self.runtimes.iter().map(|(spec, _)| entry(spec)).collect();
         let variables = HashMap::from([
             ("SNS_TOPIC_ARN", self.shared.tasks_topic_arn.clone()),
@@ -152,7 +176,7 @@ impl Stack {
             ("RUNTIMES", json!(entries).to_string()),
         ]);
         let config = api_lambda::Config::from_vars(|name| variables.get(name).cloned())?;
-        let publisher = api_lambda::Sns::new(&self.clients.sdk, &config);
+        let publisher = api_lambda::Aws::new(&self.clients.sdk, &config);
         let router = api_lambda::router(api_lambda::App::new(config, publisher));
         let router = front_door::protected(router, self.api_key.clone());
         let stopping = self.stopping.clone();

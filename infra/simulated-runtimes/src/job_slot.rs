@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 
@@ -26,37 +26,51 @@ pub struct BusyInterval {
 pub(crate) struct JobSlot {
     // tokio's mutex is fair: jobs run in the order in which they asked.
     turn: Arc<tokio::sync::Mutex<()>>,
-    intervals: Arc<Mutex<VecDeque<BusyInterval>>>,
+    log: Arc<Mutex<JobLog>>,
+}
+
+#[derive(Default)]
+struct JobLog {
+    ended: VecDeque<BusyInterval>,
+    /// Label and start of the job that has the runtime.
+    running: Option<(String, Instant)>,
 }
 
 impl JobSlot {
     /// Waits until all jobs that asked before are done.
     pub(crate) async fn take(&self, label: String) -> RunningJob {
         let turn = Arc::clone(&self.turn).lock_owned().await;
-        RunningJob { label, start: Instant::now(), intervals: Arc::clone(&self.intervals), _turn: turn }
+        self.log().running = Some((label, Instant::now()));
+        RunningJob { log: Arc::clone(&self.log), _turn: turn }
     }
 
     pub(crate) fn intervals(&self) -> Vec<BusyInterval> {
-        self.intervals.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        self.log().ended.iter().cloned().collect()
+    }
+
+    pub(crate) fn running(&self) -> Option<(String, Instant)> {
+        self.log().running.clone()
+    }
+
+    fn log(&self) -> MutexGuard<'_, JobLog> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Holds the runtime; dropping it ends the job.
 pub(crate) struct RunningJob {
-    label: String,
-    start: Instant,
-    intervals: Arc<Mutex<VecDeque<BusyInterval>>>,
+    log: Arc<Mutex<JobLog>>,
     // Dropped after `drop` below has written the interval: the next job cannot start before this one's end is known.
     _turn: OwnedMutexGuard<()>,
 }
 
 impl Drop for RunningJob {
     fn drop(&mut self) {
-        let mut intervals = self.intervals.lock().unwrap_or_else(PoisonError::into_inner);
-        if intervals.len() == REMEMBERED_INTERVALS {
-            intervals.pop_front();
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((label, start)) = log.running.take() else { return };
+        if log.ended.len() == REMEMBERED_INTERVALS {
+            log.ended.pop_front();
         }
-        let label = std::mem::take(&mut self.label);
-        intervals.push_back(BusyInterval { label, start: self.start, end: Instant::now() });
+        log.ended.push_back(BusyInterval { label, start, end: Instant::now() });
     }
 }

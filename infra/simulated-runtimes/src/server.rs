@@ -1,6 +1,6 @@
 //! Starting and stopping a simulation.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 use anyhow::Context as _;
 use axum::{Router, extract::DefaultBodyLimit, middleware};
@@ -82,6 +82,11 @@ impl Simulation {
     /// When it worked, and on what: the finished jobs in order, at most the last 10,000.
     pub fn busy(&self) -> Vec<BusyInterval> {
         self.machine.gpu.intervals()
+    }
+
+    /// The job that it works on now: what [`BusyInterval`] calls its label, and when it began.
+    pub fn running(&self) -> Option<(String, Instant)> {
+        self.machine.gpu.running()
     }
 
     /// What it was asked, in order: at most the last 2,000 requests.

@@ -63,6 +63,8 @@ pub fn accept(body: Value, registry: &Registry) -> Result<Accepted, Vec<Violatio
         tasktype: task_type,
         prefix,
         context: Some(Value::Object(Map::new())),
+        start_by: None,
+        run_timeout: None,
         submission: None,
         extra: Map::new(),
     };

@@ -5,12 +5,13 @@ use serde_json::Value;
 use super::{Accepted, Names, optional_text};
 use crate::message::Route;
 use crate::violation::{listed, quoted};
-use crate::{Registry, RuntimeEntry, Task, TaskType, Violation, ViolationCode, content, schema};
+use crate::{Registry, RuntimeEntry, StartBy, Task, TaskType, Violation, ViolationCode, content, schema};
 
 const ID: &str = "/task/metadata/id";
 const PREFIX: &str = "/task/metadata/prefix";
 const RUNTIME: &str = "/task/metadata/runtime";
 const TASK_TYPE: &str = "/task/metadata/tasktype";
+const START_BY: &str = "/task/metadata/start_by";
 
 /// Checks a request body against everything that is known, and takes it apart.
 ///
@@ -22,6 +23,9 @@ pub fn accept(mut body: Value, registry: &Registry) -> Result<Accepted, Vec<Viol
         if let (Some(id), true) = (metadata.get("id"), clean(&violations, ID) && clean(&violations, PREFIX)) {
             let names = Names { id: id.clone(), prefix: optional_text(metadata.get("prefix")).to_owned() };
             violations.extend(names.violations(ID, PREFIX));
+        }
+        if let Some(start_by) = metadata.get("start_by").filter(|_| clean(&violations, START_BY)) {
+            violations.extend(check_start_by(start_by));
         }
         let task_type = metadata.get("tasktype").and_then(Value::as_str).and_then(TaskType::parse);
         let name = metadata.get("runtime").and_then(Value::as_str);
@@ -72,6 +76,12 @@ fn check_runtime(
     let takes = listed(runtime.accepted_task_types().into_iter().map(TaskType::as_str));
     let message = format!("runtime {} takes {takes}, not `{task_type}`", quoted(name));
     Some(Violation::new(TASK_TYPE, ViolationCode::UnsupportedTaskType, message))
+}
+
+/// The schema knows the form; that February has no 30th is known here.
+fn check_start_by(start_by: &Value) -> Option<Violation> {
+    let error = StartBy::parse(start_by.as_str()?).err()?;
+    Some(Violation::new(START_BY, ViolationCode::WrongForm, error.to_string()))
 }
 
 fn clean(violations: &[Violation], pointer: &str) -> bool {

@@ -1,22 +1,27 @@
 //! Recorded workflows, run again by the worker.
 
-use integration_tests::{image_server, wait};
+use std::sync::Arc;
+
+use integration_tests::image_server;
 use serde_json::{Value, json};
 use shared_schema::ErrorCode;
 use tokio_util::sync::CancellationToken;
 use worker::error::TaskError;
 use worker::inputs::Input;
-use worker::runtimes::{RunOutput, comfyui};
+use worker::runtimes::{RunHandle, RunOutput, Runtime, comfyui};
 
 use super::player::Player;
 use super::{OWN_TESTS, outcome, recording};
+use crate::server::Request;
 use crate::{recordings, task};
 
-/// A recorded workflow, run against its recording up to the moment when nothing of it is left in the runtime.
+/// A recorded workflow, run against its recording.
 struct Replay {
     recording: Value,
     player: Player,
+    runtime: Arc<dyn Runtime>,
     result: Result<RunOutput, TaskError>,
+    handle: RunHandle,
 }
 
 /// An input of the workflow is uploaded, and `upload` is the answer.
@@ -25,11 +30,8 @@ async fn replay(name: &str, upload: Value) -> Replay {
     let prompt = &recording["request"]["body"]["prompt"];
     let player = Player::start(recording.clone(), &[upload]).await;
     let runtime = comfyui::connect(&task::options(&player.url)).unwrap();
-    let job = task::job("pipeline", prompt, inputs(prompt));
-    let result = runtime.run(job).await;
-    let replay = Replay { recording, player, result };
-    replay.assert_forgotten().await;
-    replay
+    let (result, handle) = task::run(&*runtime, task::job("pipeline", prompt, inputs(prompt))).await;
+    Replay { recording, player, runtime, result, handle }
 }
 
 /// A picture for every node that loads one.
@@ -50,13 +52,25 @@ impl Replay {
         self.recording["name"].as_str().unwrap()
     }
 
+    /// Asserts that the job is still in the history, and not any more when it is not needed.
     async fn assert_forgotten(&self) {
+        assert!(
+            self.player.heard().of("POST /history").is_empty(),
+            "{} was forgotten too early",
+            self.name()
+        );
+        self.runtime.forget(&self.handle).await;
         let deletion = json!({ "delete": [self.player.posted().await["prompt_id"]] });
-        wait::until("the deletion of the history entry", async || {
-            self.player.heard().of("POST /history").iter().any(|call| call.json() == deletion).then_some(())
-        })
-        .await;
+        let deletions = self.player.heard().of("POST /history");
+        assert_eq!(deletions.iter().map(Request::json).collect::<Vec<_>>(), [deletion]);
         assert_eq!(self.player.unanswered(), Vec::<String>::new(), "{}", self.name());
+    }
+
+    /// Asserts that another process, which has not the inputs any more, collects the same results.
+    async fn assert_adoptable(&self) {
+        let another = comfyui::connect(&task::options(&self.player.url)).unwrap();
+        let job = task::job("pipeline", &self.recording["request"]["body"]["prompt"], Vec::new());
+        assert_eq!(another.adopt(job, &self.handle).await, Some(self.result.clone()), "{}", self.name());
     }
 
     /// Asserts that the worker posted what was recorded, with ids of its own and all results going to a folder of its
@@ -70,7 +84,10 @@ impl Replay {
             ["prompt", "client_id", "prompt_id"]
         );
         assert_eq!(posted["client_id"].as_str(), self.player.client_id().as_deref(), "{name}");
+        assert!(posted["client_id"].as_str().unwrap().starts_with("darkroom-"), "{name}");
         assert!(uuid::Uuid::parse_str(posted["prompt_id"].as_str().unwrap()).is_ok(), "{name}");
+        let handle = json!({ "prompt_id": posted["prompt_id"], "client_id": posted["client_id"] });
+        assert_eq!(self.handle, RunHandle(handle), "{name}");
 
         let mut expected = self.recording["request"]["body"]["prompt"].clone();
         let nodes = expected.as_object_mut().unwrap();
@@ -101,6 +118,10 @@ async fn every_recorded_workflow_ends_for_its_caller_as_it_should() {
 
         // The recorded server gave the picture the same name as the recorded workflow.
         replay.assert_posted(None).await;
+        if replay.result.is_ok() {
+            replay.assert_adoptable().await;
+        }
+        replay.assert_forgotten().await;
         let id = &replay.player.posted().await["prompt_id"];
         outcome::assert_ended(&replay.recording, id, outcome::of(&name), replay.result);
     }
@@ -134,12 +155,13 @@ async fn interrupted(strike: impl FnOnce(&Player, &CancellationToken)) -> Replay
     let runtime = comfyui::connect(&task::options(&player.url)).unwrap();
     let job = task::job("pipeline", &recording["request"]["body"]["prompt"], Vec::new());
     let stop = job.stop.clone();
-    let running = tokio::spawn(async move { runtime.run(job).await });
-    player.posted().await;
-    strike(&player, &stop);
-    let replay = Replay { recording, player, result: running.await.unwrap() };
-    replay.assert_forgotten().await;
+    let ((result, handle), ()) = tokio::join!(task::run(&*runtime, job), async {
+        player.posted().await;
+        strike(&player, &stop);
+    });
+    let replay = Replay { recording, player, runtime, result, handle };
     replay.assert_posted(None).await;
+    replay.assert_forgotten().await;
     replay
 }
 

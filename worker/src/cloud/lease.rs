@@ -1,27 +1,53 @@
 //! Keeps a delivery hidden from other workers for as long as its task is worked on.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
-use super::Queue;
+use super::{CloudError, Delivery, Queue};
+
+/// The longest that SQS hides a message after a receipt, however often it is extended: 12 hours (SQS developer guide,
+/// "Visibility timeout").
+pub const MAX_HIDDEN: Duration = Duration::from_hours(12);
+
+/// How long to wait after an extension that failed.
+const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// The lease is gone: another worker may have the message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the lease is lost")]
+pub struct LeaseLost;
 
 /// The right to work on one delivery. Dropping it stops the extension and nothing else: the message comes back when its
 /// visibility timeout is over.
 #[derive(Debug)]
 pub struct Lease {
     lost: CancellationToken,
-    keeper: JoinHandle<()>,
+    _keeper: AbortOnDropHandle<()>,
 }
 
 impl Lease {
-    /// Extends the visibility of a delivery, received just now, three times per timeout until the lease is dropped.
-    pub fn keep(queue: Queue, receipt_handle: String, timeout: Duration) -> Self {
+    /// Extends the visibility of a delivery, which was received with the same `timeout`, until the lease is dropped or
+    /// lost. `extended` hears until when the message is hidden, now and after each extension.
+    pub fn keep(
+        queue: Queue,
+        delivery: &Delivery,
+        timeout: Duration,
+        extended: impl Fn(SystemTime) + Send + 'static,
+    ) -> Self {
         let lost = CancellationToken::new();
-        let keeper = tokio::spawn(extend(queue, receipt_handle, timeout, lost.clone()));
-        Self { lost, keeper }
+        let handle = delivery.receipt_handle.clone();
+        let term = Term { received: delivery.asked, confirmed: delivery.asked, hidden: timeout, timeout };
+        let call = async move |hidden| queue.extend(&handle, hidden).await;
+        let keeper = AbortOnDropHandle::new(tokio::spawn(keep(term, lost.clone(), call, extended)));
+        Self { lost, _keeper: keeper }
+    }
+
+    /// Does something for which the lease is needed: it is dropped, and the error says so, when the lease is lost.
+    pub async fn hold<T>(&self, work: impl Future<Output = T>) -> Result<T, LeaseLost> {
+        self.lost.run_until_cancelled(work).await.ok_or(LeaseLost)
     }
 
     /// Cancelled when the lease can no longer be taken for granted: another worker may have the message.
@@ -30,30 +56,121 @@ impl Lease {
     }
 }
 
-impl Drop for Lease {
-    fn drop(&mut self) {
-        self.keeper.abort();
+/// What is known of how long the message stays hidden. All of it is reckoned from when a call was sent, not from when
+/// it was answered: the message was hidden then or later, so it comes back no sooner than this says.
+#[derive(Debug, Clone, Copy)]
+struct Term {
+    received: Instant,
+    confirmed: Instant,
+    /// From `confirmed` on.
+    hidden: Duration,
+    timeout: Duration,
+}
+
+impl Term {
+    fn renewal(&self) -> Instant {
+        self.confirmed + self.hidden / 3
+    }
+
+    /// Early enough that what is on its way has ended when another worker gets the message.
+    fn loss(&self) -> Instant {
+        self.confirmed + self.hidden.mul_f64(0.9)
+    }
+
+    /// For how long the message may be hidden from `now` on; nothing when SQS's limit is near.
+    fn extension(&self, now: Instant) -> Option<Duration> {
+        let left = MAX_HIDDEN.saturating_sub(now - self.received + Duration::from_secs(5));
+        let hidden = self.timeout.min(Duration::from_secs(left.as_secs()));
+        (now + hidden > self.confirmed + self.hidden).then_some(hidden)
+    }
+
+    /// When the message comes back, by the clock that other processes know.
+    fn end(&self) -> SystemTime {
+        SystemTime::now() + (self.confirmed + self.hidden).saturating_duration_since(Instant::now())
     }
 }
 
-async fn extend(queue: Queue, receipt_handle: String, timeout: Duration, lost: CancellationToken) {
-    let mut confirmed = Instant::now();
-    loop {
-        let age = confirmed.elapsed();
-        let next = if age < timeout / 3 { timeout / 3 - age } else { Duration::from_secs(1) };
-        tokio::time::sleep(next).await;
-
-        let asked = Instant::now();
-        match queue.extend(&receipt_handle, timeout).await {
-            Ok(()) => confirmed = asked,
-            Err(error) if error.is_retryable && confirmed.elapsed() < timeout.mul_f64(0.9) => {
-                tracing::warn!(error.code = %error.code, "lease not extended, trying again");
-            }
+/// Extends three times per timeout. A call may take a third of the timeout; one that hangs leaves time for another.
+async fn keep(
+    mut term: Term,
+    lost: CancellationToken,
+    extend: impl AsyncFn(Duration) -> Result<(), CloudError>,
+    extended: impl Fn(SystemTime),
+) {
+    extended(term.end());
+    while let Ok(renewed) = timeout_at(term.loss(), renew(term, &extend)).await {
+        match renewed {
+            Ok(next) => term = next,
             Err(error) => {
-                tracing::error!(error.code = %error.code, "lease lost");
-                lost.cancel();
-                return;
+                tracing::error!(error.code = %error.code, "lease refused");
+                break;
             }
         }
+        extended(term.end());
+    }
+    tracing::error!("lease lost");
+    lost.cancel();
+}
+
+/// The next term. Never ends when no further extension is possible; fails when the queue says that there is no use.
+async fn renew(
+    term: Term,
+    extend: &impl AsyncFn(Duration) -> Result<(), CloudError>,
+) -> Result<Term, CloudError> {
+    sleep_until(term.renewal()).await;
+    loop {
+        let asked = Instant::now();
+        let Some(hidden) = term.extension(asked) else {
+            tracing::warn!("the message cannot be hidden any longer");
+            std::future::pending::<()>().await;
+            continue;
+        };
+        match timeout(term.timeout / 3, extend(hidden)).await {
+            Ok(Ok(())) => return Ok(Term { confirmed: asked, hidden, ..term }),
+            Ok(Err(error)) if !error.is_retryable => return Err(error),
+            Ok(Err(error)) => tracing::warn!(error.code = %error.code, "lease not extended, trying again"),
+            Err(_) => tracing::warn!("lease not extended in time, trying again"),
+        }
+        sleep(TRY_AGAIN_AFTER).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn term(timeout: Duration) -> Term {
+        let now = Instant::now();
+        Term { received: now, confirmed: now, hidden: timeout, timeout }
+    }
+
+    /// The term after an extension that was asked for that long after the receipt.
+    fn extended(term: Term, after: Duration) -> Option<Term> {
+        let asked = term.received + after;
+        term.extension(asked).map(|hidden| Term { confirmed: asked, hidden, ..term })
+    }
+
+    #[test]
+    fn a_lease_is_lost_before_the_message_comes_back() {
+        let term = term(Duration::from_secs(60));
+        assert_eq!(term.renewal() - term.received, Duration::from_secs(20));
+        assert_eq!(term.loss() - term.received, Duration::from_secs(54));
+    }
+
+    #[test]
+    fn an_extension_counts_from_when_it_was_asked_for() {
+        let term = extended(term(Duration::from_secs(60)), Duration::from_secs(25)).unwrap();
+        assert_eq!(term.loss() - term.received, Duration::from_secs(25 + 54));
+    }
+
+    #[test]
+    fn no_message_is_hidden_for_more_than_twelve_hours() {
+        let mut last = term(Duration::from_hours(1));
+        while let Some(next) = extended(last, last.renewal() - last.received) {
+            last = next;
+        }
+        let end = last.confirmed + last.hidden - last.received;
+        assert!(end <= MAX_HIDDEN && end > MAX_HIDDEN - Duration::from_mins(1), "{end:?}");
+        assert!(last.loss() < last.received + MAX_HIDDEN);
     }
 }

@@ -35,29 +35,33 @@ pub struct Cloud {
 impl Cloud {
     /// Clients with the credentials, region and endpoint of the environment (`AWS_ENDPOINT_URL` included).
     pub async fn from_env(config: &Config) -> Self {
-        let http = aws_smithy_http_client::Builder::new()
-            .tls_provider(Provider::Rustls(CryptoMode::Ring))
-            .build_https();
-        let sdk = aws_config::defaults(BehaviorVersion::latest()).http_client(http).load().await;
-        Self::new(&sdk, config)
+        Self::new(&sdk_from_env().await, config)
     }
 
     /// Clients made from `sdk`, which must have an HTTP client.
     pub fn new(sdk: &SdkConfig, config: &Config) -> Self {
-        let sdk = sdk
-            .to_builder()
-            .retry_config(RetryConfig::standard().with_max_attempts(3))
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .connect_timeout(Duration::from_secs(5))
-                    .operation_attempt_timeout(Duration::from_secs(60))
-                    .build(),
-            )
-            .build();
+        let sdk = bounded(sdk);
         Self {
             queue: Queue::new(&sdk, &config.queue_url),
             store: Store::new(&sdk, &config.bucket, config.url_expiry()),
             topic: Topic::new(&sdk, &config.completion_topic_arn),
         }
     }
+}
+
+/// The SDK with the credentials, region and endpoint of the environment (`AWS_ENDPOINT_URL` included).
+pub async fn sdk_from_env() -> SdkConfig {
+    let http =
+        aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+    aws_config::defaults(BehaviorVersion::latest()).http_client(http).load().await
+}
+
+/// The same with bounds for each call: how often it is tried, and how long a try may take.
+pub(crate) fn bounded(sdk: &SdkConfig) -> SdkConfig {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(5))
+        .operation_attempt_timeout(Duration::from_secs(60))
+        .build();
+    let retries = RetryConfig::standard().with_max_attempts(3);
+    sdk.to_builder().retry_config(retries).timeout_config(timeouts).build()
 }

@@ -5,6 +5,8 @@ use std::time::{Duration, SystemTime};
 use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use super::CloudError;
 
@@ -18,12 +20,15 @@ pub struct Queue {
 }
 
 /// One delivery of a message. A message can be delivered more than once; each delivery has its own handle.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivery {
     /// The body: an SNS envelope, or the published JSON itself.
     pub body: String,
     /// What extends, releases and deletes this delivery.
     pub receipt_handle: String,
+    /// When it was asked for: it has been hidden since then, or since a little later.
+    #[serde(skip, default = "Instant::now")]
+    pub asked: Instant,
     /// The id that SQS gave the message.
     pub message_id: String,
     /// How often it has been delivered, this time included.
@@ -48,6 +53,7 @@ impl Queue {
         wait: Duration,
         visibility: Duration,
     ) -> Result<Option<Delivery>, CloudError> {
+        let asked = Instant::now();
         let answer = self
             .client
             .receive_message()
@@ -59,7 +65,8 @@ impl Queue {
             .send()
             .await
             .map_err(|error| CloudError::new(SQS, "receive", &error))?;
-        Ok(answer.messages.unwrap_or_default().into_iter().next().map(Delivery::from))
+        let message = answer.messages.unwrap_or_default().into_iter().next();
+        Ok(message.map(|message| Delivery::new(message, asked)))
     }
 
     /// Hides a delivery for `visibility` from now on.
@@ -96,13 +103,14 @@ impl Queue {
     }
 }
 
-impl From<Message> for Delivery {
-    fn from(message: Message) -> Self {
+impl Delivery {
+    fn new(message: Message, asked: Instant) -> Self {
         let attribute = |name: MessageSystemAttributeName| message.attributes.as_ref()?.get(&name).cloned();
         let sent_ms: Option<u64> =
             attribute(MessageSystemAttributeName::SentTimestamp).and_then(|text| text.parse().ok());
         let count = attribute(MessageSystemAttributeName::ApproximateReceiveCount);
         Self {
+            asked,
             receive_count: count.and_then(|text| text.parse().ok()).unwrap_or(1),
             sent_at: sent_ms.map(|ms| SystemTime::UNIX_EPOCH + Duration::from_millis(ms)),
             trace_header: attribute(MessageSystemAttributeName::AwsTraceHeader),

@@ -31,6 +31,7 @@ const FINAL: &[&str] = &[
     "NoSuchKey",
     "NotFound",
     "NotFoundException",
+    "PreconditionFailed",
     "QueueDoesNotExist",
     "ReceiptHandleIsInvalid",
     "SignatureDoesNotMatch",
@@ -53,13 +54,19 @@ impl CloudError {
             SdkError::ConstructionFailure(_) => "request_not_built".to_owned(),
             _ => "unknown".to_owned(),
         };
-        let is_retryable = !FINAL.contains(&code.as_str()) && code != "http_403" && code != "http_404";
+        let is_retryable =
+            !FINAL.contains(&code.as_str()) && !matches!(code.as_str(), "http_403" | "http_404" | "http_412");
         Self { service, action, code, is_retryable }
     }
 
     /// Whether the service says that the thing does not exist.
     pub fn is_not_found(&self) -> bool {
         matches!(self.code.as_str(), "NoSuchKey" | "NoSuchBucket" | "NotFound" | "http_404")
+    }
+
+    /// Whether an object of that key was there before.
+    pub fn exists(&self) -> bool {
+        matches!(self.code.as_str(), "PreconditionFailed" | "http_412")
     }
 
     /// Whether the service says that the caller may not do this.

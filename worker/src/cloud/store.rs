@@ -72,16 +72,27 @@ impl Store {
 
     /// Stores an object, in place of any that has its key.
     pub async fn put(&self, key: &str, bytes: Bytes, content_type: &str) -> Result<(), CloudError> {
-        self.client
-            .put_object()
-            .bucket(&self.bucket)
-            .key(key)
-            .content_type(content_type)
-            .body(ByteStream::from(bytes))
-            .send()
-            .await
-            .map(drop)
-            .map_err(|error| CloudError::new(S3, "put", &error))
+        let call = self.client.put_object().bucket(&self.bucket).key(key).content_type(content_type);
+        let sent = call.body(ByteStream::from(bytes)).send().await;
+        sent.map(drop).map_err(|error| CloudError::new(S3, "put", &error))
+    }
+
+    /// Stores an object unless there is one of that key; then the error says so ([`CloudError::exists`]).
+    pub async fn put_new(&self, key: &str, bytes: Bytes, content_type: &str) -> Result<(), CloudError> {
+        let call = self.client.put_object().bucket(&self.bucket).key(key).content_type(content_type);
+        let sent = call.if_none_match("*").body(ByteStream::from(bytes)).send().await;
+        sent.map(drop).map_err(|error| CloudError::new(S3, "put", &error))
+    }
+
+    /// Whether there is an object of that key. S3 says "forbidden" of a missing one to who may not list the bucket.
+    pub async fn has(&self, key: &str) -> Result<bool, CloudError> {
+        match self.client.head_object().bucket(&self.bucket).key(key).send().await {
+            Ok(_) => Ok(true),
+            Err(error) => match CloudError::new(S3, "head", &error) {
+                error if error.is_not_found() => Ok(false),
+                error => Err(error),
+            },
+        }
     }
 
     /// Begins to read an object from any bucket, unless its ETag is still the one that is known.

@@ -201,6 +201,11 @@ impl RuntimeType {
         REGISTRY.iter().find(|runtime| runtime.name == name)
     }
 
+    /// The type that does tasks of that type.
+    pub fn of(task_type: TaskType) -> Option<&'static RuntimeType> {
+        Self::by_name(content::runtime_type_of(task_type))
+    }
+
     /// The task types that it takes.
     pub fn task_types(&self) -> &'static [TaskType] {
         content::task_types_of(self.name)

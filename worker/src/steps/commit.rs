@@ -1,18 +1,20 @@
 //! The commit of a task: its `.out` file, which holds what the runtime said and what the notification will say.
 //!
-//! Once it is written the task has ended, whatever becomes of this worker.
+//! Once it is written the task has ended, whatever becomes of this worker. It is written once: whoever comes second, after a
+//! redelivery, a duplicate or a lost answer, finds it there and tells what it says.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use shared_schema::RuntimeName;
+use shared_schema::ErrorCode;
 use shared_schema::keys::s3_uri;
 use shared_schema::notification::{Failure, Notification, Output, TaskStatus, Timings, notification_id};
 
 use super::read::Assignment;
-use super::{Stop, Worker};
+use super::results::{PATIENCE, Results};
+use crate::cloud::CloudError;
 use crate::cloud::store::ReadError;
-use crate::cloud::{Delivery, Lease};
 use crate::error::TaskError;
+use crate::retry;
 
 /// The largest `.out` file that is read back.
 const MAX_OUT_BYTES: u64 = 16 * 1024 * 1024;
@@ -24,43 +26,37 @@ pub struct Stored {
     pub notification: Notification,
 }
 
+/// How a task ended, before it is told.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// It left these files.
+    Succeeded(Vec<Output>),
+    /// It failed for good.
+    Failed(Failure),
+    /// It was not done by its deadline.
+    Expired(Failure),
+}
+
 impl Stored {
-    /// The task succeeded and left these files.
-    pub(super) fn succeeded(
-        worker: &Worker,
+    pub(super) fn new(
+        results: &Results,
         assignment: &Assignment,
-        outputs: Vec<Output>,
+        outcome: Outcome,
         timings: Timings,
     ) -> Self {
-        Self::ended(worker, assignment, TaskStatus::Succeeded, outputs, None, timings)
-    }
-
-    /// The task failed for good.
-    pub(super) fn failed(
-        worker: &Worker,
-        assignment: &Assignment,
-        failure: Failure,
-        timings: Timings,
-    ) -> Self {
-        Self::ended(worker, assignment, TaskStatus::Failed, Vec::new(), Some(failure), timings)
-    }
-
-    fn ended(
-        worker: &Worker,
-        assignment: &Assignment,
-        task_status: TaskStatus,
-        outputs: Vec<Output>,
-        error: Option<Failure>,
-        timings: Timings,
-    ) -> Self {
+        let (task_status, outputs, error) = match outcome {
+            Outcome::Succeeded(outputs) => (TaskStatus::Succeeded, outputs, None),
+            Outcome::Failed(failure) => (TaskStatus::Failed, Vec::new(), Some(failure)),
+            Outcome::Expired(failure) => (TaskStatus::Expired, Vec::new(), Some(failure)),
+        };
         let result = task_status == TaskStatus::Succeeded;
         let notification = Notification {
-            runtime: RuntimeName::new(&worker.config.runtime_name),
+            runtime: results.runtime.clone(),
             id: assignment.id.clone(),
             result,
             status: if result { "completed" } else { "failed" }.to_owned(),
             image_url: outputs.iter().map(|output| output.s3_uri.clone()).collect(),
-            output_url: s3_uri(worker.cloud.store.bucket(), &assignment.keys.out()),
+            output_url: s3_uri(results.store.bucket(), &assignment.keys.out()),
             context: assignment.context.clone(),
             task_status,
             outputs,
@@ -68,53 +64,61 @@ impl Stored {
             notification_id: notification_id(&assignment.submission),
             submission: assignment.submission.clone(),
             timings,
+            shortened: Vec::new(),
         };
         Self { notification }
     }
 }
 
-impl Worker {
-    /// The end that a former delivery of the same work has stored already. Looked up only when there was one.
-    pub(super) async fn committed(&self, delivery: &Delivery, assignment: &Assignment) -> Option<Stored> {
-        if delivery.receive_count <= 1 {
-            return None;
-        }
-        let store = &self.cloud.store;
-        match store.read(store.bucket(), &assignment.keys.out(), MAX_OUT_BYTES).await {
-            Ok(bytes) => serde_json::from_slice(&bytes).ok(),
-            Err(ReadError::Cloud(error)) if error.is_not_found() => None,
+impl Results {
+    /// The end that was stored before, by this or another delivery of the same work.
+    pub(super) async fn committed(&self, assignment: &Assignment) -> Option<Stored> {
+        match self.store.has(&assignment.keys.out()).await {
+            Ok(true) => self.read_back(assignment).await,
+            Ok(false) => None,
+            // A predecessor's role may not read, and says so of every task: the work is done, as the predecessor did it.
+            Err(error) if error.is_denied() => None,
             Err(error) => {
-                // A predecessor's role may not read: then the work is done again, as the predecessor did.
-                tracing::warn!(%error, "cannot tell whether results exist, running again");
+                tracing::warn!(error.code = %error.code, "cannot tell whether results exist");
                 None
             }
         }
     }
 
-    /// Writes the `.out` file of a run that succeeded; with it the task has ended, whatever happens to this worker.
+    /// Writes the `.out` file, unless there is one; returns the end that counts, which is the first that was written.
     pub(super) async fn commit(
         &self,
         assignment: &Assignment,
-        report: Value,
-        stored: &Stored,
-        lease: &Lease,
-    ) -> Result<(), Stop> {
-        tokio::select! {
-            done = self.write_out(assignment, report, stored) => Ok(done?),
-            () = lease.lost().cancelled() => Err(Stop::LeaseLost),
-        }
-    }
-
-    /// Writes the `.out` file: what the runtime said, and beside it what the notification will say.
-    pub(super) async fn write_out(
-        &self,
-        assignment: &Assignment,
         mut report: Value,
-        stored: &Stored,
-    ) -> Result<(), TaskError> {
+        stored: Stored,
+    ) -> Result<Stored, TaskError> {
         if let Value::Object(report) = &mut report {
             report.insert("notification".to_owned(), json!(stored.notification));
         }
-        self.put(&assignment.keys.out(), report.to_string().into(), "application/json").await
+        let (key, text) = (assignment.keys.out(), bytes::Bytes::from(report.to_string()));
+        let is_retryable = |error: &CloudError| error.is_retryable;
+        let write = || self.store.put_new(&key, text.clone(), "application/json");
+        match retry::persist(PATIENCE, is_retryable, write).await {
+            Ok(()) => Ok(stored),
+            Err(error) if error.exists() => {
+                tracing::info!("an end was stored before, it counts");
+                Ok(self.read_back(assignment).await.unwrap_or(stored))
+            }
+            Err(error) => Err(TaskError::new(ErrorCode::StorageUnavailable, error.to_string())),
+        }
+    }
+
+    async fn read_back(&self, assignment: &Assignment) -> Option<Stored> {
+        let ended = self.ended(assignment).await;
+        ended.inspect_err(|error| tracing::warn!(%error, "results exist but cannot be read")).ok().flatten()
+    }
+
+    /// The end that was stored before, for whoever would rather wait than guess.
+    pub(crate) async fn ended(&self, assignment: &Assignment) -> Result<Option<Stored>, ReadError> {
+        match self.store.read(self.store.bucket(), &assignment.keys.out(), MAX_OUT_BYTES).await {
+            Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
+            Err(ReadError::Cloud(error)) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use shared_schema::{ErrorCode, keys};
-
 use super::Worker;
-use super::read::Cause;
-use crate::cloud::Delivery;
+use crate::cloud::{CloudError, Delivery, Lease};
 use crate::retry;
+
+/// How long deleting is tried again, while the message stays hidden: a message that comes back costs a notification.
+const DELETE_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How a delivery ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,39 +30,30 @@ impl Ending {
 
 impl Worker {
     /// Ends a delivery. A call that fails is only logged: the message comes back, and its `.out` says it was done.
-    pub(super) async fn end(&self, delivery: &Delivery, ending: Ending) {
-        let queue = &self.cloud.queue;
+    pub(super) async fn end(&self, delivery: &Delivery, lease: Lease, ending: Ending) {
+        let (queue, handle) = (&self.cloud.queue, &delivery.receipt_handle);
         let result = match ending {
-            Ending::Done => queue.delete(&delivery.receipt_handle).await,
-            Ending::Retry(delay) => queue.release(&delivery.receipt_handle, delay).await,
+            Ending::Done => {
+                let is_retryable = |error: &CloudError| error.is_retryable;
+                let deleting = retry::persist(DELETE_PATIENCE, is_retryable, || queue.delete(handle));
+                lease.lost().run_until_cancelled(deleting).await.unwrap_or(Ok(()))
+            }
+            Ending::Retry(delay) => {
+                // An extension that is on its way would hide the message again.
+                drop(lease);
+                if self.stopping.is_cancelled() {
+                    self.giving_back.cancel();
+                }
+                queue.release(handle, delay).await
+            }
             Ending::Abandoned => Ok(()),
         };
         if let Err(error) = result {
             tracing::warn!(%error, ?ending, "the queue did not take the ending, the message comes back");
         }
-    }
-
-    /// Keeps what cannot be read and deletes it from the queue, where it would come back for ever.
-    pub(super) async fn keep_unreadable(&self, delivery: &Delivery, cause: Cause) -> Option<ErrorCode> {
-        let key = keys::unreadable(&delivery.message_id);
-        let ending = match self.keep(&key, delivery, cause).await {
-            Ok(()) => {
-                tracing::error!(
-                    runtime = %self.config.runtime_name,
-                    error.code = %ErrorCode::UnreadableMessage,
-                    message_id = %delivery.message_id,
-                    kept_at = %keys::s3_uri(self.cloud.store.bucket(), &key),
-                    %cause,
-                    "message cannot be read, kept for an operator"
-                );
-                Ending::Done
-            }
-            Err(error) => {
-                tracing::error!(error.code = %error.code, "unreadable message could not be kept, will be retried");
-                Ending::retry_after(delivery.receive_count)
-            }
-        };
-        self.end(delivery, ending).await;
-        Some(ErrorCode::UnreadableMessage)
+        if let Some(run) = self.claims.run_of(delivery) {
+            self.runtime.forget(&run).await;
+        }
+        self.claims.ended(delivery);
     }
 }

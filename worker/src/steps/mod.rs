@@ -2,12 +2,19 @@
 //!
 //! A delivery ends in exactly one of three ways, decided here and nowhere else: done (the message is deleted), retry
 //! (it is given back), rejected (its failure is stored and notified, then it is deleted).
+#![doc = include_str!("PROTOCOL.md")]
 
+pub mod alone;
+pub mod attempts;
+pub mod claim_check;
 pub mod commit;
+pub mod deadline;
 pub mod end;
 pub mod notify;
 pub mod prepare;
 pub mod read;
+pub mod reject;
+pub mod results;
 pub mod run;
 pub mod store;
 
@@ -15,19 +22,27 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use shared_schema::notification::Timings;
-use shared_schema::{Contract, ErrorCode};
+use shared_schema::{Contract, ErrorCode, Task};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use crate::claims::Claims;
+use crate::cloud::lease::LeaseLost;
 use crate::cloud::{Cloud, Delivery, Lease};
 use crate::config::Config;
 use crate::error::TaskError;
+use crate::health::{Stage, Vitals};
 use crate::inputs::fetch::Fetcher;
-use crate::runtimes::Runtime;
+use crate::pipeline::{NoTurn, Pipeline, Staged};
+use crate::runtimes::{RunHandle, Runtime};
 
-use commit::Stored;
+use alone::Submissions;
+use attempts::Journal;
+use commit::{Outcome, Stored};
 use end::Ending;
 use read::{Assignment, Read};
+use reject::Rejection;
+use results::Results;
 
 /// Everything that the steps share.
 pub struct Worker {
@@ -35,14 +50,44 @@ pub struct Worker {
     pub config: Config,
     /// Queue, bucket and topic.
     pub cloud: Cloud,
+    /// Where results go, and who hears of them.
+    pub results: Results,
     /// What stands beside it.
     pub runtime: Arc<dyn Runtime>,
     /// The rules for tasks.
     pub contract: Contract,
     /// The one way to inputs.
     pub fetcher: Fetcher,
+    /// The places that tasks pass through.
+    pub pipeline: Pipeline,
+    /// What probes and scrapers are told.
+    pub vitals: Arc<Vitals>,
+    /// The submissions that are worked on.
+    pub submissions: Submissions,
+    /// What the worker holds, for the process after this one.
+    pub claims: Claims,
     /// Cancelled when the worker is to stop.
     pub stopping: CancellationToken,
+    /// Cancelled when a stopping worker is about to give something back, which it must not take again itself.
+    pub giving_back: CancellationToken,
+}
+
+/// A message that has been taken, with the right to work on it.
+pub struct Taken {
+    /// The delivery.
+    pub delivery: Delivery,
+    /// The right to it.
+    pub lease: Lease,
+    /// The run of it that a former process of this worker began.
+    pub begun: Option<RunHandle>,
+}
+
+/// One task that is worked on.
+pub(crate) struct Work<'a> {
+    taken: &'a Taken,
+    assignment: &'a Assignment,
+    task: Result<Arc<Task>, TaskError>,
+    journal: &'a Journal,
 }
 
 /// Why a delivery's message is to be delivered again.
@@ -50,6 +95,8 @@ pub struct Worker {
 pub enum Stop {
     /// The attempt failed.
     Failed(TaskError),
+    /// It was none: somebody else may have the task, at no cost. The reason is a metric's label.
+    GivenBack(&'static str),
     /// The lease is gone: somebody else may have the message, so this worker does nothing more about it.
     LeaseLost,
 }
@@ -60,71 +107,115 @@ impl From<TaskError> for Stop {
     }
 }
 
+impl From<LeaseLost> for Stop {
+    fn from(LeaseLost: LeaseLost) -> Self {
+        Self::LeaseLost
+    }
+}
+
+impl From<NoTurn> for Stop {
+    fn from(reason: NoTurn) -> Self {
+        Self::GivenBack(match reason {
+            NoTurn::Stopping => "shutdown",
+            NoTurn::WaitedTooLong => "waited_too_long",
+        })
+    }
+}
+
 impl Worker {
-    /// Works on one delivery until it has ended. Returns the code of the failure, if the attempt failed.
-    pub async fn work(&self, delivery: Delivery) -> Option<ErrorCode> {
-        match read::read(&delivery, &self.contract, self.config.runtime_type.task_types()) {
-            Read::Unreadable(cause) => self.keep_unreadable(&delivery, cause).await,
-            Read::Assigned(assignment) => {
+    /// The right to a delivery, from its receipt on.
+    pub fn take(self: &Arc<Self>, delivery: Delivery, begun: Option<RunHandle>) -> Taken {
+        let (worker, claimed) = (Arc::clone(self), delivery.clone());
+        let extended = move |until| worker.claims.hidden_until(&claimed, until);
+        let queue = self.cloud.queue.clone();
+        let lease = Lease::keep(queue, &delivery, self.config.visibility_timeout(), extended);
+        Taken { delivery, lease, begun }
+    }
+
+    /// Works on one message until its delivery has ended.
+    pub async fn work(&self, taken: Taken, place: Staged) {
+        let _inside = self.vitals.enter();
+        match read::read(&taken.delivery, &self.contract, self.config.runtime_type.task_types()) {
+            Read::Unreadable(cause) => self.keep_unreadable(taken, cause).await,
+            Read::Assigned(mut assignment) => {
                 let span = tracing::info_span!(
                     "task",
                     task.id = %assignment.id,
                     runtime = %self.config.runtime_name,
                     submission = %assignment.submission,
-                    attempt = delivery.receive_count,
-                    trace = delivery.trace_header.as_deref(),
+                    delivery = taken.delivery.receive_count,
+                    trace = taken.delivery.trace_header.as_deref(),
                 );
-                self.work_assignment(&delivery, &assignment).instrument(span).await
+                self.work_on(taken, &mut assignment, place).instrument(span).await;
             }
         }
     }
 
-    async fn work_assignment(&self, delivery: &Delivery, assignment: &Assignment) -> Option<ErrorCode> {
-        let lease = Lease::keep(
-            self.cloud.queue.clone(),
-            delivery.receipt_handle.clone(),
-            self.config.visibility_timeout(),
-        );
-        let result = self.attempt(delivery, assignment, &lease).await;
-        let failed = match &result {
-            Err(Stop::Failed(error)) => Some(error.code),
-            _ => None,
+    async fn work_on(&self, taken: Taken, assignment: &mut Assignment, place: Staged) {
+        let (journal, task) = tokio::join!(self.journal(&taken.delivery), self.resolve(assignment));
+        let work = Work { taken: &taken, assignment, task, journal: &journal };
+        self.vitals.metrics().received(journal.charged(&taken.delivery));
+        let result = tokio::select! {
+            result = self.attempt(&work, place) => result,
+            () = self.out_of_time() => Err(Stop::GivenBack("shutdown")),
         };
         let ending = match result {
             Ok(()) => Ending::Done,
-            Err(Stop::LeaseLost) => Ending::Abandoned,
-            Err(Stop::Failed(error)) => self.decide(delivery, assignment, error).await,
+            Err(Stop::LeaseLost) => {
+                self.vitals.metrics().lease_lost();
+                Ending::Abandoned
+            }
+            Err(Stop::GivenBack(reason)) => self.give_back(&work, reason).await,
+            Err(Stop::Failed(error)) => self.decide(&work, &error).await,
         };
-        drop(lease);
-        self.end(delivery, ending).await;
-        failed
+        let Taken { delivery, lease, .. } = taken;
+        self.end(&delivery, lease, ending).await;
     }
 
     /// The happy path, top to bottom.
-    async fn attempt(&self, delivery: &Delivery, assignment: &Assignment, lease: &Lease) -> Result<(), Stop> {
-        if let Some(stored) = self.committed(delivery, assignment).await {
+    async fn attempt(&self, work: &Work<'_>, place: Staged) -> Result<(), Stop> {
+        let Work { taken: Taken { delivery, lease, begun }, assignment, task, journal } = work;
+        let _alone = lease.hold(self.submissions.alone(&assignment.submission)).await?;
+        if let Some(stored) = lease.hold(self.results.committed(assignment)).await? {
             tracing::info!("already stored, notifying again");
-            return Ok(self.notify(&stored).await?);
+            self.vitals.metrics().notified_again();
+            return Ok(lease.hold(self.results.notify(&stored)).await??);
         }
         let mut timings = Timings { queue_ms: delivery.queue_ms(), ..Timings::default() };
+        self.check_attempts(delivery, journal)?;
 
-        let begun = Instant::now();
-        let task = assignment.task.clone()?;
-        let inputs = self.prepare(&task).await?;
-        timings.prepare_ms = millis(begun.elapsed());
+        let clock = Instant::now();
+        let task = task.clone()?;
+        deadline::check_start(&task)?;
+        let inputs = match begun {
+            None => lease.hold(self.unless_stopping(self.prepare(&task))).await???,
+            Some(_) => Vec::new(),
+        };
+        timings.prepare_ms = self.passed(Stage::Prepare, clock);
 
-        self.notify_running(assignment).await;
-        let begun = Instant::now();
-        let output = self.run(task, inputs, lease).await?;
-        timings.run_ms = millis(begun.elapsed());
+        let clock = Instant::now();
+        let turn = lease.hold(self.pipeline.turn(place, &self.stopping)).await??;
+        deadline::check_start(&task)?;
+        self.passed(Stage::Wait, clock);
 
-        let begun = Instant::now();
-        let outputs = self.store_files(assignment, output.files, lease).await?;
-        timings.store_ms = millis(begun.elapsed());
+        let clock = Instant::now();
+        let (output, turn) = self.run(work, &task, inputs, turn).await?;
+        timings.run_ms = self.passed(Stage::Run, clock);
 
-        let stored = Stored::succeeded(self, assignment, outputs, timings);
-        self.commit(assignment, output.report, &stored, lease).await?;
-        self.notify(&stored).await?;
+        let _storing = lease.hold(self.pipeline.store_after(turn)).await?;
+        let clock = Instant::now();
+        let outputs = lease.hold(self.results.store_files(assignment, output.files)).await??;
+        timings.store_ms = self.passed(Stage::Store, clock);
+
+        let clock = Instant::now();
+        let stored = Stored::new(&self.results, assignment, Outcome::Succeeded(outputs), timings);
+        let stored = lease.hold(self.results.commit(assignment, output.report, stored)).await??;
+        self.passed(Stage::Commit, clock);
+
+        let clock = Instant::now();
+        lease.hold(self.results.notify(&stored)).await??;
+        self.passed(Stage::Notify, clock);
+        self.count(&stored);
         tracing::info!(
             outputs = stored.notification.outputs.len(),
             queue_ms = timings.queue_ms,
@@ -136,41 +227,99 @@ impl Worker {
         Ok(())
     }
 
+    /// A stage that began then is over. Returns how long it took, in milliseconds.
+    fn passed(&self, stage: Stage, began: Instant) -> u64 {
+        let took = began.elapsed();
+        self.vitals.metrics().stage(stage, took);
+        millis(took)
+    }
+
+    fn count(&self, Stored { notification }: &Stored) {
+        let metrics = self.vitals.metrics();
+        metrics.ended(notification.task_status.as_str(), None);
+        metrics.bytes_out(notification.outputs.iter().map(|output| output.bytes).sum());
+    }
+
+    /// Nothing of the runtime's work is lost yet, so a stop waits for nothing.
+    async fn unless_stopping<T>(&self, work: impl Future<Output = T>) -> Result<T, Stop> {
+        self.stopping.run_until_cancelled(work).await.ok_or_else(|| NoTurn::Stopping.into())
+    }
+
+    /// Ends shortly before the grace period does.
+    async fn out_of_time(&self) {
+        self.stopping.cancelled().await;
+        tokio::time::sleep(self.config.shutdown_deadline()).await;
+    }
+
+    /// A task that was taken more often than it may, and whose last attempt could not say why it ended.
+    fn check_attempts(&self, delivery: &Delivery, journal: &Journal) -> Result<(), TaskError> {
+        if journal.charged(delivery) <= self.config.max_attempts {
+            return Ok(());
+        }
+        let message = "every worker that took the task ended without a word, killed or out of memory";
+        Err(TaskError::new(ErrorCode::WorkerDied, message))
+    }
+
+    /// What becomes of a task that was not attempted.
+    async fn give_back(&self, work: &Work<'_>, reason: &'static str) -> Ending {
+        tracing::info!(reason, "giving the task back");
+        self.vitals.metrics().given_back(reason);
+        // A task that a former process began has been attempted.
+        if work.taken.begun.is_none() {
+            self.record_give_back(&work.taken.delivery, work.journal).await;
+        }
+        Ending::Retry(Duration::ZERO)
+    }
+
     /// What becomes of a failed attempt: another one, or the end.
-    async fn decide(&self, delivery: &Delivery, assignment: &Assignment, error: TaskError) -> Ending {
-        let attempts = delivery.receive_count;
-        if error.code == ErrorCode::ShuttingDown {
-            return Ending::Retry(Duration::ZERO);
+    async fn decide(&self, work: &Work<'_>, error: &TaskError) -> Ending {
+        let Work { taken: Taken { delivery, lease, .. }, assignment, journal, .. } = work;
+        let attempt = journal.charged(delivery);
+        if error.is_retryable() && attempt < self.config.max_attempts {
+            tracing::warn!(error.code = %error.code, error.message = %error.message, attempt, "attempt failed, will be retried");
+            self.vitals.metrics().retried(error.code);
+            self.record_failure(delivery, journal, error).await;
+            return Ending::retry_after(attempt);
         }
-        if error.is_retryable() && attempts < self.config.max_attempts {
-            tracing::warn!(error.code = %error.code, error.message = %error.message, "attempt failed, will be retried");
-            return Ending::retry_after(attempts);
-        }
-        match self.reject(assignment, &error, delivery).await {
-            Ok(()) => {
-                tracing::warn!(error.code = %error.code, error.message = %error.message, "task failed");
+        let attempts = if error.code == ErrorCode::WorkerDied { attempt - 1 } else { attempt };
+        let causes = &journal.attempts;
+        let report = self.config.runtime_type.failure_report;
+        let rejection = Rejection { error, attempts, causes, report };
+        match lease.hold(self.results.reject(delivery, assignment, &rejection)).await {
+            Ok(Ok(stored)) => {
+                self.vitals.metrics().ended(stored.notification.task_status.as_str(), Some(error.code));
+                tracing::warn!(error.code = %error.code, error.message = %error.message, attempts, "task failed");
                 Ending::Done
             }
-            Err(error) => {
+            Ok(Err(error)) => {
                 tracing::error!(error.code = %error.code, "failure could not be stored or notified, will be retried");
-                Ending::retry_after(attempts)
+                Ending::retry_after(attempt)
             }
+            Err(LeaseLost) => Ending::Abandoned,
         }
     }
 
-    /// Stores the failure of a task and notifies it.
-    async fn reject(
-        &self,
-        assignment: &Assignment,
-        error: &TaskError,
-        delivery: &Delivery,
-    ) -> Result<(), TaskError> {
-        let timings = Timings { queue_ms: delivery.queue_ms(), ..Timings::default() };
-        let attempts = delivery.receive_count;
-        let stored = Stored::failed(self, assignment, error.failure(attempts), timings);
-        let report = (self.config.runtime_type.failure_report)(&assignment.id, error, attempts);
-        self.write_out(assignment, report, &stored).await?;
-        self.notify(&stored).await
+    /// Keeps what cannot be read and deletes it from the queue, where it would come back for ever.
+    async fn keep_unreadable(&self, Taken { delivery, lease, .. }: Taken, cause: read::Cause) {
+        let ending = match lease.hold(self.results.keep_unreadable(&delivery, cause)).await {
+            Ok(Ok(kept_at)) => {
+                tracing::error!(
+                    runtime = %self.config.runtime_name,
+                    error.code = %ErrorCode::UnreadableMessage,
+                    message_id = %delivery.message_id,
+                    kept_at,
+                    %cause,
+                    "message cannot be read, kept for an operator"
+                );
+                Ending::Done
+            }
+            Ok(Err(error)) => {
+                tracing::error!(error.code = %error.code, "unreadable message could not be kept, will be retried");
+                Ending::retry_after(delivery.receive_count)
+            }
+            Err(LeaseLost) => Ending::Abandoned,
+        };
+        self.end(&delivery, lease, ending).await;
     }
 }
 

@@ -1,28 +1,25 @@
 //! Tells the completion topic how a task ended, and while it runs if the deployment asks for it.
 
-use serde::Serialize;
 use shared_schema::ErrorCode;
-use shared_schema::RuntimeName;
 use shared_schema::notification::RunningNotification;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::Worker;
 use super::commit::Stored;
 use super::read::Assignment;
-use super::store::PATIENCE;
+use super::results::{PATIENCE, Results};
 use crate::cloud::CloudError;
 use crate::error::TaskError;
 use crate::retry;
 
-impl Worker {
+impl Results {
     /// Publishes the completion notification with freshly signed URLs.
-    pub(super) async fn notify(&self, stored: &Stored) -> Result<(), TaskError> {
+    pub(crate) async fn notify(&self, stored: &Stored) -> Result<(), TaskError> {
         let mut notification = stored.notification.clone();
-        let own = format!("s3://{}/", self.cloud.store.bucket());
+        let own = format!("s3://{}/", self.store.bucket());
         for output in &mut notification.outputs {
             let Some(key) = output.s3_uri.strip_prefix(&own) else { continue };
-            match self.cloud.store.presign(key).await {
+            match self.store.presign(key).await {
                 Ok(signed) => {
                     output.url = Some(signed.url);
                     output.url_expires_at = OffsetDateTime::from(signed.expires_at)
@@ -33,34 +30,31 @@ impl Worker {
                 Err(error) => tracing::warn!(error.code = %error.code, "no url could be signed"),
             }
         }
-        let message = json(&notification)?;
+        let message = notification.to_json().map_err(not_json)?;
         let is_retryable = |error: &CloudError| error.is_retryable;
-        retry::persist(PATIENCE, is_retryable, || self.cloud.topic.publish(message.clone()))
+        retry::persist(PATIENCE, is_retryable, || self.topic.publish(message.clone()))
             .await
             .map_err(|error| TaskError::new(ErrorCode::NotificationUnavailable, error.to_string()))
     }
 
     /// Says that a task has begun. Progress is worth one try and no failure.
     pub(super) async fn notify_running(&self, assignment: &Assignment) {
-        if !self.config.notify_when_running {
-            return;
-        }
         let running = RunningNotification {
-            runtime: RuntimeName::new(&self.config.runtime_name),
+            runtime: self.runtime.clone(),
             id: assignment.id.clone(),
             status: "running".to_owned(),
             context: assignment.context.clone(),
             submission: assignment.submission.clone(),
+            shortened: Vec::new(),
         };
-        if let Ok(message) = json(&running)
-            && let Err(error) = self.cloud.topic.publish(message).await
+        if let Ok(message) = running.to_json()
+            && let Err(error) = self.topic.publish(message).await
         {
             tracing::warn!(error.code = %error.code, "running notification not sent");
         }
     }
 }
 
-fn json(notification: &impl Serialize) -> Result<String, TaskError> {
-    serde_json::to_string(notification)
-        .map_err(|_| TaskError::new(ErrorCode::NotificationUnavailable, "the notification is no JSON"))
+fn not_json(_: serde_json::Error) -> TaskError {
+    TaskError::new(ErrorCode::NotificationUnavailable, "the notification is no JSON")
 }

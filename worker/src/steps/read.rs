@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use serde_json::Value;
 use shared_schema::keys::OutputKeys;
 use shared_schema::message::{self, Unreadable};
-use shared_schema::{Contract, ErrorCode, Submission, Task, TaskId, TaskType};
+use shared_schema::{ClaimCheck, Contract, ErrorCode, Submission, Task, TaskId, TaskType};
 
 use crate::cloud::Delivery;
 use crate::error::TaskError;
@@ -43,7 +43,16 @@ pub struct Assignment {
     /// Where its files go.
     pub keys: OutputKeys,
     /// The task, or what is wrong with it.
-    pub task: Result<Arc<Task>, TaskError>,
+    pub task: Result<Payload, TaskError>,
+}
+
+/// Where the task of an assignment is.
+#[derive(Debug, Clone)]
+pub enum Payload {
+    /// In the message.
+    Here(Arc<Task>),
+    /// In the bucket, since it was too large for a message.
+    Stored(ClaimCheck),
 }
 
 /// Reads a delivery. `accepted` are the task types that the runtime takes.
@@ -60,14 +69,10 @@ fn assignment(delivery: &Delivery, contract: &Contract, accepted: &[TaskType]) -
     let submission =
         message::submission(&unwrapped.message, unwrapped.sns_message_id.as_deref(), &delivery.message_id)
             .ok_or(Cause::NoId)?;
-    let task = contract.message(unwrapped.message).map_err(TaskError::invalid).and_then(|mut task| {
-        task.metadata.submission = Some(submission.clone());
-        if accepted.contains(&task.metadata.tasktype) {
-            Ok(Arc::new(task))
-        } else {
-            Err(unsupported(&task, accepted))
-        }
-    });
+    let task = match ClaimCheck::in_message(&unwrapped.message) {
+        Some(check) => Ok(Payload::Stored(check)),
+        None => accept(unwrapped.message, &submission, contract, accepted).map(Payload::Here),
+    };
     Ok(Assignment {
         keys: OutputKeys::new(&sender.prefix, &sender.id, &submission),
         context: sender.context.unwrap_or_else(|| Value::Object(serde_json::Map::new())),
@@ -75,6 +80,22 @@ fn assignment(delivery: &Delivery, contract: &Contract, accepted: &[TaskType]) -
         submission,
         task,
     })
+}
+
+/// The task of a submission as it was published, if it keeps to the contract and the runtime takes its type.
+pub(super) fn accept(
+    task: Value,
+    submission: &Submission,
+    contract: &Contract,
+    accepted: &[TaskType],
+) -> Result<Arc<Task>, TaskError> {
+    let mut task = contract.message(task).map_err(TaskError::invalid)?;
+    task.metadata.submission = Some(submission.clone());
+    if accepted.contains(&task.metadata.tasktype) {
+        Ok(Arc::new(task))
+    } else {
+        Err(unsupported(&task, accepted))
+    }
 }
 
 fn unsupported(task: &Task, accepted: &[TaskType]) -> TaskError {

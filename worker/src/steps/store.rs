@@ -1,45 +1,27 @@
 //! Stores what a run yielded: each file under its number, as what its bytes say it is.
 
-use std::time::Duration;
-
-use bytes::Bytes;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use serde_json::json;
-use shared_schema::ErrorCode;
 use shared_schema::keys::s3_uri;
 use shared_schema::notification::Output;
 
-use super::read::{Assignment, Cause};
-use super::{Stop, Worker};
-use crate::cloud::{CloudError, Delivery, Lease};
+use super::read::Assignment;
+use super::results::Results;
 use crate::error::TaskError;
-use crate::retry;
 use crate::runtimes::OutputFile;
 
 /// How many files of one task are uploaded at once.
 const UPLOADS: usize = 8;
 
-/// How long storing and notifying are tried again: giving up earlier would throw the GPU's work away.
-pub(super) const PATIENCE: Duration = Duration::from_secs(120);
-
-impl Worker {
+impl Results {
     /// Uploads the files of a run, each under its number.
     pub(super) async fn store_files(
         &self,
         assignment: &Assignment,
         files: Vec<OutputFile>,
-        lease: &Lease,
-    ) -> Result<Vec<Output>, Stop> {
-        let uploads: Vec<_> = files
-            .into_iter()
-            .enumerate()
-            .map(|(index, file)| self.store_file(assignment, index + 1, file))
-            .collect();
-        let uploads = stream::iter(uploads).buffered(UPLOADS).try_collect();
-        tokio::select! {
-            outputs = uploads => Ok(outputs?),
-            () = lease.lost().cancelled() => Err(Stop::LeaseLost),
-        }
+    ) -> Result<Vec<Output>, TaskError> {
+        let uploads: Vec<_> =
+            (1..).zip(files).map(|(n, file)| self.store_file(assignment, n, file)).collect();
+        stream::iter(uploads).buffered(UPLOADS).try_collect().await
     }
 
     async fn store_file(
@@ -54,7 +36,7 @@ impl Worker {
         let bytes = file.bytes.len() as u64;
         self.put(&key, file.bytes, content_type).await?;
         Ok(Output {
-            s3_uri: s3_uri(self.cloud.store.bucket(), &key),
+            s3_uri: s3_uri(self.store.bucket(), &key),
             url: None,
             url_expires_at: None,
             content_type: content_type.to_owned(),
@@ -62,27 +44,6 @@ impl Worker {
             width: size.map(|size| size.width as u64),
             height: size.map(|size| size.height as u64),
         })
-    }
-
-    /// Keeps a body that nobody can be told about, with the cause, where an operator finds it.
-    pub(super) async fn keep(&self, key: &str, delivery: &Delivery, cause: Cause) -> Result<(), TaskError> {
-        let kept = json!({
-            "code": ErrorCode::UnreadableMessage,
-            "message": cause.to_string(),
-            "message_id": delivery.message_id,
-            "receive_count": delivery.receive_count,
-            "body": delivery.body,
-        });
-        self.put(key, kept.to_string().into(), "application/json").await
-    }
-
-    /// Stores an object, with patience.
-    pub(super) async fn put(&self, key: &str, bytes: Bytes, content_type: &str) -> Result<(), TaskError> {
-        let store = &self.cloud.store;
-        let is_retryable = |error: &CloudError| error.is_retryable;
-        retry::persist(PATIENCE, is_retryable, || store.put(key, bytes.clone(), content_type))
-            .await
-            .map_err(|error| TaskError::new(ErrorCode::StorageUnavailable, error.to_string()))
     }
 }
 
@@ -105,6 +66,8 @@ fn media_type(file: &OutputFile) -> (&'static str, String) {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     fn named(bytes: &'static [u8], name: Option<&str>) -> (&'static str, String) {

@@ -13,8 +13,10 @@ use http_body_util::BodyExt as _;
 use tokio_util::sync::CancellationToken;
 
 use super::AwsOptions;
+use super::calls::{self, CallLog, Delivery, Subject};
 use super::connection::Connection;
 use super::faults::{Fault, Faults, Service};
+use super::permissions::Permissions;
 use super::protocol::{Call, Form, QueryShape, ServiceError};
 use super::s3::S3;
 use super::sns::{self, Sns};
@@ -28,9 +30,26 @@ const BODY_LIMIT: usize = 8 * 1024 * 1024;
 pub(super) struct Services {
     s3: S3,
     sns: Sns,
-    sqs: Arc<Sqs>,
-    faults: Arc<Faults>,
+    pub(super) sqs: Arc<Sqs>,
+    pub(super) permissions: Permissions,
+    pub(super) faults: Faults,
+    pub(super) calls: CallLog,
     latency: Duration,
+}
+
+/// A call, before the service that it is for looks at it.
+struct Incoming<'a> {
+    connection: Connection,
+    caller: &'a str,
+    service: Service,
+    action: &'a str,
+    subject: Subject,
+}
+
+/// What a service did: its answer, and the messages that it handed out.
+struct Done {
+    response: Response,
+    handed_out: Vec<Delivery>,
 }
 
 impl Services {
@@ -44,13 +63,11 @@ impl Services {
             s3: S3::new(&options.data_dir, address)?,
             sns: Sns::new(Arc::clone(&sqs), address, stop)?,
             sqs,
-            faults: Arc::default(),
+            permissions: Permissions::default(),
+            faults: Faults::default(),
+            calls: CallLog::new(options.keeps_calls),
             latency: options.latency,
         })
-    }
-
-    pub(super) fn faults(&self) -> Arc<Faults> {
-        Arc::clone(&self.faults)
     }
 
     /// Waits for deliveries that are under way, after the stop signal.
@@ -58,27 +75,46 @@ impl Services {
         self.sns.finish_deliveries().await;
     }
 
-    /// Runs a call with the latency and the fault that were ordered for it.
+    /// Runs a call with the latency and the fault that were ordered for it, if the caller may make it.
     async fn answer(
         &self,
-        service: Service,
-        action: &str,
-        connection: &Connection,
+        incoming: Incoming<'_>,
         failure: impl FnOnce(Fault) -> Response,
-        run: impl Future<Output = Response>,
+        run: impl AsyncFnOnce(Option<Fault>) -> Done,
     ) -> Response {
+        let Incoming { connection, caller, service, action, subject } = incoming;
+        let resource = subject.resource().to_owned();
+        let mut record = self.calls.begin(service, action, caller, subject);
         tokio::time::sleep(self.latency).await;
-        let fault = self.faults.next(service, action);
-        let response = match fault {
-            Some(fault) if fault.strikes_before() => failure(fault),
-            Some(Fault::FailAfter) => {
-                run.await;
-                failure(Fault::FailAfter)
-            }
-            _ => run.await,
+        let fault = if self.permissions.allow(caller, service, action) {
+            self.faults.next(service, action, caller, &resource)
+        } else {
+            Some(Fault::Deny)
         };
+        record.suffers(fault);
+        if let Some(Fault::DelayBefore(delay)) = fault {
+            tokio::time::sleep(delay).await;
+        }
+        let response = match fault {
+            Some(fault) if fault.prevents() => failure(fault),
+            fault => {
+                let Done { response, handed_out } = run(fault).await;
+                if response.status().is_success() {
+                    record.took_effect(handed_out);
+                }
+                match fault {
+                    Some(Fault::FailAfter) => failure(Fault::FailAfter),
+                    _ => response,
+                }
+            }
+        };
+        if let Some(Fault::DelayAfter(delay)) = fault {
+            tokio::time::sleep(delay).await;
+        }
         if fault.is_some_and(Fault::drops) {
             connection.cut();
+        } else {
+            record.answered(response.status());
         }
         tracing::debug!(?service, action, status = response.status().as_u16(), ?fault, "aws call answered");
         response
@@ -104,8 +140,9 @@ pub(super) async fn dispatch(
         return *refusal;
     }
     let (parts, body) = request.into_parts();
+    let caller = calls::caller(&parts);
     let protocol = match ServiceProtocol::of(&parts) {
-        None => return s3_object(&services, &connection, Request::from_parts(parts, body)).await,
+        None => return s3_object(&services, connection, &caller, Request::from_parts(parts, body)).await,
         Some(protocol) => protocol,
     };
     let body = match http_body_util::Limited::new(body, BODY_LIMIT).collect().await {
@@ -113,19 +150,34 @@ pub(super) async fn dispatch(
         Err(error) => return (StatusCode::PAYLOAD_TOO_LARGE, error.to_string()).into_response(),
     };
     match protocol.read(&parts, &body) {
-        Ok((service, call)) => queue_or_topic(&services, &connection, service, &call).await,
+        Ok((service, call)) => queue_or_topic(&services, connection, &caller, service, &call).await,
         Err(error) => (error.status, error.to_string()).into_response(),
     }
 }
 
-async fn s3_object(services: &Services, connection: &Connection, request: Request<Body>) -> Response {
+async fn s3_object(
+    services: &Services,
+    connection: Connection,
+    caller: &str,
+    request: Request<Body>,
+) -> Response {
     let action = services.s3.action(request.method(), request.uri());
-    services.answer(Service::S3, action, connection, S3::failure, services.s3.call(request)).await
+    let subject = Subject::of_object(request.uri().path());
+    let tells_what_is_missing = services.permissions.tell_what_is_missing(caller);
+    let run = async |_| {
+        let response = services.s3.call(request).await;
+        let is_hidden = response.status() == StatusCode::NOT_FOUND && !tells_what_is_missing;
+        let response = if is_hidden { S3::failure(Fault::Deny) } else { response };
+        Done { response, handed_out: Vec::new() }
+    };
+    let incoming = Incoming { connection, caller, service: Service::S3, action, subject };
+    services.answer(incoming, S3::failure, run).await
 }
 
 async fn queue_or_topic(
     services: &Services,
-    connection: &Connection,
+    connection: Connection,
+    caller: &str,
     service: Service,
     call: &Call,
 ) -> Response {
@@ -137,17 +189,20 @@ async fn queue_or_topic(
         };
         call.answer(shape, Err(error))
     };
-    let run = async {
+    let run = async |fault| {
         let outcome = match service {
-            Service::Sns => services.sns.call(call).await,
+            Service::Sns => services.sns.call(call, fault == Some(Fault::DeliverTwice)).await,
             _ => services.sqs.call(call).await,
         };
         if let Err(error) = &outcome {
             tracing::debug!(?service, action = call.action, %error, "aws call refused");
         }
-        call.answer(shape, outcome)
+        let handed_out = outcome.as_ref().map(calls::handed_out).unwrap_or_default();
+        Done { response: call.answer(shape, outcome), handed_out }
     };
-    services.answer(service, &call.action, connection, failure, run).await
+    let subject = Subject::of_call(service, call);
+    let incoming = Incoming { connection, caller, service, action: &call.action, subject };
+    services.answer(incoming, failure, run).await
 }
 
 /// How a request speaks to SQS or SNS.

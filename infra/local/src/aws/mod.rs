@@ -1,9 +1,11 @@
 #![doc = include_str!("README.md")]
 
+mod calls;
 mod connection;
 mod dispatch;
 mod faults;
 mod message_attributes;
+mod permissions;
 mod protocol;
 mod s3;
 mod sns;
@@ -20,9 +22,10 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+pub use self::calls::{CallRecord, Delivery, Subject};
 use self::connection::{Connection, CuttableListener};
 use self::dispatch::Services;
-pub use self::faults::{Fault, Faults, Service};
+pub use self::faults::{Fault, Faults, Order, Service};
 
 /// The one region.
 pub const REGION: &str = "us-east-1";
@@ -53,13 +56,14 @@ pub struct AwsOptions {
     pub data_dir: PathBuf,
     /// Passes before each call takes effect, as a network would make it.
     pub latency: Duration,
+    /// Keeps a record of every call, for [`EmbeddedAws::calls`]. It is never shortened: for tests only.
+    pub keeps_calls: bool,
 }
 
 /// S3, SNS and SQS on one port, until it is stopped or dropped.
 #[derive(Debug)]
 pub struct EmbeddedAws {
     address: SocketAddr,
-    faults: Arc<Faults>,
     services: Arc<Services>,
     server: JoinHandle<std::io::Result<()>>,
     stop: DropGuard,
@@ -85,7 +89,7 @@ impl EmbeddedAws {
                 .with_graceful_shutdown(stop.clone().cancelled_owned());
         let server = tokio::spawn(server.into_future());
         tracing::info!(%address, data_dir = %options.data_dir.display(), "embedded aws endpoints are up");
-        Ok(Self { address, faults: services.faults(), services, server, stop: stop.drop_guard() })
+        Ok(Self { address, services, server, stop: stop.drop_guard() })
     }
 
     /// Where the endpoints listen.
@@ -100,7 +104,36 @@ impl EmbeddedAws {
 
     /// Lets a test break calls.
     pub fn faults(&self) -> &Faults {
-        &self.faults
+        &self.services.faults
+    }
+
+    /// Gives the callers with this access key id a role: they may do nothing else than these actions, named as in a
+    /// policy (`s3:PutObject`). Everybody else may do everything.
+    pub fn allow_only(&self, access_key: &str, actions: &[&str]) {
+        self.services.permissions.allow_only(access_key, actions);
+    }
+
+    /// Every call that has ended, in that order, if [`AwsOptions::keeps_calls`].
+    pub fn calls(&self) -> Vec<CallRecord> {
+        self.calls_after(0)
+    }
+
+    /// The same without the first `skipped` of them.
+    pub fn calls_after(&self, skipped: usize) -> Vec<CallRecord> {
+        self.services.calls.after(skipped)
+    }
+
+    /// How many calls have ended, if they are kept.
+    pub fn call_count(&self) -> usize {
+        self.services.calls.count()
+    }
+
+    /// Delivers a message a second time although it is hidden, as a standard queue may ("at-least-once delivery"): a
+    /// copy of it, with the same id, is visible now, and deliveries of either copy do not touch the other one.
+    ///
+    /// Copies every message of the queue that is in flight, or only that with `message_id`; says how many.
+    pub fn deliver_again(&self, queue_url: &str, message_id: Option<&str>) -> usize {
+        self.services.sqs.deliver_again(queue_url, message_id)
     }
 
     /// Answers what is under way, ends long polls and stops listening.

@@ -7,9 +7,11 @@
     reason = "a helper fails its test by panicking"
 )]
 
+mod calls;
 mod faults;
 mod guard;
 mod http_subscriptions;
+mod permissions;
 mod query_protocol;
 mod s3;
 mod sns;

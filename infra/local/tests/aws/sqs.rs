@@ -176,6 +176,48 @@ async fn handles_that_cannot_be_used_are_refused() {
 }
 
 #[tokio::test]
+async fn twelve_hours_after_its_receipt_no_message_is_hidden() {
+    let aws = start().await;
+    let queue = aws.queue("q").await;
+    send(&aws, &queue, "b").await;
+    let message = take(&aws, &queue, 60).await.unwrap();
+    let extend = |seconds| {
+        let change = aws.sqs.change_message_visibility().queue_url(&queue).receipt_handle(handle(&message));
+        change.visibility_timeout(seconds).send()
+    };
+    // A moment has passed since the receipt, so that not even this fits any more.
+    let error = extend(43_200).await.unwrap_err().into_service_error();
+    assert_eq!(error.meta().code(), Some("InvalidParameterValue"));
+    assert!(error.meta().message().unwrap().contains("beyond the limit [43200 seconds]"), "{error:?}");
+    extend(43_190).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_hidden_message_can_be_delivered_again() {
+    let aws = start().await;
+    let queue = aws.queue("q").await;
+    let id = send(&aws, &queue, "b").await;
+    assert_eq!(aws.endpoints.deliver_again(&queue, None), 0, "nothing is in flight");
+    let first = take(&aws, &queue, 60).await.unwrap();
+    assert_eq!(aws.endpoints.deliver_again(&queue, Some("another")), 0);
+    assert_eq!(aws.endpoints.deliver_again(&queue, Some(&id)), 1);
+    let second = take(&aws, &queue, 60).await.unwrap();
+    assert_eq!((&first.message_id, &first.body), (&second.message_id, &second.body));
+    assert_ne!(first.receipt_handle, second.receipt_handle);
+    assert_eq!(
+        second.attributes.as_ref().unwrap()[&MessageSystemAttributeName::ApproximateReceiveCount],
+        "2"
+    );
+
+    // Each is deleted by its own handle only.
+    for left in [1, 0] {
+        let delivery = if left == 1 { &first } else { &second };
+        aws.sqs.delete_message().queue_url(&queue).receipt_handle(handle(delivery)).send().await.unwrap();
+        assert_eq!(aws.count(&queue, "ApproximateNumberOfMessagesNotVisible").await, left);
+    }
+}
+
+#[tokio::test]
 async fn a_message_received_too_often_moves_to_the_dead_letter_queue_whole() {
     let aws = start().await;
     let dead = aws.queue("q-dlq").await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sqs::config::{Credentials, SharedCredentialsProvider};
-use local_stack::aws::{AwsOptions, EmbeddedAws};
+use local_stack::aws::{AwsOptions, CallRecord, EmbeddedAws};
 use serde_json::Value;
 
 /// Endpoints of one test and clients for them.
@@ -41,6 +41,7 @@ pub(crate) async fn start() -> Aws {
         listen: "127.0.0.1:0".parse().unwrap(),
         data_dir: data_dir.clone(),
         latency: Duration::ZERO,
+        keeps_calls: true,
     };
     let endpoints = EmbeddedAws::start(options).await.unwrap();
     let config = sdk_config(&endpoints, "test", "test");
@@ -65,6 +66,24 @@ pub(crate) fn sdk_config(endpoints: &EmbeddedAws, access_key: &str, secret: &str
 }
 
 impl Aws {
+    /// A client for S3 with that access key id.
+    pub(crate) fn client_of(&self, access_key: &str) -> aws_sdk_s3::Client {
+        aws_sdk_s3::Client::new(&sdk_config(&self.endpoints, access_key, "test"))
+    }
+
+    /// Waits for the record of a call of that action.
+    pub(crate) async fn logged(&self, action: &str) -> CallRecord {
+        let found = async {
+            loop {
+                if let Some(call) = self.endpoints.calls().into_iter().find(|call| call.action == action) {
+                    return call;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), found).await.expect("the call was not logged")
+    }
+
     /// A queue's URL.
     pub(crate) async fn queue(&self, name: &str) -> String {
         self.sqs.create_queue().queue_name(name).send().await.unwrap().queue_url.unwrap()

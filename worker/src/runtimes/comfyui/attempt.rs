@@ -1,76 +1,123 @@
-//! One attempt at a task: upload → rewrite → queue → follow → collect → clean up.
+//! One attempt at a task: upload → rewrite → queue → follow → collect.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use shared_schema::ErrorCode;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::client::{Answer, CallError, Client, Whereabouts};
+use super::client::{Answer, CallError, Client};
 use super::events::Events;
-use super::follow::{Finished, follow};
-use super::outputs::{self, FileRef, Source};
+use super::fetch::fetch;
+use super::follow::follow;
+use super::frames::Reader;
+use super::handle::Handle;
+use super::queue::Whereabouts;
+use super::withdraw::withdraw;
+use super::worker_thread::WorkerThread;
 use super::workflow::{self, Replacement};
-use super::{rejection, verdict};
+use super::{outputs, rejection, verdict};
 use crate::error::TaskError;
 use crate::inputs::Input;
-use crate::runtimes::{Job, OutputFile, RunOutput};
+use crate::runtimes::{Job, RunOutput};
 
 /// How long to wait before something is tried again.
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
-/// How long to make sure that a job which is not wanted any more has left the runtime.
-const WITHDRAW_WITHIN: Duration = Duration::from_secs(10);
 
-/// Ids and place of one attempt, all of them new, so that nothing is taken for that of another one.
+/// One job in the runtime, from its queueing to its results.
+///
+/// Several may be under way at once: the job of the second waits in ComfyUI's queue until the first has ended.
 pub(super) struct Attempt {
     client: Client,
-    /// A UUID, which ComfyUI insists on. It is never posted twice: ComfyUI would run the job twice.
-    prompt_id: String,
-    /// Sent with every job: without it, ComfyUI may leave the outputs of cached nodes out of the history.
-    client_id: String,
-    /// Where inputs and results lie. No other caller can guess it.
-    folder: String,
+    thread: Arc<WorkerThread>,
+    handle: Handle,
     /// Whether the runtime may have the job in its queue.
-    queued: AtomicBool,
+    queued: bool,
 }
 
 impl Attempt {
-    pub(super) fn new(client: Client) -> Self {
-        let unique = || Uuid::new_v4().to_string();
-        Self {
-            client,
-            prompt_id: unique(),
-            client_id: unique(),
-            folder: format!("darkroom/{}", unique()),
-            queued: AtomicBool::new(false),
+    /// One that has yet to begin.
+    pub(super) fn new(client: Client, thread: Arc<WorkerThread>) -> Self {
+        Self { client, thread, handle: Handle::new(), queued: false }
+    }
+
+    /// One that a former process of the worker began.
+    pub(super) fn begun(client: Client, thread: Arc<WorkerThread>, handle: Handle) -> Self {
+        Self { client, thread, handle, queued: true }
+    }
+
+    /// The whole path, until `job.stop` is cancelled. A job that fails is taken out of the runtime again; its entry in the
+    /// history stays.
+    pub(super) async fn run(&mut self, job: &Job) -> Result<RunOutput, TaskError> {
+        let result = match self.begin(job).await {
+            Ok(events) => self.finish(job, events).await,
+            Err(error) => Err(error),
+        };
+        if result.is_err() {
+            self.withdraw().await;
         }
+        result
     }
 
-    /// The whole path, until `job.stop` is cancelled.
-    pub(super) async fn run(&self, job: &Job) -> Result<RunOutput, TaskError> {
-        let uploads = unless_stopped(&job.stop, self.upload(&job.inputs)).await?;
-        let workflow = workflow::prepare(&job.task.content, uploads, &self.folder)?;
-        let mut events = unless_stopped(&job.stop, async { Ok(self.listen(&workflow).await) }).await?;
+    /// The second half of the path. `None` when the runtime does not know the job any more, or when its results came over
+    /// a socket that the former process had.
+    pub(super) async fn adopt(&mut self, job: &Job) -> Option<Result<RunOutput, TaskError>> {
+        let events = self.listen(job).await;
+        if events.carry_results() {
+            self.withdraw().await;
+            return None;
+        }
+        let result = self.finish(job, events).await;
+        match result {
+            Err(error) if error.code == ErrorCode::JobLost => return None,
+            Err(_) => self.withdraw().await,
+            Ok(_) => {}
+        }
+        Some(result)
+    }
+
+    async fn begin(&mut self, job: &Job) -> Result<Events, TaskError> {
+        // No other caller can guess it: inputs and results lie there.
+        let folder = format!("darkroom/{}", Uuid::new_v4());
+        let uploads = unless_stopped(&job.stop, self.upload(&job.inputs, &folder)).await?;
+        let workflow = workflow::prepare(&job.task.content, uploads, &folder)?;
+        let events = unless_stopped(&job.stop, async { Ok(self.listen(job).await) }).await?;
+        // Nobody has to listen.
+        job.handles.send(self.handle.written()).ok();
         self.queue(&workflow, &job.stop).await?;
-        tracing::debug!(prompt_id = self.prompt_id, "workflow queued");
-        let finished = unless_stopped(&job.stop, follow(&self.client, &self.prompt_id, &mut events)).await?;
-        self.queued.store(false, Ordering::Relaxed);
-        self.judge(&finished.entry).await?;
-        unless_stopped(&job.stop, self.collect(finished, &workflow)).await
+        tracing::debug!(prompt_id = self.handle.prompt_id, "workflow queued");
+        Ok(events)
     }
 
-    async fn upload(&self, inputs: &[Input]) -> Result<Vec<Replacement>, TaskError> {
+    async fn finish(&mut self, job: &Job, mut events: Events) -> Result<RunOutput, TaskError> {
+        let prompt_id = &self.handle.prompt_id;
+        let following = follow(&self.client, &self.thread, prompt_id, &mut events, &job.progress);
+        let finished = unless_stopped(&job.stop, following).await?;
+        self.queued = false;
+        verdict::judge(&finished.entry)?;
+        // The workflow that was queued has the same nodes in the same order.
+        let outputs = outputs::collect(&finished.entry, &job.task.content, finished.images);
+        if outputs.is_empty() {
+            let message = "the workflow ran, but yielded neither a file nor a text";
+            return Err(TaskError::new(ErrorCode::NoOutput, message));
+        }
+        let fetching = fetch(&self.client, outputs.files, &finished.budget);
+        let files = unless_stopped(&job.stop, fetching).await?;
+        let report = json!({ "code": 200, "prompt_id": self.handle.prompt_id, "outputs": outputs.report });
+        Ok(RunOutput { files, report })
+    }
+
+    async fn upload(&self, inputs: &[Input], folder: &str) -> Result<Vec<Replacement>, TaskError> {
         let mut replacements = Vec::with_capacity(inputs.len());
         for (n, input) in (1..).zip(inputs) {
             // Plain ASCII: ComfyUI takes an encoded name literally.
             let name = format!("input-{n}.{}", input.extension);
-            let uploaded = self.client.upload(input, name, &self.folder).await.map_err(|error| {
+            let uploaded = self.client.upload(input, name, folder).await.map_err(|error| {
                 let refused = match error {
                     CallError::Status(StatusCode::PAYLOAD_TOO_LARGE) => {
                         let message = "the input is larger than the runtime takes (`--max-upload-size`)";
@@ -86,20 +133,22 @@ impl Attempt {
         Ok(replacements)
     }
 
-    async fn listen(&self, workflow: &Value) -> Events {
-        let url = self.client.socket_url(&self.client_id);
-        Events::open(url, &self.prompt_id, workflow::socket_nodes(workflow), self.client.most_bytes).await
+    async fn listen(&self, job: &Job) -> Events {
+        let reader = Reader::new(&self.handle.prompt_id, &job.task.content, job.progress.clone());
+        let url = self.client.socket_url(&self.handle.client_id);
+        Events::open(url, reader, self.client.most_bytes).await
     }
 
     /// Posts the workflow. A stop waits for the answer: a job that may or may not be queued is hard to withdraw.
-    async fn queue(&self, workflow: &Value, stop: &CancellationToken) -> Result<(), TaskError> {
+    async fn queue(&mut self, workflow: &Value, stop: &CancellationToken) -> Result<(), TaskError> {
+        let Handle { prompt_id, client_id } = &self.handle;
         // No `number`: two equal ones would kill ComfyUI's worker thread. No `extra_data`: parts of it break calls.
-        let body = json!({ "prompt": workflow, "client_id": self.client_id, "prompt_id": self.prompt_id });
-        self.queued.store(true, Ordering::Relaxed);
+        let body = json!({ "prompt": workflow, "client_id": client_id, "prompt_id": prompt_id });
+        self.queued = true;
         match self.client.submit(&body).await {
             Ok(answer) => self.read_answer(&answer).await,
             Err(CallError::Unreachable) => {
-                self.queued.store(false, Ordering::Relaxed);
+                self.queued = false;
                 Err(CallError::Unreachable.into())
             }
             Err(lost) => unless_stopped(stop, self.look_for_queued(lost)).await,
@@ -112,9 +161,9 @@ impl Attempt {
             StatusCode::OK => {
                 let body: Value = answer.json()?;
                 let given = body["prompt_id"].as_str().ok_or(CallError::Unreadable)?;
-                if given != self.prompt_id {
+                if given != self.handle.prompt_id {
                     // Nobody would follow the job under its other id.
-                    self.client.delete_pending(given).await?;
+                    self.client.delete_pending(&[given]).await?;
                     self.client.interrupt(given).await?;
                     let message = "the runtime does not take its callers' ids; a newer ComfyUI is needed";
                     return Err(TaskError::new(ErrorCode::RuntimeBadAnswer, message));
@@ -139,7 +188,7 @@ impl Attempt {
     /// After an answer that did not arrive: the job may be queued nevertheless.
     async fn look_for_queued(&self, lost: CallError) -> Result<(), TaskError> {
         for _ in 0..3 {
-            match self.client.find(&self.prompt_id).await {
+            match self.client.find(&self.handle.prompt_id).await {
                 Ok(Whereabouts::Nowhere) | Err(_) => sleep(TRY_AGAIN_AFTER).await,
                 Ok(_) => return Ok(()),
             }
@@ -147,105 +196,9 @@ impl Attempt {
         Err(lost.into())
     }
 
-    async fn judge(&self, entry: &Value) -> Result<(), TaskError> {
-        let verdict = verdict::judge(entry);
-        if verdict.as_ref().is_err_and(|error| error.code == ErrorCode::OutOfMemory) {
-            self.free_memory().await;
-        }
-        verdict
-    }
-
-    async fn collect(&self, finished: Finished, workflow: &Value) -> Result<RunOutput, TaskError> {
-        let outputs = outputs::collect(&finished.entry, workflow, finished.images);
-        if outputs.is_empty() {
-            let message = "the workflow ran, but yielded neither a file nor a text";
-            return Err(TaskError::new(ErrorCode::NoOutput, message));
-        }
-        let mut left = self.client.most_bytes;
-        let mut files = Vec::with_capacity(outputs.files.len());
-        for source in outputs.files {
-            let file = match source {
-                Source::Received(bytes) => OutputFile { bytes, name: None },
-                Source::Stored(file) => {
-                    OutputFile { bytes: self.fetch(&file, left).await?, name: Some(file.filename) }
-                }
-            };
-            left = left.checked_sub(file.bytes.len() as u64).ok_or(CallError::TooLarge(left))?;
-            files.push(file);
-        }
-        let report = json!({ "code": 200, "prompt_id": self.prompt_id, "outputs": outputs.report });
-        Ok(RunOutput { files, report })
-    }
-
-    /// Fetches one result. The GPU's work is done, so a broken connection is tried again.
-    async fn fetch(&self, file: &FileRef, most_bytes: u64) -> Result<Bytes, TaskError> {
-        let mut tries = 1;
-        loop {
-            match self.client.view(file, most_bytes).await {
-                Ok(Some(bytes)) => return Ok(bytes),
-                Ok(None) => {
-                    // A file that was deleted after a node's run lives on in the cache, which names it again and again.
-                    // Without the cache, the next attempt runs the node anew; so this is worth a retry, not `no_output`.
-                    self.free_memory().await;
-                    let message = "the runtime named a result that it does not have any more";
-                    return Err(TaskError::new(ErrorCode::RuntimeBadAnswer, message));
-                }
-                Err(CallError::Unreachable | CallError::Broken) if tries < 3 => sleep(TRY_AGAIN_AFTER).await,
-                Err(error) => return Err(error.into()),
-            }
-            tries += 1;
-        }
-    }
-
-    async fn free_memory(&self) {
-        if let Err(error) = self.client.free().await {
-            tracing::debug!(%error, "the runtime was not asked to free memory");
-        }
-    }
-
-    /// Takes the job out of the runtime, wherever it is, and makes sure of it.
-    ///
-    /// The interrupt is repeated, since one that comes between a job's leaving the queue and its start is lost. It is sent
-    /// only while the job is seen to run, since older servers interrupt whatever runs.
-    pub(super) async fn withdraw(&self) {
-        if !self.queued.load(Ordering::Relaxed) {
-            return;
-        }
-        let gone = async {
-            loop {
-                match self.try_to_withdraw().await {
-                    Ok(true) | Err(CallError::Unreachable) => break,
-                    Ok(false) | Err(_) => sleep(TRY_AGAIN_AFTER / 4).await,
-                }
-            }
-        };
-        match timeout(WITHDRAW_WITHIN, gone).await {
-            Ok(()) => self.queued.store(false, Ordering::Relaxed),
-            Err(_) => tracing::warn!(
-                prompt_id = self.prompt_id,
-                "the runtime still works on a job that was interrupted"
-            ),
-        }
-    }
-
-    /// Whether the job is gone.
-    async fn try_to_withdraw(&self) -> Result<bool, CallError> {
-        self.client.delete_pending(&self.prompt_id).await?;
-        match self.client.find(&self.prompt_id).await? {
-            Whereabouts::Finished(_) | Whereabouts::Nowhere => Ok(true),
-            Whereabouts::Pending => Ok(false),
-            Whereabouts::Running => self.client.interrupt(&self.prompt_id).await.map(|()| false),
-        }
-    }
-
-    /// Leaves nothing in the runtime that ComfyUI lets a client remove: the job and its history entry.
-    ///
-    /// ComfyUI has no call that deletes a file. Inputs and results stay under `darkroom/` in its input and output folders,
-    /// so these have to be ephemeral (an `emptyDir`) or cleaned by whoever owns the volume.
-    pub(super) async fn clean_up(&self) {
-        self.withdraw().await;
-        if let Err(error) = self.client.forget(&self.prompt_id).await {
-            tracing::debug!(%error, "the runtime's history entry was not deleted");
+    async fn withdraw(&self) {
+        if self.queued {
+            withdraw(&self.client, &self.handle.prompt_id).await;
         }
     }
 }

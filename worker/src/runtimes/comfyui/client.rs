@@ -13,7 +13,9 @@ use serde_json::{Value, json};
 use shared_schema::ErrorCode;
 use url::Url;
 
+use super::budget::Budget;
 use super::outputs::FileRef;
+use super::queue::{Queue, Whereabouts};
 use crate::error::TaskError;
 use crate::http;
 use crate::inputs::Input;
@@ -25,6 +27,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 const QUEUE_WITHIN: Duration = Duration::from_secs(20);
 /// For moving a file.
 const TRANSFER_WITHIN: Duration = Duration::from_secs(120);
+/// What is allocated at once for an announced answer, in bytes: larger than most images. More only as it arrives.
+const ALLOCATE_AT_MOST: usize = 64 << 20;
 /// Shorter than any keep-alive of the server, so that a job is not posted on a connection that is just being closed.
 const KEEP_IDLE_FOR: Duration = Duration::from_secs(20);
 
@@ -44,7 +48,7 @@ pub(super) enum CallError {
     Status(StatusCode),
     #[error("the runtime's answer is not of the expected form")]
     Unreadable,
-    #[error("the runtime's answer is larger than the {0} bytes that are left for the results of this task")]
+    #[error("the runtime's answers are larger than the {0} bytes that the results of a task may have")]
     TooLarge(u64),
 }
 
@@ -87,41 +91,6 @@ impl Answer {
 
     fn accepted(self) -> Result<Self, CallError> {
         if self.status.is_success() { Ok(self) } else { Err(CallError::Status(self.status)) }
-    }
-}
-
-/// Where ComfyUI has a job.
-#[derive(Debug, PartialEq)]
-pub(super) enum Whereabouts {
-    /// In the history, which is its end; this is the entry.
-    Finished(Value),
-    Running,
-    Pending,
-    /// Never queued, deleted, or forgotten by a restart.
-    Nowhere,
-}
-
-/// What waits and what runs: `[number, prompt id, prompt, …]` each.
-#[derive(Debug, Deserialize)]
-pub(super) struct Queue {
-    queue_running: Vec<Value>,
-    queue_pending: Vec<Value>,
-}
-
-impl Queue {
-    pub(super) fn is_stalled(&self) -> bool {
-        self.queue_running.is_empty() && !self.queue_pending.is_empty()
-    }
-
-    fn whereabouts(&self, prompt_id: &str) -> Whereabouts {
-        let holds = |jobs: &[Value]| jobs.iter().any(|job| job[1] == *prompt_id);
-        if holds(&self.queue_running) {
-            Whereabouts::Running
-        } else if holds(&self.queue_pending) {
-            Whereabouts::Pending
-        } else {
-            Whereabouts::Nowhere
-        }
     }
 }
 
@@ -197,31 +166,31 @@ impl Client {
             .text("type", "input")
             .text("overwrite", "false");
         let request = self.http.post(self.url("upload/image")).multipart(form).timeout(TRANSFER_WITHIN);
-        self.send(request, self.most_bytes).await?.accepted()?.json()
+        self.send(request).await?.accepted()?.json()
     }
 
     /// Queues a workflow; every status is an answer.
     pub(super) async fn submit(&self, body: &Value) -> Result<Answer, CallError> {
-        self.send(self.http.post(self.url("prompt")).json(body).timeout(QUEUE_WITHIN), self.most_bytes).await
+        self.send(self.http.post(self.url("prompt")).json(body).timeout(QUEUE_WITHIN)).await
     }
 
-    /// Fetches a result of at most `most_bytes`; `None` when ComfyUI does not have it.
-    pub(super) async fn view(&self, file: &FileRef, most_bytes: u64) -> Result<Option<Bytes>, CallError> {
+    /// Fetches a result, whose bytes are taken from the budget; `None` when ComfyUI does not have it.
+    pub(super) async fn view(&self, file: &FileRef, budget: &Budget) -> Result<Option<Bytes>, CallError> {
         let mut url = self.url("view");
         url.query_pairs_mut()
             .append_pair("filename", &file.filename)
             .append_pair("subfolder", &file.subfolder)
             .append_pair("type", &file.kind);
-        let answer = self.send(self.http.get(url).timeout(TRANSFER_WITHIN), most_bytes).await?;
+        let answer = self.send_within(self.http.get(url).timeout(TRANSFER_WITHIN), budget).await?;
         if answer.status == StatusCode::NOT_FOUND {
             return Ok(None);
         }
         Ok(Some(answer.accepted()?.body))
     }
 
-    /// Takes a job out of the queue; one that runs is not touched.
-    pub(super) async fn delete_pending(&self, prompt_id: &str) -> Result<(), CallError> {
-        self.post("queue", &json!({ "delete": [prompt_id] })).await
+    /// Takes jobs out of the queue; one that runs is not touched.
+    pub(super) async fn delete_pending(&self, prompt_ids: &[&str]) -> Result<(), CallError> {
+        self.post("queue", &json!({ "delete": prompt_ids })).await
     }
 
     /// Interrupts a job if it is the one that runs.
@@ -229,38 +198,48 @@ impl Client {
         self.post("interrupt", &json!({ "prompt_id": prompt_id })).await
     }
 
-    /// Takes a finished job, whole workflow and all, out of the history.
+    /// Takes a finished job, whole workflow and all, out of the history. No call deletes the files of a job: inputs and
+    /// results stay in ComfyUI's folders, below `darkroom/`. These have to be ephemeral, or cleaned by whoever owns them.
     pub(super) async fn forget(&self, prompt_id: &str) -> Result<(), CallError> {
         self.post("history", &json!({ "delete": [prompt_id] })).await
     }
 
-    /// Unloads models and drops the cache of node results, once the running job has ended.
-    pub(super) async fn free(&self) -> Result<(), CallError> {
-        self.post("free", &json!({ "unload_models": true, "free_memory": true })).await
+    /// Unloads models and drops the cache of node results, once the running job has ended. Best effort.
+    pub(super) async fn free_memory(&self) {
+        if let Err(error) = self.post("free", &json!({ "unload_models": true, "free_memory": true })).await {
+            tracing::debug!(%error, "the runtime was not asked to free memory");
+        }
     }
 
     async fn get(&self, path: &str) -> Result<Answer, CallError> {
-        self.send(self.http.get(self.url(path)).timeout(ANSWER_WITHIN), self.most_bytes).await?.accepted()
+        self.send(self.http.get(self.url(path)).timeout(ANSWER_WITHIN)).await?.accepted()
     }
 
     async fn post(&self, path: &str, body: &Value) -> Result<(), CallError> {
-        let request = self.http.post(self.url(path)).json(body).timeout(ANSWER_WITHIN);
-        self.send(request, self.most_bytes).await?.accepted().map(drop)
+        self.send(self.http.post(self.url(path)).json(body).timeout(ANSWER_WITHIN))
+            .await?
+            .accepted()
+            .map(drop)
     }
 
-    async fn send(&self, request: RequestBuilder, most_bytes: u64) -> Result<Answer, CallError> {
+    async fn send(&self, request: RequestBuilder) -> Result<Answer, CallError> {
+        self.send_within(request, &Budget::new(self.most_bytes)).await
+    }
+
+    async fn send_within(&self, request: RequestBuilder, budget: &Budget) -> Result<Answer, CallError> {
         let mut response = request.send().await?;
         let announced = response.content_length().unwrap_or_default();
-        if announced > most_bytes {
-            return Err(CallError::TooLarge(most_bytes));
+        let announced = usize::try_from(announced).map_err(|_| budget.exceeded())?;
+        if announced > budget.left() {
+            return Err(budget.exceeded());
         }
-        let mut body = BytesMut::with_capacity(usize::try_from(announced).unwrap_or_default());
+        let mut body = BytesMut::with_capacity(announced.min(ALLOCATE_AT_MOST));
+        let mut taken = budget.take(0)?;
         while let Some(chunk) = response.chunk().await? {
-            if (body.len() + chunk.len()) as u64 > most_bytes {
-                return Err(CallError::TooLarge(most_bytes));
-            }
+            taken.merge(budget.take(chunk.len())?);
             body.extend_from_slice(&chunk);
         }
+        taken.forget();
         Ok(Answer { status: response.status(), body: body.freeze() })
     }
 

@@ -6,13 +6,18 @@ use serde_json::Value;
 use shared_schema::ErrorCode;
 use tokio::time::{Instant, sleep};
 
-use super::client::{CallError, Client, Whereabouts};
-use super::events::{Event, Events, SocketImage};
+use super::budget::Budget;
+use super::client::{CallError, Client};
+use super::events::Events;
+use super::frames::{Event, SocketImage};
+use super::queue::Whereabouts;
+use super::worker_thread::WorkerThread;
 use crate::error::TaskError;
+use crate::runtimes::Progress;
 
 /// How often to look for the job while the socket says nothing.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How soon to look again when the socket says that the job has ended; doubled each time.
+/// How soon to look for the first time, and again when the socket says that the job has ended; doubled each time.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(25);
 /// How long a runtime may refuse or break connections: longer than a hiccup, shorter than a restart.
 const UNREACHABLE_AT_MOST: Duration = Duration::from_secs(10);
@@ -25,29 +30,37 @@ pub(super) struct Finished {
     pub(super) entry: Value,
     /// What came over the socket, in order.
     pub(super) images: Vec<SocketImage>,
+    /// What is left for the other results.
+    pub(super) budget: Budget,
 }
 
-/// Waits until the job has ended. The socket only says when to look; without it, the history is polled.
+/// Waits until the job has ended, which is whenever the jobs before it have. The socket only says when to look; without it,
+/// the history is polled.
 pub(super) async fn follow(
     client: &Client,
+    thread: &WorkerThread,
     prompt_id: &str,
     events: &mut Events,
+    progress: &Progress,
 ) -> Result<Finished, TaskError> {
-    let mut images = Images { taken: Vec::new(), left: client.most_bytes };
+    let budget = Budget::new(client.most_bytes);
+    let mut images = Vec::new();
     let mut ended = false;
     let mut absences = 0;
     let mut last_answer = Instant::now();
-    let mut pause = LOOK_EVERY;
+    let mut pause = LOOK_AGAIN_AFTER;
     loop {
+        let mut deaf = false;
         tokio::select! {
             Some(event) = events.next() => match event {
                 Event::Image(image) => {
-                    images.add(image)?;
+                    budget.take(image.bytes.len())?.forget();
+                    images.push(image);
                     continue;
                 }
                 Event::Ended => (ended, pause) = (true, LOOK_AGAIN_AFTER),
                 Event::Lost if events.carry_results() && !ended => return Err(results_lost()),
-                Event::Lost => {}
+                Event::Lost => deaf = true,
             },
             () = sleep(pause) => pause = (pause * 2).min(LOOK_EVERY),
         }
@@ -57,18 +70,27 @@ pub(super) async fn follow(
         }
         match found {
             Ok(Whereabouts::Finished(entry)) if ended || !events.carry_results() => {
-                return Ok(Finished { entry, images: images.taken });
+                return Ok(Finished { entry, images, budget });
             }
             // The last images are still on their way.
             Ok(Whereabouts::Finished(_)) => {}
-            Ok(Whereabouts::Running | Whereabouts::Pending) => absences = 0,
             // Once may be the moment between queue and history.
             Ok(Whereabouts::Nowhere) if absences == 0 => absences = 1,
-            Ok(Whereabouts::Nowhere) => {
-                let message = "the runtime no longer knows the job: it was restarted, or the job was deleted";
-                return Err(TaskError::new(ErrorCode::JobLost, message));
+            Ok(Whereabouts::Nowhere) => return Err(job_lost()),
+            Ok(Whereabouts::Stalled) => {
+                absences = 0;
+                thread.saw_idleness(Instant::now())?;
+            }
+            Ok(place @ (Whereabouts::Running | Whereabouts::Pending)) => {
+                absences = 0;
+                thread.saw_work();
+                if deaf && place == Whereabouts::Running {
+                    // How it goes nobody hears, so it is given credit, up to the end of the task's time.
+                    progress.alive();
+                }
             }
             Err(error) if last_answer.elapsed() > patience_with(&error) => return Err(error.into()),
+            Err(CallError::Unreachable) => thread.saw_restart(),
             Err(_) => {}
         }
     }
@@ -78,19 +100,9 @@ fn patience_with(error: &CallError) -> Duration {
     if *error == CallError::Silent { SILENT_AT_MOST } else { UNREACHABLE_AT_MOST }
 }
 
-/// The images that came over the socket, bounded in their sum.
-struct Images {
-    taken: Vec<SocketImage>,
-    left: u64,
-}
-
-impl Images {
-    fn add(&mut self, image: SocketImage) -> Result<(), CallError> {
-        let size = image.bytes.len() as u64;
-        self.left = self.left.checked_sub(size).ok_or(CallError::TooLarge(self.left))?;
-        self.taken.push(image);
-        Ok(())
-    }
+fn job_lost() -> TaskError {
+    let message = "the runtime no longer knows the job: it was restarted, or the job was deleted";
+    TaskError::new(ErrorCode::JobLost, message)
 }
 
 /// What was sent meanwhile cannot be fetched, and whether anything was is not known.

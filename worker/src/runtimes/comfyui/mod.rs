@@ -4,30 +4,42 @@
 
 mod attempt;
 
+mod handle;
 mod workflow;
 
 mod rejection;
 
 mod events;
 mod follow;
+mod frames;
+mod share;
+mod worker_thread;
 
 mod outputs;
 mod verdict;
 
+mod fetch;
+
+mod withdraw;
+
+mod budget;
 mod client;
+mod queue;
 mod wording;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use shared_schema::{ErrorCode, TaskId};
-use tracing::Instrument;
+use tokio::time::Instant;
 use url::Url;
 
 use self::attempt::Attempt;
-use self::client::Client;
+use self::client::{CallError, Client};
+use self::handle::Handle;
+use self::queue::Queue;
+use self::worker_thread::WorkerThread;
 use super::{Job, RunHandle, RunOutput, Runtime, RuntimeOptions};
 use crate::error::TaskError;
 
@@ -40,7 +52,7 @@ const DEFAULT_ADDRESS: &str = "localhost:8080";
 pub fn connect(options: &RuntimeOptions) -> Result<Arc<dyn Runtime>, String> {
     let base = base_url(options.api_base_url.as_deref().unwrap_or(DEFAULT_ADDRESS))?;
     let client = Client::new(base, options.max_task_bytes)?;
-    Ok(Arc::new(ComfyUi { client, seemed_stalled: AtomicBool::new(false) }))
+    Ok(Arc::new(ComfyUi { client, thread: Arc::default() }))
 }
 
 fn base_url(address: &str) -> Result<Url, String> {
@@ -63,41 +75,61 @@ fn base_url(address: &str) -> Result<Url, String> {
 
 struct ComfyUi {
     client: Client,
-    /// Whether the last probe saw jobs waiting and none running.
-    seemed_stalled: AtomicBool,
+    thread: Arc<WorkerThread>,
 }
 
 #[async_trait]
 impl Runtime for ComfyUi {
     /// ComfyUI opens its port after all nodes are loaded, so an answer means that it has started. It does not mean that
-    /// its worker thread lives: when that has died, everything still answers 200, but jobs wait and none runs. A single
-    /// sight of this may be the moment between two jobs; twice in a row is not.
+    /// its worker thread lives: when that has died, everything still answers 200, but jobs wait and none runs.
     async fn ready(&self) -> Result<(), TaskError> {
-        self.client.system_stats().await?;
-        let stalled = self.client.queue_length().await? > 0 && self.client.queue().await?.is_stalled();
-        if self.seemed_stalled.swap(stalled, Ordering::Relaxed) && stalled {
-            let message = "the runtime accepts jobs but works on none: it has to be restarted";
+        let answered = self.client.system_stats().await;
+        if answered == Err(CallError::Unreachable) {
+            self.thread.saw_restart();
+        }
+        answered?;
+        let queue = match self.client.queue_length().await? {
+            0 => Queue::default(),
+            _ => self.client.queue().await?,
+        };
+        if queue.is_empty() {
+            return self.thread.saw_nothing_to_do();
+        }
+        if queue.is_stalled() {
+            self.thread.saw_idleness(Instant::now())?;
+            let message = "jobs wait in the runtime and none runs";
             return Err(TaskError::new(ErrorCode::RuntimeUnavailable, message));
         }
+        self.thread.saw_work();
         Ok(())
     }
 
+    /// A person's jobs are not touched; those of another worker are, if it was pointed at the same ComfyUI.
+    async fn clear(&self, keep: &[RunHandle]) -> Result<bool, TaskError> {
+        let keep = keep.iter().filter_map(Handle::read).map(|handle| handle.prompt_id).collect();
+        Ok(withdraw::clear(&self.client, &keep).await?)
+    }
+
     async fn run(&self, job: Job) -> Result<RunOutput, TaskError> {
-        let attempt = Attempt::new(self.client.clone());
-        let result = attempt.run(&job).await;
-        if result.is_err() && job.stop.is_cancelled() {
-            attempt.withdraw().await;
+        Attempt::new(self.client.clone(), Arc::clone(&self.thread)).run(&job).await
+    }
+
+    async fn adopt(&self, job: Job, handle: &RunHandle) -> Option<Result<RunOutput, TaskError>> {
+        let handle = Handle::read(handle)?;
+        Attempt::begun(self.client.clone(), Arc::clone(&self.thread), handle).adopt(&job).await
+    }
+
+    async fn forget(&self, handle: &RunHandle) {
+        if let Some(Handle { prompt_id, .. }) = Handle::read(handle)
+            && let Err(error) = self.client.forget(&prompt_id).await
+        {
+            tracing::debug!(%error, "the runtime's history entry was not deleted");
         }
-        // The result does not wait for this.
-        tokio::spawn(async move { attempt.clean_up().await }.in_current_span());
-        result
     }
 
-    async fn clear(&self, _keep: &[RunHandle]) -> Result<bool, TaskError> {
-        Ok(true)
+    async fn free_memory(&self) {
+        self.client.free_memory().await;
     }
-
-    async fn free_memory(&self) {}
 }
 
 /// The `.out` file of a task that failed: predecessors' `code`, and what they left out.

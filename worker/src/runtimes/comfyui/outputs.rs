@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use super::events::SocketImage;
+use super::frames::SocketImage;
 
 /// A file that ComfyUI has, in the words of its history and of `/view`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub(super) struct Outputs {
 /// Files are recognised by their `filename`, not by their key: animations and videos stand under `images`, too, and nodes
 /// have keys of their own (`gifs`, `audio`, `latents`, …). Nodes are in the order of the workflow, since the history's is
 /// the order in which they happened to end. Previews (`temp`) count only when a run has no other files.
-pub(super) fn collect(entry: &Value, workflow: &Value, images: Vec<SocketImage>) -> Outputs {
+pub(super) fn collect(entry: &Value, workflow: &Map<String, Value>, images: Vec<SocketImage>) -> Outputs {
     let nodes = in_order_of(workflow, &entry["outputs"]);
     let only_previews =
         images.is_empty() && !nodes.iter().flat_map(|(_, node)| files_of(node)).any(is_result);
@@ -97,11 +97,10 @@ impl Outputs {
 }
 
 /// The outputs of all nodes of the workflow, empty ones too; nodes that only came into being during the run are last.
-fn in_order_of<'a>(workflow: &'a Value, outputs: &'a Value) -> Vec<(&'a str, &'a Value)> {
-    let planned =
-        workflow.as_object().into_iter().flatten().map(|(id, _)| (id.as_str(), &outputs[id.as_str()]));
+fn in_order_of<'a>(workflow: &'a Map<String, Value>, outputs: &'a Value) -> Vec<(&'a str, &'a Value)> {
+    let planned = workflow.keys().map(|id| (id.as_str(), &outputs[id.as_str()]));
     let others = outputs.as_object().into_iter().flatten().map(|(id, node)| (id.as_str(), node));
-    planned.chain(others.filter(|(id, _)| workflow.get(id).is_none())).collect()
+    planned.chain(others.filter(|(id, _)| !workflow.contains_key(*id))).collect()
 }
 
 fn files_of(node: &Value) -> impl Iterator<Item = FileRef> {
@@ -130,7 +129,8 @@ mod tests {
 
     fn collected(name: &str) -> Outputs {
         let recording = recording(name);
-        collect(&history_entry(&recording), &recording["request"]["body"]["prompt"], Vec::new())
+        let workflow = recording["request"]["body"]["prompt"].as_object().unwrap();
+        collect(&history_entry(&recording), workflow, Vec::new())
     }
 
     fn names(outputs: &Outputs) -> Vec<&str> {
@@ -200,7 +200,7 @@ mod tests {
         }});
         let workflow = json!({"57:12": {}, "9": {"class_type": "SaveImageWebsocket"}, "2": {}});
         let image = SocketImage { node_id: "9".to_owned(), bytes: Bytes::from_static(b"png") };
-        let outputs = collect(&entry, &workflow, vec![image]);
+        let outputs = collect(&entry, workflow.as_object().unwrap(), vec![image]);
         assert_eq!(outputs.files[1], Source::Received(Bytes::from_static(b"png")));
         assert_eq!(names(&outputs), ["a.png", "b.mp4", "d.png"]);
         let video = json!({"file": 3, "filename": "b.mp4", "type": "output"});
@@ -215,6 +215,8 @@ mod tests {
 
     #[test]
     fn a_run_without_results_is_empty() {
-        assert!(collect(&json!({"outputs": {}}), &json!({"1": {}}), Vec::new()).is_empty());
+        assert!(
+            collect(&json!({"outputs": {}}), json!({"1": {}}).as_object().unwrap(), Vec::new()).is_empty()
+        );
     }
 }

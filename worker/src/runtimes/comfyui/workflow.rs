@@ -1,9 +1,10 @@
 //! What is changed in a caller's workflow before ComfyUI gets it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 use shared_schema::ErrorCode;
+use shared_schema::violation::pointer_segment;
 
 use crate::error::TaskError;
 
@@ -22,16 +23,34 @@ pub(super) fn prepare(
     replacements: Vec<Replacement>,
     folder: &str,
 ) -> Result<Value, TaskError> {
-    let mut workflow = Value::Object(content.clone());
-    for Replacement { pointer, name } in replacements {
-        let Some(field) = workflow.pointer_mut(&pointer) else {
-            let error = TaskError::new(ErrorCode::InvalidTask, "the workflow has no such field for an input");
-            return Err(error.at_field(format!("/content{pointer}")));
-        };
-        *field = Value::String(name);
+    let mut names: HashMap<String, String> =
+        replacements.into_iter().map(|replacement| (replacement.pointer, replacement.name)).collect();
+    let copies = content.iter().map(|(id, node)| (id.clone(), copy_of(id, node, &mut names)));
+    let mut workflow = Value::Object(copies.collect());
+    if let Some(pointer) = names.keys().next() {
+        let error = TaskError::new(ErrorCode::InvalidTask, "the workflow has no such field for an input");
+        return Err(error.at_field(format!("/content{pointer}")));
     }
     save_into(&mut workflow, folder);
     Ok(workflow)
+}
+
+/// A node with its inputs replaced. What they replace may be whole images, as data URIs, and is not copied.
+fn copy_of(id: &str, node: &Value, names: &mut HashMap<String, String>) -> Value {
+    let Value::Object(node) = node else { return node.clone() };
+    let mut replaced =
+        |input: &str| names.remove(&format!("/{}/inputs/{}", pointer_segment(id), pointer_segment(input)));
+    let fields = node.iter().map(|(key, value)| match value {
+        Value::Object(inputs) if key == "inputs" => {
+            let inputs = inputs.iter().map(|(input, value)| {
+                let value = replaced(input).map_or_else(|| value.clone(), Value::String);
+                (input.clone(), value)
+            });
+            (key.clone(), Value::Object(inputs.collect()))
+        }
+        other => (key.clone(), other.clone()),
+    });
+    Value::Object(fields.collect())
 }
 
 /// Prefixes the file names of every node that saves.
@@ -60,9 +79,12 @@ fn file_name(prefix: &str) -> String {
 }
 
 /// The nodes whose images are sent over the WebSocket and stored nowhere.
-pub(super) fn socket_nodes(workflow: &Value) -> HashSet<String> {
-    let nodes = workflow.as_object().into_iter().flatten();
-    nodes.filter(|(_, node)| node["class_type"] == "SaveImageWebsocket").map(|(id, _)| id.clone()).collect()
+pub(super) fn socket_nodes(workflow: &Map<String, Value>) -> HashSet<String> {
+    workflow
+        .iter()
+        .filter(|(_, node)| node["class_type"] == "SaveImageWebsocket")
+        .map(|(id, _)| id.clone())
+        .collect()
 }
 
 #[cfg(test)]
@@ -115,6 +137,6 @@ mod tests {
     fn nodes_that_send_over_the_socket_are_known() {
         let workflow =
             json!({"57:1": {"class_type": "SaveImageWebsocket"}, "2": {"class_type": "SaveImage"}});
-        assert_eq!(socket_nodes(&workflow), HashSet::from(["57:1".to_owned()]));
+        assert_eq!(socket_nodes(workflow.as_object().unwrap()), HashSet::from(["57:1".to_owned()]));
     }
 }

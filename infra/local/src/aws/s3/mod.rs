@@ -90,6 +90,11 @@ impl S3 {
     pub(super) fn failure(fault: Fault) -> Response {
         match fault {
             Fault::Deny => error(StatusCode::FORBIDDEN, "AccessDenied", "Access Denied"),
+            Fault::Conflict => error(
+                StatusCode::CONFLICT,
+                "ConditionalRequestConflict",
+                "The conditional request cannot succeed due to a conflicting operation against this resource.",
+            ),
             _ => {
                 error(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", "The test asked for this failure.")
             }

@@ -51,9 +51,9 @@ impl Sns {
         Ok(Self { directory: Mutex::default(), delivery })
     }
 
-    /// Runs one call of the API.
-    pub(super) async fn call(&self, call: &Call) -> Result<Value, ServiceError> {
-        actions::run(self, call)
+    /// Runs one call of the API. What it publishes is delivered twice if the test asked for that.
+    pub(super) async fn call(&self, call: &Call, delivers_twice: bool) -> Result<Value, ServiceError> {
+        actions::run(self, call, delivers_twice)
     }
 
     /// Waits for HTTP deliveries that are under way.

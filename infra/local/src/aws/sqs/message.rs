@@ -31,7 +31,7 @@ impl NewMessage {
 }
 
 /// A message while its queue holds it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct StoredMessage {
     pub(super) id: Uuid,
     pub(super) content: NewMessage,

@@ -14,6 +14,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 pub(super) use self::message::NewMessage;
+use self::message::ReceiptHandle;
 pub(super) use self::query_shape::SHAPE;
 use self::queue::Queue;
 use self::settings::QueueSettings;
@@ -39,6 +40,11 @@ impl Sqs {
     /// Puts a message into the queue with this ARN, as SNS does.
     pub(super) fn deliver(&self, queue_arn: &str, message: NewMessage) -> Result<(), ServiceError> {
         self.by_arn(queue_arn).ok_or_else(error::queue_does_not_exist)?.send(message).map(drop)
+    }
+
+    /// Copies messages that are in flight, as [`EmbeddedAws::deliver_again`](super::EmbeddedAws::deliver_again) says.
+    pub(super) fn deliver_again(&self, queue_url: &str, message_id: Option<&str>) -> usize {
+        self.by_url(queue_url).map_or(0, |queue| queue.deliver_again(message_id))
     }
 
     /// Creates the queue, or gives the one that exists if it was created with the same attributes.
@@ -95,4 +101,9 @@ impl Sqs {
     fn queues(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Queue>>> {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The id of the message that a receipt handle is for.
+pub(super) fn message_of(receipt_handle: &str) -> Option<String> {
+    ReceiptHandle::decode(receipt_handle).map(|handle| handle.message.to_string())
 }

@@ -35,7 +35,8 @@ struct State {
     tags: BTreeMap<String, String>,
     /// By order of arrival.
     messages: BTreeMap<u64, StoredMessage>,
-    positions: HashMap<Uuid, u64>,
+    /// Where the copies of each message are: one, unless a test had it delivered again.
+    positions: HashMap<Uuid, Vec<u64>>,
     next_position: u64,
 }
 
@@ -252,6 +253,23 @@ impl Queue {
         Ok(())
     }
 
+    /// Makes a visible copy of each message in flight, or of the one with that id, and says how many.
+    pub(super) fn deliver_again(&self, message_id: Option<&str>) -> usize {
+        let now = Instant::now();
+        let mut state = self.state();
+        let is_meant = |message: &&StoredMessage| {
+            message.is_in_flight(now) && message_id.is_none_or(|id| message.id.to_string() == id)
+        };
+        let copies: Vec<StoredMessage> = state.messages.values().filter(is_meant).cloned().collect();
+        let count = copies.len();
+        for copy in copies {
+            state.append(StoredMessage { available_at: now, receipt: None, ..copy });
+        }
+        drop(state);
+        self.changed.notify_waiters();
+        count
+    }
+
     pub(super) fn purge(&self) {
         let mut state = self.state();
         state.messages.clear();
@@ -265,22 +283,29 @@ impl Queue {
 
 impl State {
     fn append(&mut self, message: StoredMessage) {
-        self.positions.insert(message.id, self.next_position);
+        self.positions.entry(message.id).or_default().push(self.next_position);
         self.messages.insert(self.next_position, message);
         self.next_position += 1;
     }
 
     fn remove(&mut self, position: u64) -> Option<StoredMessage> {
         let message = self.messages.remove(&position)?;
-        self.positions.remove(&message.id);
+        if let Some(copies) = self.positions.get_mut(&message.id) {
+            copies.retain(|copy| *copy != position);
+            if copies.is_empty() {
+                self.positions.remove(&message.id);
+            }
+        }
         Some(message)
     }
 
     /// The message whose latest receipt the handle is.
     fn position_of(&self, handle: ReceiptHandle) -> Option<u64> {
-        let position = *self.positions.get(&handle.message)?;
-        let receipt = self.messages.get(&position)?.receipt?;
-        (receipt.nonce == handle.nonce).then_some(position)
+        let is_latest = |position: &&u64| {
+            let receipt = self.messages.get(position).and_then(|message| message.receipt);
+            receipt.is_some_and(|receipt| receipt.nonce == handle.nonce)
+        };
+        self.positions.get(&handle.message)?.iter().find(is_latest).copied()
     }
 
     fn drop_expired(&mut self) {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::Sns;
 use crate::aws::protocol::{Call, ServiceError};
 
-pub(super) fn run(sns: &Sns, call: &Call) -> Result<Value, ServiceError> {
+pub(super) fn run(sns: &Sns, call: &Call, delivers_twice: bool) -> Result<Value, ServiceError> {
     match call.action.as_str() {
         "CreateTopic" => topics::create(sns, call.input()?),
         "DeleteTopic" => topics::delete(sns, &call.input()?),
@@ -26,7 +26,7 @@ pub(super) fn run(sns: &Sns, call: &Call) -> Result<Value, ServiceError> {
         "ListSubscriptionsByTopic" => subscriptions::list_by_topic(sns, &call.input()?),
         "GetSubscriptionAttributes" => subscriptions::attributes(sns, &call.input()?),
         "SetSubscriptionAttributes" => subscriptions::set_attribute(sns, call.input()?),
-        "Publish" => publishing::publish(sns, call),
+        "Publish" => publishing::publish(sns, call, delivers_twice),
         "PublishBatch" => publishing::publish_batch(sns, call),
         other => Err(ServiceError::unknown_action(other)),
     }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::aws::protocol::{Call, ServiceError};
-use crate::aws::sns::publication::Draft;
+use crate::aws::sns::publication::{Draft, Publication};
 use crate::aws::sns::{Sns, error};
 
 /// The most bytes of all messages of a batch together, whatever the topic allows.
@@ -21,19 +21,22 @@ struct Publish {
     draft: Draft,
 }
 
-pub(super) fn publish(sns: &Sns, call: &Call) -> Result<Value, ServiceError> {
+pub(super) fn publish(sns: &Sns, call: &Call, delivers_twice: bool) -> Result<Value, ServiceError> {
     let input: Publish = call.input()?;
     let topic_arn = input.topic_arn.ok_or_else(|| {
         error::invalid_parameter("TopicArn or TargetArn Reason: no value for required parameter")
     })?;
-    publish_to(sns, call, &topic_arn, input.draft)
+    let publication = check(sns, call, &topic_arn, input.draft)?;
+    sns.fan_out(&topic_arn, &publication);
+    if delivers_twice {
+        sns.fan_out(&topic_arn, &publication);
+    }
+    Ok(json!({"MessageId": publication.id.to_string()}))
 }
 
-fn publish_to(sns: &Sns, call: &Call, topic_arn: &str, draft: Draft) -> Result<Value, ServiceError> {
+fn check(sns: &Sns, call: &Call, topic_arn: &str, draft: Draft) -> Result<Publication, ServiceError> {
     let size_limit = sns.directory().topic(topic_arn)?.maximum_message_size();
-    let publication = draft.check(size_limit, call.trace_header.clone())?;
-    sns.fan_out(topic_arn, &publication);
-    Ok(json!({"MessageId": publication.id.to_string()}))
+    draft.check(size_limit, call.trace_header.clone())
 }
 
 #[derive(Deserialize)]
@@ -58,8 +61,11 @@ pub(super) fn publish_batch(sns: &Sns, call: &Call) -> Result<Value, ServiceErro
     check_batch(&input.publish_batch_request_entries)?;
     let (mut successful, mut failed) = (Vec::new(), Vec::new());
     for Entry { id, draft } in input.publish_batch_request_entries {
-        match publish_to(sns, call, &input.topic_arn, draft) {
-            Ok(output) => successful.push(json!({"Id": id, "MessageId": output["MessageId"]})),
+        match check(sns, call, &input.topic_arn, draft) {
+            Ok(publication) => {
+                sns.fan_out(&input.topic_arn, &publication);
+                successful.push(json!({"Id": id, "MessageId": publication.id.to_string()}));
+            }
             Err(error) => failed.push(json!({
                 "Id": id,
                 "Code": error.query_code,

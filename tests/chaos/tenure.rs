@@ -1,0 +1,120 @@
+//! Who had which message, and for how long: each delivery with its lease as SQS saw it.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use local_stack::aws::{CallRecord, Subject};
+
+use crate::history::task_in;
+
+/// A delivery to a worker, and how long it had the right to work on it.
+pub(crate) struct Tenure {
+    pub(crate) pod: String,
+    pub(crate) message_id: String,
+    /// The task in the message; empty for one that nobody can read.
+    pub(crate) task: String,
+    pub(crate) received: Instant,
+    /// Receipt, extensions and releases: when they took effect, and until when the message was hidden then.
+    terms: Vec<(Instant, Instant)>,
+    pub(crate) deleted: Option<Instant>,
+}
+
+/// All of them.
+pub(crate) struct Tenures {
+    all: Vec<Tenure>,
+    by_handle: HashMap<String, usize>,
+    by_message: HashMap<String, Vec<usize>>,
+    by_task: HashMap<String, Vec<usize>>,
+}
+
+impl Tenures {
+    /// Those of the workers, whose access key ids begin with `pod-`.
+    pub(crate) fn of(calls: &[CallRecord]) -> Self {
+        let mut effective: Vec<(Instant, &CallRecord)> = calls
+            .iter()
+            .filter(|call| call.caller.starts_with("pod-"))
+            .filter_map(|call| Some((call.took_effect?, call)))
+            .collect();
+        effective.sort_by_key(|(at, _)| *at);
+        let mut tenures = Self {
+            all: Vec::new(),
+            by_handle: HashMap::new(),
+            by_message: HashMap::new(),
+            by_task: HashMap::new(),
+        };
+        for (at, call) in effective {
+            tenures.take_in(at, call);
+        }
+        tenures
+    }
+
+    fn take_in(&mut self, at: Instant, call: &CallRecord) {
+        let Subject::Queue { deliveries, visibility, .. } = &call.subject else { return };
+        let until = at + visibility.unwrap_or_default();
+        for delivery in deliveries {
+            let known = self.by_handle.get(&delivery.receipt_handle).copied();
+            match (call.action.as_str(), known) {
+                ("ReceiveMessage", None) => {
+                    let index = self.all.len();
+                    let task = delivery.body.as_deref().and_then(task_in).unwrap_or_default();
+                    self.by_handle.insert(delivery.receipt_handle.clone(), index);
+                    self.by_message.entry(delivery.message_id.clone()).or_default().push(index);
+                    self.by_task.entry(task.clone()).or_default().push(index);
+                    self.all.push(Tenure {
+                        pod: call.caller.clone(),
+                        message_id: delivery.message_id.clone(),
+                        task,
+                        received: at,
+                        terms: vec![(at, until)],
+                        deleted: None,
+                    });
+                }
+                ("ChangeMessageVisibility", Some(index)) => self.all[index].terms.push((at, until)),
+                ("DeleteMessage", Some(index)) => {
+                    self.all[index].deleted.get_or_insert(at);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    pub(crate) fn all(&self) -> &[Tenure] {
+        &self.all
+    }
+
+    pub(crate) fn by_handle(&self, handle: &str) -> Option<&Tenure> {
+        self.by_handle.get(handle).map(|index| &self.all[*index])
+    }
+
+    /// Whether the pod may do something for the task: it has a message of it, or nobody else has got that since.
+    ///
+    /// Only deliveries before `begun` count: what was begun under one lease is not made good by a later one.
+    pub(crate) fn allow(&self, pod: &str, task: &str, begun: Instant, at: Instant) -> bool {
+        let mut own = self.of_task(task).filter(|tenure| tenure.pod == pod && tenure.received <= begun);
+        own.any(|tenure| tenure.is_valid(at) || !self.is_superseded(tenure, at))
+    }
+
+    /// Whether another pod had received the message by then.
+    pub(crate) fn is_superseded(&self, tenure: &Tenure, at: Instant) -> bool {
+        let same_message = self.by_message.get(&tenure.message_id).into_iter().flatten();
+        let mut others = same_message.map(|index| &self.all[*index]).filter(|other| other.pod != tenure.pod);
+        others.any(|other| tenure.received < other.received && other.received < at)
+    }
+
+    fn of_task(&self, task: &str) -> impl Iterator<Item = &Tenure> {
+        self.by_task.get(task).into_iter().flatten().map(|index| &self.all[*index])
+    }
+}
+
+impl Tenure {
+    fn is_valid(&self, at: Instant) -> bool {
+        let term = self.terms.iter().rev().find(|(from, _)| *from <= at);
+        term.is_some_and(|(_, until)| at <= *until) && self.deleted.is_none_or(|deleted| at <= deleted)
+    }
+
+    /// Whether the lease ran out: the message was neither deleted nor given back.
+    pub(crate) fn is_expired(&self) -> bool {
+        let (from, until) = self.terms[self.terms.len() - 1];
+        self.deleted.is_none() && until > from && until + Duration::from_millis(1) < Instant::now()
+    }
+}

@@ -1,0 +1,175 @@
+//! The cells of the table: kinds of tasks × durations of a run × latencies of AWS.
+
+use std::time::Duration;
+
+use integration_tests::lab::{Lab, Runtime};
+use serde_json::{Value, json};
+use simulated_runtimes::{Behaviour, ComfyUiOptions, DEFAULT_MODEL, SdWebUiOptions};
+
+use super::predecessor::{self, Predecessor};
+
+/// What each call to AWS takes longer, in milliseconds.
+const AWS_MS: [u32; 2] = [0, 50];
+
+/// A kind of task.
+#[derive(Debug, PartialEq)]
+pub(super) struct Kind {
+    runtime_type: &'static str,
+    pub(super) task_type: &'static str,
+    /// Width and height of the image, in pixels.
+    pub(super) side: u32,
+    /// The size of the image that the task names by URL.
+    pub(super) input_bytes: Option<usize>,
+    /// How long a run takes, in milliseconds.
+    gpu_ms: &'static [u32],
+    /// What the predecessor needed, for each latency of AWS.
+    predecessor: Option<&'static [Predecessor; AWS_MS.len()]>,
+}
+
+pub(super) const KINDS: &[Kind] = &[
+    Kind {
+        runtime_type: "sdwebui",
+        task_type: "text-to-image",
+        side: 512,
+        input_bytes: None,
+        gpu_ms: &[0, 500, 2000],
+        predecessor: Some(&predecessor::TEXT_TO_IMAGE_512),
+    },
+    Kind {
+        runtime_type: "sdwebui",
+        task_type: "text-to-image",
+        side: 1024,
+        input_bytes: None,
+        gpu_ms: &[0, 500, 2000],
+        predecessor: Some(&predecessor::TEXT_TO_IMAGE_1024),
+    },
+    Kind {
+        runtime_type: "sdwebui",
+        task_type: "image-to-image",
+        side: 512,
+        input_bytes: Some(1_000_000),
+        gpu_ms: &[0, 500, 2000],
+        predecessor: Some(&predecessor::IMAGE_TO_IMAGE_512),
+    },
+    Kind {
+        runtime_type: "sdwebui",
+        task_type: "image-to-image",
+        side: 1024,
+        input_bytes: Some(3_000_000),
+        gpu_ms: &[0, 500, 2000],
+        predecessor: Some(&predecessor::IMAGE_TO_IMAGE_1024),
+    },
+    Kind {
+        runtime_type: "comfyui",
+        task_type: "pipeline",
+        side: 1024,
+        input_bytes: None,
+        gpu_ms: &[500, 2000],
+        predecessor: None,
+    },
+];
+
+/// A kind of task, with a duration of its run and a latency of AWS.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cell {
+    pub(super) kind: &'static Kind,
+    pub(super) gpu_ms: u32,
+    pub(super) aws_ms: u32,
+}
+
+impl Kind {
+    /// All cells of this kind.
+    pub(super) fn cells(&'static self) -> impl Iterator<Item = Cell> {
+        let of_duration = move |gpu_ms: &u32| {
+            let gpu_ms = *gpu_ms;
+            AWS_MS.into_iter().map(move |aws_ms| Cell { kind: self, gpu_ms, aws_ms })
+        };
+        self.gpu_ms.iter().flat_map(of_duration)
+    }
+
+    /// What the tables call it.
+    pub(super) fn title(&self) -> String {
+        let product = if self.runtime_type == "sdwebui" { "SD WebUI" } else { "ComfyUI" };
+        let input = self.input_bytes.map_or_else(String::new, |bytes| {
+            format!(", {} MB by URL from a server that takes 200 ms", bytes / 1_000_000)
+        });
+        format!("{product}, {} {}²{input}", self.task_type, self.side)
+    }
+
+    /// The content of a task, which differs from all others in its seed.
+    pub(super) fn content(&self, seed: usize, image_url: &str) -> Value {
+        let (side, prompt) = (self.side, "a harbour at night");
+        match self.task_type {
+            "pipeline" => workflow(side, prompt, seed),
+            "text-to-image" => {
+                json!({ "prompt": prompt, "width": side, "height": side, "steps": 20, "seed": seed })
+            }
+            _ => json!({ "prompt": prompt, "width": side, "height": side, "steps": 20, "seed": seed,
+                         "init_images": [image_url] }),
+        }
+    }
+
+    /// The bytes of a task as files, and once more as base64 where the runtime speaks it: what a worker has to hold.
+    pub(super) fn bytes(&self, image_bytes: usize) -> usize {
+        let base64 = |bytes: usize| bytes.div_ceil(3) * 4;
+        let decoded = image_bytes + self.input_bytes.unwrap_or_default();
+        match self.runtime_type {
+            "sdwebui" => decoded + base64(decoded),
+            _ => decoded,
+        }
+    }
+}
+
+impl Cell {
+    /// By what it is selected.
+    pub(super) fn name(&self) -> String {
+        let Self { kind, gpu_ms, aws_ms } = self;
+        format!("{} {} {} gpu-{gpu_ms} aws-{aws_ms}", kind.runtime_type, kind.task_type, kind.side)
+    }
+
+    /// A simulated runtime that takes so long for a run, and no time for anything else.
+    pub(super) async fn runtime(&self, lab: &Lab) -> Runtime {
+        let latency = Duration::from_millis(self.gpu_ms.into());
+        let behaviour = Behaviour { latency, predrawn: true, ..Behaviour::default() };
+        match self.kind.runtime_type {
+            "sdwebui" => lab.sdwebui(SdWebUiOptions { behaviour, ..SdWebUiOptions::default() }).await,
+            _ => lab.comfyui(ComfyUiOptions { behaviour, ..ComfyUiOptions::default() }).await,
+        }
+    }
+
+    /// The share of the time that the GPU should be busy at least; there is no aim for one that takes no time.
+    pub(super) fn least_busy(&self) -> Option<f64> {
+        match self.gpu_ms {
+            0 => None,
+            500 => Some(0.98),
+            _ => Some(0.995),
+        }
+    }
+
+    /// The CPU time that a task may take, in milliseconds; the aim is for images of 1024².
+    pub(super) fn most_cpu_ms(&self) -> Option<f64> {
+        (self.kind.side == 1024).then_some(10.0)
+    }
+
+    /// What the predecessor needed for the same, if it was measured: its busy share and tasks per second for this duration.
+    pub(super) fn predecessor(&self) -> Option<(&'static Predecessor, predecessor::Pace)> {
+        let row = &self.kind.predecessor?[AWS_MS.iter().position(|ms| *ms == self.aws_ms)?];
+        let column = self.kind.gpu_ms.iter().position(|ms| *ms == self.gpu_ms)?;
+        Some((row, row.paces[column]))
+    }
+}
+
+/// ComfyUI's text-to-image workflow.
+fn workflow(side: u32, prompt: &str, seed: usize) -> Value {
+    json!({
+        "3": { "class_type": "KSampler", "inputs": {
+            "seed": seed, "steps": 20, "cfg": 8, "sampler_name": "euler", "scheduler": "normal", "denoise": 1,
+            "model": ["4", 0], "positive": ["6", 0], "negative": ["7", 0], "latent_image": ["5", 0] } },
+        "4": { "class_type": "CheckpointLoaderSimple", "inputs": { "ckpt_name": DEFAULT_MODEL } },
+        "5": { "class_type": "EmptyLatentImage", "inputs": { "width": side, "height": side, "batch_size": 1 } },
+        "6": { "class_type": "CLIPTextEncode", "inputs": { "text": prompt, "clip": ["4", 1] } },
+        "7": { "class_type": "CLIPTextEncode", "inputs": { "text": "text, watermark", "clip": ["4", 1] } },
+        "8": { "class_type": "VAEDecode", "inputs": { "samples": ["3", 0], "vae": ["4", 2] } },
+        "9": { "class_type": "SaveImage", "inputs": { "filename_prefix": "figures", "images": ["8", 0] } },
+    })
+}

@@ -1,0 +1,107 @@
+//! Has a backlog worked off by a worker process, and watches the runtime's slot and the process meanwhile.
+
+use anyhow::{Context, Result, ensure};
+use futures_util::future;
+use integration_tests::lab::{FrontDoor, Lab, Runtime};
+use integration_tests::wait;
+use simulated_runtimes::{BusyInterval, Simulation};
+use uuid::Uuid;
+
+use super::cell::{Cell, Kind};
+use super::images::Images;
+use super::measurement::{Both, Measurement};
+use crate::program::Program;
+
+/// One deployment, with what its tasks need.
+struct Site {
+    kind: &'static Kind,
+    lab: Lab,
+    runtime: Runtime,
+    door: FrontDoor,
+    images: Images,
+}
+
+/// Measures a cell: `tasks` with the pipeline, and half as many without it.
+pub(super) async fn run(cell: &Cell, tasks: usize) -> Result<Both> {
+    let site = Site::new(cell).await?;
+    // The simulation draws its one picture; it is not measured.
+    site.work_off(1, "true").await?;
+    let pipelined = site.measure(tasks, "true").await?;
+    let sequential = site.measure((tasks / 2).max(2), "false").await?;
+    Ok(Both { pipelined, sequential, image_bytes: site.image_bytes().await? })
+}
+
+impl Site {
+    async fn new(cell: &Cell) -> Result<Self> {
+        let kind = cell.kind;
+        let lab = Lab::start_with_latency(std::time::Duration::from_millis(cell.aws_ms.into())).await;
+        let runtime = cell.runtime(&lab).await;
+        let door = lab.front_door(&[&runtime]).await;
+        let images = Images::serve(kind.input_bytes.unwrap_or_default()).await?;
+        Ok(Self { kind, lab, runtime, door, images })
+    }
+
+    async fn measure(&self, tasks: usize, pipeline: &str) -> Result<Measurement> {
+        let (worker, cpu, jobs) = self.work_off(tasks, pipeline).await?;
+        Measurement::new(&jobs, cpu, worker.memory()?.peak)
+    }
+
+    /// All tasks wait in the queue before the worker starts. Returns the worker, its CPU time for them, and the jobs.
+    async fn work_off(
+        &self,
+        tasks: usize,
+        pipeline: &str,
+    ) -> Result<(Program, std::time::Duration, Vec<BusyInterval>)> {
+        let simulation = self.runtime.simulation.as_ref().context("the runtime is no simulation")?;
+        let before = simulation.busy().len();
+        future::join_all((0..tasks).map(|n| self.submit(before + n))).await;
+
+        let more = [("INPUT_ALLOW_HOSTS", "127.0.0.0/8"), ("PIPELINE", pipeline)];
+        let worker = Program::start("worker", &self.lab.worker_variables(&self.runtime, &more))?;
+        worker.logs("ready")?;
+        let started = worker.cpu()?;
+        self.ran(simulation, before + tasks).await;
+        self.lab.emptied(&self.runtime.queue.url).await;
+        let cpu = worker.cpu()? - started;
+
+        self.all_are_stored(before + tasks).await?;
+        Ok((worker, cpu, simulation.busy().split_off(before)))
+    }
+
+    async fn submit(&self, seed: usize) {
+        let id = Uuid::new_v4().to_string();
+        let content = self.kind.content(seed, &self.images.url(&id));
+        self.door.submit(&self.runtime.name, self.kind.task_type, &id, content).await;
+    }
+
+    /// Waits for that many jobs, as long as one comes after the other.
+    async fn ran(&self, simulation: &Simulation, jobs: usize) {
+        let mut so_far = simulation.busy().len();
+        while so_far < jobs {
+            so_far = wait::until("the next run", async || {
+                let now = simulation.busy().len();
+                (now > so_far).then_some(now)
+            })
+            .await;
+        }
+    }
+
+    /// Every task was run once and has left an image and its `.out`.
+    async fn all_are_stored(&self, tasks: usize) -> Result<()> {
+        let keys = self.lab.keys("output/").await;
+        let (outs, images): (Vec<_>, Vec<_>) = keys.iter().partition(|key| key.ends_with(".out"));
+        ensure!(
+            (outs.len(), images.len()) == (tasks, tasks),
+            "{tasks} tasks left {} images and {} ends",
+            images.len(),
+            outs.len()
+        );
+        Ok(())
+    }
+
+    async fn image_bytes(&self) -> Result<usize> {
+        let keys = self.lab.keys("output/").await;
+        let image = keys.iter().find(|key| !key.ends_with(".out")).context("there is no image")?;
+        Ok(self.lab.object(&format!("s3://{}/{image}", self.lab.shared.bucket)).await.0.len())
+    }
+}

@@ -1,0 +1,248 @@
+//! The dead-letter Lambda: what died inside SQS or SNS gets its end, once, and its sender hears of it.
+
+use std::time::{Duration, Instant};
+
+use aws_sdk_sqs::types::{Message, QueueAttributeName};
+use integration_tests::dead_letters::{Function, drain};
+use integration_tests::lab::{Lab, Runtime};
+use integration_tests::process::Process;
+use integration_tests::runtime_api::lambda_variables;
+use integration_tests::{aws, wait};
+use local_stack::aws::{Fault as AwsFault, Service};
+use serde_json::{Value, json};
+use shared_schema::{ErrorCode, Notification};
+use simulated_runtimes::SdWebUiOptions;
+
+/// A queue that nobody works on.
+async fn unworked(lab: &Lab, name: &str, runtime_type: &'static str) -> Runtime {
+    lab.runtime(name, runtime_type, "http://127.0.0.1:9".to_owned(), None, &[]).await
+}
+
+/// Lets the queue give up whatever is received a second time.
+async fn give_up_after_one_receipt(lab: &Lab, runtime: &Runtime) {
+    let sqs = &lab.clients().sqs;
+    let asked = sqs.get_queue_attributes().queue_url(&runtime.queue.dead_letter_url);
+    let answer = asked.attribute_names(QueueAttributeName::QueueArn).send().await.unwrap();
+    let arn = &answer.attributes.unwrap()[&QueueAttributeName::QueueArn];
+    let policy = json!({ "deadLetterTargetArn": arn, "maxReceiveCount": 1 }).to_string();
+    let call = sqs.set_queue_attributes().queue_url(&runtime.queue.url);
+    call.attributes(QueueAttributeName::RedrivePolicy, policy).send().await.unwrap();
+}
+
+/// Takes the next message and lets it go, as a worker does that is killed, until its queue gives it up.
+async fn die_of(lab: &Lab, runtime: &Runtime) -> Message {
+    let receive = async || {
+        let call = lab.clients().sqs.receive_message().queue_url(&runtime.queue.url);
+        let call = call.visibility_timeout(0).wait_time_seconds(1);
+        call.send().await.unwrap().messages.unwrap_or_default().pop()
+    };
+    let message = wait::until("a message", receive).await;
+    wait::until("the message to be given up", async || {
+        assert_eq!(receive().await.map(|message| message.body), None);
+        (lab.counts(&runtime.queue.dead_letter_url).await.0 == 1).then_some(())
+    })
+    .await;
+    message
+}
+
+/// A task for a worker, as the topic carries it.
+fn task(id: &str, task_type: &str, submission: &str) -> Value {
+    let metadata = json!({ "id": id, "runtime": "sdruntime", "tasktype": task_type, "prefix": "output", "submission": submission });
+    json!({ "metadata": metadata, "content": { "prompt": "x" } })
+}
+
+/// A record of a message that its queue gave up after so many receipts.
+fn record(message_id: &str, body: &str, receipts: u32) -> Value {
+    json!({
+        "messageId": message_id,
+        "receiptHandle": "handle",
+        "body": body,
+        "attributes": {
+            "ApproximateReceiveCount": (receipts + 1).to_string(),
+            "SentTimestamp": "1767225600000",
+            "DeadLetterQueueSourceArn": "arn:aws:sqs:us-east-1:000000000000:darkroom-sdruntime",
+        },
+        "messageAttributes": {},
+        "eventSource": "aws:sqs",
+        "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:darkroom-sdruntime-dlq",
+        "awsRegion": "us-east-1",
+    })
+}
+
+fn all_ended() -> Value {
+    json!({ "batchItemFailures": [] })
+}
+
+async fn told(lab: &Lab, id: &str, times: usize) -> Vec<Notification> {
+    wait::until(&format!("{times} notifications of {id}"), async || {
+        let told = lab.everything_told().await.into_iter().filter(|told| told["id"] == id);
+        let told: Vec<Notification> = told.map(|told| serde_json::from_value(told).unwrap()).collect();
+        (told.len() == times).then_some(told)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_task_that_its_queue_gave_up_fails_once_however_often_it_comes() {
+    let lab = Lab::start().await;
+    let runtime = unworked(&lab, "sdruntime", "sdwebui").await;
+    give_up_after_one_receipt(&lab, &runtime).await;
+    let door = lab.front_door(&[&runtime]).await;
+    let metadata = json!({
+        "id": "deadly", "runtime": "sdruntime", "tasktype": "text-to-image", "prefix": "output", "context": { "order": 7 },
+    });
+    let task = json!({ "metadata": metadata, "content": { "prompt": "x" } });
+    let (status, answer) = door.post("/v1alpha2", &json!({ "task": task })).await;
+    assert!(status.is_success(), "{answer}");
+    let message = die_of(&lab, &runtime).await;
+    let (message_id, body) = (message.message_id.unwrap(), message.body.unwrap());
+    let cause = json!({ "attempt": 1, "code": "runtime_unavailable", "message": "no answer", "at": "2026-01-01T00:00:00Z" });
+    let journal = json!({ "given_back": 0, "attempts": [cause] }).to_string();
+    let put = lab.clients().s3.put_object().bucket(&lab.shared.bucket);
+    put.key(format!("_darkroom/attempts/{message_id}.json"))
+        .body(journal.into_bytes().into())
+        .send()
+        .await
+        .unwrap();
+
+    let function = Function::start(&lab).await;
+    drain(&lab, &runtime.queue.dead_letter_url, &function).await;
+    let ended = lab.ended("deadly").await;
+    let error = ended.error.clone().unwrap();
+    assert_eq!((ended.result, error.code), (false, ErrorCode::DeadLettered));
+    assert_eq!((ended.runtime.as_str(), &ended.context), ("sdruntime", &json!({ "order": 7 })));
+    assert_eq!(json!(ended.submission), answer["submission"]);
+    assert!(error.message.ends_with("the last known cause is runtime_unavailable: no answer"), "{error:?}");
+    if lab.aws.embedded.is_some() {
+        assert_eq!(error.attempts, 1);
+        assert!(error.message.contains("received once"), "{error:?}");
+    }
+    let out = lab.json(&ended.output_url).await;
+    assert_eq!((&out["parameters"]["error_msg"], &out["attempts"]), (&json!(error.message), &json!([cause])));
+    let [kept] = lab.keys("_darkroom/failed/").await.try_into().unwrap();
+    let kept = lab.json(&format!("s3://{}/{kept}", lab.shared.bucket)).await;
+    assert_eq!(kept["task"]["content"], task["content"]);
+    assert_eq!((&kept["error"]["code"], &kept["message_id"]), (&json!("dead_lettered"), &json!(message_id)));
+
+    // It comes a second time, and says something else.
+    let again = json!({ "Records": [record(&message_id, &body, 9)] });
+    assert_eq!(function.invoke(again).await.unwrap(), all_ended());
+    let told = told(&lab, "deadly", 2).await;
+    assert_eq!(told[0].notification_id, told[1].notification_id);
+    assert_eq!(told[0].error, told[1].error);
+    assert_eq!(lab.json(&ended.output_url).await, out);
+}
+
+#[tokio::test]
+async fn a_task_that_could_not_be_delivered_fails_in_the_format_of_its_runtime() {
+    if aws::skipped_elsewhere("undeliverable", "other emulations deliver nothing to a subscription's queue") {
+        return;
+    }
+    let lab = Lab::start().await;
+    let runtime = unworked(&lab, "comfyui", "comfyui").await;
+    let door = lab.front_door(&[&runtime]).await;
+    lab.clients().sqs.delete_queue().queue_url(&runtime.queue.url).send().await.unwrap();
+    let workflow = json!({ "1": { "class_type": "EmptyImage", "inputs": {} } });
+    door.submit("comfyui", "pipeline", "lost", workflow).await;
+    wait::until("the dead letter", async || {
+        (lab.counts(&runtime.queue.dead_letter_url).await.0 == 1).then_some(())
+    })
+    .await;
+
+    drain(&lab, &runtime.queue.dead_letter_url, &Function::start(&lab).await).await;
+    let ended = lab.ended("lost").await;
+    let error = ended.error.unwrap();
+    assert_eq!((error.code, error.attempts), (ErrorCode::DeadLettered, 0));
+    assert!(error.message.contains("could not be delivered"), "{error:?}");
+    let out = lab.json(&ended.output_url).await;
+    assert_eq!((&out["code"], &out["error"]["code"]), (&json!(500), &json!("dead_lettered")));
+}
+
+#[tokio::test]
+async fn a_task_that_had_ended_is_told_again_while_another_waits_for_s3() {
+    if aws::skipped_elsewhere("out of order", "the AWS APIs are not broken from outside") {
+        return;
+    }
+    let lab = Lab::start().await;
+    let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
+    let door = lab.front_door(&[&runtime]).await;
+    let _worker = lab.worker(&runtime, &[]).await;
+    door.submit("sdruntime", "text-to-image", "done", json!({ "prompt": "x", "width": 64, "height": 64 }))
+        .await;
+    let ended = lab.ended("done").await;
+    assert!(ended.result);
+
+    let done = record("a", &task("done", "text-to-image", ended.submission.as_str()).to_string(), 20);
+    let new = record("b", &task("new", "text-to-image", "submission-of-new").to_string(), 20);
+    let event = json!({ "Records": [new, done] });
+    let function = Function::start_with(&lab, Duration::from_secs(3)).await;
+    let faults = lab.aws.embedded.as_ref().unwrap().faults();
+    faults.strike(Service::S3, "PutObject", AwsFault::FailBefore, 1_000);
+    let answer = function.invoke(event.clone()).await.unwrap();
+    assert_eq!(answer, json!({ "batchItemFailures": [{ "itemIdentifier": "b" }] }));
+    let [first, second] = told(&lab, "done", 2).await.try_into().unwrap();
+    assert_eq!((first.notification_id, &first.image_url), (second.notification_id, &second.image_url));
+    assert!(second.result && second.outputs[0].url.is_some(), "{second:?}");
+
+    // A task whose end cannot be looked up is not declared dead.
+    faults.clear();
+    faults.strike(Service::S3, "GetObject", AwsFault::FailBefore, 1_000);
+    let answer = function.invoke(json!({ "Records": [event["Records"][1]] })).await.unwrap();
+    assert_eq!(answer, json!({ "batchItemFailures": [{ "itemIdentifier": "a" }] }));
+    assert_eq!(lab.keys("_darkroom/failed/").await, [""; 0]);
+
+    faults.clear();
+    faults.strike(Service::Sns, "Publish", AwsFault::FailBefore, 1_000);
+    let alone = json!({ "Records": [event["Records"][0]] });
+    let answer = function.invoke(alone.clone()).await.unwrap();
+    assert_eq!(answer, json!({ "batchItemFailures": [{ "itemIdentifier": "b" }] }));
+    faults.clear();
+    assert_eq!(function.invoke(alone).await.unwrap(), all_ended());
+    assert_eq!(lab.ended("new").await.error.unwrap().code, ErrorCode::DeadLettered);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_kept_and_told_to_nobody() {
+    let lab = Lab::start().await;
+    let function = Function::start(&lab).await;
+    let event = json!({ "Records": [record("poison", "{nope", 20)] });
+    assert_eq!(function.invoke(event).await.unwrap(), all_ended());
+    let kept = lab.json(&format!("s3://{}/_darkroom/unreadable/poison.json", lab.shared.bucket)).await;
+    assert_eq!((&kept["body"], &kept["code"]), (&json!("{nope"), &json!("unreadable_message")));
+    assert_eq!(lab.everything_told().await, [Value::Null; 0]);
+}
+
+#[tokio::test]
+async fn an_event_that_is_none_of_sqs_is_an_error_that_says_so_and_not_the_end() {
+    let lab = Lab::start().await;
+    let function = Function::start(&lab).await;
+    let mut nameless = json!({ "Records": [record("poison", "{}", 1)] });
+    nameless["Records"][0].as_object_mut().unwrap().remove("messageId");
+    for (event, missing) in [(json!({ "source": "aws.events" }), "Records"), (nameless, "messageId")] {
+        let error = function.invoke(event).await.unwrap_err();
+        assert!(
+            error["errorMessage"].as_str().unwrap().contains(&format!("missing field `{missing}`")),
+            "{error}"
+        );
+    }
+    assert_eq!(function.invoke(json!({ "Records": [] })).await.unwrap(), all_ended());
+}
+
+#[tokio::test]
+async fn a_bad_configuration_ends_the_process_and_names_every_bad_variable() {
+    // Nothing listens there: whoever asked for an event would fail differently.
+    let mut variables = lambda_variables("dead-letter", "127.0.0.1:9");
+    variables.insert("URL_EXPIRY_SECONDS", "soon".to_owned());
+    let variables: Vec<(String, String)> =
+        variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let mut process = Process::start("dead-letter", &variables);
+    let started = Instant::now();
+    assert!(!process.ended().await.success());
+    assert!(started.elapsed() < Duration::from_secs(10), "it took {:?}", started.elapsed());
+    let lines = process.lines();
+    let [line] = lines.as_slice() else { panic!("{lines:?}") };
+    let line: Value = serde_json::from_str(line).unwrap();
+    for variable in ["S3_BUCKET", "SNS_TOPIC_ARN", "URL_EXPIRY_SECONDS"] {
+        assert!(line["error"].as_str().unwrap().contains(variable), "{variable}: {line}");
+    }
+}

@@ -1,0 +1,79 @@
+//! The dead-letter Lambda as its users run it: the shipped program, fed by Lambda events made from a dead-letter queue.
+
+use std::time::Duration;
+
+use local_stack::event_source::EventSource;
+use serde_json::Value;
+
+use crate::lab::Lab;
+use crate::process::Process;
+use crate::runtime_api::{Outcome, RuntimeApi, lambda_variables};
+use crate::wait;
+
+/// How long the function may take, unless a test needs it to run out of time sooner.
+const FUNCTION_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// After how many seconds a message comes back that the function could not end.
+const HIDDEN_SECONDS: u32 = 5;
+
+/// A running dead-letter function.
+pub struct Function {
+    /// Its process.
+    pub process: Process,
+    api: RuntimeApi,
+}
+
+impl Function {
+    /// The access key id that it calls AWS with.
+    pub const ACCESS_KEY: &str = "dead-letter";
+
+    /// Starts one for the lab's bucket and completion topic.
+    pub async fn start(lab: &Lab) -> Self {
+        Self::start_with(lab, FUNCTION_TIMEOUT).await
+    }
+
+    /// Starts one that may take so long for an event.
+    pub async fn start_with(lab: &Lab, timeout: Duration) -> Self {
+        let api = RuntimeApi::start_with(timeout).await;
+        let mut variables = lambda_variables("dead-letter", &api.address.to_string());
+        variables.insert("AWS_ENDPOINT_URL", lab.aws.url.clone());
+        variables.insert("AWS_ACCESS_KEY_ID", Self::ACCESS_KEY.to_owned());
+        variables.insert("SNS_TOPIC_ARN", lab.shared.completions_topic_arn.clone());
+        variables.insert("S3_BUCKET", lab.shared.bucket.clone());
+        let variables: Vec<(String, String)> =
+            variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        Self { process: Process::start("dead-letter", &variables), api }
+    }
+
+    /// Lets it answer an event.
+    pub async fn invoke(&self, event: Value) -> Outcome {
+        self.api.invoke(event).await
+    }
+}
+
+/// A dead-letter queue that feeds the function, as Lambda polls it.
+pub async fn source(lab: &Lab, queue_url: &str) -> EventSource {
+    EventSource::new(lab.clients(), queue_url, HIDDEN_SECONDS).await.unwrap()
+}
+
+impl Function {
+    /// Hands the function what the queue holds now, and deletes what it has ended.
+    pub async fn consume(&self, source: &EventSource) {
+        let messages = source.receive(1).await.unwrap();
+        if !messages.is_empty()
+            && let Ok(answer) = self.invoke(source.event(&messages)).await
+        {
+            source.settle(&messages, &answer).await.unwrap();
+        }
+    }
+}
+
+/// Feeds the function until nothing is left in the queue.
+pub async fn drain(lab: &Lab, queue_url: &str, function: &Function) {
+    let source = source(lab, queue_url).await;
+    wait::until("an empty dead-letter queue", async || {
+        function.consume(&source).await;
+        (lab.counts(queue_url).await == (0, 0)).then_some(())
+    })
+    .await;
+}

@@ -1,0 +1,264 @@
+//! Large and odd payloads through the real path: tasks that do not fit a message, notifications that would not, long
+//! workflows, many images, every script.
+
+use base64::Engine;
+use integration_tests::aws;
+use integration_tests::image_server::cat;
+use integration_tests::lab::{FrontDoor, Lab, Runtime};
+use local_stack::aws::{Fault, Service};
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use shared_schema::{ErrorCode, Notification, Submission, keys};
+use simulated_runtimes::{ComfyUiOptions, SdWebUiOptions};
+
+/// The topic's limit.
+const MESSAGE_BYTES: usize = 262_144;
+
+/// A PNG of 3 MB, as base64: what follows the last chunk of a PNG is of no consequence.
+fn large_picture() -> String {
+    let mut png = cat();
+    png.resize(3_000_000, 7);
+    base64(&png)
+}
+
+fn base64(bytes: &[u8]) -> String {
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+fn from_large_picture(id: &str, context: &Value) -> Value {
+    json!({ "task": {
+        "metadata": { "id": id, "runtime": "sdruntime", "tasktype": "image-to-image", "prefix": "output",
+                      "context": context },
+        "content": { "init_images": [large_picture()], "prompt": "x", "seed": 1, "width": 64, "height": 64 } } })
+}
+
+/// A runtime whose worker may be sent references.
+async fn checked(lab: &Lab) -> Runtime {
+    Runtime { claim_check: true, ..lab.sdwebui(SdWebUiOptions::default()).await }
+}
+
+async fn accepted(door: &FrontDoor, body: &Value) -> Submission {
+    let (status, answer) = door.post("/v1alpha2", body).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    serde_json::from_value(answer["submission"].clone()).unwrap()
+}
+
+#[tokio::test]
+async fn a_picture_of_3_megabytes_is_worked_on_by_claim_check() {
+    let lab = Lab::start().await;
+    let runtime = checked(&lab).await;
+    let door = lab.front_door(&[&runtime]).await;
+    let _worker = lab.worker(&runtime, &[]).await;
+    let submission = accepted(&door, &from_large_picture("large", &json!({ "order": 7 }))).await;
+
+    let ended = lab.ended("large").await;
+    assert!(ended.result, "{:?}", ended.error);
+    assert_eq!((&ended.context, &ended.submission), (&json!({ "order": 7 }), &submission));
+    assert_eq!(lab.keys("_darkroom/tasks/").await, [keys::payload(&submission)]);
+    lab.emptied(&runtime.queue.url).await;
+
+    // The same picture without its padding fits a message, and becomes the same image.
+    let mut small = from_large_picture("small", &json!({}));
+    small["task"]["content"]["init_images"] = json!([base64(&cat())]);
+    accepted(&door, &small).await;
+    let images = [ended, lab.ended("small").await].map(|ended| ended.image_url[0].clone());
+    assert_eq!(lab.object(&images[0]).await, lab.object(&images[1]).await);
+    assert_eq!(lab.keys("_darkroom/tasks/").await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_runtime_that_takes_no_claim_checks_is_sent_none() {
+    let lab = Lab::start().await;
+    let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
+    let door = lab.front_door(&[&runtime]).await;
+    let (status, answer) = door.post("/v1alpha2", &from_large_picture("large", &json!({}))).await;
+    assert_eq!((status.as_u16(), &answer["code"]), (413, &json!("task_too_large")));
+    assert_eq!(lab.counts(&runtime.queue.url).await, (0, 0));
+    assert!(lab.keys("_darkroom/tasks/").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_stored_task_that_is_gone_or_altered_fails_and_says_so() {
+    let lab = Lab::start().await;
+    let runtime = checked(&lab).await;
+    let door = lab.front_door(&[&runtime]).await;
+    let (s3, bucket) = (&lab.clients().s3, &lab.shared.bucket);
+    let body = |id: &str| from_large_picture(id, &json!({ "id": id }));
+
+    let gone = accepted(&door, &body("gone")).await;
+    s3.delete_object().bucket(bucket).key(keys::payload(&gone)).send().await.unwrap();
+
+    for (id, alter) in [
+        ("altered", (|task: &mut Vec<u8>| task[1_000_000] ^= 1) as fn(&mut Vec<u8>)),
+        ("longer", |task| task.push(b' ')),
+        ("shorter", |task| task.truncate(1_000_000)),
+    ] {
+        let submission = accepted(&door, &body(id)).await;
+        let key = keys::payload(&submission);
+        let (mut task, _) = lab.object(&keys::s3_uri(bucket, &key)).await;
+        alter(&mut task);
+        s3.put_object().bucket(bucket).key(key).body(task.into()).send().await.unwrap();
+    }
+
+    let _worker = lab.worker(&runtime, &[]).await;
+    for (id, reason) in [
+        ("gone", "is gone"),
+        ("altered", "not what was sent"),
+        ("longer", "not what was sent"),
+        ("shorter", "not what was sent"),
+    ] {
+        let ended = lab.ended(id).await;
+        let error = ended.error.unwrap();
+        assert_eq!((error.code, error.attempts), (ErrorCode::PayloadMissing, 1), "{id}: {error:?}");
+        assert!(error.message.contains(reason), "{id}: {error:?}");
+        assert_eq!(ended.context, json!({ "id": id }));
+    }
+    assert!(runtime.simulation.as_ref().unwrap().busy().is_empty(), "the runtime was asked all the same");
+}
+
+#[tokio::test]
+async fn a_stored_task_that_may_not_be_read_is_tried_again_and_the_permission_is_named() {
+    let name = "a_stored_task_that_may_not_be_read_is_tried_again_and_the_permission_is_named";
+    if aws::skipped_elsewhere(name, "only embedded APIs can be broken") {
+        return;
+    }
+    let lab = Lab::start().await;
+    let runtime = checked(&lab).await;
+    let door = lab.front_door(&[&runtime]).await;
+    let _worker = lab.worker(&runtime, &[("MAX_ATTEMPTS", "2")]).await;
+    lab.aws.embedded.as_ref().unwrap().faults().strike(Service::S3, "GetObject", Fault::Deny, 100);
+    accepted(&door, &from_large_picture("denied", &json!({}))).await;
+    let error = lab.ended("denied").await.error.unwrap();
+    assert_eq!((error.code, error.attempts), (ErrorCode::PayloadUnavailable, 2), "{error:?}");
+    assert!(error.message.contains("`s3:GetObject`"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_message_that_refers_to_anything_else_is_refused() {
+    let lab = Lab::start().await;
+    let runtime = checked(&lab).await;
+    let door = lab.front_door(&[&runtime]).await;
+    let other = accepted(&door, &from_large_picture("other", &json!({}))).await;
+    let (envelope, _) = lab.receive(&runtime.queue.url).await;
+    let reference: Value = serde_json::from_str(envelope["Message"].as_str().unwrap()).unwrap();
+    assert_eq!(reference["claim_check"]["key"], keys::payload(&other));
+
+    let _worker = lab.worker(&runtime, &[]).await;
+    let mut forged = reference;
+    forged["metadata"]["id"] = json!("forged");
+    forged["metadata"]["submission"] = json!("somebody-elses");
+    lab.send(&runtime.queue.url, &forged.to_string()).await;
+    let error = lab.ended("forged").await.error.unwrap();
+    assert_eq!((error.code, error.field.as_deref()), (ErrorCode::InvalidTask, Some("/content")), "{error:?}");
+}
+
+/// What the completion topic said, and the whole of it, which stands in the `.out` file.
+async fn told_and_whole(lab: &Lab, id: &str) -> (Notification, Notification) {
+    let told = lab.ended(id).await;
+    assert!(told.result, "{:?}", told.error);
+    let out = lab.json(&told.output_url).await;
+    (told, serde_json::from_value(out["notification"].clone()).unwrap())
+}
+
+#[tokio::test]
+async fn a_large_context_comes_back_whole_or_where_the_notification_says() {
+    let lab = Lab::start().await;
+    let runtime = checked(&lab).await;
+    let door = lab.front_door(&[&runtime]).await;
+    let _worker = lab.worker(&runtime, &[]).await;
+    for (id, bytes) in [("fits", 200_000), ("does-not-fit", 300_000)] {
+        let context = json!({ "notes": "n".repeat(bytes), "猫": [[], {}] });
+        let body = json!({ "task": {
+            "metadata": { "id": id, "runtime": "sdruntime", "tasktype": "text-to-image", "context": context },
+            "content": { "prompt": "x", "width": 64, "height": 64 } } });
+        accepted(&door, &body).await;
+        let (told, whole) = told_and_whole(&lab, id).await;
+        assert_eq!(whole.context, context);
+        if bytes < MESSAGE_BYTES {
+            assert_eq!((&told.context, told.shortened.len()), (&context, 0));
+            assert!(told.outputs[0].url.is_some());
+        } else {
+            assert_eq!(
+                (told.context, told.shortened),
+                (json!({}), vec!["outputs/url".to_owned(), "context".to_owned()])
+            );
+        }
+        assert_eq!(told.image_url, whole.image_url);
+    }
+}
+
+#[tokio::test]
+async fn text_of_every_script_and_empty_lists_come_back_as_they_went_in() {
+    let lab = Lab::start().await;
+    let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
+    let door = lab.front_door(&[&runtime]).await;
+    let _worker = lab.worker(&runtime, &[]).await;
+    // Beyond the first plane, from right to left, combined, and characters that XML does not allow.
+    let text = "猫 𝕏🖼️ שלום e\u{301} \u{fffe}\u{ffff}\u{1}\u{0}\u{7f} \"\\/\n\t & <b> %41 +";
+    let (id, prefix) = ("猫/𝕏🖼️ שלום e\u{301} & <b> %41 +", "雪 prefix/ö");
+    let context = json!({ text: [text, [], {}, null, 1.5, -0.0, 12345678901234567890_u64] });
+    let body = json!({ "task": {
+        "metadata": { "id": id, "runtime": "sdruntime", "tasktype": "text-to-image", "prefix": prefix,
+                      "context": context },
+        "content": { "prompt": text, "negative_prompt": "", "styles": [], "script_args": [],
+                     "alwayson_scripts": {}, "override_settings": {}, "width": 64, "height": 64 } } });
+    accepted(&door, &body).await;
+
+    let (told, whole) = told_and_whole(&lab, id).await;
+    assert_eq!((&told.context, &whole.context), (&context, &context));
+    let folder = format!("s3://{}/{prefix}/{id}/", lab.shared.bucket);
+    assert!(told.image_url[0].starts_with(&folder), "{:?}", told.image_url);
+    let fetched = reqwest::get(told.outputs[0].url.as_ref().unwrap()).await.unwrap();
+    assert_eq!(fetched.bytes().await.unwrap(), lab.object(&told.image_url[0]).await.0);
+    let requests = runtime.simulation.as_ref().unwrap().requests();
+    let asked = requests.iter().find(|asked| asked.path.ends_with("/txt2img")).unwrap();
+    let sent = asked.body.as_ref().unwrap();
+    assert_eq!((&sent["prompt"], &sent["styles"]), (&json!(text), &json!([])));
+}
+
+#[tokio::test]
+async fn a_workflow_of_10_000_nodes_runs() {
+    let lab = Lab::start().await;
+    let runtime = Runtime { claim_check: true, ..lab.comfyui(ComfyUiOptions::default()).await };
+    let door = lab.front_door(&[&runtime]).await;
+    let _worker = lab.worker(&runtime, &[]).await;
+    // 100 chains of 100 nodes: ComfyUI follows links by recursion, so that one long chain would be beyond it. Two of
+    // them end in an output and run: at each step it reports the state of every node that has run, which adds up.
+    let mut workflow = serde_json::Map::new();
+    for chain in 0..100 {
+        for n in 0..100 {
+            let before = json!([format!("{chain}:{}", n - 1), 0]);
+            let node = match n {
+                0 => json!({ "class_type": "EmptyImage",
+                             "inputs": { "width": 16, "height": 16, "batch_size": 1, "color": chain } }),
+                99 if chain < 2 => json!({ "class_type": "SaveImage",
+                              "inputs": { "images": before, "filename_prefix": "x" } }),
+                _ => json!({ "class_type": "ImageInvert", "inputs": { "image": before } }),
+            };
+            workflow.insert(format!("{chain}:{n}"), node);
+        }
+    }
+    assert_eq!(workflow.len(), 10_000);
+    door.submit("comfyui", "pipeline", "long", Value::Object(workflow)).await;
+    let ended = lab.ended("long").await;
+    assert!(ended.result, "{:?}", ended.error);
+    assert_eq!(ended.image_url.len(), 2);
+}
+
+#[tokio::test]
+async fn a_task_of_64_images_yields_all_of_them() {
+    let lab = Lab::start().await;
+    let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
+    let door = lab.front_door(&[&runtime]).await;
+    let _worker = lab.worker(&runtime, &[]).await;
+    let content =
+        json!({ "prompt": "x", "width": 64, "height": 64, "batch_size": 8, "n_iter": 8, "seed": 1 });
+    door.submit("sdruntime", "text-to-image", "many", content).await;
+    let (told, whole) = told_and_whole(&lab, "many").await;
+    assert_eq!((told.image_url.len(), whole.outputs.len()), (64, 64));
+    for (n, output) in told.outputs.iter().enumerate() {
+        assert!(output.s3_uri.ends_with(&format!("-{}.png", n + 1)), "{output:?}");
+        let fetched = reqwest::get(output.url.as_ref().unwrap()).await.unwrap();
+        assert_eq!(fetched.bytes().await.unwrap().len() as u64, output.bytes);
+    }
+}

@@ -1,0 +1,121 @@
+//! The lease: a worker that loses it interrupts its run and stores nothing; deadlines end what comes too late.
+
+use std::time::Duration;
+
+use integration_tests::aws;
+use integration_tests::lab::{Lab, Runtime};
+use integration_tests::wait;
+use local_stack::aws::{Fault, Order, Service};
+use serde_json::{Value, json};
+use shared_schema::ErrorCode;
+use shared_schema::notification::TaskStatus;
+use simulated_runtimes::SdWebUiOptions;
+
+fn small() -> Value {
+    json!({ "prompt": "x", "width": 64, "height": 64, "steps": 20 })
+}
+
+async fn slow(lab: &Lab, latency: Duration) -> Runtime {
+    let mut options = SdWebUiOptions::default();
+    options.behaviour.latency = latency;
+    lab.sdwebui(options).await
+}
+
+/// How each extension goes wrong, for as long as it takes to lose the lease.
+const WAYS_TO_LOSE: [(&str, Fault); 3] = [
+    ("refused", Fault::Deny),
+    ("failing", Fault::FailBefore),
+    ("too slow", Fault::DelayBefore(Duration::from_secs(60))),
+];
+
+#[tokio::test]
+async fn a_worker_that_loses_its_lease_interrupts_the_run_and_stores_nothing() {
+    if aws::skipped_elsewhere(
+        "a_worker_that_loses_its_lease_interrupts_the_run_and_stores_nothing",
+        "only embedded APIs can be broken",
+    ) {
+        return;
+    }
+    for (how, fault) in WAYS_TO_LOSE {
+        let lab = Lab::start().await;
+        let runtime = slow(&lab, Duration::from_secs(30)).await;
+        let door = lab.front_door(&[&runtime]).await;
+        let extensions = Order::new(Service::Sqs, "ChangeMessageVisibility", fault).by("first").times(1000);
+        lab.aws.embedded.as_ref().unwrap().faults().order(extensions);
+        let settings = [
+            ("VISIBILITY_TIMEOUT_SECONDS", "6"),
+            ("RUN_TIMEOUT_SECONDS", "100"),
+            ("AWS_ACCESS_KEY_ID", "first"),
+        ];
+        let mut worker = lab.worker(&runtime, &settings).await;
+        door.submit("sdruntime", "text-to-image", "lost", small()).await;
+        worker.logged("lease lost").await;
+        worker.logged("interrupting the run").await;
+        wait::until("the end of the interrupted run", async || {
+            (!runtime.simulation.as_ref().unwrap().busy().is_empty()).then_some(())
+        })
+        .await;
+        worker.signal("TERM");
+        assert!(worker.ended().await.success(), "{how}");
+        assert_eq!(lab.keys("").await, Vec::<String>::new(), "{how}");
+        assert!(lab.everything_told().await.is_empty(), "{how}");
+    }
+}
+
+#[tokio::test]
+async fn an_outage_of_the_queue_that_ends_in_time_costs_no_second_run() {
+    let name = "an_outage_of_the_queue_that_ends_in_time_costs_no_second_run";
+    if aws::skipped_elsewhere(name, "only embedded APIs can be broken") {
+        return;
+    }
+    let lab = Lab::start().await;
+    let runtime = slow(&lab, Duration::from_secs(14)).await;
+    let door = lab.front_door(&[&runtime]).await;
+    let faults = lab.aws.embedded.as_ref().unwrap().faults();
+    faults.strike(Service::Sqs, "ChangeMessageVisibility", Fault::DropAfter, 3);
+    let _worker =
+        lab.worker(&runtime, &[("VISIBILITY_TIMEOUT_SECONDS", "10"), ("RUN_TIMEOUT_SECONDS", "100")]).await;
+    door.submit("sdruntime", "text-to-image", "kept", small()).await;
+    assert!(lab.ended("kept").await.result);
+    lab.emptied(&runtime.queue.url).await;
+    assert_eq!(runtime.simulation.as_ref().unwrap().busy().len(), 1);
+}
+
+#[tokio::test]
+async fn a_task_that_comes_too_late_expires() {
+    let lab = Lab::start().await;
+    let runtime = slow(&lab, Duration::ZERO).await;
+    let door = lab.front_door(&[&runtime]).await;
+    let metadata = json!({
+        "id": "late", "runtime": "sdruntime", "tasktype": "text-to-image", "prefix": "output",
+        "start_by": "2020-01-01T00:00:00Z",
+    });
+    let (status, answer) =
+        door.post("/v1alpha2", &json!({ "task": { "metadata": metadata, "content": small() } })).await;
+    assert!(status.is_success(), "{answer}");
+    let _worker = lab.worker(&runtime, &[]).await;
+    let ended = lab.ended("late").await;
+    let error = ended.error.unwrap();
+    assert_eq!((ended.task_status, ended.status.as_str()), (TaskStatus::Expired, "failed"));
+    assert_eq!((error.code, error.field.as_deref()), (ErrorCode::DeadlinePassed, Some("/metadata/start_by")));
+    assert!(runtime.simulation.as_ref().unwrap().busy().is_empty());
+    lab.emptied(&runtime.queue.url).await;
+}
+
+#[tokio::test]
+async fn a_run_longer_than_its_own_timeout_expires() {
+    let lab = Lab::start().await;
+    let runtime = slow(&lab, Duration::from_secs(60)).await;
+    let door = lab.front_door(&[&runtime]).await;
+    let _worker = lab.worker(&runtime, &[]).await;
+    let metadata = json!({
+        "id": "long", "runtime": "sdruntime", "tasktype": "text-to-image", "prefix": "output", "run_timeout": 1,
+    });
+    let (status, answer) =
+        door.post("/v1alpha2", &json!({ "task": { "metadata": metadata, "content": small() } })).await;
+    assert!(status.is_success(), "{answer}");
+    let ended = lab.ended("long").await;
+    let error = ended.error.unwrap();
+    assert_eq!((ended.task_status, error.code), (TaskStatus::Expired, ErrorCode::RunTimeout));
+    lab.emptied(&runtime.queue.url).await;
+}

@@ -1,0 +1,148 @@
+//! A runtime that stands still is interrupted, and restarted if that does not help; one that dies is waited for.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use integration_tests::lab::{Lab, Runtime};
+use integration_tests::process::Process;
+use integration_tests::wait;
+use serde_json::{Value, json};
+use shared_schema::ErrorCode;
+use simulated_runtimes::{ComfyUiOptions, Fault, SdWebUiOptions, Simulation};
+
+const STUCK_SOON: [(&str, &str); 3] =
+    [("STUCK_SECONDS", "2"), ("MAX_ATTEMPTS", "1"), ("HEALTH_LISTEN", "127.0.0.1:0")];
+
+fn small() -> Value {
+    json!({ "prompt": "x", "width": 64, "height": 64, "steps": 20 })
+}
+
+/// What a probe of the worker is answered.
+async fn probe(worker: &mut Process, path: &str) -> u16 {
+    let address = worker.logged("listening").await["address"].as_str().unwrap().to_owned();
+    reqwest::get(format!("http://{address}{path}")).await.unwrap().status().as_u16()
+}
+
+async fn answered(worker: &mut Process, path: &str, status: u16) {
+    for _ in 0..600 {
+        if probe(worker, path).await == status {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{path} is not answered with {status}");
+}
+
+/// Where a runtime listens.
+fn address(runtime: &Runtime) -> SocketAddr {
+    runtime.url.trim_start_matches("http://").trim_end_matches('/').parse().unwrap()
+}
+
+/// The runtime again, as a pod restarts its container: at the same address, with nothing of what it had.
+async fn restart_webui(runtime: &mut Runtime, options: SdWebUiOptions) {
+    let address = address(runtime);
+    drop(runtime.simulation.take());
+    let started = wait::until("the port to be free again", async || {
+        Simulation::start_sdwebui(address, options.clone()).await.ok()
+    });
+    runtime.simulation = Some(started.await);
+}
+
+#[tokio::test]
+async fn a_run_without_a_sign_of_life_is_interrupted_and_the_runtime_reported() {
+    let lab = Lab::start().await;
+    let mut runtime = lab.sdwebui(SdWebUiOptions::default()).await;
+    let door = lab.front_door(&[&runtime]).await;
+    let mut worker = lab.worker(&runtime, &STUCK_SOON).await;
+    assert_eq!(probe(&mut worker, "/runtime-livez").await, 200);
+
+    runtime.simulation.as_ref().unwrap().faults().plan(Fault::Hang, 1);
+    door.submit("sdruntime", "text-to-image", "hangs", small()).await;
+    let error = lab.ended("hangs").await.error.unwrap();
+    assert_eq!((error.code, error.attempts), (ErrorCode::RuntimeStuck, 1));
+    answered(&mut worker, "/runtime-livez", 503).await;
+    assert_eq!((probe(&mut worker, "/readyz").await, probe(&mut worker, "/healthz").await), (503, 200));
+
+    restart_webui(&mut runtime, SdWebUiOptions::default()).await;
+    answered(&mut worker, "/runtime-livez", 200).await;
+    answered(&mut worker, "/readyz", 200).await;
+    door.submit("sdruntime", "text-to-image", "goes on", small()).await;
+    assert!(lab.ended("goes on").await.result);
+}
+
+#[tokio::test]
+async fn a_dead_worker_thread_counts_as_stuck() {
+    let lab = Lab::start().await;
+    let runtime = lab.comfyui(ComfyUiOptions::default()).await;
+    let door = lab.front_door(&[&runtime]).await;
+    let mut worker = lab.worker(&runtime, &STUCK_SOON).await;
+    runtime.simulation.as_ref().unwrap().faults().plan(Fault::DeadWorker, 1);
+    let workflow =
+        integration_tests::fixtures::load("comfyui/images-batch-of-3.json")["request"]["body"]["prompt"]
+            .clone();
+    door.submit("comfyui", "pipeline", "waits", workflow.clone()).await;
+    assert_eq!(lab.ended("waits").await.error.unwrap().code, ErrorCode::RuntimeStuck);
+    // Nothing else shows that the thread is dead until the next job waits.
+    door.submit("comfyui", "pipeline", "waits, too", workflow).await;
+    assert_eq!(lab.ended("waits, too").await.error.unwrap().code, ErrorCode::RuntimeStuck);
+    lab.emptied(&runtime.queue.url).await;
+    assert_eq!(probe(&mut worker, "/healthz").await, 200);
+}
+
+#[tokio::test]
+async fn a_runtime_that_dies_in_mid_run_is_waited_for_and_the_task_done_again() {
+    let lab = Lab::start().await;
+    let mut options = SdWebUiOptions::default();
+    options.behaviour.latency = Duration::from_secs(30);
+    let mut runtime = lab.sdwebui(options).await;
+    let door = lab.front_door(&[&runtime]).await;
+    let mut worker = lab.worker(&runtime, &[("HEALTH_LISTEN", "127.0.0.1:0")]).await;
+    door.submit("sdruntime", "text-to-image", "survives", small()).await;
+    wait::until("the run to begin", async || {
+        let asked = runtime.simulation.as_ref().unwrap().requests();
+        asked.iter().any(|asked| asked.path.ends_with("/txt2img")).then_some(())
+    })
+    .await;
+    drop(runtime.simulation.take());
+    answered(&mut worker, "/readyz", 503).await;
+    // Given back, and nobody receives it while the runtime is away.
+    wait::until("the message to be visible", async || {
+        (lab.counts(&runtime.queue.url).await == (1, 0)).then_some(())
+    })
+    .await;
+    assert_eq!(probe(&mut worker, "/runtime-livez").await, 200, "a restart is under way");
+
+    restart_webui(&mut runtime, SdWebUiOptions::default()).await;
+    worker.logged("ready again").await;
+    assert!(lab.ended("survives").await.result);
+    lab.emptied(&runtime.queue.url).await;
+}
+
+#[tokio::test]
+async fn a_runtime_that_takes_several_jobs_is_given_them() {
+    let lab = Lab::start().await;
+    let mut options = ComfyUiOptions::default();
+    options.behaviour.latency = Duration::from_secs(3);
+    let runtime = lab.comfyui(options).await;
+    let door = lab.front_door(&[&runtime]).await;
+    let _worker = lab.worker(&runtime, &[("WORKER_CONCURRENCY", "3")]).await;
+    let workflow =
+        integration_tests::fixtures::load("comfyui/images-batch-of-3.json")["request"]["body"]["prompt"]
+            .clone();
+    for id in ["one", "two", "three"] {
+        door.submit("comfyui", "pipeline", id, workflow.clone()).await;
+    }
+    wait::until("all jobs to be at the runtime before one has ended", async || {
+        let simulation = runtime.simulation.as_ref().unwrap();
+        let posted = simulation
+            .requests()
+            .iter()
+            .filter(|asked| asked.method == "POST" && asked.path == "/prompt")
+            .count();
+        (posted == 3 && simulation.busy().is_empty()).then_some(())
+    })
+    .await;
+    for id in ["one", "two", "three"] {
+        assert!(lab.ended(id).await.result);
+    }
+}

@@ -1,0 +1,196 @@
+//! What this worker holds, in a small file: its successor in the same pod finds there what to take up or to give back.
+//!
+//! Only the process that comes after this one, on the same host, makes use of it. Another pod would have neither the runtime
+//! that does the work nor the right to the handles.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+use crate::cloud::Delivery;
+use crate::runtimes::RunHandle;
+
+/// One message that a worker has taken.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Claim {
+    /// The delivery. Its body is kept only while the runtime has the job.
+    pub delivery: Delivery,
+    /// When the message comes back, if it is not extended any more.
+    pub hidden_until: SystemTime,
+    /// By what the runtime knows the job, once it has it.
+    pub run: Option<RunHandle>,
+}
+
+/// The claims of one worker. Every change is written at once, so that a killed process leaves what it had.
+#[derive(Debug, Default)]
+pub struct Claims {
+    file: Option<ClaimFile>,
+    held: Mutex<BTreeMap<String, Claim>>,
+}
+
+#[derive(Debug)]
+struct ClaimFile {
+    path: PathBuf,
+    host: String,
+    /// Held as long as the process lives: two workers must not take over from each other.
+    _lock: File,
+}
+
+/// The file's content.
+#[derive(Debug, Serialize, Deserialize)]
+struct Record {
+    host: String,
+    claims: Vec<Claim>,
+}
+
+impl Claims {
+    /// No claims yet, to be kept in the file at `path` under the name of this `host`; and what the process before this
+    /// one left there, if it was on this host.
+    ///
+    /// Fails if the file cannot be written, or if another process keeps its claims there.
+    pub fn open(path: &Path, host: String) -> io::Result<(Self, Vec<Claim>)> {
+        let lock = File::create(path.with_extension("lock"))?;
+        lock.try_lock()?;
+        let record = fs::read(path).ok().and_then(|text| serde_json::from_slice::<Record>(&text).ok());
+        let left = record.filter(|record| record.host == host).map(|record| record.claims);
+        let file = ClaimFile { path: path.to_owned(), host, _lock: lock };
+        file.replace(Vec::new())?;
+        Ok((Self { file: Some(file), held: Mutex::default() }, left.unwrap_or_default()))
+    }
+
+    /// The message is hidden until then; the first time, it has just been taken.
+    pub fn hidden_until(&self, delivery: &Delivery, until: SystemTime) {
+        self.change(|held| {
+            let fresh = || Claim {
+                delivery: Delivery { body: String::new(), ..delivery.clone() },
+                hidden_until: until,
+                run: None,
+            };
+            held.entry(delivery.message_id.clone()).or_insert_with(fresh).hidden_until = until;
+        });
+    }
+
+    /// The runtime is about to get the job, and will know it by this handle.
+    pub fn running(&self, delivery: &Delivery, run: RunHandle) {
+        self.change(|held| {
+            if let Some(claim) = held.get_mut(&delivery.message_id) {
+                claim.delivery.body.clone_from(&delivery.body);
+                claim.run = Some(run);
+            }
+        });
+    }
+
+    /// What the runtime knows the job by, if it has told.
+    pub fn run_of(&self, delivery: &Delivery) -> Option<RunHandle> {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.get(&delivery.message_id)?.run.clone()
+    }
+
+    /// The runs of all messages that are held.
+    pub fn runs(&self) -> Vec<RunHandle> {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.values().filter_map(|claim| claim.run.clone()).collect()
+    }
+
+    /// The delivery has ended, or its lease is lost.
+    pub fn ended(&self, delivery: &Delivery) {
+        self.change(|held| drop(held.remove(&delivery.message_id)));
+    }
+
+    /// The file is written while the claims are locked: it is small, and its last state must be that of the last change.
+    fn change(&self, change: impl FnOnce(&mut BTreeMap<String, Claim>)) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut held);
+        if let Some(file) = &self.file
+            && let Err(error) = file.replace(held.values().cloned().collect())
+        {
+            tracing::warn!(%error, "claims not written");
+        }
+    }
+}
+
+impl ClaimFile {
+    /// Replaces the file as a whole: a process that is killed in between leaves the old one or the new one. Nobody else
+    /// may read it, since it holds receipt handles and bodies.
+    fn replace(&self, claims: Vec<Claim>) -> io::Result<()> {
+        let record = Record { host: self.host.clone(), claims };
+        let draft = self.path.with_extension("draft");
+        let mut options = fs::OpenOptions::new();
+        let mut written = options.write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+        written.write_all(&serde_json::to_vec(&record)?)?;
+        fs::rename(&draft, &self.path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+    use tokio::time::Instant;
+
+    use super::*;
+
+    fn delivery(id: &str) -> Delivery {
+        Delivery {
+            body: "the body".to_owned(),
+            receipt_handle: format!("handle of {id}"),
+            asked: Instant::now(),
+            message_id: id.to_owned(),
+            receive_count: 2,
+            sent_at: None,
+            trace_header: None,
+        }
+    }
+
+    fn file() -> PathBuf {
+        std::env::temp_dir().join(format!("darkroom-claims-{}.json", uuid::Uuid::new_v4().simple()))
+    }
+
+    fn open(path: &Path, host: &str) -> (Claims, Vec<Claim>) {
+        Claims::open(path, host.to_owned()).unwrap()
+    }
+
+    #[test]
+    fn a_successor_on_the_same_host_finds_what_was_not_ended() {
+        let path = file();
+        let until = SystemTime::now() + Duration::from_secs(60);
+        let (claims, left) = open(&path, "pod");
+        assert_eq!(left, []);
+        for id in ["staged", "running", "done"] {
+            claims.hidden_until(&delivery(id), until);
+        }
+        claims.running(&delivery("running"), RunHandle(json!({ "prompt_id": "p" })));
+        claims.ended(&delivery("done"));
+        drop(claims);
+
+        let (_, left) = open(&path, "pod");
+        let [running, staged] = left.as_slice() else { panic!("{left:?}") };
+        assert_eq!((running.delivery.body.as_str(), staged.delivery.body.as_str()), ("the body", ""));
+        assert_eq!(running.run, Some(RunHandle(json!({ "prompt_id": "p" }))));
+        assert_eq!((staged.run.as_ref(), staged.hidden_until), (None, until));
+        assert_eq!(staged.delivery.receipt_handle, "handle of staged");
+    }
+
+    #[test]
+    fn another_host_finds_nothing() {
+        let path = file();
+        let (claims, _) = open(&path, "pod");
+        claims.hidden_until(&delivery("a"), SystemTime::now());
+        drop(claims);
+        assert_eq!(open(&path, "other pod").1, []);
+    }
+
+    #[test]
+    fn a_file_that_is_in_use_is_refused() {
+        let path = file();
+        let _claims = open(&path, "pod");
+        assert!(Claims::open(&path, "pod".to_owned()).is_err());
+    }
+}

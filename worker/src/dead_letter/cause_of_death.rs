@@ -1,0 +1,98 @@
+//! What can be said of a task that died without any code of ours running: by what it was given up, and what is known of
+//! the attempts before.
+
+use serde_json::{Map, Value};
+use shared_schema::{ErrorCode, RuntimeName, TaskType, message};
+
+use crate::error::TaskError;
+use crate::runtimes::{REGISTRY, RuntimeType};
+use crate::steps::attempts::Journal;
+
+/// Why a task is dead, and after how many attempts. `receipts` is how often workers received it, if they did.
+pub(super) fn cause_of_death(receipts: Option<u32>, journal: &Journal) -> (TaskError, u32) {
+    let mut message = match receipts {
+        Some(1) => "the task was received once and never ended, so its queue gave it up".to_owned(),
+        Some(receipts) => {
+            format!("the task was received {receipts} times and never ended, so its queue gave it up")
+        }
+        None => "the task could not be delivered to the queue of its runtime".to_owned(),
+    };
+    if let Some(last) = journal.attempts.last() {
+        message += &format!("; the last known cause is {}: {}", last.code, last.message);
+    }
+    // Whoever was killed on the last receipt wrote nothing down.
+    let attempts = receipts.unwrap_or_default().saturating_sub(journal.given_back);
+    (TaskError::new(ErrorCode::DeadLettered, message), attempts)
+}
+
+/// The runtime that a message was meant for.
+#[derive(Debug)]
+pub(super) struct Addressee {
+    /// Its name, as the message has it.
+    pub(super) name: RuntimeName,
+    /// Its type: that of the task.
+    pub(super) runtime_type: &'static RuntimeType,
+}
+
+impl Addressee {
+    /// Whom a body names. Without a name it is a predecessor's message, which is routed by its model; and what has no
+    /// known task type is reported in the predecessors' first format.
+    pub(super) fn of(body: &str) -> Self {
+        let metadata = match message::unwrap(body) {
+            Ok(mut unwrapped) => unwrapped.message["metadata"].take(),
+            Err(_) => Value::Object(Map::new()),
+        };
+        let text = |field: &str| metadata.get(field).and_then(Value::as_str).filter(|text| !text.is_empty());
+        Self {
+            name: RuntimeName::new(text("runtime").unwrap_or(RuntimeName::LEGACY)),
+            runtime_type: text("tasktype")
+                .and_then(TaskType::parse)
+                .and_then(RuntimeType::of)
+                .unwrap_or(&REGISTRY[0]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steps::attempts::FailedAttempt;
+    use serde_json::json;
+
+    fn addressee(metadata: &Value) -> (String, &'static str) {
+        let Addressee { name, runtime_type } = Addressee::of(&json!({ "metadata": metadata }).to_string());
+        (name.to_string(), runtime_type.name)
+    }
+
+    #[test]
+    fn the_report_follows_the_task_type_and_the_name_is_the_messages_own() {
+        let workflow = json!({ "id": 1, "runtime": "flux", "tasktype": "pipeline" });
+        assert_eq!(addressee(&workflow), ("flux".to_owned(), "comfyui"));
+        let picture = json!({ "id": 1, "runtime": "sd", "tasktype": "text-to-image" });
+        assert_eq!(addressee(&picture), ("sd".to_owned(), "sdwebui"));
+        for odd in
+            [json!({ "id": 1, "tasktype": "video" }), json!({ "runtime": "", "tasktype": 7 }), json!("x")]
+        {
+            assert_eq!(addressee(&odd), ("legacy".to_owned(), "sdwebui"), "{odd}");
+        }
+    }
+
+    #[test]
+    fn give_backs_are_no_attempts_and_the_last_cause_is_told() {
+        let failed = FailedAttempt {
+            attempt: 1,
+            code: ErrorCode::RuntimeUnavailable,
+            message: "no answer".to_owned(),
+            at: String::new(),
+        };
+        let journal = Journal { given_back: 17, attempts: vec![failed] };
+        let (error, attempts) = cause_of_death(Some(20), &journal);
+        assert_eq!((error.code, attempts), (ErrorCode::DeadLettered, 3));
+        assert!(error.message.contains("received 20 times"), "{error}");
+        assert!(error.message.ends_with("runtime_unavailable: no answer"), "{error}");
+
+        let (error, attempts) = cause_of_death(None, &Journal::default());
+        assert_eq!(attempts, 0);
+        assert!(error.message.contains("could not be delivered"), "{error}");
+    }
+}

@@ -1,0 +1,77 @@
+//! What the dead-letter Lambda is told by its environment: the worker's names, as far as it needs them.
+
+use std::time::Duration;
+
+use validator::Validate;
+
+use crate::config::{ConfigError, Vars, described};
+
+/// The Lambda's configuration. The README of this crate holds the table of variables.
+#[derive(Debug, Clone, Validate)]
+pub struct Config {
+    /// `S3_BUCKET`: where results go.
+    pub bucket: String,
+    /// `SNS_TOPIC_ARN`: the topic that hears of results.
+    pub completion_topic_arn: String,
+    /// `URL_EXPIRY_SECONDS`: how long presigned URLs work (S3 allows 7 days).
+    #[validate(range(min = 1, max = 604_800))]
+    pub url_expiry_seconds: u64,
+}
+
+impl Config {
+    /// Reads the variables through `var`. An empty variable counts as unset.
+    ///
+    /// # Errors
+    ///
+    /// Names every variable that is wrong.
+    pub fn from_vars(var: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut vars = Vars { var: &var, wrong: Vec::new() };
+        let config = Self {
+            bucket: vars.required("S3_BUCKET"),
+            completion_topic_arn: vars.required("SNS_TOPIC_ARN"),
+            url_expiry_seconds: vars.parsed("URL_EXPIRY_SECONDS", 86_400),
+        };
+        let mut wrong = vars.wrong;
+        if let Err(errors) = config.validate() {
+            wrong.extend(described(&errors));
+        }
+        if wrong.is_empty() { Ok(config) } else { Err(ConfigError(wrong)) }
+    }
+
+    /// How long presigned URLs work.
+    pub fn url_expiry(&self) -> Duration {
+        Duration::from_secs(self.url_expiry_seconds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_bad_variable_is_reported_at_once() {
+        let var = |name: &str| (name == "URL_EXPIRY_SECONDS").then(|| "0".to_owned());
+        let ConfigError(wrong) = Config::from_vars(var).unwrap_err();
+        assert_eq!(wrong.len(), 3, "{wrong:?}");
+        for name in ["S3_BUCKET", "SNS_TOPIC_ARN", "URL_EXPIRY_SECONDS"] {
+            assert!(wrong.iter().any(|wrong| wrong.starts_with(name)), "{name}: {wrong:?}");
+        }
+    }
+
+    #[test]
+    fn the_readme_lists_the_variables_that_the_code_reads() {
+        let asked = RefCell::new(BTreeSet::new());
+        let _ = Config::from_vars(|name| {
+            asked.borrow_mut().insert(name.to_owned());
+            None
+        });
+        let readme = include_str!("../../README.md");
+        let rows =
+            readme.lines().filter(|line| line.starts_with("| `") && line.contains("<!--dead-letter-var-->"));
+        let listed: BTreeSet<String> =
+            rows.filter_map(|line| line.split('`').nth(1)).map(str::to_owned).collect();
+        assert_eq!(listed, asked.into_inner());
+    }
+}

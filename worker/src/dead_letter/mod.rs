@@ -1,0 +1,129 @@
+//! The end of what died without any code of ours running: a message that was received too often, because whoever took it
+//! was killed, or one that SNS could not deliver. Both are in a dead-letter queue, which feeds this.
+//!
+//! Each task gets the end that a worker would have given it: `.out`, the copy to submit again, the notification. `.out` is
+//! written once, so it does not matter how often, or by how many at a time, this is done; and a task that had ended before
+//! is only told again.
+
+mod cause_of_death;
+mod config;
+mod event;
+
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use futures_util::stream::{self, StreamExt};
+use shared_schema::{Contract, ErrorCode, Registry, TaskType};
+use tokio::time::{Instant, timeout_at};
+use tracing::Instrument;
+
+use crate::cloud::{self, Delivery, Store, Topic};
+use crate::error::TaskError;
+use crate::steps::attempts::Journal;
+use crate::steps::read::{self, Assignment, Read};
+use crate::steps::reject::Rejection;
+use crate::steps::results::Results;
+
+use cause_of_death::{Addressee, cause_of_death};
+
+pub use config::Config;
+pub use event::{Attributes, BatchItemFailure, BatchResponse, Record, SqsEvent};
+
+/// How many messages are worked on at once: a batch, unless the event source gathers larger ones.
+const AT_ONCE: usize = 10;
+
+/// Ends what died in a queue or on its way to one.
+pub struct DeadLetters {
+    store: Store,
+    topic: Topic,
+    contract: Contract,
+}
+
+impl DeadLetters {
+    /// Bucket and topic of `config`, called through `sdk`, which must have an HTTP client.
+    pub fn new(sdk: &SdkConfig, config: &Config) -> Self {
+        let sdk = cloud::bounded(sdk);
+        Self {
+            store: Store::new(&sdk, &config.bucket, config.url_expiry()),
+            topic: Topic::new(&sdk, &config.completion_topic_arn),
+            contract: Contract::new(Registry::default()),
+        }
+    }
+
+    /// Ends whatever it can of an event within `patience`, and answers which messages are to come back.
+    pub async fn handle(&self, event: &SqsEvent, patience: Duration) -> BatchResponse {
+        let deadline = Instant::now() + patience;
+        let ending: Vec<_> = event.records.iter().map(|record| self.ended_by(deadline, record)).collect();
+        let ended: Vec<bool> = stream::iter(ending).buffered(AT_ONCE).collect().await;
+        let not_ended = event.records.iter().zip(ended).filter(|(_, ended)| !ended);
+        BatchResponse {
+            batch_item_failures: not_ended
+                .map(|(record, _)| BatchItemFailure { item_identifier: record.message_id.clone() })
+                .collect(),
+        }
+    }
+
+    /// Whether a message could be ended by then.
+    async fn ended_by(&self, deadline: Instant, record: &Record) -> bool {
+        let result = timeout_at(deadline, self.end(record)).await.unwrap_or_else(|_| {
+            Err(TaskError::new(ErrorCode::StorageUnavailable, "the function has no time left"))
+        });
+        if let Err(error) = &result {
+            let (message_id, queue) = (&record.message_id, &record.event_source_arn);
+            tracing::error!(message_id, queue, error.code = %error.code, error.message = %error.message, "message not ended, it comes back");
+        }
+        result.is_ok()
+    }
+
+    async fn end(&self, record: &Record) -> Result<(), TaskError> {
+        let delivery = record.delivery();
+        let addressee = Addressee::of(&record.body);
+        let results =
+            Results { store: self.store.clone(), topic: self.topic.clone(), runtime: addressee.name.clone() };
+        match read::read(&delivery, &self.contract, &TaskType::ALL) {
+            Read::Unreadable(cause) => {
+                let kept_at = results.keep_unreadable(&delivery, cause).await?;
+                let message_id = &delivery.message_id;
+                tracing::error!(error.code = %ErrorCode::UnreadableMessage, message_id, kept_at, %cause, "message cannot be read, kept for an operator");
+                Ok(())
+            }
+            Read::Assigned(assignment) => {
+                let span = tracing::info_span!(
+                    "task",
+                    task.id = %assignment.id,
+                    runtime = %addressee.name,
+                    submission = %assignment.submission,
+                    queue = record.event_source_arn,
+                    trace = delivery.trace_header.as_deref(),
+                );
+                let receipts = record.received_by_workers();
+                self.end_task(&results, &delivery, &assignment, &addressee, receipts).instrument(span).await
+            }
+        }
+    }
+
+    /// Tells again how a task ended, or ends it.
+    async fn end_task(
+        &self,
+        results: &Results,
+        delivery: &Delivery,
+        assignment: &Assignment,
+        addressee: &Addressee,
+        receipts: Option<u32>,
+    ) -> Result<(), TaskError> {
+        let ended = results.ended(assignment).await;
+        if let Some(stored) =
+            ended.map_err(|error| TaskError::new(ErrorCode::StorageUnavailable, error.to_string()))?
+        {
+            tracing::info!("already stored, notifying again");
+            return results.notify(&stored).await;
+        }
+        let journal = Journal::read(&self.store, &delivery.message_id).await;
+        let (error, attempts) = cause_of_death(receipts, &journal);
+        let report = addressee.runtime_type.failure_report;
+        let rejection = Rejection { error: &error, attempts, causes: &journal.attempts, report };
+        results.reject(delivery, assignment, &rejection).await?;
+        tracing::warn!(error.code = %error.code, error.message = %error.message, attempts, "task failed");
+        Ok(())
+    }
+}

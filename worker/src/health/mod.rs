@@ -1,0 +1,201 @@
+//! What the worker tells about itself: whether it lives, whether it receives, and what it has done.
+//!
+//! The worker tells [`Vitals`]; the port reads them. Neither waits for the other.
+
+pub mod metrics;
+pub mod port;
+pub mod stage;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+pub use metrics::Metrics;
+pub use port::{HealthListen, serve};
+pub use stage::Stage;
+
+/// How long the main loop may be silent before the worker counts as hung: several times the longest poll (20 s), with
+/// the tries that the SDK makes of a call that fails.
+pub const HEARTBEAT_PATIENCE: Duration = Duration::from_secs(180);
+
+/// The state of one worker, shared by whoever has something to tell and by the port.
+pub struct Vitals {
+    ready: AtomicBool,
+    runtime_alive: AtomicBool,
+    stopping: AtomicBool,
+    tasks_inside: watch::Sender<u32>,
+    started: Instant,
+    /// Milliseconds after `started`; 0 before the first beat.
+    last_beat: AtomicU64,
+    metrics: Metrics,
+}
+
+/// What a probe is answered: all is well, or why not, in one word.
+pub type Verdict = Result<(), &'static str>;
+
+impl Vitals {
+    /// Those of a worker that has just started: not ready, beside a runtime that is taken to be alive.
+    pub fn new(runtime_name: &str) -> Arc<Self> {
+        let vitals = Self {
+            ready: AtomicBool::new(false),
+            runtime_alive: AtomicBool::new(true),
+            stopping: AtomicBool::new(false),
+            tasks_inside: watch::Sender::new(0),
+            started: Instant::now(),
+            last_beat: AtomicU64::new(0),
+            metrics: Metrics::new(runtime_name),
+        };
+        vitals.show();
+        Arc::new(vitals)
+    }
+
+    /// Whether the runtime is ready and messages are received.
+    pub fn ready(&self, is: bool) {
+        self.ready.store(is, Ordering::Relaxed);
+        self.show();
+    }
+
+    /// `false` when the runtime is stuck and only a restart of it helps.
+    pub fn runtime_alive(&self, is: bool) {
+        self.runtime_alive.store(is, Ordering::Relaxed);
+        self.show();
+    }
+
+    /// The worker was told to stop: it is not ready any more, whatever comes.
+    pub fn stopping(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        self.show();
+    }
+
+    /// A task is inside (staged, running or being stored) for as long as the result lives.
+    pub fn enter(&self) -> Inside<'_> {
+        self.tasks_inside.send_modify(|count| *count += 1);
+        self.show();
+        Inside(self)
+    }
+
+    /// How many tasks are inside.
+    pub fn tasks_inside(&self) -> watch::Receiver<u32> {
+        self.tasks_inside.subscribe()
+    }
+
+    /// The main loop has come round once more. From the first beat on, one is due every [`HEARTBEAT_PATIENCE`], also
+    /// while a task runs.
+    pub fn beat(&self) {
+        let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last_beat.store(now.max(1), Ordering::Relaxed);
+    }
+
+    /// What has been done so far.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Whether the worker itself works. The loop ends when the worker is to stop; from then on the grace period is the bound.
+    pub fn health(&self) -> Verdict {
+        self.health_at(Instant::now())
+    }
+
+    fn health_at(&self, now: Instant) -> Verdict {
+        if self.stopping.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let last_beat = match self.last_beat.load(Ordering::Relaxed) {
+            0 => return Ok(()),
+            millis => self.started + Duration::from_millis(millis),
+        };
+        if now.saturating_duration_since(last_beat) > HEARTBEAT_PATIENCE { Err("hung") } else { Ok(()) }
+    }
+
+    /// Whether the worker receives messages.
+    pub fn readiness(&self) -> Verdict {
+        if self.stopping.load(Ordering::Relaxed) {
+            return Err("stopping");
+        }
+        self.runtime_health()?;
+        if self.ready.load(Ordering::Relaxed) { Ok(()) } else { Err("waiting_for_runtime") }
+    }
+
+    /// Whether the runtime can go on without a restart.
+    pub fn runtime_health(&self) -> Verdict {
+        if self.runtime_alive.load(Ordering::Relaxed) { Ok(()) } else { Err("runtime_stuck") }
+    }
+
+    /// Keeps the gauges at what the probes answer.
+    fn show(&self) {
+        let tasks_inside = *self.tasks_inside.borrow();
+        self.metrics.show(self.readiness().is_ok(), self.runtime_health().is_ok(), tasks_inside);
+    }
+}
+
+/// A task that is inside.
+#[must_use]
+pub struct Inside<'a>(&'a Vitals);
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        self.0.tasks_inside.send_modify(|count| *count = count.saturating_sub(1));
+        self.0.show();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stop_outweighs_readiness() {
+        let vitals = Vitals::new("r");
+        assert_eq!(vitals.readiness(), Err("waiting_for_runtime"));
+        vitals.ready(true);
+        assert_eq!(vitals.readiness(), Ok(()));
+        vitals.stopping();
+        vitals.ready(true);
+        assert_eq!(vitals.readiness(), Err("stopping"));
+        assert_eq!(vitals.health(), Ok(()), "a worker that drains is not to be killed");
+    }
+
+    #[test]
+    fn a_stuck_runtime_is_neither_live_nor_ready() {
+        let vitals = Vitals::new("r");
+        vitals.ready(true);
+        vitals.runtime_alive(false);
+        assert_eq!(
+            (vitals.runtime_health(), vitals.readiness()),
+            (Err("runtime_stuck"), Err("runtime_stuck"))
+        );
+        assert_eq!(vitals.health(), Ok(()), "a restart of the worker would not help");
+        vitals.runtime_alive(true);
+        assert_eq!((vitals.runtime_health(), vitals.readiness()), (Ok(()), Ok(())));
+    }
+
+    #[test]
+    fn a_loop_that_no_longer_comes_round_is_hung() {
+        let vitals = Vitals::new("r");
+        let late = || Instant::now() + HEARTBEAT_PATIENCE + Duration::from_secs(1);
+        assert_eq!(vitals.health_at(late()), Ok(()), "the loop has not begun");
+        vitals.beat();
+        assert_eq!(vitals.health_at(Instant::now() + HEARTBEAT_PATIENCE / 2), Ok(()));
+        assert_eq!(vitals.health_at(late()), Err("hung"));
+        vitals.stopping();
+        assert_eq!(vitals.health_at(late()), Ok(()), "the loop has ended, and the last task may take long");
+    }
+
+    #[test]
+    fn tasks_are_inside_until_they_leave() {
+        let vitals = Vitals::new("r");
+        let told = || {
+            let text = vitals.metrics().text();
+            let line = text.lines().find(|line| line.starts_with("darkroom_worker_tasks_inside{")).unwrap();
+            (*vitals.tasks_inside().borrow(), line.rsplit_once(' ').unwrap().1.to_owned())
+        };
+        let (first, second) = (vitals.enter(), vitals.enter());
+        assert_eq!(told(), (2, "2".to_owned()));
+        drop(first);
+        assert_eq!(told(), (1, "1".to_owned()));
+        drop(second);
+        assert_eq!(told(), (0, "0".to_owned()));
+    }
+}

@@ -1,0 +1,205 @@
+//! Three places in a row, so that the runtime never waits for the network: *staged* → *running* → *storing*.
+//!
+//! While one task runs, the next one's inputs are fetched, and the results of the one before are stored. There is one place
+//! of each kind (`WORKER_CONCURRENCY` of each, for runtimes that take several jobs), so at most three tasks are inside
+//! and memory is bounded. A task that waits keeps the place it has: whoever is behind it waits, too.
+
+pub mod pace;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use crate::runtimes::Progress;
+
+use pace::{Pace, Underway};
+
+/// How long before the end of a run the next job is handed over: longer than any round trip to the runtime and than the
+/// error of most forecasts, short enough that little is lost when the run turns out to last.
+const HAND_OVER_AHEAD: Duration = Duration::from_secs(1);
+
+/// How long before the end of a run the next message is asked for, beside the usual time of preparing one.
+const RECEIVE_AHEAD: Duration = Duration::from_secs(2);
+
+/// The places of one worker.
+#[derive(Debug)]
+pub struct Pipeline {
+    staging: Arc<Semaphore>,
+    slots: Arc<Semaphore>,
+    storing: Arc<Semaphore>,
+    slot_count: u32,
+    /// How long a task may be staged before others may have it.
+    patience: Duration,
+    /// Whether the runtime takes jobs.
+    ready: watch::Sender<bool>,
+    /// When runs end.
+    pub pace: Pace,
+}
+
+/// Why a staged task is not run here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoTurn {
+    /// The worker is to stop.
+    Stopping,
+    /// The run before it lasts longer than was foreseen, and another worker may be free.
+    WaitedTooLong,
+}
+
+impl Pipeline {
+    /// Empty places; the runtime is not ready yet.
+    pub fn new(concurrency: u32, patience: Duration) -> Self {
+        let places = || Arc::new(Semaphore::new(concurrency as usize));
+        Self {
+            staging: places(),
+            slots: places(),
+            storing: places(),
+            slot_count: concurrency,
+            patience,
+            ready: watch::Sender::new(false),
+            pace: Pace::default(),
+        }
+    }
+
+    /// Whether the runtime takes jobs, as told last.
+    pub fn readiness(&self) -> watch::Receiver<bool> {
+        self.ready.subscribe()
+    }
+
+    /// Says whether the runtime takes jobs.
+    pub fn set_ready(&self, is: bool) {
+        self.ready.send_replace(is);
+    }
+
+    /// A place for the next message, as soon as it is time to receive it: not before the runtime is ready, and not long
+    /// before it will need the task.
+    pub async fn next_place(&self) -> Staged {
+        let place = Self::place(&self.staging).await;
+        self.until_ready().await;
+        tokio::select! {
+            _ = self.slots.acquire() => {}
+            () = self.pace.until_end_within(RECEIVE_AHEAD + self.pace.usual_preparation()) => {}
+        }
+        Staged::new(Some(place))
+    }
+
+    /// Waits for the moment to hand a prepared task to the runtime: when it is free, or about to be.
+    pub async fn turn(&self, staged: Staged, stopping: &CancellationToken) -> Result<Turn, NoTurn> {
+        self.pace.prepared_within(staged.received.elapsed());
+        let waited_too_long = Instant::now() + self.patience;
+        tokio::select! {
+            biased;
+            () = stopping.cancelled() => Err(NoTurn::Stopping),
+            slot = self.free_or_about_to_be() => {
+                Ok(Turn { staged: Some(staged), slot, slots: Arc::clone(&self.slots), underway: None })
+            }
+            () = sleep_until(waited_too_long) => {
+                self.pace.distrust();
+                Err(NoTurn::WaitedTooLong)
+            }
+        }
+    }
+
+    async fn free_or_about_to_be(&self) -> Option<OwnedSemaphorePermit> {
+        self.until_ready().await;
+        tokio::select! {
+            biased;
+            slot = Self::place(&self.slots) => Some(slot),
+            () = self.pace.until_end_within(HAND_OVER_AHEAD) => None,
+        }
+    }
+
+    async fn until_ready(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.ready.subscribe().wait_for(|ready| *ready).await;
+    }
+
+    /// Waits until no task is in the runtime, and keeps it so until the places are dropped.
+    pub async fn idle(&self) -> OwnedSemaphorePermit {
+        match Arc::clone(&self.slots).acquire_many_owned(self.slot_count).await {
+            Ok(all) => all,
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// The turn is over as soon as the results have a place to be stored.
+    pub async fn store_after(&self, turn: Turn) -> Storing {
+        let place = Self::place(&self.storing).await;
+        drop(turn);
+        Storing { _place: place }
+    }
+
+    async fn place(places: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+        match Arc::clone(places).acquire_owned().await {
+            Ok(place) => place,
+            // They are never closed.
+            Err(_) => std::future::pending().await,
+        }
+    }
+}
+
+/// The place of a message that has been, or is about to be, received.
+#[derive(Debug)]
+pub struct Staged {
+    _place: Option<OwnedSemaphorePermit>,
+    received: Instant,
+}
+
+impl Staged {
+    fn new(place: Option<OwnedSemaphorePermit>) -> Self {
+        Self { _place: place, received: Instant::now() }
+    }
+
+    /// For a message that needs no preparation, and so takes no place from another: its run was begun by the process
+    /// before this one, or it is given back.
+    pub fn beside_the_others() -> Self {
+        Self::new(None)
+    }
+
+    /// The message is there.
+    pub fn received(&mut self) {
+        self.received = Instant::now();
+    }
+}
+
+/// The right to hand a task to the runtime.
+#[derive(Debug)]
+pub struct Turn {
+    staged: Option<Staged>,
+    slot: Option<OwnedSemaphorePermit>,
+    slots: Arc<Semaphore>,
+    underway: Option<Underway>,
+}
+
+impl Turn {
+    /// Waits until the run before has ended, so that this one is the one that the runtime works on. From then on the next
+    /// message may be received. Returns how long the runtime had nothing to do although this was wanted.
+    pub async fn begun(&mut self, pace: &Pace, progress: &Progress) -> Option<Duration> {
+        if self.slot.is_none() {
+            self.slot = Some(Pipeline::place(&self.slots).await);
+        }
+        let gap = self.staged.take().and_then(|staged| pace.gap(staged.received));
+        self.underway = Some(pace.begin(progress));
+        gap
+    }
+
+    /// Whether that has happened.
+    pub fn has_begun(&self) -> bool {
+        self.underway.is_some()
+    }
+
+    /// The run has ended well.
+    pub fn completed(&mut self) {
+        if let Some(underway) = self.underway.take() {
+            underway.completed();
+        }
+    }
+}
+
+/// The place of a task whose results are being stored.
+#[derive(Debug)]
+pub struct Storing {
+    _place: OwnedSemaphorePermit,
+}

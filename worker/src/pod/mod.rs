@@ -1,0 +1,132 @@
+//! The pod's own marks in Kubernetes: while it works, it is not to be disrupted, and of several pods it goes last.
+//!
+//! Off unless `MARK_POD` says otherwise, since it needs the right to patch pods. A mark is a request, not a protection:
+//! nothing here replaces giving the task back on SIGTERM, and nothing that fails here reaches a task.
+
+mod api;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use futures_util::future::OptionFuture;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::time;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument;
+
+pub use api::PodError;
+
+use crate::config::Config;
+use crate::retry;
+use api::PodApi;
+
+/// How long a pod must be idle before its marks go, so that a stream of short tasks does not patch it for each.
+const IDLE_FOR: Duration = Duration::from_secs(5);
+
+/// How long the removal of the marks may hold up the end of the worker.
+const LAST_PATIENCE: Duration = Duration::from_secs(1);
+
+/// What a busy pod costs to delete, where an unmarked one costs 0: a replica set that shrinks deletes the cheapest first
+/// (`controller.kubernetes.io/pod-deletion-cost`, a signed 32-bit number as text).
+const BUSY_DELETION_COST: &str = "1000";
+
+/// Which pod this is, and how its cluster is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PodOptions {
+    /// `POD_NAME`.
+    pub name: String,
+    /// `POD_NAMESPACE`.
+    pub namespace: String,
+    /// `KUBERNETES_SERVICE_HOST`: a name or an address of either family, without brackets.
+    pub api_host: String,
+    /// `KUBERNETES_SERVICE_PORT`.
+    pub api_port: u16,
+    /// `SERVICE_ACCOUNT_FOLDER`: holds `token`, which rotates, and `ca.crt`.
+    pub service_account: PathBuf,
+}
+
+/// The marks of this pod, kept in step with the tasks inside until they are removed; none if it is not to be marked.
+#[derive(Debug)]
+pub struct Marks {
+    keeper: Option<AbortOnDropHandle<()>>,
+    ended: CancellationToken,
+}
+
+impl Marks {
+    /// Begins to keep them. An error means that `MARK_POD` is set where it cannot work.
+    pub fn keep(config: &Config, tasks_inside: watch::Receiver<u32>) -> Result<Self, PodError> {
+        let ended = CancellationToken::new();
+        let api = config.pod.as_ref().map(PodApi::new).transpose()?;
+        let keeper = api.map(|api| keep(api, tasks_inside, ended.clone()).in_current_span());
+        Ok(Self { keeper: keeper.map(|keeper| AbortOnDropHandle::new(tokio::spawn(keeper))), ended })
+    }
+
+    /// Removes them: within about a second, or not at all.
+    pub async fn remove(self) {
+        self.ended.cancel();
+        if let Some(Err(error)) = OptionFuture::from(self.keeper).await {
+            tracing::warn!(%error, "the pod's marks may be left behind");
+        }
+    }
+}
+
+/// Begins by removing what a former process of this worker may have left: an idle pod that is marked keeps its node.
+async fn keep(api: PodApi, mut tasks_inside: watch::Receiver<u32>, ended: CancellationToken) {
+    let mut marked = None;
+    let mut failures = 0;
+    loop {
+        let busy = *tasks_inside.borrow() > 0;
+        let pause = match (marked == Some(busy), failures, busy) {
+            (true, ..) => Duration::MAX,
+            (_, 1.., _) => retry::backoff(failures, Duration::from_secs(1), Duration::from_secs(60)),
+            (.., true) => Duration::ZERO,
+            (.., false) => IDLE_FOR,
+        };
+        tokio::select! {
+            biased;
+            () = ended.cancelled() => break,
+            Ok(_) = tasks_inside.wait_for(|inside| (*inside > 0) != busy), if failures == 0 => continue,
+            () = time::sleep(pause) => {}
+        }
+        match ended.run_until_cancelled(api.patch(&marks(busy))).await {
+            Some(Ok(())) => {
+                if failures > 0 {
+                    tracing::info!(busy, "pod can be marked again");
+                }
+                (marked, failures) = (Some(busy), 0);
+            }
+            Some(Err(error)) => {
+                if failures == 0 {
+                    tracing::warn!(%error, busy, "pod cannot be marked, trying again");
+                }
+                // The call may have worked all the same.
+                (marked, failures) = (None, failures.saturating_add(1));
+            }
+            None => marked = None,
+        }
+    }
+    if marked != Some(false) {
+        let removed = time::timeout(LAST_PATIENCE, api.patch(&marks(false))).await;
+        if !matches!(removed, Ok(Ok(()))) {
+            tracing::warn!("the pod's marks may be left behind");
+        }
+    }
+}
+
+/// The merge patch (RFC 7386) that sets or removes the marks.
+fn marks(busy: bool) -> Value {
+    let annotations = if busy {
+        json!({
+            "karpenter.sh/do-not-disrupt": "true",
+            "controller.kubernetes.io/pod-deletion-cost": BUSY_DELETION_COST,
+        })
+    } else {
+        json!({
+            "karpenter.sh/do-not-disrupt": null,
+            "controller.kubernetes.io/pod-deletion-cost": null,
+        })
+    };
+    json!({ "metadata": { "annotations": annotations } })
+}

@@ -1,0 +1,90 @@
+//! Takes messages just in time, and hands each to a task of its own.
+
+use std::future::pending;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+
+use crate::cloud::{CloudError, Delivery};
+use crate::health::{HEARTBEAT_PATIENCE, Stage};
+use crate::pipeline::Staged;
+use crate::retry;
+use crate::steps::Worker;
+
+/// A long poll that is underway.
+type Poll = Pin<Box<dyn Future<Output = Result<Option<Delivery>, CloudError>> + Send>>;
+
+impl Worker {
+    /// Receives until the worker is to stop. Returns the long poll that was underway then: it may yet bring a message.
+    pub(crate) async fn receive(self: &Arc<Self>, tasks: &mut JoinSet<()>) -> Option<Poll> {
+        let mut failures = 0;
+        loop {
+            self.vitals.beat();
+            let mut place = self.stopping.run_until_cancelled(self.next_place(tasks)).await?;
+            if self.stopping.is_cancelled() {
+                return None;
+            }
+            let (clock, mut poll) = (Instant::now(), self.poll());
+            let received = tokio::select! {
+                biased;
+                () = self.stopping.cancelled() => return Some(poll),
+                received = &mut poll => received,
+            };
+            match received {
+                Ok(delivery) => {
+                    failures = 0;
+                    self.vitals.metrics().stage(Stage::Receive, clock.elapsed());
+                    if let Some(delivery) = delivery {
+                        place.received();
+                        let (worker, taken) = (Arc::clone(self), self.take(delivery, None));
+                        tasks.spawn(async move { worker.work(taken, place).await });
+                    }
+                }
+                Err(error) => {
+                    failures += 1;
+                    tracing::warn!(%error, failures, "cannot receive, trying again");
+                    let pause = retry::backoff(failures, Duration::from_millis(500), Duration::from_secs(30));
+                    self.stopping.run_until_cancelled(tokio::time::sleep(pause)).await?;
+                }
+            }
+            // What has ended is not needed any more.
+            while tasks.try_join_next().is_some() {}
+        }
+    }
+
+    /// A place for the next message. Waiting for one is no standstill.
+    async fn next_place(&self, tasks: &mut JoinSet<()>) -> Staged {
+        let place = async {
+            if !self.config.pipeline {
+                while tasks.join_next().await.is_some() {}
+            }
+            self.pipeline.next_place().await
+        };
+        tokio::pin!(place);
+        loop {
+            match tokio::time::timeout(HEARTBEAT_PATIENCE / 3, &mut place).await {
+                Ok(place) => return place,
+                Err(_) => self.vitals.beat(),
+            }
+        }
+    }
+
+    fn poll(&self) -> Poll {
+        let (queue, wait, visibility) =
+            (self.cloud.queue.clone(), self.config.receive_wait(), self.config.visibility_timeout());
+        Box::pin(async move { queue.receive(wait, visibility).await })
+    }
+
+    /// Gives back what the last poll brings, at no cost, for as long as other tasks are finished. Then it is cut off, since
+    /// waiting for its end would cost up to 20 s of grace; and so it is before a task is given back, since it would take
+    /// that one again. A message that is handed out in that moment comes back by its visibility timeout.
+    pub(crate) async fn give_back_last(self: &Arc<Self>, poll: Option<Poll>) {
+        let Some(poll) = poll else { return pending().await };
+        if let Some(Ok(Some(delivery))) = self.giving_back.run_until_cancelled(poll).await {
+            // The worker is stopping: the task goes back before anything is done for it.
+            self.work(self.take(delivery, None), Staged::beside_the_others()).await;
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! What the frames of ComfyUI's WebSocket say of one job.
+
+use std::collections::HashSet;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::share::Share;
+use super::workflow;
+use crate::runtimes::Progress;
+
+/// What is worth knowing of the socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Event {
+    /// The job has ended. The history may learn of it a moment later.
+    Ended,
+    /// A result that is stored nowhere.
+    Image(SocketImage),
+    /// There is no connection, or not any more; events may have been missed.
+    Lost,
+}
+
+/// An image that a `SaveImageWebsocket` node sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct SocketImage {
+    pub(super) node_id: String,
+    pub(super) bytes: Bytes,
+}
+
+/// Makes events of frames, and tells of the progress that they tell of.
+pub(super) struct Reader {
+    prompt_id: String,
+    image_nodes: HashSet<String>,
+    share: Share,
+    progress: Progress,
+    /// The node of `image_nodes` that runs, if one does.
+    running: Option<String>,
+}
+
+/// As much of a text frame as matters; the rest of its kinds have other fields.
+#[derive(Deserialize)]
+struct TextFrame {
+    #[serde(rename = "type")]
+    kind: String,
+    data: TextData,
+}
+
+#[derive(Deserialize)]
+struct TextData {
+    /// Some events of other jobs reach every client.
+    prompt_id: String,
+    node: Option<String>,
+    value: Option<f64>,
+    max: Option<f64>,
+    #[serde(default)]
+    nodes: Value,
+}
+
+impl Reader {
+    /// One for the job of that id and workflow.
+    pub(super) fn new(prompt_id: &str, workflow: &Map<String, Value>, progress: Progress) -> Self {
+        Self {
+            prompt_id: prompt_id.to_owned(),
+            image_nodes: workflow::socket_nodes(workflow),
+            share: Share::of(workflow.keys().cloned()),
+            progress,
+            running: None,
+        }
+    }
+
+    /// Whether some results come over the socket and from nowhere else.
+    pub(super) fn expects_images(&self) -> bool {
+        !self.image_nodes.is_empty()
+    }
+
+    pub(super) fn text(&mut self, text: &str) -> Option<Event> {
+        let TextFrame { kind, data } = serde_json::from_str(text).ok()?;
+        if data.prompt_id != self.prompt_id {
+            return None;
+        }
+        self.progress.alive();
+        match (kind.as_str(), data) {
+            ("execution_cached", TextData { nodes, .. }) => self.share.cached(&nodes),
+            ("progress_state", TextData { nodes, .. }) => self.share.states(&nodes),
+            ("progress", TextData { node: Some(node), value: Some(value), max: Some(max), .. }) => {
+                self.share.steps(&node, value, max);
+            }
+            ("executing", TextData { node: Some(node), .. }) => {
+                self.running = Some(node).filter(|node| self.image_nodes.contains(node));
+            }
+            ("executing" | "execution_success" | "execution_error" | "execution_interrupted", _) => {
+                self.running = None;
+                return Some(Event::Ended);
+            }
+            _ => {}
+        }
+        self.progress.reached(self.share.total());
+        None
+    }
+
+    /// Binary frames name neither job nor node: they belong to the node that runs. Those of other nodes are previews.
+    pub(super) fn binary(&mut self, frame: &Bytes) -> Option<Event> {
+        /// Event 1 (an image), format 2 (PNG), both big-endian.
+        const PNG_IMAGE: [u8; 8] = [0, 0, 0, 1, 0, 0, 0, 2];
+        let node_id = self.running.clone()?;
+        frame
+            .starts_with(&PNG_IMAGE)
+            .then(|| Event::Image(SocketImage { node_id, bytes: frame.slice(PNG_IMAGE.len()..) }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::tests::recording;
+    use super::*;
+
+    fn reader(workflow: &Value) -> Reader {
+        Reader::new("mine", workflow.as_object().unwrap(), Progress::new())
+    }
+
+    /// What a reader for the recorded job makes of each recorded text frame, and how far the job is then.
+    fn read(name: &str) -> Vec<(Option<Event>, Option<f64>)> {
+        let recording = recording(name);
+        let request = &recording["request"]["body"];
+        let (prompt_id, workflow) = (request["prompt_id"].as_str().unwrap(), &request["prompt"]);
+        let progress = Progress::new();
+        let mut reader = Reader::new(prompt_id, workflow.as_object().unwrap(), progress.clone());
+        let frames = recording["websocket"].as_array().unwrap().iter();
+        let texts = frames.filter_map(|frame| frame.get("text"));
+        texts.map(|text| (reader.text(&text.to_string()), progress.watch().borrow().share)).collect()
+    }
+
+    fn events_of(name: &str) -> Vec<Event> {
+        read(name).into_iter().filter_map(|(event, _)| event).collect()
+    }
+
+    #[test]
+    fn a_recorded_run_comes_nearer_to_its_end_until_all_is_done() {
+        for (name, first) in [
+            ("checkpoint-sampler-progress", 0.0),
+            ("partly-cached-with-previews", 4.0 / 7.0),
+            ("cached-repeat", 1.0),
+        ] {
+            let shares: Vec<f64> = read(name).into_iter().filter_map(|(_, share)| share).collect();
+            // That of `execution_start` comes before anything is known to be cached.
+            assert_eq!(shares[..2], [0.0, first], "{name}");
+            assert!(shares.is_sorted() && shares.last() == Some(&1.0), "{name}: {shares:?}");
+        }
+        let (_, shares): (Vec<_>, Vec<_>) = read("checkpoint-sampler-progress").into_iter().unzip();
+        // Four of seven nodes, and one of two steps of the fifth.
+        assert!(shares.contains(&Some(4.5 / 7.0)), "{shares:?}");
+        assert!(shares.starts_with(&[None, None, None]), "a pending job is not known to be anywhere");
+    }
+
+    #[test]
+    fn only_the_jobs_own_events_are_signs_of_life() {
+        let progress = Progress::new();
+        let born = progress.watch().borrow().at;
+        let mut reader = Reader::new("mine", &Map::new(), progress.clone());
+        reader.text(r#"{"type":"progress_state","data":{"prompt_id":"theirs","nodes":{}}}"#);
+        reader.text(r#"{"type":"status","data":{"status":{}}}"#);
+        assert_eq!(progress.watch().borrow().at, born);
+
+        reader.text(r#"{"type":"executed","data":{"prompt_id":"mine","node":"1"}}"#);
+        assert!(progress.watch().borrow().at > born);
+    }
+
+    #[test]
+    fn every_recorded_ending_is_noticed() {
+        for name in [
+            "images-batch-of-3",
+            "cached-repeat",
+            "partly-cached-with-previews",
+            "execution-error",
+            "interrupted",
+        ] {
+            // Once for its kind, and once for the `executing` without a node, which is the last frame.
+            assert_eq!(events_of(name), [Event::Ended, Event::Ended], "{name}");
+        }
+        assert_eq!(events_of("error-no-outputs"), []);
+    }
+
+    #[test]
+    fn other_jobs_are_not_heard() {
+        let mut reader = reader(&json!({}));
+        assert_eq!(reader.text(r#"{"type":"execution_success","data":{"prompt_id":"theirs"}}"#), None);
+        assert_eq!(reader.text(r#"{"type":"executing","data":{"node":null}}"#), None);
+        assert_eq!(reader.text(r#"{"type":"crystools.monitor","data":[1]}"#), None);
+        assert_eq!(reader.text("not json"), None);
+    }
+
+    #[test]
+    fn only_png_frames_of_socket_nodes_are_results() {
+        let mut reader = reader(&json!({"5": {}, "9": {"class_type": "SaveImageWebsocket"}}));
+        let png = Bytes::from_static(b"\0\0\0\x01\0\0\0\x02\x89PNG");
+        let jpeg = Bytes::from_static(b"\0\0\0\x01\0\0\0\x01\xff\xd8");
+        assert_eq!(reader.binary(&png), None);
+
+        reader.text(r#"{"type":"executing","data":{"prompt_id":"mine","node":"5"}}"#);
+        assert_eq!(reader.binary(&png), None);
+
+        reader.text(r#"{"type":"executing","data":{"prompt_id":"mine","node":"9"}}"#);
+        let image = SocketImage { node_id: "9".to_owned(), bytes: Bytes::from_static(b"\x89PNG") };
+        assert_eq!(reader.binary(&png), Some(Event::Image(image)));
+        assert_eq!(reader.binary(&jpeg), None);
+        assert_eq!(reader.binary(&Bytes::from_static(b"\0\0")), None);
+
+        reader.text(r#"{"type":"executing","data":{"prompt_id":"mine","node":null}}"#);
+        assert_eq!(reader.binary(&png), None);
+    }
+}

@@ -1,0 +1,69 @@
+//! By what one of the worker's jobs is found again in ComfyUI, and told from a person's.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::runtimes::RunHandle;
+
+/// What the client id of every job of a worker begins with.
+const OURS: &str = "darkroom-";
+
+/// The names of one job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Handle {
+    /// A UUID, which ComfyUI insists on. It is never posted twice: ComfyUI would run the job twice.
+    pub(super) prompt_id: String,
+    /// Whose socket hears of the job: its own, so that nothing is taken for that of another job. Without a client id,
+    /// ComfyUI may leave the outputs of cached nodes out of the history.
+    pub(super) client_id: String,
+}
+
+impl Handle {
+    /// Names that no job had before.
+    pub(super) fn new() -> Self {
+        Self { prompt_id: Uuid::new_v4().to_string(), client_id: format!("{OURS}{}", Uuid::new_v4()) }
+    }
+
+    /// The names that a former process of the worker wrote down. `None` when they are not of this form.
+    pub(super) fn read(handle: &RunHandle) -> Option<Self> {
+        Self::deserialize(&handle.0).ok()
+    }
+
+    /// As the worker keeps it.
+    pub(super) fn written(&self) -> RunHandle {
+        RunHandle(serde_json::json!(self))
+    }
+}
+
+/// Whether the job of that client is a worker's.
+pub(super) fn is_ours(client_id: &str) -> bool {
+    client_id.starts_with(OURS)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn a_handle_outlives_the_process() {
+        let handle = Handle::new();
+        let file = serde_json::to_string(&handle.written()).unwrap();
+        let read: RunHandle = serde_json::from_str(&file).unwrap();
+        assert_eq!(Handle::read(&read), Some(handle));
+    }
+
+    #[test]
+    fn what_another_runtime_wrote_is_no_handle() {
+        for other in [Value::Null, json!("7"), json!({"prompt_id": "7"}), json!({"task": 7})] {
+            assert_eq!(Handle::read(&RunHandle(other)), None);
+        }
+    }
+
+    #[test]
+    fn a_persons_client_id_is_not_ours() {
+        assert!(is_ours(&Handle::new().client_id));
+        assert!(!is_ours("9ae9b72865594e02a7c2001709fceda8"));
+    }
+}

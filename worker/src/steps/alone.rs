@@ -1,0 +1,48 @@
+//! One delivery of a submission at a time: a second one in the same worker waits for the first, and finds it done.
+//!
+//! SQS may hand out a message twice, SNS may send it twice. Between workers only the commit decides, since nothing that both
+//! could ask is cheap enough to be asked for every task.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use shared_schema::Submission;
+use tokio::sync::Notify;
+
+/// The submissions that are worked on.
+#[derive(Debug, Default)]
+pub struct Submissions {
+    inside: Mutex<HashSet<Submission>>,
+    left: Notify,
+}
+
+impl Submissions {
+    /// Waits until nobody else works on the submission.
+    pub async fn alone(&self, submission: &Submission) -> Alone<'_> {
+        loop {
+            let left = self.left.notified();
+            if self.lock().insert(submission.clone()) {
+                return Alone { submissions: self, submission: submission.clone() };
+            }
+            left.await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashSet<Submission>> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The right to be the only one, until it is dropped.
+#[derive(Debug)]
+pub struct Alone<'a> {
+    submissions: &'a Submissions,
+    submission: Submission,
+}
+
+impl Drop for Alone<'_> {
+    fn drop(&mut self) {
+        self.submissions.lock().remove(&self.submission);
+        self.submissions.left.notify_waiters();
+    }
+}

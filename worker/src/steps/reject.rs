@@ -1,0 +1,85 @@
+//! The end of a task that failed for good: what is needed to submit it again is kept, the failure committed and told.
+
+use serde_json::{Value, json};
+use shared_schema::notification::Timings;
+use shared_schema::{ErrorCode, TaskId, keys, message};
+
+use super::attempts::FailedAttempt;
+use super::commit::{Outcome, Stored};
+use super::read::{Assignment, Cause};
+use super::results::Results;
+use crate::cloud::Delivery;
+use crate::error::TaskError;
+
+/// A failure that no further attempt will change.
+#[derive(Debug)]
+pub struct Rejection<'a> {
+    /// Why.
+    pub error: &'a TaskError,
+    /// How many attempts were made.
+    pub attempts: u32,
+    /// Why the earlier ones failed, as far as it is known.
+    pub causes: &'a [FailedAttempt],
+    /// The `.out` file of such a failure, in the words of its runtime's readers.
+    pub report: fn(&TaskId, &TaskError, u32) -> Value,
+}
+
+impl Results {
+    /// Stores the failure of a task and notifies it; unless it had ended before, then that end is told.
+    pub(crate) async fn reject(
+        &self,
+        delivery: &Delivery,
+        assignment: &Assignment,
+        rejection: &Rejection<'_>,
+    ) -> Result<Stored, TaskError> {
+        let Rejection { error, attempts, causes, report } = *rejection;
+        let failure = error.failure(attempts);
+        let outcome = if error.is_expired { Outcome::Expired(failure) } else { Outcome::Failed(failure) };
+        let timings = Timings { queue_ms: delivery.queue_ms(), ..Timings::default() };
+        let stored = Stored::new(self, assignment, outcome, timings);
+
+        self.keep_failed(delivery, assignment, rejection).await?;
+        let mut report = report(&assignment.id, error, attempts);
+        report["attempts"] = json!(causes);
+        let stored = self.commit(assignment, report, stored).await?;
+        self.notify(&stored).await?;
+        Ok(stored)
+    }
+
+    /// Keeps the task where an operator finds it: `task` is what the front door takes, so that it can be submitted again.
+    async fn keep_failed(
+        &self,
+        delivery: &Delivery,
+        assignment: &Assignment,
+        rejection: &Rejection<'_>,
+    ) -> Result<(), TaskError> {
+        let task = message::unwrap(&delivery.body).map_or(Value::Null, |unwrapped| unwrapped.message);
+        let kept = json!({
+            "task": task,
+            "error": rejection.error.failure(rejection.attempts),
+            "attempts": rejection.causes,
+            "submission": assignment.submission,
+            "message_id": delivery.message_id,
+            "receive_count": delivery.receive_count,
+        });
+        self.put(&keys::failed(&assignment.submission), kept.to_string().into(), "application/json").await
+    }
+
+    /// Keeps a body that nobody can be told about, with the cause, where an operator finds it.
+    pub(crate) async fn keep_unreadable(
+        &self,
+        delivery: &Delivery,
+        cause: Cause,
+    ) -> Result<String, TaskError> {
+        let key = keys::unreadable(&delivery.message_id);
+        let kept = json!({
+            "code": ErrorCode::UnreadableMessage,
+            "message": cause.to_string(),
+            "message_id": delivery.message_id,
+            "receive_count": delivery.receive_count,
+            "body": delivery.body,
+        });
+        self.put(&key, kept.to_string().into(), "application/json").await?;
+        Ok(keys::s3_uri(self.store.bucket(), &key))
+    }
+}

@@ -1,0 +1,39 @@
+//! What it takes to end a task: where its results go, and who hears of them.
+
+use bytes::Bytes;
+use shared_schema::{ErrorCode, RuntimeName};
+
+use crate::cloud::{Cloud, CloudError, Store, Topic};
+use crate::error::TaskError;
+use crate::retry;
+
+use std::time::Duration;
+
+/// How long storing and notifying are tried again: giving up earlier would throw the GPU's work away.
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The bucket and the topic, in the name of one runtime.
+#[derive(Debug, Clone)]
+pub struct Results {
+    /// The bucket for results.
+    pub store: Store,
+    /// The completion topic.
+    pub topic: Topic,
+    /// What notifications call the runtime.
+    pub runtime: RuntimeName,
+}
+
+impl Results {
+    /// The bucket and topic of `cloud`.
+    pub fn new(cloud: &Cloud, runtime: RuntimeName) -> Self {
+        Self { store: cloud.store.clone(), topic: cloud.topic.clone(), runtime }
+    }
+
+    /// Stores an object, with patience.
+    pub(super) async fn put(&self, key: &str, bytes: Bytes, content_type: &str) -> Result<(), TaskError> {
+        let is_retryable = |error: &CloudError| error.is_retryable;
+        retry::persist(PATIENCE, is_retryable, || self.store.put(key, bytes.clone(), content_type))
+            .await
+            .map_err(|error| TaskError::new(ErrorCode::StorageUnavailable, error.to_string()))
+    }
+}
