@@ -6,8 +6,8 @@
 
 mod calls;
 mod failures;
-mod hostile_inputs;
 mod health;
+mod hostile_inputs;
 mod inputs;
 mod large;
 mod lease;
