@@ -35,7 +35,7 @@ async fn all_named(mut worker: Process, ids: &[&str]) {
         if message != "signal received, draining" {
             assert_eq!(line["span"]["runtime"], "sdruntime", "{line}");
         }
-        if !OF_THE_WORKER.contains(&message) && !message.starts_with("STATE_FILE") {
+        if !OF_THE_WORKER.contains(&message) && !message.starts_with("no state file") {
             let id = line["span"]["task.id"].as_str().unwrap_or_default();
             assert!(ids.contains(&id) && line["span"]["submission"].is_string(), "{line}");
         }
