@@ -223,7 +223,7 @@ async fn out_files_and_notifications_have_the_shape_that_was_recorded() {
     let exception = Fault::Exception { node: None, kind: "ValueError".into(), message: "x".into() };
     for (shape, runtime, task_type, content, fault) in [
         ("extras_success", &webui, "extra-single-image", extras, None),
-        ("failure", &webui, "text-to-image", content("text-to-image"), Some(Fault::OutOfMemory)),
+        ("failure", &webui, "text-to-image", content("text-to-image"), Some(exception.clone())),
         ("comfyui_success", &comfyui, "pipeline", content("pipeline"), None),
         ("comfyui_failure", &comfyui, "pipeline", content("pipeline"), Some(exception)),
     ] {
@@ -261,7 +261,8 @@ async fn the_first_predecessors_permissions_suffice() {
         faults.strike(Service::S3, action, AwsFault::Deny, 1_000);
     }
     let mut worker = lab.worker(&runtime, &[]).await;
-    let switched_off = "s3:GetObject or s3:ListBucket is not allowed: presigned urls may not open, and a redelivered task runs again";
+    let switched_off = "s3:GetObject or s3:ListBucket is not allowed: presigned urls may not open, a redelivered task \
+                        runs again, a task that was given back counts as attempted";
     worker.logged(switched_off).await;
     let content = json!({ "prompt": "x", "width": 64, "height": 64 });
     door.submit("sdruntime", "text-to-image", "humble", content).await;

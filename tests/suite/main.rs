@@ -7,9 +7,11 @@
 mod calls;
 mod failures;
 mod health;
+mod hostile_inputs;
 mod inputs;
 mod large;
 mod lease;
+mod logs;
 mod models;
 mod path;
 mod pipeline;

@@ -7,6 +7,7 @@ use shared_schema::{Contract, Registry, RuntimeName, keys};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument;
 
 use crate::claims::{Claim, Claims};
 use crate::cloud::Cloud;
@@ -21,6 +22,7 @@ use crate::steps::alone::Submissions;
 use crate::steps::results::Results;
 
 /// Runs a worker until `stopping` is cancelled and every task at hand has ended or is given back.
+#[tracing::instrument(name = "worker", level = "error", skip_all, fields(runtime = %config.runtime_name))]
 pub async fn run(config: Config, cloud: Cloud, stopping: CancellationToken) -> anyhow::Result<()> {
     let started = Instant::now();
     let (worker, left) = Worker::new(config, cloud, stopping)?;
@@ -28,8 +30,8 @@ pub async fn run(config: Config, cloud: Cloud, stopping: CancellationToken) -> a
     let marks = Marks::keep(&worker.config, worker.vitals.tasks_inside())?;
     let mut tasks = JoinSet::new();
     worker.recover(left, &mut tasks).await;
-    let keeping_ready = AbortOnDropHandle::new(tokio::spawn(Arc::clone(&worker).keep_ready(started)));
-    let telling = AbortOnDropHandle::new(tokio::spawn(Arc::clone(&worker).say_what_is_switched_off()));
+    let keeping_ready = in_background(Arc::clone(&worker).keep_ready(started));
+    let telling = in_background(Arc::clone(&worker).say_what_is_switched_off());
 
     let last_poll = worker.receive(&mut tasks).await;
     worker.vitals.stopping();
@@ -41,6 +43,11 @@ pub async fn run(config: Config, cloud: Cloud, stopping: CancellationToken) -> a
     marks.remove().await;
     tracing::info!(runtime = %worker.config.runtime_name, "stopped");
     Ok(())
+}
+
+/// Goes on until the handle is dropped; what it logs names the worker's runtime.
+fn in_background(work: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()> {
+    AbortOnDropHandle::new(tokio::spawn(work.in_current_span()))
 }
 
 impl Worker {
@@ -61,7 +68,7 @@ impl Worker {
             results: Results::new(&cloud, RuntimeName::new(&config.runtime_name)),
             fetcher: Fetcher::new(&config, cloud.store.clone()),
             pipeline: Pipeline::new(config.worker_concurrency, config.staged_patience()),
-            contract: Contract::new(Registry::default()),
+            contract: Contract::new(Registry::default()).with_node_rules(config.node_rules.clone()),
             config,
             cloud,
             runtime,
@@ -87,7 +94,7 @@ impl Worker {
             );
         }
         if self.config.state_file.is_none() {
-            tracing::info!("STATE_FILE is not set: a restarted worker takes up nothing of what it had begun");
+            tracing::info!("no state file: a restarted worker takes up nothing of what it had begun");
         }
     }
 }

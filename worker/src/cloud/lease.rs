@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument;
 
 use super::{CloudError, Delivery, Queue};
 
@@ -41,8 +42,8 @@ impl Lease {
         let handle = delivery.receipt_handle.clone();
         let term = Term { received: delivery.asked, confirmed: delivery.asked, hidden: timeout, timeout };
         let call = async move |hidden| queue.extend(&handle, hidden).await;
-        let keeper = AbortOnDropHandle::new(tokio::spawn(keep(term, lost.clone(), call, extended)));
-        Self { lost, _keeper: keeper }
+        let keeper = keep(term, lost.clone(), call, extended).in_current_span();
+        Self { lost, _keeper: AbortOnDropHandle::new(tokio::spawn(keeper)) }
     }
 
     /// Does something for which the lease is needed: it is dropped, and the error says so, when the lease is lost.

@@ -13,6 +13,7 @@ use axum::{Json, Router};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument;
 
 use super::metrics::CONTENT_TYPE;
 use super::{Verdict, Vitals};
@@ -66,7 +67,7 @@ pub async fn serve(
             tracing::error!(%error, "the health port ended");
         }
     };
-    Ok(Some(AbortOnDropHandle::new(tokio::spawn(serving))))
+    Ok(Some(AbortOnDropHandle::new(tokio::spawn(serving.in_current_span()))))
 }
 
 fn router(vitals: Arc<Vitals>) -> Router {

@@ -24,7 +24,8 @@ use std::time::{Duration, Instant};
 use shared_schema::notification::Timings;
 use shared_schema::{Contract, ErrorCode, Task};
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument;
+use tracing::field::{Empty, display};
+use tracing::{Instrument, Span};
 
 use crate::claims::Claims;
 use crate::cloud::lease::LeaseLost;
@@ -80,6 +81,8 @@ pub struct Taken {
     pub lease: Lease,
     /// The run of it that a former process of this worker began.
     pub begun: Option<RunHandle>,
+    /// What every log line about it is within.
+    pub span: Span,
 }
 
 /// One task that is worked on.
@@ -128,25 +131,35 @@ impl Worker {
         let (worker, claimed) = (Arc::clone(self), delivery.clone());
         let extended = move |until| worker.claims.hidden_until(&claimed, until);
         let queue = self.cloud.queue.clone();
-        let lease = Lease::keep(queue, &delivery, self.config.visibility_timeout(), extended);
-        Taken { delivery, lease, begun }
+        // An error's span is there at every level of the log, and so is the name of the task on each line about it.
+        let span = tracing::error_span!(
+            "task",
+            task.id = Empty,
+            runtime = %self.config.runtime_name,
+            submission = Empty,
+            message_id = %delivery.message_id,
+            delivery = delivery.receive_count,
+            trace = delivery.trace_header.as_deref(),
+        );
+        let lease =
+            span.in_scope(|| Lease::keep(queue, &delivery, self.config.visibility_timeout(), extended));
+        Taken { delivery, lease, begun, span }
     }
 
     /// Works on one message until its delivery has ended.
     pub async fn work(&self, taken: Taken, place: Staged) {
+        let span = taken.span.clone();
+        self.read_and_work(taken, place).instrument(span).await;
+    }
+
+    async fn read_and_work(&self, taken: Taken, place: Staged) {
         let _inside = self.vitals.enter();
         match read::read(&taken.delivery, &self.contract, self.config.runtime_type.task_types()) {
             Read::Unreadable(cause) => self.keep_unreadable(taken, cause).await,
             Read::Assigned(mut assignment) => {
-                let span = tracing::info_span!(
-                    "task",
-                    task.id = %assignment.id,
-                    runtime = %self.config.runtime_name,
-                    submission = %assignment.submission,
-                    delivery = taken.delivery.receive_count,
-                    trace = taken.delivery.trace_header.as_deref(),
-                );
-                self.work_on(taken, &mut assignment, place).instrument(span).await;
+                taken.span.record("task.id", display(&assignment.id));
+                taken.span.record("submission", display(&assignment.submission));
+                self.work_on(taken, &mut assignment, place).await;
             }
         }
     }
@@ -174,7 +187,7 @@ impl Worker {
 
     /// The happy path, top to bottom.
     async fn attempt(&self, work: &Work<'_>, place: Staged) -> Result<(), Stop> {
-        let Work { taken: Taken { delivery, lease, begun }, assignment, task, journal } = work;
+        let Work { taken: Taken { delivery, lease, begun, .. }, assignment, task, journal } = work;
         let _alone = lease.hold(self.submissions.alone(&assignment.submission)).await?;
         if let Some(stored) = lease.hold(self.results.committed(assignment)).await? {
             tracing::info!("already stored, notifying again");
@@ -284,7 +297,8 @@ impl Worker {
         let attempts = if error.code == ErrorCode::WorkerDied { attempt - 1 } else { attempt };
         let causes = &journal.attempts;
         let report = self.config.runtime_type.failure_report;
-        let rejection = Rejection { error, attempts, causes, report };
+        let task = work.task.as_deref().ok();
+        let rejection = Rejection { error, task, attempts, causes, report };
         match lease.hold(self.results.reject(delivery, assignment, &rejection)).await {
             Ok(Ok(stored)) => {
                 self.vitals.metrics().ended(stored.notification.task_status.as_str(), Some(error.code));
@@ -304,9 +318,7 @@ impl Worker {
         let ending = match lease.hold(self.results.keep_unreadable(&delivery, cause)).await {
             Ok(Ok(kept_at)) => {
                 tracing::error!(
-                    runtime = %self.config.runtime_name,
                     error.code = %ErrorCode::UnreadableMessage,
-                    message_id = %delivery.message_id,
                     kept_at,
                     %cause,
                     "message cannot be read, kept for an operator"

@@ -14,6 +14,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument;
 
 use super::frames::{Event, Reader};
 
@@ -42,7 +43,7 @@ impl Events {
         let carry_results = reader.expects_images();
         let listener = Listener { url, most_bytes, reader, events: sender };
         let socket = listener.connect().await;
-        let listener = AbortOnDropHandle::new(tokio::spawn(listener.listen(socket)));
+        let listener = AbortOnDropHandle::new(tokio::spawn(listener.listen(socket).in_current_span()));
         Self { events, carry_results, _listener: listener }
     }
 
