@@ -1,5 +1,7 @@
 //! What an image field of a task may hold: an address to fetch the image from, or the image itself.
 
+use std::fmt;
+
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -13,7 +15,7 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// The value of an image field, told apart by its beginning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum ImageSource<'a> {
     /// `http://` or `https://`: fetched by the worker.
     Url(&'a str),
@@ -43,6 +45,17 @@ pub enum NotAnImageSource {
     /// Neither an address nor base64.
     #[error("must be an `https`, `http` or `s3` URL, a data URI or base64")]
     Neither,
+}
+
+/// Only its kind: addresses hold secrets, and images are long.
+impl fmt::Debug for ImageSource<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Url(_) => "Url",
+            Self::S3 { .. } => "S3",
+            Self::Base64(_) => "Base64",
+        })
+    }
 }
 
 impl<'a> ImageSource<'a> {
@@ -76,8 +89,8 @@ impl<'a> ImageSource<'a> {
 /// Decodes base64 as runtimes do: line breaks are allowed, padding may be missing. `None` if it is not base64.
 pub fn decode_base64(text: &str) -> Option<Vec<u8>> {
     let text = text.trim();
-    // Hardly any has line breaks: they are looked for only where decoding stumbles.
-    LENIENT.decode(text).ok().or_else(|| {
+    // Nearly all of it is well-formed: the quick way is tried first, and line breaks are looked for last.
+    base64_simd::STANDARD.decode_to_vec(text).ok().or_else(|| LENIENT.decode(text).ok()).or_else(|| {
         let packed: String = text.split_ascii_whitespace().collect();
         LENIENT.decode(packed).ok()
     })
@@ -104,6 +117,9 @@ mod tests {
     fn base64_is_decoded_as_runtimes_do() {
         assert_eq!(decode_base64("aGVsbG8=").as_deref(), Some(&b"hello"[..]));
         assert_eq!(decode_base64("aGVs\nbG8").as_deref(), Some(&b"hello"[..]));
+        for unpadded in ["aGVsbG8h", "aGVsbG8hIQ", "aGVsbG8hIQ=", "aGVsbG8hIR=="] {
+            assert!(decode_base64(unpadded).is_some_and(|bytes| bytes.starts_with(b"hello!")), "{unpadded}");
+        }
         assert_eq!(decode_base64("not base64!"), None);
     }
 }

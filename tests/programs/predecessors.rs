@@ -261,7 +261,8 @@ async fn the_first_predecessors_permissions_suffice() {
         faults.strike(Service::S3, action, AwsFault::Deny, 1_000);
     }
     let mut worker = lab.worker(&runtime, &[]).await;
-    let switched_off = "s3:GetObject or s3:ListBucket is not allowed: presigned urls may not open, and a redelivered task runs again";
+    let switched_off = "s3:GetObject or s3:ListBucket is not allowed: presigned urls may not open, a redelivered task \
+                        runs again, a task that was given back counts as attempted";
     worker.logged(switched_off).await;
     let content = json!({ "prompt": "x", "width": 64, "height": 64 });
     door.submit("sdruntime", "text-to-image", "humble", content).await;

@@ -57,7 +57,7 @@ async fn a_worker_that_loses_its_lease_interrupts_the_run_and_stores_nothing() {
         .await;
         worker.signal("TERM");
         assert!(worker.ended().await.success(), "{how}");
-        assert_eq!(lab.keys("").await, Vec::<String>::new(), "{how}");
+        assert_eq!(lab.keys("output/").await, Vec::<String>::new(), "{how}");
         assert!(lab.everything_told().await.is_empty(), "{how}");
     }
 }

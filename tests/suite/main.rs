@@ -7,6 +7,7 @@
 mod calls;
 mod failures;
 mod health;
+mod hostile_inputs;
 mod inputs;
 mod large;
 mod lease;

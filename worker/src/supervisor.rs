@@ -94,7 +94,7 @@ impl Worker {
             );
         }
         if self.config.state_file.is_none() {
-            tracing::info!("STATE_FILE is not set: a restarted worker takes up nothing of what it had begun");
+            tracing::info!("no state file: a restarted worker takes up nothing of what it had begun");
         }
     }
 }

@@ -30,7 +30,7 @@ pub enum Fault {
     NoImages,
     /// SD WebUI: the images in the answer are not base64.
     InvalidBase64,
-    /// The run never ends. It holds the runtime until the simulation is stopped.
+    /// The run never ends, not even when it is interrupted. It holds the runtime until the simulation is stopped.
     Hang,
     /// The connection breaks before a run (SD WebUI) or a `POST /prompt` (ComfyUI) had any effect.
     DropBeforeWork,

@@ -56,7 +56,7 @@ fn of(task_type: TaskType) -> &'static RuntimeType {
 }
 
 /// A field whose value the worker may have to fetch or upload before the runtime sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct MediaField {
     /// JSON Pointer into the content.
     pub pointer: String,
@@ -64,6 +64,14 @@ pub struct MediaField {
     pub value: String,
     /// What the field takes.
     pub media: Media,
+}
+
+/// Without the value: addresses hold secrets, and images are long.
+impl fmt::Debug for MediaField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { pointer, media, value: _ } = self;
+        f.debug_struct("MediaField").field("pointer", pointer).field("media", media).finish_non_exhaustive()
+    }
 }
 
 /// A checkpoint that a content asks for: the JSON Pointer of the field that names it, and the name as written there.
@@ -150,5 +158,13 @@ mod tests {
             assert_eq!(owners, [runtime_type_of(task_type)], "{task_type}");
         }
         assert!(task_types_of("unknown").is_empty());
+    }
+
+    #[test]
+    fn what_is_printed_of_a_field_holds_no_secret() {
+        let value = "https://user:SECRET@a/b?sig=SECRET".to_owned();
+        let field = MediaField { pointer: "/mask".to_owned(), value, media: Media::Image };
+        let printed = format!("{field:?}");
+        assert!(printed.contains("/mask") && !printed.contains("SECRET"), "{printed}");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use integration_tests::wait;
 use serde_json::{Value, json};
 use shared_schema::ErrorCode;
 use worker::runtimes::{Runtime, sdwebui};
@@ -108,4 +109,37 @@ async fn a_rescan_may_be_answered_without_a_body() {
 
     assert_eq!(output.report["generation"]["model"], "sd15_b");
     assert_eq!(player.heard("POST", "refresh-checkpoints").len(), 1);
+}
+
+/// Whatever an interrupt hit is answered with success: an unfinished picture of another run is no result.
+#[tokio::test]
+async fn a_run_that_an_interrupt_for_another_one_hit_is_made_again() {
+    let mut played = calls("progress-and-interrupt");
+    // Both are answered as soon as one interrupt came; the third call is the second one again.
+    played.extend([generation("progress-and-interrupt"), generation("txt2img")]);
+    let player = Player::start(played).await;
+    let runtime = sdwebui::connect(&task::options(&player.url)).unwrap();
+    let content = generation("txt2img")["request"]["body"].clone();
+    let begin = |job| {
+        let runtime = Arc::clone(&runtime);
+        tokio::spawn(async move { runtime.run(job).await })
+    };
+    let stopped = task::job("text-to-image", &content, Vec::new());
+    let stop = stopped.stop.clone();
+    let first = begin(stopped);
+    player.called("txt2img").await;
+    let second = begin(task::job("text-to-image", &content, Vec::new()));
+    wait::until("both", async || (player.heard("POST", "txt2img").len() == 2).then_some(())).await;
+
+    stop.cancel();
+
+    assert_eq!(first.await.unwrap().unwrap_err().code, ErrorCode::Interrupted);
+    let output = second.await.unwrap().unwrap();
+    assert_eq!(player.heard("POST", "txt2img").len(), 3);
+    let infotexts = |call: Value| {
+        let info: Value = serde_json::from_str(call["response"]["body"]["info"].as_str().unwrap()).unwrap();
+        info["infotexts"].clone()
+    };
+    assert_ne!(infotexts(generation("txt2img")), infotexts(generation("progress-and-interrupt")));
+    assert_eq!(output.report["generation"]["infotexts"], infotexts(generation("txt2img")));
 }

@@ -4,6 +4,7 @@ mod control;
 mod generations;
 mod models;
 mod refusals;
+mod together;
 
 mod player;
 

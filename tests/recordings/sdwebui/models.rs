@@ -40,7 +40,8 @@ fn other_model_loaded() -> Value {
 
 #[tokio::test]
 pub(super) async fn a_model_is_switched_before_the_run() {
-    let mut played = vec![other_model_loaded(), model_list()];
+    // Looked at twice: again when the server is idle.
+    let mut played = vec![other_model_loaded(), other_model_loaded(), model_list()];
     played.extend(calls("model-switch"));
     let player = Player::start(played).await;
 

@@ -121,7 +121,7 @@ impl DeadLetters {
         let journal = Journal::read(&self.store, &delivery.message_id).await;
         let (error, attempts) = cause_of_death(receipts, &journal);
         let report = addressee.runtime_type.failure_report;
-        let rejection = Rejection { error: &error, attempts, causes: &journal.attempts, report };
+        let rejection = Rejection { task: None, error: &error, attempts, causes: &journal.attempts, report };
         results.reject(delivery, assignment, &rejection).await?;
         tracing::warn!(error.code = %error.code, error.message = %error.message, attempts, "task failed");
         Ok(())

@@ -9,10 +9,14 @@ use tokio::time::{Instant, sleep};
 use crate::runtimes::{Progress, Reached};
 
 /// How often forecasts are made anew while somebody waits for one.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// From which share of its work a run is extrapolated; before, the beginning of a run says little of its end.
 const TELLING_SHARE: f64 = 0.05;
+
+/// From when on a run is extrapolated at the latest; before, it may have passed through light nodes only. Earlier if runs are
+/// usually short.
+const TELLING_AFTER: Duration = Duration::from_secs(1);
 
 /// How much the last duration counts against those before it.
 const WEIGHT_OF_LAST: f64 = 0.3;
@@ -84,7 +88,7 @@ impl Pace {
     /// How long from `now` until the first run is foreseen to be that near its end; `None` when it is.
     fn wait_for_end_within(&self, now: Instant, ahead: Duration) -> Option<Duration> {
         let state = self.lock();
-        let first = state.underway.iter().filter_map(|run| run.foreseen_end(state.usual_run)).min();
+        let first = state.underway.iter().filter_map(|run| run.foreseen_end(now, state.usual_run)).min();
         let wait = match first {
             Some(end) => end.saturating_duration_since(now).saturating_sub(ahead),
             None => LOOK_EVERY,
@@ -98,14 +102,17 @@ impl Pace {
 }
 
 impl Run {
-    fn foreseen_end(&self, usual: Option<Duration>) -> Option<Instant> {
+    /// A share that stands still counts as reached just now: the longer it stands, the later the end.
+    fn foreseen_end(&self, now: Instant, usual: Option<Duration>) -> Option<Instant> {
         if self.distrusted {
             return None;
         }
-        let Reached { share, at } = *self.progress.borrow();
-        let took = match share.filter(|share| *share >= TELLING_SHARE) {
-            Some(share) => at.saturating_duration_since(self.begun).div_f64(share),
-            None => usual?,
+        let elapsed = now.saturating_duration_since(self.begun);
+        let telling_after = usual.map_or(TELLING_AFTER / 5, |usual| TELLING_AFTER.min(usual / 2));
+        let share = self.progress.borrow().share.filter(|share| *share >= TELLING_SHARE);
+        let took = match share {
+            Some(share) if elapsed >= telling_after => elapsed.div_f64(share),
+            _ => usual?,
         };
         Some(self.begun + took)
     }

@@ -297,7 +297,8 @@ impl Worker {
         let attempts = if error.code == ErrorCode::WorkerDied { attempt - 1 } else { attempt };
         let causes = &journal.attempts;
         let report = self.config.runtime_type.failure_report;
-        let rejection = Rejection { error, attempts, causes, report };
+        let task = work.task.as_deref().ok();
+        let rejection = Rejection { error, task, attempts, causes, report };
         match lease.hold(self.results.reject(delivery, assignment, &rejection)).await {
             Ok(Ok(stored)) => {
                 self.vitals.metrics().ended(stored.notification.task_status.as_str(), Some(error.code));

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use shared_schema::notification::Timings;
-use shared_schema::{ErrorCode, TaskId, keys, message};
+use shared_schema::{ErrorCode, Task, TaskId, keys, message};
 
 use super::attempts::FailedAttempt;
 use super::commit::{Outcome, Stored};
@@ -16,6 +16,8 @@ use crate::error::TaskError;
 pub struct Rejection<'a> {
     /// Why.
     pub error: &'a TaskError,
+    /// The task, if it is known; else what the message says of it is kept.
+    pub task: Option<&'a Task>,
     /// How many attempts were made.
     pub attempts: u32,
     /// Why the earlier ones failed, as far as it is known.
@@ -32,7 +34,7 @@ impl Results {
         assignment: &Assignment,
         rejection: &Rejection<'_>,
     ) -> Result<Stored, TaskError> {
-        let Rejection { error, attempts, causes, report } = *rejection;
+        let Rejection { error, attempts, causes, report, .. } = *rejection;
         let failure = error.failure(attempts);
         let outcome = if error.is_expired { Outcome::Expired(failure) } else { Outcome::Failed(failure) };
         let timings = Timings { queue_ms: delivery.queue_ms(), ..Timings::default() };
@@ -53,9 +55,9 @@ impl Results {
         assignment: &Assignment,
         rejection: &Rejection<'_>,
     ) -> Result<(), TaskError> {
-        let task = message::unwrap(&delivery.body).map_or(Value::Null, |unwrapped| unwrapped.message);
+        let told = || message::unwrap(&delivery.body).map_or(Value::Null, |unwrapped| unwrapped.message);
         let kept = json!({
-            "task": task,
+            "task": rejection.task.map_or_else(told, |task| json!(task)),
             "error": rejection.error.failure(rejection.attempts),
             "attempts": rejection.causes,
             "submission": assignment.submission,

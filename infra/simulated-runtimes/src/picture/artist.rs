@@ -2,9 +2,11 @@
 
 use std::{
     collections::{HashMap, hash_map::Entry},
+    convert::Infallible,
     sync::{Arc, Mutex, PoisonError},
 };
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use png::EncodingError;
 
@@ -20,9 +22,13 @@ pub(crate) struct Artist {
 
 #[derive(Default)]
 struct Predrawn {
-    pictures: Mutex<HashMap<PixelSize, Arc<Picture>>>,
-    files: Mutex<HashMap<PixelSize, Bytes>>,
+    pictures: BySize<Arc<Picture>>,
+    files: BySize<Bytes>,
+    base64: BySize<Bytes>,
 }
+
+/// What is made once for each size.
+type BySize<T> = Mutex<HashMap<PixelSize, T>>;
 
 impl Artist {
     pub(crate) fn new(predrawn: bool) -> Self {
@@ -32,8 +38,9 @@ impl Artist {
     /// A picture with `caption` on it, over a colour that differs with `key` (what makes two pictures different).
     pub(crate) fn draw(&self, caption: &Caption, key: &str, width: u32, height: u32) -> Arc<Picture> {
         let Some(predrawn) = &self.predrawn else { return Arc::new(draw(caption, key, width, height)) };
-        let mut pictures = predrawn.pictures.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(pictures.entry((width, height)).or_insert_with(|| Arc::new(Picture::noise(width, height))))
+        let noise = || Ok::<_, Infallible>(Arc::new(Picture::noise(width, height)));
+        let Ok(picture) = once(&predrawn.pictures, (width, height), noise);
+        picture
     }
 
     /// The picture as a PNG file with `texts` inside; a predrawn one has none.
@@ -42,11 +49,31 @@ impl Artist {
     /// The picture has no pixels, or a text cannot be stored.
     pub(crate) fn encode(&self, picture: &Picture, texts: &[(&str, &str)]) -> Result<Bytes, EncodingError> {
         let Some(predrawn) = &self.predrawn else { return Ok(png_file::encode(picture, texts)?.into()) };
-        let mut files = predrawn.files.lock().unwrap_or_else(PoisonError::into_inner);
-        match files.entry((picture.width, picture.height)) {
-            Entry::Occupied(file) => Ok(file.get().clone()),
-            Entry::Vacant(place) => Ok(place.insert(png_file::encode(picture, &[])?.into()).clone()),
+        once(&predrawn.files, picture.size(), || Ok(png_file::encode(picture, &[])?.into()))
+    }
+
+    /// That file in base64.
+    ///
+    /// # Errors
+    /// As above.
+    pub(crate) fn encode_base64(
+        &self,
+        picture: &Picture,
+        texts: &[(&str, &str)],
+    ) -> Result<Bytes, EncodingError> {
+        let base64 = || Ok(BASE64_STANDARD.encode(self.encode(picture, texts)?).into());
+        match &self.predrawn {
+            Some(predrawn) => once(&predrawn.base64, picture.size(), base64),
+            None => base64(),
         }
+    }
+}
+
+/// What was made for that size, or is made now.
+fn once<T: Clone, E>(made: &BySize<T>, size: PixelSize, make: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+    match made.lock().unwrap_or_else(PoisonError::into_inner).entry(size) {
+        Entry::Occupied(made) => Ok(made.get().clone()),
+        Entry::Vacant(place) => Ok(place.insert(make()?).clone()),
     }
 }
 

@@ -39,6 +39,11 @@ impl Picture {
         Self { width, height, pixels: pixels.collect() }
     }
 
+    /// Width and height.
+    fn size(&self) -> (u32, u32) {
+        (self.width, self.height)
+    }
+
     /// The same content in another size, by nearest neighbour.
     pub(crate) fn scaled(&self, width: u32, height: u32) -> Self {
         let mut pixels = Vec::with_capacity(width as usize * height as usize * CHANNELS);

@@ -8,6 +8,7 @@ use axum::{
     extract::{ConnectInfo, State},
     response::Response,
 };
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -98,37 +99,55 @@ async fn upscale(
     label: &'static str,
     fields: Map<String, Value>,
     images: Vec<Vec<u8>>,
-) -> Result<Value, Failure> {
-    let (_job, fault) = webui.take_turn(label).await?;
+) -> Result<Json<Value>, Failure> {
+    let (job, fault) = webui.take_turn("extras", label).await?;
+    let count = u32::try_from(images.len()).unwrap_or(u32::MAX);
+    webui.progress().begin("extras", count, 0);
     let upscaler = fields.get("upscaler_1").and_then(Value::as_str).unwrap_or_default();
-    if !UPSCALERS.contains(&upscaler) {
-        return Err(Failure::exception(
-            "AssertionError",
-            &format!("could not find upscaler named {upscaler}"),
-        ));
-    }
     let target = Target::new(&fields).filter(|_| upscaler != "None");
     let html_info = match &target {
         Some(target) => format!("<p>{}, Postprocess upscaler: {upscaler}</p>", target.describe()),
         None => "<p></p>".to_owned(),
     };
-    let mut pace =
-        Pace::new(webui.machine.behaviour.latency, u32::try_from(images.len()).unwrap_or(u32::MAX));
+    let mut pace = Pace::new(webui.machine.behaviour.latency, count);
     let mut upscaled = Vec::new();
     for image in images {
-        pace.step().await;
+        webui.progress().next_job();
+        if webui.progress().interrupted() {
+            break;
+        }
+        // Whatever is raised here leaves `/progress` as it is until the next run begins, as SD WebUI does.
+        if !UPSCALERS.contains(&upscaler) {
+            return Err(Failure::exception(
+                "AssertionError",
+                &format!("could not find upscaler named {upscaler}"),
+            ));
+        }
+        if target.is_some() {
+            pace.step().await;
+        }
         let (webui, target) = (Arc::clone(&webui), target.clone());
         let file = tokio::task::spawn_blocking(move || resize(&webui, &image, target.as_ref())).await;
-        let file = file.map_err(|error| Failure::exception("RuntimeError", &error.to_string()))??;
-        upscaled.push(transport(&file, fault.as_ref()));
+        upscaled.push(file.map_err(|error| Failure::exception("RuntimeError", &error.to_string()))??);
+    }
+    webui.progress().end();
+    drop(job);
+    let is_single = label == "extra-single-image";
+    if is_single && upscaled.is_empty() {
+        return Err(Failure::exception("IndexError", "list index out of range"));
     }
     if fault == Some(Fault::NoImages) {
         upscaled.clear();
     }
-    Ok(match label {
-        "extra-single-image" => json!({"html_info": html_info, "image": upscaled.pop().unwrap_or_default()}),
-        _ => json!({"html_info": html_info, "images": upscaled}),
-    })
+    let in_base64 = |file: bytes::Bytes| {
+        let base64 = transport(BASE64_STANDARD.encode(file).into(), fault.as_ref());
+        String::from_utf8_lossy(&base64).into_owned()
+    };
+    let mut images: Vec<String> = upscaled.into_iter().map(in_base64).collect();
+    Ok(Json(match is_single {
+        true => json!({"html_info": html_info, "image": images.pop().unwrap_or_default()}),
+        false => json!({"html_info": html_info, "images": images}),
+    }))
 }
 
 /// How large a picture shall become.

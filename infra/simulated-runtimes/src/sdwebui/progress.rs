@@ -9,7 +9,6 @@ use time::OffsetDateTime;
 use super::WebUi;
 
 /// The state of the current run, or what is left of the last one.
-#[derive(Default)]
 pub(super) struct Progress {
     skipped: bool,
     interrupted: bool,
@@ -20,6 +19,23 @@ pub(super) struct Progress {
     sampling_step: u32,
     sampling_steps: u32,
     started: Option<Instant>,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self {
+            skipped: false,
+            interrupted: false,
+            job: "",
+            job_count: 0,
+            job_number: 0,
+            // Of a server that has not run anything.
+            job_timestamp: "0".to_owned(),
+            sampling_step: 0,
+            sampling_steps: 0,
+            started: None,
+        }
+    }
 }
 
 impl Progress {

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::{
-    WebUi, answer,
+    WebUi,
+    answer::{self, Generated},
     errors::Failure,
     generation::Generation,
     infotext::{self, Report},
@@ -21,24 +23,30 @@ use crate::{
 /// A GPU has no room for more pixels than this in one request.
 const MAX_PIXELS: i64 = 64 * 1024 * 1024;
 
-/// Runs `generation` as soon as all that came before are done.
-pub(super) async fn generate(webui: Arc<WebUi>, mut generation: Generation) -> Result<Value, Failure> {
-    let (_job, fault) = webui.take_turn(generation.text("prompt")).await?;
+/// Runs `generation` as soon as all that came before are done. Its images are encoded while the next run goes on already.
+pub(super) async fn generate(webui: Arc<WebUi>, mut generation: Generation) -> Result<Generated, Failure> {
+    let (job, fault) = webui.take_turn(generation.job, generation.text("prompt")).await?;
     if fault == Some(Fault::NoImages) {
-        return Ok(json!({"images": [], "parameters": generation.parameters, "info": ""}));
+        return Ok(Generated { images: Vec::new(), parameters: generation.parameters, info: String::new() });
     }
     let restore = webui.override_settings(&mut generation)?;
     let produced = produce(&webui, &generation).await;
+    let format = webui.settings().value("samples_format");
     webui.restore_settings(restore);
-    let Produced { images, report } = produced?;
-    let images = if generation.boolean("send_images") { images } else { Vec::new() };
-    let images: Vec<_> = images.iter().map(|image| answer::transport(image, fault.as_ref())).collect();
+    drop(job);
+    let Produced { pictures, report } = produced?;
     let info = infotext::info(&generation, &report);
-    Ok(json!({"images": images, "parameters": generation.parameters, "info": info}))
+    let images = if generation.boolean("send_images") {
+        encode(&webui, pictures, report.infotexts, format).await?
+    } else {
+        Vec::new()
+    };
+    let images = images.into_iter().map(|image| answer::transport(image, fault.as_ref())).collect();
+    Ok(Generated { images, parameters: generation.parameters, info })
 }
 
 struct Produced {
-    images: Vec<Bytes>,
+    pictures: Vec<Arc<Picture>>,
     report: Report,
 }
 
@@ -70,9 +78,9 @@ async fn produce(webui: &Arc<WebUi>, generation: &Generation) -> Result<Produced
         }
         webui.progress().next_job();
     }
-    let images = draw(webui, generation, &mut report, width, height).await;
+    let pictures = draw(webui, generation, &mut report, width, height).await;
     webui.progress().end();
-    Ok(Produced { images: images?, report })
+    Ok(Produced { pictures: pictures?, report })
 }
 
 /// Width and height in pixels. SD WebUI accepts any, and fails in the model when there is nothing to compute.
@@ -100,7 +108,7 @@ async fn draw(
     report: &mut Report,
     width: u32,
     height: u32,
-) -> Result<Vec<Bytes>, Failure> {
+) -> Result<Vec<Arc<Picture>>, Failure> {
     let footer = |seed: i64| {
         let source =
             generation.source.map(|(width, height)| format!("  from {width}x{height}")).unwrap_or_default();
@@ -122,8 +130,7 @@ async fn draw(
     if with_grid {
         report.put_grid_first();
     }
-    let format = webui.settings().value("samples_format");
-    let (machine, infotexts) = (Arc::clone(&webui.machine), report.infotexts.clone());
+    let machine = Arc::clone(&webui.machine);
     let drawing = move || {
         let pictures = captions.iter().map(|(caption, key)| machine.artist.draw(caption, key, width, height));
         let mut pictures: Vec<_> = pictures.collect();
@@ -131,14 +138,29 @@ async fn draw(
             let copies: Vec<_> = pictures.iter().map(|picture| Picture::clone(picture)).collect();
             pictures.splice(0..0, Picture::grid(&copies).map(Arc::new));
         }
+        pictures
+    };
+    let drawn = tokio::task::spawn_blocking(drawing).await;
+    drawn.map_err(|error| Failure::exception("RuntimeError", &error.to_string()))
+}
+
+/// The pictures as files of that format, in base64.
+async fn encode(
+    webui: &Arc<WebUi>,
+    pictures: Vec<Arc<Picture>>,
+    infotexts: Vec<String>,
+    format: Value,
+) -> Result<Vec<Bytes>, Failure> {
+    let machine = Arc::clone(&webui.machine);
+    let encoding = move || {
         let files = pictures.iter().zip(&infotexts).map(|(picture, infotext)| match format.as_str() {
-            Some("jpg" | "jpeg") => Ok(Bytes::from_static(Sample::Jpeg.bytes())),
-            Some("webp") => Ok(Bytes::from_static(Sample::Webp.bytes())),
-            _ => machine.artist.encode(picture, &[("parameters", infotext)]),
+            Some("jpg" | "jpeg") => Ok(BASE64_STANDARD.encode(Sample::Jpeg.bytes()).into()),
+            Some("webp") => Ok(BASE64_STANDARD.encode(Sample::Webp.bytes()).into()),
+            _ => machine.artist.encode_base64(picture, &[("parameters", infotext)]),
         });
         files.collect::<Result<Vec<_>, _>>()
     };
-    match tokio::task::spawn_blocking(drawing).await {
+    match tokio::task::spawn_blocking(encoding).await {
         Ok(Ok(files)) => Ok(files),
         Ok(Err(error)) => Err(Failure::exception("ValueError", &error.to_string())),
         Err(error) => Err(Failure::exception("RuntimeError", &error.to_string())),

@@ -3,8 +3,9 @@
 use std::error::Error;
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::header::CONTENT_TYPE;
-use reqwest::{RequestBuilder, StatusCode, retry};
+use reqwest::{Body, RequestBuilder, StatusCode, retry};
 use serde_json::Value;
 use shared_schema::ErrorCode;
 
@@ -16,7 +17,7 @@ use crate::runtimes::RuntimeOptions;
 /// How long a connection may take to open.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long a call may take that only looks or gives a command. Rescanning a large model folder takes seconds.
+/// How long a call may take that only looks.
 const CONTROL_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long one call to interrupt may take; it only sets a flag.
@@ -69,25 +70,25 @@ impl Client {
         })
     }
 
-    /// Gives a command without arguments. Servers answer with 200 and anything, or with 204: only success counts.
+    /// Gives a command without arguments. Servers answer with 200 and anything, or with 204: only success counts. Loading
+    /// a model takes as long as it takes.
     pub(super) async fn command(&self, path: &str) -> Result<(), TaskError> {
-        let request = self.post(path, "{}".into()).timeout(CONTROL_PATIENCE);
-        self.send(request).await?.accepted(path).map(drop)
+        self.send(self.post(path, "{}")).await?.accepted(path).map(drop)
     }
 
     /// Interrupts whatever the server is generating.
     pub(super) async fn interrupt(&self) -> Result<(), TaskError> {
-        let request = self.post("interrupt", "{}".into()).timeout(INTERRUPT_PATIENCE);
+        let request = self.post("interrupt", "{}").timeout(INTERRUPT_PATIENCE);
         self.send(request).await?.accepted("interrupt").map(drop)
     }
 
     /// Sets options. Takes as long as loading a model takes, if one of them is the model.
     pub(super) async fn set_options(&self, options: &Value) -> Result<Answer, TaskError> {
-        self.send(self.post("options", options.to_string().into())).await
+        self.send(self.post("options", options.to_string())).await
     }
 
     /// Runs a generation. Takes as long as it takes: the caller's `stop` bounds it.
-    pub(super) async fn generate(&self, path: &str, body: Vec<u8>) -> Result<Answer, TaskError> {
+    pub(super) async fn generate(&self, path: &str, body: Bytes) -> Result<Answer, TaskError> {
         self.send(self.post(path, body)).await
     }
 
@@ -95,13 +96,14 @@ impl Client {
         format!("{}{path}", self.root)
     }
 
-    fn post(&self, path: &str, body: Vec<u8>) -> RequestBuilder {
+    fn post(&self, path: &str, body: impl Into<Body>) -> RequestBuilder {
         self.http.post(self.url(path)).header(CONTENT_TYPE, "application/json").body(body)
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Answer, TaskError> {
         let mut response = request.send().await.map_err(unavailable)?;
-        let mut body = Vec::new();
+        let announced = response.content_length().unwrap_or_default().min(self.max_answer_bytes);
+        let mut body = Vec::with_capacity(announced as usize);
         while let Some(chunk) = response.chunk().await.map_err(unavailable)? {
             if (body.len() + chunk.len()) as u64 > self.max_answer_bytes {
                 // Final: the same task would yield as much again.

@@ -1,11 +1,14 @@
 //! SD WebUI: AUTOMATIC1111 and what speaks its API (Forge, SD.Next).
 //!
-//! Its jobs have no ids, so whoever interrupts hits whatever runs. Hence one call at a time, and the worker remembers
-//! that it interrupted: the server answers an interrupted call with success and an unfinished image.
+//! Its runs have no ids, so nothing can be asked or told about one of them, and none is found again: [`line`] says how
+//! runs are kept apart all the same.
 
+mod access;
 mod address;
 mod client;
+mod line;
 mod models;
+mod progress;
 #[cfg(test)]
 mod recordings;
 mod refusal;
@@ -13,20 +16,18 @@ mod request;
 mod response;
 mod settings;
 
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::Value;
 use shared_schema::ErrorCode;
-use tokio::sync::Mutex;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use self::client::{Answer, Client};
-use self::models::Models;
-use self::request::Request;
+use self::client::Client;
+use self::line::{Call, Line};
+use self::models::{Models, Prepared};
 use super::{Job, RunHandle, RunOutput, Runtime, RuntimeOptions};
 use crate::error::TaskError;
 pub use response::failure_report;
@@ -34,33 +35,30 @@ pub use response::failure_report;
 /// The name in `RUNTIME_TYPE`.
 pub const NAME: &str = "sdwebui";
 
-/// How long an interrupted run is waited for. It ends at the next sampling step, or when the decoding of its image does.
-const INTERRUPT_PATIENCE: Duration = Duration::from_secs(10);
-
-/// The pause between two interrupts. A run that is only about to begin forgets the first.
-const INTERRUPT_PERIOD: Duration = Duration::from_millis(500);
-
 /// How long setting the options to what they are may take.
 const SETTLE_PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long freeing memory may take: the run that was posted meanwhile ends before, and a model is loaded.
+const FREE_PATIENCE: Duration = Duration::from_secs(300);
+
 /// Makes the client side of the server at `API_BASE_URL`. Connects to nothing yet.
 pub fn connect(options: &RuntimeOptions) -> Result<Arc<dyn Runtime>, String> {
-    let client = Client::new(options)?;
-    Ok(Arc::new(SdWebUi { client, models: Models::new(options.dynamic_model), turn: Mutex::new(()) }))
+    let client = Arc::new(Client::new(options)?);
+    let line = Arc::new(Line::new(Arc::clone(&client)));
+    Ok(Arc::new(SdWebUi { client, models: Models::new(options.dynamic_model), line }))
 }
 
 struct SdWebUi {
-    client: Client,
+    client: Arc<Client>,
     models: Models,
-    /// Held by the one run that uses the server.
-    turn: Mutex<()>,
+    line: Arc<Line>,
 }
 
 #[async_trait]
 impl Runtime for SdWebUi {
     async fn ready(&self) -> Result<(), TaskError> {
         // The page at `/` is up before the API is.
-        self.client.get("progress?skip_current_image=true").await?;
+        progress::answers(&self.client).await?;
         if models::loaded(&self.client.get("options").await?).is_some() {
             return Ok(());
         }
@@ -71,67 +69,49 @@ impl Runtime for SdWebUi {
     }
 
     async fn settle(&self) -> Result<(), TaskError> {
-        let options = self.client.get("options").await?;
-        self.models.remember(&options);
-        let pinned = Value::Object(settings::to_pin(&options));
-        let answer = timeout(SETTLE_PATIENCE, self.client.set_options(&pinned)).await.map_err(|_| {
-            TaskError::new(ErrorCode::RuntimeUnavailable, "the runtime does not take its settings in time")
-        })?;
-        answer?.accepted("options").map(drop)
+        let settling = async {
+            // The options of a server that works hold the overrides of its run.
+            let _alone = self.models.access.alone().await;
+            let options = self.client.get("options").await?;
+            self.models.remember(&options);
+            let pinned = Value::Object(settings::to_pin(&options));
+            self.client.set_options(&pinned).await?.accepted("options").map(drop)
+        };
+        timeout(SETTLE_PATIENCE, settling).await.unwrap_or_else(|_| {
+            let message = "the runtime does not take its settings in time";
+            Err(TaskError::new(ErrorCode::RuntimeUnavailable, message))
+        })
+    }
+
+    async fn clear(&self, _keep: &[RunHandle]) -> Result<bool, TaskError> {
+        self.line.clear().await
     }
 
     async fn run(&self, job: Job) -> Result<RunOutput, TaskError> {
         let request = request::build(&job.task, &job.inputs)?;
-        let turn = unless_stopped(&job.stop, self.turn.lock()).await?;
-        let model = unless_stopped(&job.stop, self.models.prepare(&self.client, &request)).await??;
-        let answer = self.generate(&request, &job.stop).await?;
-        drop(turn);
+        let preparing = self.models.prepare(&self.client, &request);
+        let Prepared { using, model } = unless_stopped(&job.stop, preparing).await??;
+        let (path, body) = (request.endpoint.path(), request.body.clone());
+        let call = Call { path, body, using, stop: job.stop, progress: job.progress };
+        let answer = self.line.make(call).await?;
         let generation = response::read(answer, &request, &job.task.metadata.id)?;
         models::check_that_ran(model.as_deref(), generation.model.as_deref())?;
         Ok(generation.output)
     }
 
-    async fn clear(&self, _keep: &[RunHandle]) -> Result<bool, TaskError> {
-        Ok(true)
-    }
-
-    async fn free_memory(&self) {}
-}
-
-impl SdWebUi {
-    /// Makes the call, once. Servers go on with a call whose client has gone: a future that is merely dropped leaves the
-    /// generation running, only `stop` ends it.
-    async fn generate(&self, request: &Request, stop: &CancellationToken) -> Result<Answer, TaskError> {
-        let mut call = pin!(self.client.generate(request.endpoint.path(), request.body.to_string().into()));
-        let answer = tokio::select! {
-            biased;
-            answer = &mut call => answer,
-            () = stop.cancelled() => {
-                self.interrupt(call).await;
-                return Err(interrupted());
+    async fn free_memory(&self) {
+        let freeing = async {
+            let _alone = self.models.access.alone().await;
+            for command in ["unload-checkpoint", "reload-checkpoint"] {
+                // Servers without the command free what they can by themselves.
+                if let Err(error) = self.client.command(command).await {
+                    tracing::warn!(%error, "the runtime does not free its memory");
+                }
             }
         };
-        if answer.as_ref().is_err_and(|error| error.code == ErrorCode::RuntimeUnavailable) {
-            // The call may go on without its connection, and the next would wait behind it.
-            self.client.interrupt().await.ok();
+        if timeout(FREE_PATIENCE, freeing).await.is_err() {
+            tracing::warn!("the runtime does not free its memory in time");
         }
-        answer
-    }
-
-    /// Interrupts the call until it returns. What it returns is unfinished, whatever its status says.
-    async fn interrupt(&self, mut call: impl Future<Output = Result<Answer, TaskError>> + Unpin) {
-        let begun = Instant::now();
-        while begun.elapsed() < INTERRUPT_PATIENCE {
-            // Each is waited for: one that is still on its way when the call returns would hit the next run.
-            if let Err(error) = self.client.interrupt().await {
-                tracing::warn!(%error, "cannot interrupt the runtime");
-            }
-            tokio::select! {
-                _ = &mut call => return,
-                () = sleep(INTERRUPT_PERIOD) => {}
-            }
-        }
-        tracing::warn!("the runtime does not stop; the next run may wait behind this one");
     }
 }
 

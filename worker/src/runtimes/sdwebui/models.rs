@@ -7,6 +7,7 @@ use shared_schema::ErrorCode;
 use shared_schema::registry::same_model;
 use shared_schema::violation::quoted;
 
+use super::access::{Access, Use};
 use super::client::Client;
 use super::refusal;
 use super::request::{NamedModel, Request};
@@ -19,11 +20,30 @@ pub(super) struct Models {
     dynamic: bool,
     /// The checkpoint that the server had when the worker first met it: the one for tasks that name none.
     at_start: OnceLock<String>,
+    /// Whoever changes the server needs it alone.
+    pub(super) access: Access,
+}
+
+/// A server that has the right checkpoint, and keeps it.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) using: Use,
+    /// The name of the checkpoint that has to run, if that matters.
+    pub(super) model: Option<String>,
+}
+
+/// The checkpoint that has to be loaded.
+#[derive(Clone, Copy)]
+enum Wanted<'a> {
+    /// The task names it.
+    ByTask(&'a NamedModel),
+    /// The one for tasks that name none.
+    AtStart(&'a str),
 }
 
 impl Models {
     pub(super) fn new(dynamic: bool) -> Self {
-        Self { dynamic, at_start: OnceLock::new() }
+        Self { dynamic, at_start: OnceLock::new(), access: Access::default() }
     }
 
     /// Remembers the checkpoint of the options. Only the first counts: a server that restarts comes back with the one
@@ -34,43 +54,75 @@ impl Models {
         }
     }
 
-    /// Makes the server ready to run the request with its checkpoint. Returns the name of the one that the task asked
-    /// for, if it did.
-    pub(super) async fn prepare(
-        &self,
-        client: &Client,
-        request: &Request,
-    ) -> Result<Option<String>, TaskError> {
-        if !request.endpoint.generates() {
-            return Ok(None);
+    /// Makes the server ready to run the request with its checkpoint, in a turn that other calls may be waiting for, too,
+    /// unless something has to be changed.
+    pub(super) async fn prepare(&self, client: &Client, request: &Request) -> Result<Prepared, TaskError> {
+        if let Some(model) = &request.override_model {
+            let alone = self.access.alone().await;
+            // A server drops an unknown override without a word and runs what is loaded.
+            let title = find(client, &model.name).await?.ok_or_else(|| not_found(model))?;
+            return Ok(Prepared { using: alone.kept(), model: Some(title) });
         }
-        let mut wanted = None;
-        if self.dynamic {
-            wanted = match (&request.model, self.at_start.get()) {
-                (Some(model), _) => Some(switch(client, &model.name, Some(model)).await?),
-                (None, Some(at_start)) => Some(switch(client, at_start, None).await?),
-                (None, None) => None,
+        if request.overrides_settings {
+            // Forge sets them on arrival, ahead of the call's turn, for whatever runs; others show them to whoever asks
+            // for the options, and encode with them the images of the run before.
+            let alone = self.access.alone().await;
+            let model = match self.wanted(request) {
+                Some(wanted) => Some(switch(client, wanted).await?),
+                None => None,
             };
+            return Ok(Prepared { using: alone.kept(), model });
         }
-        // A server drops an unknown override without a word and runs what is loaded.
-        match &request.override_model {
-            Some(model) => find(client, &model.name).await?.ok_or_else(|| not_found(model)).map(Some),
-            None => Ok(wanted),
+        let using = self.access.shared().await;
+        let Some(wanted) = self.wanted(request) else { return Ok(Prepared { using, model: None }) };
+        if let Some(model) = loaded_as(client, wanted.name()).await? {
+            return Ok(Prepared { using, model: Some(model) });
+        }
+        drop(using);
+        let alone = self.access.alone().await;
+        let model = Some(switch(client, wanted).await?);
+        Ok(Prepared { using: alone.shared(), model })
+    }
+
+    fn wanted<'a>(&'a self, request: &'a Request) -> Option<Wanted<'a>> {
+        if !self.dynamic || !request.endpoint.generates() {
+            return None;
+        }
+        let named = request.model.as_ref().map(Wanted::ByTask);
+        named.or_else(|| self.at_start.get().map(|name| Wanted::AtStart(name)))
+    }
+}
+
+impl<'a> Wanted<'a> {
+    fn name(self) -> &'a str {
+        match self {
+            Self::ByTask(model) => &model.name,
+            Self::AtStart(name) => name,
+        }
+    }
+
+    fn not_found(self) -> TaskError {
+        match self {
+            Self::ByTask(model) => not_found(model),
+            Self::AtStart(name) => mismatch(name, None),
         }
     }
 }
 
-/// Loads the checkpoint of that name unless it is loaded. Returns its name as the server writes it.
-async fn switch(client: &Client, name: &str, named: Option<&NamedModel>) -> Result<String, TaskError> {
+/// The name of the loaded checkpoint, if it is the one of that name.
+async fn loaded_as(client: &Client, name: &str) -> Result<Option<String>, TaskError> {
+    let options = client.get("options").await?;
+    Ok(loaded(&options).filter(|loaded| same_model(loaded, name)).map(str::to_owned))
+}
+
+/// Loads the checkpoint unless it is loaded. Returns its name as the server writes it.
+async fn switch(client: &Client, wanted: Wanted<'_>) -> Result<String, TaskError> {
     let before = client.get("options").await?;
-    if let Some(loaded) = loaded(&before).filter(|loaded| same_model(loaded, name)) {
+    if let Some(loaded) = loaded(&before).filter(|loaded| same_model(loaded, wanted.name())) {
         return Ok(loaded.to_owned());
     }
     // Before anything is unloaded: SD.Next drops the loaded model for a name that it does not have.
-    let title = find(client, name).await?.ok_or_else(|| match named {
-        Some(model) => not_found(model),
-        None => mismatch(name, None),
-    })?;
+    let title = find(client, wanted.name()).await?.ok_or_else(|| wanted.not_found())?;
     if loaded(&before).is_some_and(|loaded| same_model(loaded, &title)) {
         return Ok(title);
     }

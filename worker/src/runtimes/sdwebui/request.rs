@@ -1,9 +1,10 @@
 //! From a task to the call that runs it: the endpoint and the body, with every image as base64.
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
+use base64_simd::STANDARD as BASE64;
+use bytes::Bytes;
 use serde_json::{Map, Value};
 use shared_schema::{ErrorCode, Task, TaskType, content};
+use uuid::Uuid;
 
 use crate::error::TaskError;
 use crate::inputs::Input;
@@ -60,13 +61,16 @@ impl Endpoint {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Request {
     pub(super) endpoint: Endpoint,
-    pub(super) body: Value,
+    /// JSON.
+    pub(super) body: Bytes,
     /// JSON Pointers into the body of the images that were put there.
     pub(super) images: Vec<String>,
     /// The checkpoint to switch to before the call, where the worker may (`alwayson_scripts.sd_model_checkpoint`).
     pub(super) model: Option<NamedModel>,
     /// The checkpoint that the server loads for this call only (`override_settings.sd_model_checkpoint`).
     pub(super) override_model: Option<NamedModel>,
+    /// Whether the call runs with other settings than the server's.
+    pub(super) overrides_settings: bool,
     /// Whether an answer without images is a failure.
     pub(super) wants_images: bool,
 }
@@ -87,7 +91,8 @@ pub(super) fn build(task: &Task, inputs: &[Input]) -> Result<Request, TaskError>
         TaskError::new(ErrorCode::UnsupportedTaskType, message).at_field("/metadata/tasktype")
     })?;
     let mut body = Value::Object(task.content.clone());
-    let mut images = put_in(&mut body, inputs);
+    let placeholders = put_in(&mut body, inputs);
+    let mut images: Vec<String> = inputs.iter().map(|input| input.pointer.clone()).collect();
     if let (true, Value::Object(fields)) = (endpoint.generates(), &mut body) {
         let mut scripts = take_object(fields, "alwayson_scripts").unwrap_or_default();
         merge_settings(fields, &mut scripts);
@@ -100,8 +105,11 @@ pub(super) fn build(task: &Task, inputs: &[Input]) -> Result<Request, TaskError>
         fields.insert("override_settings_restore_afterwards".to_owned(), Value::Bool(true));
     }
     let wants_images = !body.get("send_images").is_some_and(is_off);
+    let overrides_settings =
+        body["override_settings"].as_object().is_some_and(|settings| !settings.is_empty());
     let (model, override_model) = named_models(task);
-    Ok(Request { endpoint, body, images, model, override_model, wants_images })
+    let body = written(&body, &placeholders);
+    Ok(Request { endpoint, body, images, model, override_model, overrides_settings, wants_images })
 }
 
 /// The checkpoint to switch to, and the one for this call only.
@@ -114,15 +122,47 @@ fn named_models(task: &Task) -> (Option<NamedModel>, Option<NamedModel>) {
     (switched.into_iter().next(), overriding.into_iter().next())
 }
 
+/// Stands for an image until the body is written.
+struct Placeholder<'a> {
+    /// Text that nobody can foresee.
+    text: String,
+    image: &'a [u8],
+}
+
 /// Puts the fetched images where their addresses stood. Servers would fetch addresses and open paths themselves, with
 /// their own rights: nothing but base64 may reach them.
-fn put_in(body: &mut Value, inputs: &[Input]) -> Vec<String> {
-    for input in inputs {
-        if let Some(field) = body.pointer_mut(&input.pointer) {
-            *field = Value::String(BASE64_STANDARD.encode(&input.bytes));
+fn put_in<'a>(body: &mut Value, inputs: &'a [Input]) -> Vec<Placeholder<'a>> {
+    let put = |input: &'a Input| {
+        let field = body.pointer_mut(&input.pointer)?;
+        let text = Uuid::new_v4().to_string();
+        *field = Value::String(text.clone());
+        Some(Placeholder { text, image: &input.bytes })
+    };
+    inputs.iter().filter_map(put).collect()
+}
+
+/// The JSON text of the body. Images are encoded into their place in it: as strings of the body they would be copied
+/// twice, and searched for what JSON escapes, which takes longer than the encoding.
+fn written(body: &Value, placeholders: &[Placeholder<'_>]) -> Bytes {
+    let text = body.to_string();
+    let mut places: Vec<_> = placeholders
+        .iter()
+        .filter_map(|placeholder| Some((text.find(&placeholder.text)?, placeholder)))
+        .collect();
+    places.sort_by_key(|(start, _)| *start);
+    let images: usize =
+        places.iter().map(|(_, placeholder)| BASE64.encoded_length(placeholder.image.len())).sum();
+    let mut written = Vec::with_capacity(text.len() + images);
+    let mut rest = text.as_str();
+    for (_, Placeholder { text, image }) in places {
+        if let Some((before, after)) = rest.split_once(text.as_str()) {
+            written.extend_from_slice(before.as_bytes());
+            BASE64.encode_append(image, &mut written);
+            rest = after;
         }
     }
-    inputs.iter().map(|input| input.pointer.clone()).collect()
+    written.extend_from_slice(rest.as_bytes());
+    written.into()
 }
 
 /// Merges the settings that predecessors' clients put among the scripts into the proper ones.
@@ -176,6 +216,10 @@ mod tests {
         serde_json::from_value(json!({"metadata": metadata, "content": content})).unwrap()
     }
 
+    fn body(request: &Request) -> Value {
+        serde_json::from_slice(&request.body).unwrap()
+    }
+
     fn input(pointer: &str, bytes: &'static [u8]) -> Input {
         let bytes = bytes.into();
         Input { pointer: pointer.to_owned(), bytes, content_type: "image/png", extension: "png" }
@@ -200,7 +244,7 @@ mod tests {
         let content = json!({"prompt": "a dog", "override_settings_restore_afterwards": false, "alwayson_scripts": null});
         let request = build(&task("text-to-image", content), &[]).unwrap();
         assert_eq!(
-            request.body,
+            body(&request),
             json!({"prompt": "a dog", "override_settings_restore_afterwards": true, "alwayson_scripts": {}})
         );
     }
@@ -212,7 +256,7 @@ mod tests {
         let request =
             build(&task("extra-batch-images", content), &[input("/imageList/0/data", b"png")]).unwrap();
         assert_eq!(
-            request.body,
+            body(&request),
             json!({"imageList": [{"data": "cG5n", "name": "b.png"}], "upscaler_1": "Nearest"})
         );
     }
@@ -226,8 +270,9 @@ mod tests {
         let control = "/alwayson_scripts/ControlNet/args/0/image";
         let inputs = [input("/init_images/0", b"1"), input("/init_images/1", b"2"), input(control, b"3")];
         let request = build(&task("image-to-image", content), &inputs).unwrap();
-        assert_eq!(request.body["init_images"], json!(["MQ==", "Mg=="]));
-        assert_eq!(request.body.pointer(control), Some(&json!("Mw==")));
+        let body = body(&request);
+        assert_eq!(body["init_images"], json!(["MQ==", "Mg=="]));
+        assert_eq!(body.pointer(control), Some(&json!("Mw==")));
     }
 
     #[test]
@@ -246,7 +291,7 @@ mod tests {
         let inputs = [input("/alwayson_scripts/image_link", b"png")];
         let request = build(&task("image-to-image", content), &inputs).unwrap();
         assert_eq!(
-            request.body,
+            body(&request),
             json!({
                 "override_settings": {"sd_model_checkpoint": "theirs", "eta_ancestral": 1, "tiling": true},
                 "s3_output_path": "bucket/outputs/t",

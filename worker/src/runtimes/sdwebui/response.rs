@@ -1,5 +1,8 @@
 //! From the answer of a call to files and report, or to the reason why there are none.
 
+use std::borrow::Cow;
+
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use shared_schema::image_source::{ImageSource, decode_base64};
 use shared_schema::{ErrorCode, TaskId};
@@ -18,31 +21,43 @@ pub(super) struct Generation {
     pub(super) model: Option<String>,
 }
 
+/// What an answer consists of.
+#[derive(Deserialize)]
+struct Fields<'a> {
+    #[serde(borrow)]
+    images: Option<Vec<Text<'a>>>,
+    #[serde(borrow)]
+    image: Option<Text<'a>>,
+    #[serde(flatten)]
+    others: Map<String, Value>,
+}
+
+/// A text that is not copied: that of the images is nearly the whole answer.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
 /// Reads the answer to the request. Everything that the server returned becomes a file, grids and detection maps
 /// included, in its order.
 pub(super) fn read(answer: Answer, request: &Request, id: &TaskId) -> Result<Generation, TaskError> {
     if !answer.status.is_success() {
         return Err(refusal::from_answer(answer.status.as_u16(), &answer.body));
     }
-    let Ok(Value::Object(mut fields)) = serde_json::from_slice(&answer.body) else {
-        return Err(bad_answer("the runtime's answer is not a JSON object"));
-    };
-    // The text of the answer is as large as all images together: it goes before they are decoded.
-    drop(answer);
-    let files = files(&mut fields, request.wants_images)?;
+    let Fields { images, image, others } = serde_json::from_slice(&answer.body)
+        .map_err(|_| bad_answer("the runtime's answer is not a JSON object as its API describes it"))?;
+    let images = images.or_else(|| Some(vec![image?]));
+    let files = files(images, request.wants_images)?;
     let (report, model) = match request.endpoint.generates() {
-        true => generation_report(fields, &request.images, id),
-        false => (extras_report(fields, id), None),
+        true => generation_report(others, &request.images, id),
+        false => (extras_report(others, id), None),
     };
     Ok(Generation { output: RunOutput { files, report }, model })
 }
 
-fn files(fields: &mut Map<String, Value>, wants_images: bool) -> Result<Vec<OutputFile>, TaskError> {
-    let images = match (fields.remove("images"), fields.remove("image")) {
-        (Some(Value::Array(images)), _) => images,
-        (None, Some(image @ Value::String(_))) => vec![image],
-        (None | Some(Value::Null), None | Some(Value::Null)) if !wants_images => Vec::new(),
-        _ => return Err(bad_answer("the runtime's answer has no images")),
+fn files(images: Option<Vec<Text<'_>>>, wants_images: bool) -> Result<Vec<OutputFile>, TaskError> {
+    let images = match images {
+        Some(images) => images,
+        None if wants_images => return Err(bad_answer("the runtime's answer has no images")),
+        None => Vec::new(),
     };
     if images.is_empty() && wants_images {
         // SD.Next answers so when no model is loaded, when the run failed, and for impossible sizes. The answer does not
@@ -51,15 +66,17 @@ fn files(fields: &mut Map<String, Value>, wants_images: bool) -> Result<Vec<Outp
                        be able to draw what was asked for; its log tells";
         return Err(TaskError::new(ErrorCode::NoOutput, message));
     }
-    images.into_iter().map(file).collect()
+    images.iter().map(|Text(image)| file(image)).collect()
 }
 
-fn file(image: Value) -> Result<OutputFile, TaskError> {
-    let bytes = image.as_str().and_then(|text| match ImageSource::parse(text) {
+fn file(image: &str) -> Result<OutputFile, TaskError> {
+    let bytes = decode_base64(image).or_else(|| match ImageSource::parse(image) {
         Ok(ImageSource::Base64(data)) => decode_base64(data),
         _ => None,
     });
-    let bytes = bytes.ok_or_else(|| bad_answer("an image in the runtime's answer is not base64"))?;
+    let bytes = bytes
+        .filter(|bytes| !bytes.is_empty())
+        .ok_or_else(|| bad_answer("an image in the runtime's answer is not base64"))?;
     Ok(OutputFile { bytes: bytes.into(), name: None })
 }
 
@@ -150,8 +167,7 @@ pub fn failure_report(id: &TaskId, error: &TaskError, attempts: u32) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use base64::Engine;
-    use base64::prelude::BASE64_STANDARD;
+    use bytes::Bytes;
     use reqwest::StatusCode;
 
     use super::super::recordings::calls;
@@ -160,7 +176,15 @@ mod tests {
 
     fn request(endpoint: Endpoint) -> Request {
         let images = vec!["/init_images/0".to_owned(), "/mask".to_owned()];
-        Request { endpoint, body: json!({}), images, model: None, override_model: None, wants_images: true }
+        Request {
+            endpoint,
+            body: Bytes::new(),
+            images,
+            model: None,
+            override_model: None,
+            overrides_settings: false,
+            wants_images: true,
+        }
     }
 
     fn id() -> TaskId {
@@ -178,7 +202,7 @@ mod tests {
     }
 
     fn decoded(image: &Value) -> Vec<u8> {
-        BASE64_STANDARD.decode(image.as_str().unwrap()).unwrap()
+        base64_simd::STANDARD.decode_to_vec(image.as_str().unwrap()).unwrap()
     }
 
     #[test]
@@ -259,9 +283,14 @@ mod tests {
         let text = Answer { status: StatusCode::OK, body: b"<html>".to_vec() };
         let not_json = read(text, &request(Endpoint::Txt2img), &id()).unwrap_err();
         assert_eq!(not_json.code, ErrorCode::RuntimeBadAnswer);
-        for images in
-            [json!(["not base64!"]), json!([null]), json!(["https://a/b.png"]), json!("x"), Value::Null]
-        {
+        for images in [
+            json!(["not base64!"]),
+            json!([""]),
+            json!([null]),
+            json!(["https://a/b.png"]),
+            json!("x"),
+            Value::Null,
+        ] {
             let error = read_body(Endpoint::Txt2img, &json!({"images": images})).unwrap_err();
             assert_eq!(error.code, ErrorCode::RuntimeBadAnswer, "{images}");
         }

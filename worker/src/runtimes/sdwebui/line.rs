@@ -1,0 +1,167 @@
+//! The line before the server. It works off one call at a time, in the order of their arrival, and its interrupt names none
+//! of them: it hits whatever runs.
+//!
+//! So a call is posted while another one still runs, and the server takes it up by itself. An interrupt may hit another call
+//! than the one it was meant for, and an interrupted call is answered with success and an unfinished image. Hence:
+//!
+//! - Only the call in front is interrupted, and only until it is answered; one that waits behind it first gets there.
+//! - Nothing is posted while that goes on.
+//! - What else was posted then is not believed, but posted again.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{Mutex, RwLock, oneshot};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::access::Use;
+use super::client::{Answer, Client};
+use super::{interrupted, progress};
+use crate::error::TaskError;
+use crate::runtimes::Progress;
+
+/// How long a `run` waits for the end of its interrupted call. It ends at the next sampling step, or when the decoding of
+/// its image does.
+const INTERRUPT_PATIENCE: Duration = Duration::from_secs(10);
+
+/// The pause between two interrupts. A run that is only about to begin forgets the first.
+const INTERRUPT_PERIOD: Duration = Duration::from_millis(500);
+
+/// A call that any server takes in its turn and works off at once: to enlarge one pixel by nothing.
+const SMALLEST_CALL: (&str, &str) = (
+    "extra-single-image",
+    r#"{"image": "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mNgAAAAAgAB5Sfe/AAAAABJRU5ErkJggg=="}"#,
+);
+
+/// The calls that this worker has posted.
+pub(super) struct Line {
+    client: Arc<Client>,
+    /// Held by the call that is to be answered next. Fair, as the server is: places are taken in the order of posting.
+    front: Arc<Mutex<()>>,
+    /// How many interruptions there were; locked for writing during each.
+    interruptions: RwLock<u64>,
+    /// Calls that the server has yet to answer, though nobody waits for it.
+    given_up: TaskTracker,
+}
+
+/// A call to make.
+pub(super) struct Call {
+    pub(super) path: &'static str,
+    pub(super) body: Bytes,
+    /// Held until the server has answered.
+    pub(super) using: Use,
+    pub(super) stop: CancellationToken,
+    pub(super) progress: Progress,
+}
+
+type Reply = oneshot::Sender<Result<Answer, TaskError>>;
+
+impl Line {
+    pub(super) fn new(client: Arc<Client>) -> Self {
+        Self { client, front: Arc::default(), interruptions: RwLock::default(), given_up: TaskTracker::new() }
+    }
+
+    /// Makes the call and returns its answer. Servers go on with a call whose client has gone: a future that is merely
+    /// dropped leaves the generation running, only `stop` ends it.
+    pub(super) async fn make(self: &Arc<Self>, call: Call) -> Result<Answer, TaskError> {
+        let (reply, answer) = oneshot::channel();
+        // A task of its own: the call keeps its place until the server has answered it, whoever gave up waiting.
+        tokio::spawn(Arc::clone(self).follow_through(call, reply));
+        answer.await.unwrap_or_else(|_| Err(interrupted()))
+    }
+
+    async fn follow_through(self: Arc<Self>, call: Call, reply: Reply) {
+        let Call { path, body, using: _using, stop, progress } = call;
+        loop {
+            let posting = self.interruptions.read();
+            let Some(before) = stop.run_until_cancelled(posting).await.map(|count| *count) else {
+                reply.send(Err(interrupted())).ok();
+                return;
+            };
+            let mut answer = pin!(self.client.generate(path, body.clone()));
+            let mut front = pin!(self.front.lock());
+            let result = tokio::select! {
+                biased;
+                result = &mut answer => result,
+                _front = &mut front => tokio::select! {
+                    biased;
+                    result = &mut answer => result,
+                    () = stop.cancelled() => return self.give_up(answer, reply).await,
+                    never = progress::follow(&self.client, &progress) => match never {},
+                },
+                () = stop.cancelled() => {
+                    let _given_up = self.given_up.token();
+                    reply.send(Err(interrupted())).ok();
+                    tokio::select! {
+                        biased;
+                        _ = &mut answer => {}
+                        _front = &mut front => self.interrupt_until(answer).await,
+                    }
+                    return;
+                }
+            };
+            let is_success = result.as_ref().is_ok_and(|answer| answer.status.is_success());
+            if !is_success || self.interruptions.try_read().is_ok_and(|count| *count == before) {
+                reply.send(result).ok();
+                return;
+            }
+            tracing::warn!("running a task again: the interruption of another one may have hit it");
+        }
+    }
+
+    /// Interrupts the call in front. Goes on with it when the reply can wait no longer.
+    async fn give_up(&self, answer: impl Future, reply: Reply) {
+        let _given_up = self.given_up.token();
+        let mut interrupting = pin!(self.interrupt_until(answer));
+        let has_ended = timeout(INTERRUPT_PATIENCE, &mut interrupting).await.is_ok();
+        reply.send(Err(interrupted())).ok();
+        if !has_ended {
+            tracing::warn!("the runtime does not stop");
+            interrupting.await;
+        }
+    }
+
+    /// Interrupts what runs until the call in front, which is `end`, is answered.
+    async fn interrupt_until(&self, end: impl Future) {
+        let mut end = pin!(end);
+        let mut interruptions = self.interruptions.write().await;
+        *interruptions += 1;
+        loop {
+            // Each is waited for: one that is still on its way when the call returns would hit the next run.
+            if let Err(error) = self.client.interrupt().await {
+                tracing::debug!(%error, "cannot interrupt the runtime");
+            }
+            if timeout(INTERRUPT_PERIOD, &mut end).await.is_ok() {
+                return;
+            }
+        }
+    }
+
+    /// Whether the server has nothing left to do but the runs that this process waits for. What another process left there
+    /// is interrupted.
+    pub(super) async fn clear(self: &Arc<Self>) -> Result<bool, TaskError> {
+        if !self.given_up.is_empty() {
+            return Ok(false);
+        }
+        let Ok(front) = Arc::clone(&self.front).try_lock_owned() else {
+            return Ok(true);
+        };
+        if progress::is_idle(&self.client).await? {
+            return Ok(true);
+        }
+        tracing::warn!("interrupting what the runtime works on, which nobody waits for");
+        // Servers name a run that failed while it enlarged an image for as long as no other begins. An answer in turn tells
+        // the end of whatever was before.
+        let (path, body) = SMALLEST_CALL;
+        let line = Arc::clone(self);
+        self.given_up.spawn(async move {
+            let _front = front;
+            line.interrupt_until(line.client.generate(path, body.into())).await;
+        });
+        Ok(false)
+    }
+}
