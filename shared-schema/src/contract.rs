@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
+use crate::content::{self, NodeRules};
 use crate::envelope::{Accepted, v1alpha1, v1alpha2};
 use crate::{Registry, Task, Violation, schema};
 
@@ -14,13 +15,19 @@ const MOST_VIOLATIONS: usize = 100;
 #[derive(Debug, Clone, Default)]
 pub struct Contract {
     registry: Registry,
+    node_rules: NodeRules,
 }
 
 impl Contract {
     /// A contract with these runtimes; an empty registry leaves runtimes and models unchecked.
     pub fn new(registry: Registry) -> Self {
         schema::compile_all();
-        Self { registry }
+        Self { registry, node_rules: NodeRules::default() }
+    }
+
+    /// The same, with rules for the nodes of every task that a message holds.
+    pub fn with_node_rules(self, node_rules: NodeRules) -> Self {
+        Self { node_rules, ..self }
     }
 
     /// The runtimes that are known.
@@ -51,7 +58,13 @@ impl Contract {
             };
             violations.into_iter().map(relative).collect::<Vec<_>>()
         })?;
-        Ok(accepted.task)
+        let Task { metadata, content, .. } = &accepted.task;
+        let refused = content::refused_nodes(metadata.tasktype, content, &self.node_rules);
+        if refused.is_empty() {
+            Ok(accepted.task)
+        } else {
+            Err(bounded(refused.into_iter().map(|violation| violation.below("/content")).collect()))
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::content::NodeRules;
 use crate::{RuntimeName, TaskType};
 
 /// The list of deployed runtimes, given to the front door as JSON (`RUNTIMES` or `RUNTIMES_FILE`).
@@ -36,6 +37,12 @@ pub struct RuntimeEntry {
     /// Whether its worker understands a message that only refers to a task stored in S3.
     #[serde(default)]
     pub claim_check: bool,
+    /// The only classes of nodes that its callers may use; empty means any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allowed_nodes: Vec<String>,
+    /// Classes of nodes that its callers may not use.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub denied_nodes: Vec<String>,
     /// A file with the runtime's node list (the answer of `/object_info`), beside the registry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nodes_file: Option<String>,
@@ -128,6 +135,11 @@ impl RuntimeEntry {
     /// Whether it takes tasks of that type.
     pub fn takes(&self, task_type: TaskType) -> bool {
         self.accepted_task_types().contains(&task_type)
+    }
+
+    /// Which classes of nodes its callers may use.
+    pub fn node_rules(&self) -> NodeRules {
+        NodeRules { allowed: self.allowed_nodes.clone(), denied: self.denied_nodes.clone() }
     }
 
     /// Whether it serves that model, however the model is spelt.

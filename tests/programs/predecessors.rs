@@ -223,7 +223,7 @@ async fn out_files_and_notifications_have_the_shape_that_was_recorded() {
     let exception = Fault::Exception { node: None, kind: "ValueError".into(), message: "x".into() };
     for (shape, runtime, task_type, content, fault) in [
         ("extras_success", &webui, "extra-single-image", extras, None),
-        ("failure", &webui, "text-to-image", content("text-to-image"), Some(Fault::OutOfMemory)),
+        ("failure", &webui, "text-to-image", content("text-to-image"), Some(Fault::NoImages)),
         ("comfyui_success", &comfyui, "pipeline", content("pipeline"), None),
         ("comfyui_failure", &comfyui, "pipeline", content("pipeline"), Some(exception)),
     ] {

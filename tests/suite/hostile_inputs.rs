@@ -92,6 +92,34 @@ async fn a_refused_input_of_a_workflow_names_its_node() {
 }
 
 #[tokio::test]
+async fn a_node_that_the_deployment_does_not_allow_fails_the_task_and_is_named() {
+    let lab = Lab::start().await;
+    let runtime = lab.comfyui(ComfyUiOptions::default()).await;
+    let door = lab.front_door(&[&runtime]).await;
+    let settings = [("NODES_ALLOWED", "EmptyImage, SaveImage,ImageInvert"), ("NODES_DENIED", "ImageInvert")];
+    let _worker = lab.worker(&runtime, &settings).await;
+    let workflow = |class: &str| {
+        json!({
+            "1": { "class_type": "EmptyImage", "inputs": { "width": 64, "height": 64, "batch_size": 1, "color": 0 } },
+            "2": { "class_type": class, "inputs": { "image": ["1", 0] } },
+            "3": { "class_type": "SaveImage", "inputs": { "images": ["1", 0], "filename_prefix": "x" } },
+        })
+    };
+    for class in ["ImageInvert", "ImageBlur"] {
+        door.submit("comfyui", "pipeline", class, workflow(class)).await;
+        let error = lab.ended(class).await.error.unwrap();
+        let found = (error.code, error.field.as_deref(), error.attempts);
+        assert_eq!(found, (ErrorCode::InvalidTask, Some("/content/2/class_type"), 1), "{error:?}");
+        assert!(error.message.contains(class), "{error:?}");
+    }
+    assert!(runtime.simulation.as_ref().unwrap().busy().is_empty(), "the runtime was asked all the same");
+    let mut fine = workflow("SaveImage");
+    fine.as_object_mut().unwrap().remove("2");
+    door.submit("comfyui", "pipeline", "fine", fine).await;
+    assert!(lab.ended("fine").await.result);
+}
+
+#[tokio::test]
 async fn secrets_of_addresses_are_told_to_nobody() {
     let lab = Lab::start().await;
     let images = ImageServer::start().await;

@@ -114,5 +114,5 @@ async fn a_filter_that_cannot_be_read_is_named() {
     let lab = Lab::start().await;
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
     let mut worker = lab.worker(&runtime, &[("RUST_LOG", "worker=loud")]).await;
-    worker.logged("the filter RUST_LOG is wrong, info is taken").await;
+    worker.logged("the log filter is wrong, info is taken").await;
 }

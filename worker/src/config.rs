@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use shared_schema::content::NodeRules;
 use validator::Validate;
 
 use crate::health::HealthListen;
@@ -33,6 +34,8 @@ pub struct Config {
     pub input_allow_hosts: AllowedHosts,
     /// `INPUT_S3_BUCKETS`: buckets that `s3://` inputs may come from.
     pub input_s3_buckets: Vec<String>,
+    /// `NODES_ALLOWED` and `NODES_DENIED`: classes of nodes that workflows may and may not have.
+    pub node_rules: NodeRules,
     /// `INPUT_TIMEOUT_SECONDS`: for one input, from name resolution to last byte.
     #[validate(range(min = 1, max = 600))]
     pub input_timeout_seconds: u64,
@@ -123,6 +126,7 @@ impl Config {
             notify_when_running: vars.flag("EXP_CALLBACK_WHEN_RUNNING", false),
             input_allow_hosts: vars.parsed("INPUT_ALLOW_HOSTS", AllowedHosts::default()),
             input_s3_buckets: vars.list("INPUT_S3_BUCKETS"),
+            node_rules: NodeRules { allowed: vars.list("NODES_ALLOWED"), denied: vars.list("NODES_DENIED") },
             input_timeout_seconds: vars.parsed("INPUT_TIMEOUT_SECONDS", 30),
             input_max_pixels: vars.parsed("INPUT_MAX_PIXELS", 67_108_864),
             input_cache_bytes: vars.parsed("INPUT_CACHE_BYTES", 4_194_304),

@@ -19,6 +19,7 @@ struct RuntimeType {
     violations: fn(TaskType, &Value, Option<&RuntimeEntry>) -> Vec<Violation>,
     media_fields: fn(TaskType, &Map<String, Value>) -> Vec<MediaField>,
     named_models: fn(&Map<String, Value>) -> Vec<NamedModel>,
+    refused_nodes: fn(&Map<String, Value>, &NodeRules) -> Vec<Violation>,
 }
 
 static SDWEBUI: RuntimeType = RuntimeType {
@@ -32,6 +33,8 @@ static SDWEBUI: RuntimeType = RuntimeType {
     violations: sdwebui::violations,
     media_fields: sdwebui::media_fields,
     named_models: sdwebui::named_models,
+    // Its contents have no nodes.
+    refused_nodes: |_, _| Vec::new(),
 };
 
 static COMFYUI: RuntimeType = RuntimeType {
@@ -41,6 +44,7 @@ static COMFYUI: RuntimeType = RuntimeType {
     media_fields: |_, nodes| comfyui::media_fields(nodes),
     // Loader nodes name models, any number of them: none is the model of the task.
     named_models: |_| Vec::new(),
+    refused_nodes: comfyui::refused_nodes,
 };
 
 static RUNTIME_TYPES: [&RuntimeType; 2] = [&SDWEBUI, &COMFYUI];
@@ -76,6 +80,24 @@ impl fmt::Debug for MediaField {
 
 /// A checkpoint that a content asks for: the JSON Pointer of the field that names it, and the name as written there.
 pub type NamedModel = (String, String);
+
+/// Which classes of nodes a deployment lets its callers use, by their exact names. Nodes of extensions can open files,
+/// addresses and processes; nobody but the deployment knows which of those that it has installed do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NodeRules {
+    /// Only these, unless empty.
+    pub allowed: Vec<String>,
+    /// None of these, allowed or not.
+    pub denied: Vec<String>,
+}
+
+impl NodeRules {
+    /// Whether nodes of that class may be used.
+    pub fn let_through(&self, class: &str) -> bool {
+        let lists = |names: &[String]| names.iter().any(|name| name == class);
+        (self.allowed.is_empty() || lists(&self.allowed)) && !lists(&self.denied)
+    }
+}
 
 /// What a media field takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -139,6 +161,11 @@ pub fn violations(task_type: TaskType, content: &Value, runtime: Option<&Runtime
 /// The fields of a content that hold images (in loader nodes also video and sound), in the order of the content.
 pub fn media_fields(task_type: TaskType, content: &Map<String, Value>) -> Vec<MediaField> {
     (of(task_type).media_fields)(task_type, content)
+}
+
+/// The nodes of a content that the rules leave out; none where contents have no nodes.
+pub fn refused_nodes(task_type: TaskType, content: &Map<String, Value>, rules: &NodeRules) -> Vec<Violation> {
+    (of(task_type).refused_nodes)(content, rules)
 }
 
 /// The checkpoints that a content asks for, each with its pointer; empty where models are no matter of the task.

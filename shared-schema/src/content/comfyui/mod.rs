@@ -4,6 +4,7 @@ mod file_names;
 mod graph;
 mod limits;
 mod loaders;
+mod node_rules;
 
 use serde_json::{Map, Value};
 
@@ -11,6 +12,7 @@ use crate::violation::quoted;
 use crate::{RuntimeEntry, TaskType, Violation, ViolationCode, schema};
 
 pub(super) use loaders::media_fields;
+pub(super) use node_rules::violations as refused_nodes;
 
 /// Everything that is wrong with the workflow; only its format where that is the wrong one.
 pub(super) fn violations(
@@ -28,6 +30,7 @@ pub(super) fn violations(
     violations.extend(loaders::violations(nodes));
     if let Some(runtime) = runtime {
         violations.extend(limits::violations(nodes, &runtime.limits));
+        violations.extend(refused_nodes(nodes, &runtime.node_rules()));
     }
     violations
 }

@@ -17,6 +17,7 @@ use tokio::sync::{Mutex, RwLock, oneshot};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 use super::access::Use;
 use super::client::{Answer, Client};
@@ -70,7 +71,7 @@ impl Line {
     pub(super) async fn make(self: &Arc<Self>, call: Call) -> Result<Answer, TaskError> {
         let (reply, answer) = oneshot::channel();
         // A task of its own: the call keeps its place until the server has answered it, whoever gave up waiting.
-        tokio::spawn(Arc::clone(self).follow_through(call, reply));
+        tokio::spawn(Arc::clone(self).follow_through(call, reply).in_current_span());
         answer.await.unwrap_or_else(|_| Err(interrupted()))
     }
 
