@@ -22,20 +22,21 @@ fn lines(worker: &Process) -> Vec<Value> {
     worker.lines().iter().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// What a worker says about itself, before, between and after its tasks.
-const OF_THE_WORKER: [&str; 4] = ["listening", "ready", "signal received, draining", "stopped"];
+/// Where a worker speaks of itself, before, between and after its tasks.
+const OF_THE_WORKER: [&str; 4] =
+    ["worker::supervisor", "worker::readiness", "worker::shutdown", "worker::health::port"];
 
 /// Stops the worker and checks each line that it has logged.
 async fn all_named(mut worker: Process, ids: &[&str]) {
     worker.signal("TERM");
     worker.ended().await;
     for line in lines(&worker) {
-        let message = line["message"].as_str().unwrap();
-        // The signal is the process's, which may hold several workers.
-        if message != "signal received, draining" {
+        let from = line["target"].as_str().unwrap();
+        // A signal is the process's, which may hold several workers.
+        if from != "worker::shutdown" {
             assert_eq!(line["span"]["runtime"], "sdruntime", "{line}");
         }
-        if !OF_THE_WORKER.contains(&message) && !message.starts_with("no state file") {
+        if !OF_THE_WORKER.contains(&from) {
             let id = line["span"]["task.id"].as_str().unwrap_or_default();
             assert!(ids.contains(&id) && line["span"]["submission"].is_string(), "{line}");
         }

@@ -31,13 +31,16 @@ pub fn init(var: impl Fn(&str) -> Option<String>) {
     }
 }
 
-/// Libraries are heard from `warn` upwards only, whatever the filter: below it, the SDK and the HTTP client write whole
-/// requests, with what stands in them.
+/// The two programs of this crate are heard as the filter says. Libraries are heard from `warn` upwards only, whatever
+/// the filter: below it, the SDK and the HTTP client write whole requests, with what stands in them.
 fn subscriber<W>(text: bool, filter: EnvFilter, writer: W) -> impl Subscriber + Send + Sync
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let own = Targets::new().with_default(LevelFilter::WARN).with_target("worker", LevelFilter::TRACE);
+    let own = Targets::new()
+        .with_default(LevelFilter::WARN)
+        .with_target("worker", LevelFilter::TRACE)
+        .with_target("dead_letter", LevelFilter::TRACE);
     let lines = if text {
         fmt::layer().with_ansi(io::stderr().is_terminal()).with_writer(writer).boxed()
     } else {
@@ -101,9 +104,10 @@ mod tests {
             tracing::info!(target: "hyper", "connection with headers");
             tracing::warn!(target: "hyper", "connection refused");
             tracing::trace!("own line");
+            tracing::info!(target: "dead_letter", "own line of the function");
         });
         let messages: Vec<&Value> = lines.iter().map(|line| &line["message"]).collect();
-        assert_eq!(messages, ["connection refused", "own line"]);
+        assert_eq!(messages, ["connection refused", "own line", "own line of the function"]);
     }
 
     #[test]
