@@ -9,6 +9,9 @@ use crate::retry;
 /// How long deleting is tried again, while the message stays hidden: a message that comes back costs a notification.
 const DELETE_PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long a worker that is to stop waits for the queue to take a message back.
+const LAST_PATIENCE: Duration = Duration::from_secs(5);
+
 /// How a delivery ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
@@ -44,7 +47,15 @@ impl Worker {
                 if self.stopping.is_cancelled() {
                     self.giving_back.cancel();
                 }
-                queue.release(handle, delay).await
+                let stopped = async {
+                    self.stopping.cancelled().await;
+                    tokio::time::sleep(LAST_PATIENCE).await;
+                };
+                tokio::select! {
+                    result = queue.release(handle, delay) => result,
+                    // The message comes back by its visibility timeout.
+                    () = stopped => Ok(()),
+                }
             }
             Ending::Abandoned => Ok(()),
         };
