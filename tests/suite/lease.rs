@@ -46,6 +46,7 @@ async fn a_worker_that_loses_its_lease_interrupts_the_run_and_stores_nothing() {
             ("VISIBILITY_TIMEOUT_SECONDS", "6"),
             ("RUN_TIMEOUT_SECONDS", "100"),
             ("AWS_ACCESS_KEY_ID", "first"),
+            ("DRAIN_SECONDS", "1"),
         ];
         let mut worker = lab.worker(&runtime, &settings).await;
         door.submit("sdruntime", "text-to-image", "lost", small()).await;
