@@ -93,8 +93,6 @@ error_codes! {
     WorkerDied = "worker_died", Never;
     /// The message died inside SQS or SNS: it was received too often, or could not be delivered.
     DeadLettered = "dead_lettered", Never;
-    /// The worker is shutting down; the task goes back at no cost.
-    ShuttingDown = "shutting_down", Later;
 }
 
 impl fmt::Display for ErrorCode {

@@ -19,7 +19,7 @@ use crate::runtimes::RunHandle;
 /// One message that a worker has taken.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Claim {
-    /// The delivery. Its body is kept only while the runtime has the job.
+    /// The delivery. Its body is kept only while the runtime has the job, and only in a file.
     pub delivery: Delivery,
     /// When the message comes back, if it is not extended any more.
     pub hidden_until: SystemTime,
@@ -31,6 +31,7 @@ pub struct Claim {
 #[derive(Debug, Default)]
 pub struct Claims {
     file: Option<ClaimFile>,
+    /// By receipt handle: SQS may hand out one message twice.
     held: Mutex<BTreeMap<String, Claim>>,
 }
 
@@ -67,20 +68,18 @@ impl Claims {
     /// The message is hidden until then; the first time, it has just been taken.
     pub fn hidden_until(&self, delivery: &Delivery, until: SystemTime) {
         self.change(|held| {
-            let fresh = || Claim {
-                delivery: Delivery { body: String::new(), ..delivery.clone() },
-                hidden_until: until,
-                run: None,
-            };
-            held.entry(delivery.message_id.clone()).or_insert_with(fresh).hidden_until = until;
+            let fresh = || Claim { delivery: delivery.without_body(), hidden_until: until, run: None };
+            held.entry(delivery.receipt_handle.clone()).or_insert_with(fresh).hidden_until = until;
         });
     }
 
     /// The runtime is about to get the job, and will know it by this handle.
     pub fn running(&self, delivery: &Delivery, run: RunHandle) {
         self.change(|held| {
-            if let Some(claim) = held.get_mut(&delivery.message_id) {
-                claim.delivery.body.clone_from(&delivery.body);
+            if let Some(claim) = held.get_mut(&delivery.receipt_handle) {
+                if self.file.is_some() {
+                    claim.delivery.body.clone_from(&delivery.body);
+                }
                 claim.run = Some(run);
             }
         });
@@ -89,7 +88,7 @@ impl Claims {
     /// What the runtime knows the job by, if it has told.
     pub fn run_of(&self, delivery: &Delivery) -> Option<RunHandle> {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.get(&delivery.message_id)?.run.clone()
+        held.get(&delivery.receipt_handle)?.run.clone()
     }
 
     /// The runs of all messages that are held.
@@ -100,7 +99,7 @@ impl Claims {
 
     /// The delivery has ended, or its lease is lost.
     pub fn ended(&self, delivery: &Delivery) {
-        self.change(|held| drop(held.remove(&delivery.message_id)));
+        self.change(|held| drop(held.remove(&delivery.receipt_handle)));
     }
 
     /// The file is written while the claims are locked: it is small, and its last state must be that of the last change.

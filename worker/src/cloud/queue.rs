@@ -104,6 +104,20 @@ impl Queue {
 }
 
 impl Delivery {
+    /// The same, without what it carries.
+    pub fn without_body(&self) -> Self {
+        let Self { receipt_handle, asked, message_id, receive_count, sent_at, trace_header, .. } = self;
+        Self {
+            body: String::new(),
+            receipt_handle: receipt_handle.clone(),
+            asked: *asked,
+            message_id: message_id.clone(),
+            receive_count: *receive_count,
+            sent_at: *sent_at,
+            trace_header: trace_header.clone(),
+        }
+    }
+
     fn new(message: Message, asked: Instant) -> Self {
         let attribute = |name: MessageSystemAttributeName| message.attributes.as_ref()?.get(&name).cloned();
         let sent_ms: Option<u64> =

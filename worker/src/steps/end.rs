@@ -57,7 +57,10 @@ impl Worker {
                     () = stopped => Ok(()),
                 }
             }
-            Ending::Abandoned => Ok(()),
+            Ending::Abandoned => {
+                self.vitals.metrics().lease_lost();
+                Ok(())
+            }
         };
         if let Err(error) = result {
             tracing::warn!(%error, ?ending, "the queue did not take the ending, the message comes back");

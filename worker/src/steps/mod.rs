@@ -1,7 +1,6 @@
 //! The path of one task: read → prepare → run → store → commit → notify → end.
 //!
-//! A delivery ends in exactly one of three ways, decided here and nowhere else: done (the message is deleted), retry
-//! (it is given back), rejected (its failure is stored and notified, then it is deleted).
+//! What becomes of an attempt that did not get to the end is decided in `decide`, and nowhere else.
 #![doc = include_str!("PROTOCOL.md")]
 
 pub mod alone;
@@ -9,6 +8,7 @@ pub mod attempts;
 pub mod claim_check;
 pub mod commit;
 pub mod deadline;
+pub mod decide;
 pub mod end;
 pub mod notify;
 pub mod prepare;
@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use shared_schema::notification::Timings;
-use shared_schema::{Contract, ErrorCode, Task};
+use shared_schema::{Contract, Task};
 use tokio_util::sync::CancellationToken;
 use tracing::field::{Empty, display};
 use tracing::{Instrument, Span};
@@ -42,7 +42,6 @@ use attempts::Journal;
 use commit::{Outcome, Stored};
 use end::Ending;
 use read::{Assignment, Read};
-use reject::Rejection;
 use results::Results;
 
 /// Everything that the steps share.
@@ -89,12 +88,12 @@ pub struct Taken {
 pub(crate) struct Work<'a> {
     taken: &'a Taken,
     assignment: &'a Assignment,
-    task: Result<Arc<Task>, TaskError>,
+    task: Result<Arc<Task>, Stop>,
     journal: &'a Journal,
 }
 
 /// Why a delivery's message is to be delivered again.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Stop {
     /// The attempt failed.
     Failed(TaskError),
@@ -128,7 +127,7 @@ impl From<NoTurn> for Stop {
 impl Worker {
     /// The right to a delivery, from its receipt on.
     pub fn take(self: &Arc<Self>, delivery: Delivery, begun: Option<RunHandle>) -> Taken {
-        let (worker, claimed) = (Arc::clone(self), delivery.clone());
+        let (worker, claimed) = (Arc::clone(self), delivery.without_body());
         let extended = move |until| worker.claims.hidden_until(&claimed, until);
         let queue = self.cloud.queue.clone();
         // An error's span is there at every level of the log, and so is the name of the task on each line about it.
@@ -165,7 +164,10 @@ impl Worker {
     }
 
     async fn work_on(&self, taken: Taken, assignment: &mut Assignment, place: Staged) {
-        let (journal, task) = tokio::join!(self.journal(&taken.delivery), self.resolve(assignment));
+        let opening = async { tokio::join!(self.journal(&taken.delivery), self.open(assignment)) };
+        let Ok((journal, task)) = taken.lease.hold(opening).await else {
+            return self.end(&taken.delivery, taken.lease, Ending::Abandoned).await;
+        };
         let work = Work { taken: &taken, assignment, task, journal: &journal };
         self.vitals.metrics().received(journal.charged(&taken.delivery));
         let result = tokio::select! {
@@ -174,15 +176,17 @@ impl Worker {
         };
         let ending = match result {
             Ok(()) => Ending::Done,
-            Err(Stop::LeaseLost) => {
-                self.vitals.metrics().lease_lost();
-                Ending::Abandoned
-            }
+            Err(Stop::LeaseLost) => Ending::Abandoned,
             Err(Stop::GivenBack(reason)) => self.give_back(&work, reason).await,
             Err(Stop::Failed(error)) => self.decide(&work, &error).await,
         };
         let Taken { delivery, lease, .. } = taken;
         self.end(&delivery, lease, ending).await;
+    }
+
+    /// The task, which may have to be fetched first.
+    async fn open(&self, assignment: &mut Assignment) -> Result<Arc<Task>, Stop> {
+        Ok(self.unless_stopping(self.resolve(assignment)).await??)
     }
 
     /// The happy path, top to bottom.
@@ -249,7 +253,8 @@ impl Worker {
 
     fn count(&self, Stored { notification }: &Stored) {
         let metrics = self.vitals.metrics();
-        metrics.ended(notification.task_status.as_str(), None);
+        let code = notification.error.as_ref().map(|failure| failure.code);
+        metrics.ended(notification.task_status.as_str(), code);
         metrics.bytes_out(notification.outputs.iter().map(|output| output.bytes).sum());
     }
 
@@ -262,76 +267,6 @@ impl Worker {
     async fn out_of_time(&self) {
         self.stopping.cancelled().await;
         tokio::time::sleep(self.config.shutdown_deadline()).await;
-    }
-
-    /// A task that was taken more often than it may, and whose last attempt could not say why it ended.
-    fn check_attempts(&self, delivery: &Delivery, journal: &Journal) -> Result<(), TaskError> {
-        if journal.charged(delivery) <= self.config.max_attempts {
-            return Ok(());
-        }
-        let message = "every worker that took the task ended without a word, killed or out of memory";
-        Err(TaskError::new(ErrorCode::WorkerDied, message))
-    }
-
-    /// What becomes of a task that was not attempted.
-    async fn give_back(&self, work: &Work<'_>, reason: &'static str) -> Ending {
-        tracing::info!(reason, "giving the task back");
-        self.vitals.metrics().given_back(reason);
-        // A task that a former process began has been attempted.
-        if work.taken.begun.is_none() {
-            self.record_give_back(&work.taken.delivery, work.journal).await;
-        }
-        Ending::Retry(Duration::ZERO)
-    }
-
-    /// What becomes of a failed attempt: another one, or the end.
-    async fn decide(&self, work: &Work<'_>, error: &TaskError) -> Ending {
-        let Work { taken: Taken { delivery, lease, .. }, assignment, journal, .. } = work;
-        let attempt = journal.charged(delivery);
-        if error.is_retryable() && attempt < self.config.max_attempts {
-            tracing::warn!(error.code = %error.code, error.message = %error.message, attempt, "attempt failed, will be retried");
-            self.vitals.metrics().retried(error.code);
-            self.record_failure(delivery, journal, error).await;
-            return Ending::retry_after(attempt);
-        }
-        let attempts = if error.code == ErrorCode::WorkerDied { attempt - 1 } else { attempt };
-        let causes = &journal.attempts;
-        let report = self.config.runtime_type.failure_report;
-        let task = work.task.as_deref().ok();
-        let rejection = Rejection { error, task, attempts, causes, report };
-        match lease.hold(self.results.reject(delivery, assignment, &rejection)).await {
-            Ok(Ok(stored)) => {
-                self.vitals.metrics().ended(stored.notification.task_status.as_str(), Some(error.code));
-                tracing::warn!(error.code = %error.code, error.message = %error.message, attempts, "task failed");
-                Ending::Done
-            }
-            Ok(Err(error)) => {
-                tracing::error!(error.code = %error.code, "failure could not be stored or notified, will be retried");
-                Ending::retry_after(attempt)
-            }
-            Err(LeaseLost) => Ending::Abandoned,
-        }
-    }
-
-    /// Keeps what cannot be read and deletes it from the queue, where it would come back for ever.
-    async fn keep_unreadable(&self, Taken { delivery, lease, .. }: Taken, cause: read::Cause) {
-        let ending = match lease.hold(self.results.keep_unreadable(&delivery, cause)).await {
-            Ok(Ok(kept_at)) => {
-                tracing::error!(
-                    error.code = %ErrorCode::UnreadableMessage,
-                    kept_at,
-                    %cause,
-                    "message cannot be read, kept for an operator"
-                );
-                Ending::Done
-            }
-            Ok(Err(error)) => {
-                tracing::error!(error.code = %error.code, "unreadable message could not be kept, will be retried");
-                Ending::retry_after(delivery.receive_count)
-            }
-            Err(LeaseLost) => Ending::Abandoned,
-        };
-        self.end(&delivery, lease, ending).await;
     }
 }
 

@@ -114,7 +114,11 @@ impl Worker {
             (_, Ok(output)) => self.ended(turn, Ok(output)),
             (Bound::Drained, Err(_)) => Err(Stop::GivenBack("shutdown")),
             (Bound::RuntimeGone, Err(_)) => Err(Stop::GivenBack("runtime_gone")),
-            (Bound::Timeout, Err(_)) => Err(limit.exceeded().into()),
+            (Bound::Timeout, Err(_)) => {
+                // Whether it has stopped is seen before the next run.
+                self.runtime_is(false);
+                Err(limit.exceeded().into())
+            }
             (Bound::Stuck, Err(_)) => {
                 let seconds = self.config.stuck_seconds;
                 let message = format!("the runtime made no progress for {seconds} s");

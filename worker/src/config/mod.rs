@@ -1,8 +1,8 @@
 //! What the worker is told by its environment: parsed by one pure function that reports every bad variable at once.
 
-use std::fmt;
+pub mod vars;
+
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use shared_schema::content::NodeRules;
@@ -12,6 +12,9 @@ use crate::health::HealthListen;
 use crate::inputs::guard::AllowedHosts;
 use crate::pod::PodOptions;
 use crate::runtimes::{REGISTRY, RuntimeOptions, RuntimeType};
+
+pub use vars::ConfigError;
+use vars::{Vars, described};
 
 /// The worker's configuration. The README of this crate holds the table of variables.
 #[derive(Debug, Clone, Validate)]
@@ -87,16 +90,6 @@ pub struct Config {
     pub pod: Option<PodOptions>,
 }
 
-/// Every variable that is wrong, each with what it should be.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub struct ConfigError(pub Vec<String>);
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the configuration is wrong: {}", self.0.join("; "))
-    }
-}
-
 /// What is left of the grace period, after draining, for giving the task back and ending the process.
 const SHUTDOWN_MARGIN_SECONDS: u64 = 10;
 
@@ -109,7 +102,7 @@ const SERVICE_ACCOUNT_FOLDER: &str = "/var/run/secrets/kubernetes.io/serviceacco
 impl Config {
     /// Reads the variables through `var`. An empty variable counts as unset, as charts leave them.
     pub fn from_vars(var: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let mut vars = Vars { var: &var, wrong: Vec::new() };
+        let mut vars = Vars::new(&var);
         let runtime_type = vars.runtime_type();
         let max_task_bytes = vars.parsed("MAX_TASK_BYTES", 268_435_456);
         let config = Self {
@@ -210,65 +203,8 @@ fn contradictions(config: &Config) -> Vec<String> {
     found
 }
 
-/// The violations of the ranges above, by the name of the variable.
-pub(crate) fn described(errors: &validator::ValidationErrors) -> Vec<String> {
-    let of_field = |field: &str, error: &validator::ValidationError| {
-        let bound = |name: &str| error.params.get(name).map(|value| format!("{name} {value}"));
-        let range: Vec<String> = ["min", "max"].into_iter().filter_map(bound).collect();
-        format!("{} is out of range ({})", field.to_uppercase(), range.join(", "))
-    };
-    let mut described: Vec<String> = errors
-        .field_errors()
-        .into_iter()
-        .flat_map(|(field, errors)| errors.iter().map(move |error| of_field(&field, error)))
-        .collect();
-    described.sort();
-    described
-}
-
-/// Reads variables and remembers what was wrong with them.
-pub(crate) struct Vars<'a> {
-    pub(crate) var: &'a dyn Fn(&str) -> Option<String>,
-    pub(crate) wrong: Vec<String>,
-}
-
+/// The variables that mean more than one value.
 impl Vars<'_> {
-    fn text(&self, name: &str) -> Option<String> {
-        (self.var)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
-    }
-
-    pub(crate) fn required(&mut self, name: &str) -> String {
-        self.text(name).unwrap_or_else(|| {
-            self.wrong.push(format!("{name} is missing"));
-            String::new()
-        })
-    }
-
-    fn list(&self, name: &str) -> Vec<String> {
-        let text = self.text(name).unwrap_or_default();
-        text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
-    }
-
-    fn flag(&mut self, name: &str, default: bool) -> bool {
-        match self.text(name).map(|text| text.to_ascii_lowercase()).as_deref() {
-            None => default,
-            Some("false" | "0" | "no" | "off") => false,
-            Some("true" | "1" | "yes" | "on") => true,
-            Some(_) => {
-                self.wrong.push(format!("{name} must be `true` or `false`"));
-                default
-            }
-        }
-    }
-
-    pub(crate) fn parsed<T: FromStr<Err: fmt::Display>>(&mut self, name: &str, default: T) -> T {
-        let Some(text) = self.text(name) else { return default };
-        text.parse().unwrap_or_else(|error| {
-            self.wrong.push(format!("{name} is wrong: {error}"));
-            default
-        })
-    }
-
     fn pod(&mut self) -> Option<PodOptions> {
         let marked = self.flag("MARK_POD", false);
         let mut needed = |name: &str| {
@@ -365,7 +301,7 @@ mod tests {
             asked.borrow_mut().insert(name.to_owned());
             None
         });
-        let readme = include_str!("../README.md");
+        let readme = include_str!("../../README.md");
         let rows = readme.lines().filter(|line| line.starts_with("| `") && line.contains("<!--var-->"));
         let listed: std::collections::BTreeSet<String> =
             rows.filter_map(|line| line.split('`').nth(1)).map(str::to_owned).collect();

@@ -1,0 +1,87 @@
+//! How a delivery ends: done (the message is deleted), retry (it is given back), or rejected (its failure is stored and
+//! notified, then it is deleted).
+
+use std::time::Duration;
+
+use shared_schema::ErrorCode;
+
+use super::attempts::Journal;
+use super::end::Ending;
+use super::read::Cause;
+use super::reject::Rejection;
+use super::{Taken, Work, Worker};
+use crate::cloud::Delivery;
+use crate::cloud::lease::LeaseLost;
+use crate::error::TaskError;
+
+impl Worker {
+    /// A task that was taken more often than it may, and whose last attempt could not say why it ended.
+    pub(super) fn check_attempts(&self, delivery: &Delivery, journal: &Journal) -> Result<(), TaskError> {
+        if journal.charged(delivery) <= self.config.max_attempts {
+            return Ok(());
+        }
+        let message = "every worker that took the task ended without a word, killed or out of memory";
+        Err(TaskError::new(ErrorCode::WorkerDied, message))
+    }
+
+    /// What becomes of a task that was not attempted.
+    pub(super) async fn give_back(&self, work: &Work<'_>, reason: &'static str) -> Ending {
+        tracing::info!(reason, "giving the task back");
+        self.vitals.metrics().given_back(reason);
+        // A task that a former process began has been attempted.
+        if work.taken.begun.is_none() {
+            self.record_give_back(&work.taken.delivery, work.journal).await;
+        }
+        Ending::Retry(Duration::ZERO)
+    }
+
+    /// What becomes of a failed attempt: another one, or the end.
+    pub(super) async fn decide(&self, work: &Work<'_>, error: &TaskError) -> Ending {
+        let Work { taken: Taken { delivery, lease, .. }, assignment, journal, .. } = work;
+        let attempt = journal.charged(delivery);
+        if error.is_retryable() && attempt < self.config.max_attempts {
+            tracing::warn!(error.code = %error.code, error.message = %error.message, attempt, "attempt failed, will be retried");
+            self.vitals.metrics().retried(error.code);
+            self.record_failure(delivery, journal, error).await;
+            return Ending::retry_after(attempt);
+        }
+        let attempts = if error.code == ErrorCode::WorkerDied { attempt - 1 } else { attempt };
+        let causes = &journal.attempts;
+        let report = self.config.runtime_type.failure_report;
+        let task = work.task.as_deref().ok();
+        let rejection = Rejection { error, task, attempts, causes, report };
+        match lease.hold(self.results.reject(delivery, assignment, &rejection)).await {
+            Ok(Ok(stored)) => {
+                self.count(&stored);
+                tracing::warn!(error.code = %error.code, error.message = %error.message, attempts, "task failed");
+                Ending::Done
+            }
+            Ok(Err(error)) => {
+                tracing::error!(error.code = %error.code, "failure could not be stored or notified, will be retried");
+                Ending::retry_after(attempt)
+            }
+            Err(LeaseLost) => Ending::Abandoned,
+        }
+    }
+
+    /// Keeps what cannot be read and deletes it from the queue, where it would come back for ever.
+    pub(super) async fn keep_unreadable(&self, Taken { delivery, lease, .. }: Taken, cause: Cause) {
+        let ending = match lease.hold(self.results.keep_unreadable(&delivery, cause)).await {
+            Ok(Ok(kept_at)) => {
+                tracing::error!(
+                    error.code = %ErrorCode::UnreadableMessage,
+                    kept_at,
+                    %cause,
+                    "message cannot be read, kept for an operator"
+                );
+                Ending::Done
+            }
+            Ok(Err(error)) => {
+                tracing::error!(error.code = %error.code, "unreadable message could not be kept, will be retried");
+                Ending::retry_after(delivery.receive_count)
+            }
+            Err(LeaseLost) => Ending::Abandoned,
+        };
+        self.end(&delivery, lease, ending).await;
+    }
+}
