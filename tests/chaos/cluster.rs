@@ -15,6 +15,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::kubelet;
 use crate::pod::{Diary, GRACE, Pod};
 
 /// The runtimes of the pods, and how long a run takes: two pods work on each queue, one of them quickly.
@@ -35,6 +36,9 @@ pub(crate) const FEW_RECEIVES: usize = 3;
 /// How long an input may take. One that never comes keeps its worker so long that the lease must be extended.
 const INPUT_TIMEOUT_SECONDS: u64 = 9;
 
+/// How long a run may show no sign of life. ComfyUI's dead worker thread is told from a pause after 10 s.
+const STUCK_SECONDS: u64 = 12;
+
 /// Everything that runs.
 pub(crate) struct Cluster {
     pub(crate) lab: Lab,
@@ -44,7 +48,7 @@ pub(crate) struct Cluster {
     /// One per queue.
     pub(crate) runtimes: Vec<Runtime>,
     pub(crate) dead_letters: Function,
-    kubelet: CancellationToken,
+    stopping: CancellationToken,
     kept_alive: TaskTracker,
 }
 
@@ -60,7 +64,7 @@ impl Cluster {
         give_up_soon(&lab, &runtimes[1]).await?;
         let door = lab.front_door(&runtimes.iter().collect::<Vec<_>>()).await;
 
-        let kubelet = CancellationToken::new();
+        let stopping = CancellationToken::new();
         let kept_alive = TaskTracker::new();
         let mut pods = Vec::new();
         for (index, pod) in PODS.into_iter().enumerate() {
@@ -70,11 +74,12 @@ impl Cluster {
             variables.retain(|(name, _)| name != "API_BASE_URL");
             let log = folder.join(format!("{name}.log"));
             let pod = Arc::new(Pod::start(name, pod, runtime.queue.url.clone(), variables, log).await?);
-            kept_alive.spawn(Arc::clone(&pod).keep_alive(kubelet.clone()));
+            kept_alive.spawn(kubelet::keep_worker_alive(Arc::clone(&pod), stopping.clone()));
+            kept_alive.spawn(kubelet::keep_runtime_alive(Arc::clone(&pod), stopping.clone()));
             pods.push(pod);
         }
         let dead_letters = Function::start(&lab).await;
-        Ok(Self { lab, door, images, pods, runtimes, dead_letters, kubelet, kept_alive })
+        Ok(Self { lab, door, images, pods, runtimes, dead_letters, stopping, kept_alive })
     }
 
     /// The embedded AWS APIs.
@@ -114,7 +119,7 @@ impl Cluster {
 
     /// Stops all pods and returns their diaries.
     pub(crate) async fn stop(&self) -> Vec<Diary> {
-        self.kubelet.cancel();
+        self.stopping.cancel();
         self.kept_alive.close();
         self.kept_alive.wait().await;
         let mut diaries = Vec::new();
@@ -153,7 +158,7 @@ fn worker_variables(
         ("INPUT_ALLOW_HOSTS", images.address.to_string()),
         ("INPUT_TIMEOUT_SECONDS", INPUT_TIMEOUT_SECONDS.to_string()),
         ("RUN_TIMEOUT_SECONDS", "60".to_owned()),
-        ("STUCK_SECONDS", "3".to_owned()),
+        ("STUCK_SECONDS", STUCK_SECONDS.to_string()),
         ("DRAIN_SECONDS", "2".to_owned()),
         ("GRACE_PERIOD_SECONDS", GRACE.as_secs().to_string()),
     ];

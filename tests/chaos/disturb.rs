@@ -20,8 +20,9 @@ const HELD_UP: Duration = Duration::from_secs(30);
 /// So many calls back, a running task was received.
 const RECENT: usize = 500;
 
-/// How long a hung runtime is left alone.
-const HUNG: Duration = Duration::from_secs(8);
+/// How long a hung runtime may go on: until its worker has noticed, has seen that interrupting does not help, and has said
+/// so to the kubelet.
+const HUNG: Duration = Duration::from_secs(60);
 
 /// Does it, and says whether it was at the moment that was asked for.
 pub(crate) async fn strike(cluster: &Cluster, traffic: &Traffic, event: &Event) -> Result<bool> {
@@ -54,7 +55,7 @@ pub(crate) async fn strike(cluster: &Cluster, traffic: &Traffic, event: &Event) 
             pod.stop_worker().await;
             until(GRACE + PATIENCE, || pod.lives() > lives).await && at.over(cluster)
         }
-        Harm::Hang(fault) => hang(pod, fault).await?,
+        Harm::Hang(fault) => hang(pod, fault).await,
         Harm::Misbehave(fault) => {
             pod.plan(fault);
             true
@@ -137,14 +138,11 @@ fn mentions(delivery: &Delivery, text: &str) -> bool {
     delivery.body.as_ref().is_some_and(|body| body.contains(text))
 }
 
-/// The next run hangs; after a while the runtime is restarted, as its liveness probe would have it.
-async fn hang(pod: &Pod, fault: RuntimeFault) -> Result<bool> {
-    let lives = pod.lives();
+/// The next run hangs, until the runtime's liveness probe fails and the kubelet restarts it.
+async fn hang(pod: &Pod, fault: RuntimeFault) -> bool {
+    let restarts = pod.runtime_restarts();
     pod.plan(fault);
-    let hangs = || pod.running_since().is_some_and(|since| since.elapsed() > HUNG) || pod.lives() > lives;
-    let in_time = until(PATIENCE + HUNG, hangs).await;
-    pod.restart_runtime(Duration::from_millis(200)).await?;
-    Ok(in_time)
+    until(PATIENCE + HUNG, || pod.runtime_restarts() > restarts).await
 }
 
 async fn break_calls(

@@ -5,6 +5,7 @@
 mod cluster;
 mod disturb;
 mod history;
+mod kubelet;
 mod pod;
 mod random;
 mod report;
@@ -42,7 +43,7 @@ struct Arguments {
     #[arg(long, default_value_t = 20)]
     kills: usize,
     /// How long a message stays hidden, in seconds.
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 6)]
     visibility: u64,
 }
 

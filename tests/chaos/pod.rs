@@ -1,24 +1,22 @@
-//! A pod: a worker and its runtime, each restarted when it dies, as a kubelet would; and the diary of what became of them.
+//! A pod: a worker and its runtime; and the diary of what became of them.
 
 use std::collections::HashMap;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use integration_tests::lab::free_port;
 use integration_tests::process::Process;
+use serde_json::Value;
 use simulated_runtimes::{Behaviour, ComfyUiOptions, Fault, SdWebUiOptions, Simulation};
-use tokio_util::sync::CancellationToken;
 
 /// The pod's `terminationGracePeriodSeconds`: after that, a worker that was told to stop is killed.
 pub(crate) const GRACE: Duration = Duration::from_secs(12);
-
-/// How often the kubelet looks.
-const PERIOD: Duration = Duration::from_millis(20);
 
 /// A pod.
 pub(crate) struct Pod {
@@ -40,6 +38,8 @@ struct RuntimeContainer {
     latency: Duration,
     address: SocketAddr,
     simulation: Mutex<Option<Simulation>>,
+    restarting: tokio::sync::Mutex<()>,
+    restarts: AtomicUsize,
 }
 
 /// What became of a pod's containers.
@@ -108,6 +108,8 @@ impl Pod {
                 latency,
                 address,
                 simulation: Mutex::new(Some(simulation)),
+                restarting: tokio::sync::Mutex::default(),
+                restarts: AtomicUsize::default(),
             },
             worker: tokio::sync::Mutex::new(worker),
             variables,
@@ -116,21 +118,23 @@ impl Pod {
         })
     }
 
-    /// Restarts the worker whenever it has ended, until `stopping`; notes meanwhile what the runtime is asked.
-    pub(crate) async fn keep_alive(self: Arc<Self>, stopping: CancellationToken) {
-        while !stopping.is_cancelled() {
-            let mut worker = self.worker.lock().await;
-            if worker.exited().is_some() {
-                self.bury(&mut worker).await;
-                *worker = Process::start("worker", &self.variables);
-                self.diary().lives.push(Life { ended: None });
-            } else if self.is_overdue() {
-                self.end(&worker, "KILL", End::Overdue);
-            }
-            drop(worker);
-            self.note_prompts();
-            tokio::time::sleep(PERIOD).await;
+    /// Restarts the worker if it has ended, and kills it if it is long to do so.
+    pub(crate) async fn look_after_worker(&self) {
+        let mut worker = self.worker.lock().await;
+        if worker.exited().is_some() {
+            self.bury(&mut worker).await;
+            *worker = Process::start("worker", &self.variables);
+            self.diary().lives.push(Life { ended: None });
+        } else if self.is_overdue() {
+            self.end(&worker, "KILL", End::Overdue);
         }
+    }
+
+    /// Where the present worker answers probes, once it does.
+    pub(crate) async fn health_address(&self) -> Option<String> {
+        let lines = self.worker.lock().await.lines();
+        let mut told = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        Some(told.find(|line| line["message"] == "listening")?["address"].as_str()?.to_owned())
     }
 
     /// Kills the worker with `kill -9`.
@@ -145,6 +149,7 @@ impl Pod {
 
     /// Kills the runtime, and starts it again on the same port after `downtime`.
     pub(crate) async fn restart_runtime(&self, downtime: Duration) -> Result<()> {
+        let _alone = self.runtime.restarting.lock().await;
         self.note_prompts();
         let killed = self.simulation().take();
         if let Some(simulation) = killed {
@@ -156,6 +161,7 @@ impl Pod {
         tokio::time::sleep(downtime).await;
         let again = simulation(self.runtime.runtime_type, self.runtime.latency, self.runtime.address).await?;
         *self.simulation() = Some(again);
+        self.runtime.restarts.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 
@@ -169,6 +175,11 @@ impl Pod {
         if let Some(simulation) = self.simulation().as_ref() {
             simulation.faults().plan(fault, 1);
         }
+    }
+
+    /// How often the runtime was restarted.
+    pub(crate) fn runtime_restarts(&self) -> usize {
+        self.runtime.restarts.load(Ordering::Relaxed)
     }
 
     /// How many processes of the worker there were.
@@ -219,7 +230,8 @@ impl Pod {
         }
     }
 
-    fn note_prompts(&self) {
+    /// Notes which prompt of ComfyUI belongs to which task.
+    pub(crate) fn note_prompts(&self) {
         if self.runtime.runtime_type != "comfyui" {
             return;
         }

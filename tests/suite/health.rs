@@ -2,56 +2,22 @@
 
 use std::time::Duration;
 
+use integration_tests::health_port::HealthPort;
 use integration_tests::lab::Lab;
 use integration_tests::process::Process;
 use integration_tests::wait;
-use serde_json::{Value, json};
+use serde_json::json;
 use simulated_runtimes::SdWebUiOptions;
-
-/// The port of a worker, once it listens.
-struct Port {
-    address: String,
-    client: reqwest::Client,
-}
-
-impl Port {
-    async fn of(worker: &mut Process) -> Self {
-        let line = worker.logged("listening").await;
-        let address = line["address"].as_str().unwrap().to_owned();
-        Self { address, client: reqwest::Client::builder().no_proxy().build().unwrap() }
-    }
-
-    async fn get(&self, path: &str) -> reqwest::Response {
-        self.client.get(format!("http://{}{path}", self.address)).send().await.unwrap()
-    }
-
-    /// Status and reason of a probe.
-    async fn probe(&self, path: &str) -> (u16, Option<String>) {
-        let response = self.get(path).await;
-        let status = response.status().as_u16();
-        let said: Value = response.json().await.unwrap();
-        assert_eq!(said["ok"], status == 200, "{said}");
-        (status, said["reason"].as_str().map(str::to_owned))
-    }
-}
-
-fn well() -> (u16, Option<String>) {
-    (200, None)
-}
-
-fn unwell(reason: &str) -> (u16, Option<String>) {
-    (503, Some(reason.to_owned()))
-}
 
 #[tokio::test]
 async fn a_worker_without_its_runtime_lives_and_is_not_ready() {
     let lab = Lab::start().await;
     let runtime = lab.runtime("absent", "comfyui", "http://127.0.0.1:9".to_owned(), None, &[]).await;
     let mut worker = Process::start("worker", &lab.worker_variables(&runtime, &[]));
-    let port = Port::of(&mut worker).await;
-    assert_eq!(port.probe("/readyz").await, unwell("waiting_for_runtime"));
-    assert_eq!(port.probe("/healthz").await, well());
-    assert_eq!(port.probe("/runtime-livez").await, well(), "a runtime that starts is not to be restarted");
+    let port = HealthPort::of(&mut worker).await;
+    assert_eq!(port.probe("/readyz").await, Err("waiting_for_runtime".to_owned()));
+    assert_eq!(port.probe("/healthz").await, Ok(()));
+    assert_eq!(port.probe("/runtime-livez").await, Ok(()), "a runtime that starts is not to be restarted");
 }
 
 #[tokio::test]
@@ -62,8 +28,8 @@ async fn a_worker_that_drains_lives_and_is_not_ready() {
     let runtime = lab.sdwebui(options).await;
     let door = lab.front_door(&[&runtime]).await;
     let mut worker = lab.worker(&runtime, &[]).await;
-    let port = Port::of(&mut worker).await;
-    wait::until("readiness", async || (port.probe("/readyz").await == well()).then_some(())).await;
+    let port = HealthPort::of(&mut worker).await;
+    port.until("/readyz", Ok(())).await;
 
     let content = json!({ "prompt": "x", "width": 64, "height": 64, "steps": 1 });
     door.submit("sdruntime", "text-to-image", "drains", content).await;
@@ -73,9 +39,8 @@ async fn a_worker_that_drains_lives_and_is_not_ready() {
     })
     .await;
     worker.signal("TERM");
-    wait::until("unreadiness", async || (port.probe("/readyz").await == unwell("stopping")).then_some(()))
-        .await;
-    assert_eq!(port.probe("/healthz").await, well());
+    port.until("/readyz", Err("stopping")).await;
+    assert_eq!(port.probe("/healthz").await, Ok(()));
     assert!(worker.ended().await.success());
     assert!(lab.ended("drains").await.result);
 }
@@ -85,8 +50,8 @@ async fn metrics_are_served_as_openmetrics() {
     let lab = Lab::start().await;
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
     let mut worker = lab.worker(&runtime, &[]).await;
-    let port = Port::of(&mut worker).await;
-    let response = port.get("/metrics").await;
+    let port = HealthPort::of(&mut worker).await;
+    let response = port.get("/metrics").await.unwrap();
     let media_type = response.headers()["content-type"].to_str().unwrap().to_owned();
     assert_eq!(media_type, "application/openmetrics-text; version=1.0.0; charset=utf-8");
     let text = response.text().await.unwrap();

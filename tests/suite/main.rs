@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod calls;
+mod comfyui_runs;
 mod failures;
 mod health;
 mod hostile_inputs;
@@ -17,7 +18,6 @@ mod path;
 mod pipeline;
 mod pod;
 mod restart;
-mod runs;
 mod shutdown;
 mod stuck;
 mod workflows;

@@ -3,34 +3,17 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use integration_tests::health_port::HealthPort;
 use integration_tests::lab::{Lab, Runtime};
-use integration_tests::process::Process;
 use integration_tests::wait;
 use serde_json::{Value, json};
 use shared_schema::ErrorCode;
 use simulated_runtimes::{ComfyUiOptions, Fault, SdWebUiOptions, Simulation};
 
-const STUCK_SOON: [(&str, &str); 3] =
-    [("STUCK_SECONDS", "2"), ("MAX_ATTEMPTS", "1"), ("HEALTH_LISTEN", "127.0.0.1:0")];
+const STUCK_SOON: [(&str, &str); 2] = [("STUCK_SECONDS", "2"), ("MAX_ATTEMPTS", "1")];
 
 fn small() -> Value {
     json!({ "prompt": "x", "width": 64, "height": 64, "steps": 20 })
-}
-
-/// What a probe of the worker is answered.
-async fn probe(worker: &mut Process, path: &str) -> u16 {
-    let address = worker.logged("listening").await["address"].as_str().unwrap().to_owned();
-    reqwest::get(format!("http://{address}{path}")).await.unwrap().status().as_u16()
-}
-
-async fn answered(worker: &mut Process, path: &str, status: u16) {
-    for _ in 0..600 {
-        if probe(worker, path).await == status {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    panic!("{path} is not answered with {status}");
 }
 
 /// Where a runtime listens.
@@ -54,18 +37,20 @@ async fn a_run_without_a_sign_of_life_is_interrupted_and_the_runtime_reported() 
     let mut runtime = lab.sdwebui(SdWebUiOptions::default()).await;
     let door = lab.front_door(&[&runtime]).await;
     let mut worker = lab.worker(&runtime, &STUCK_SOON).await;
-    assert_eq!(probe(&mut worker, "/runtime-livez").await, 200);
+    let port = HealthPort::of(&mut worker).await;
+    assert_eq!(port.probe("/runtime-livez").await, Ok(()));
 
     runtime.simulation.as_ref().unwrap().faults().plan(Fault::Hang, 1);
     door.submit("sdruntime", "text-to-image", "hangs", small()).await;
     let error = lab.ended("hangs").await.error.unwrap();
     assert_eq!((error.code, error.attempts), (ErrorCode::RuntimeStuck, 1));
-    answered(&mut worker, "/runtime-livez", 503).await;
-    assert_eq!((probe(&mut worker, "/readyz").await, probe(&mut worker, "/healthz").await), (503, 200));
+    port.until("/runtime-livez", Err("runtime_stuck")).await;
+    assert_eq!(port.probe("/readyz").await, Err("runtime_stuck".to_owned()));
+    assert_eq!(port.probe("/healthz").await, Ok(()));
 
     restart_webui(&mut runtime, SdWebUiOptions::default()).await;
-    answered(&mut worker, "/runtime-livez", 200).await;
-    answered(&mut worker, "/readyz", 200).await;
+    port.until("/runtime-livez", Ok(())).await;
+    port.until("/readyz", Ok(())).await;
     door.submit("sdruntime", "text-to-image", "goes on", small()).await;
     assert!(lab.ended("goes on").await.result);
 }
@@ -86,7 +71,7 @@ async fn a_dead_worker_thread_counts_as_stuck() {
     door.submit("comfyui", "pipeline", "waits, too", workflow).await;
     assert_eq!(lab.ended("waits, too").await.error.unwrap().code, ErrorCode::RuntimeStuck);
     lab.emptied(&runtime.queue.url).await;
-    assert_eq!(probe(&mut worker, "/healthz").await, 200);
+    assert_eq!(HealthPort::of(&mut worker).await.probe("/healthz").await, Ok(()));
 }
 
 #[tokio::test]
@@ -96,7 +81,7 @@ async fn a_runtime_that_dies_in_mid_run_is_waited_for_and_the_task_done_again() 
     options.behaviour.latency = Duration::from_secs(30);
     let mut runtime = lab.sdwebui(options).await;
     let door = lab.front_door(&[&runtime]).await;
-    let mut worker = lab.worker(&runtime, &[("HEALTH_LISTEN", "127.0.0.1:0")]).await;
+    let mut worker = lab.worker(&runtime, &[]).await;
     door.submit("sdruntime", "text-to-image", "survives", small()).await;
     wait::until("the run to begin", async || {
         let asked = runtime.simulation.as_ref().unwrap().requests();
@@ -104,13 +89,14 @@ async fn a_runtime_that_dies_in_mid_run_is_waited_for_and_the_task_done_again() 
     })
     .await;
     drop(runtime.simulation.take());
-    answered(&mut worker, "/readyz", 503).await;
+    let port = HealthPort::of(&mut worker).await;
+    port.until("/readyz", Err("waiting_for_runtime")).await;
     // Given back, and nobody receives it while the runtime is away.
     wait::until("the message to be visible", async || {
         (lab.counts(&runtime.queue.url).await == (1, 0)).then_some(())
     })
     .await;
-    assert_eq!(probe(&mut worker, "/runtime-livez").await, 200, "a restart is under way");
+    assert_eq!(port.probe("/runtime-livez").await, Ok(()), "a restart is under way");
 
     restart_webui(&mut runtime, SdWebUiOptions::default()).await;
     worker.logged("ready again").await;

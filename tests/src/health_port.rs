@@ -1,0 +1,58 @@
+//! A worker's health port, as probes ask it.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::process::Process;
+use crate::wait;
+
+/// How long an answer may take: what a kubelet would wait with room for a busy machine.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The port of a worker that listens.
+pub struct HealthPort {
+    address: String,
+    client: reqwest::Client,
+}
+
+impl HealthPort {
+    /// The port of that worker, as soon as its log says where it is.
+    pub async fn of(worker: &mut Process) -> Self {
+        let line = worker.logged("listening").await;
+        Self::at(line["address"].as_str().unwrap())
+    }
+
+    /// The port at that address.
+    pub fn at(address: &str) -> Self {
+        let client = reqwest::Client::builder().no_proxy().timeout(TIMEOUT).build().unwrap();
+        Self { address: address.to_owned(), client }
+    }
+
+    /// Asks for a path. Fails when nobody listens.
+    pub async fn get(&self, path: &str) -> reqwest::Result<reqwest::Response> {
+        self.client.get(format!("http://{}{path}", self.address)).send().await
+    }
+
+    /// Whether a probe succeeds: `Err` says why it does not.
+    pub async fn probe(&self, path: &str) -> Result<(), String> {
+        let response = self.get(path).await.unwrap();
+        let status = response.status().as_u16();
+        let said: Value = response.json().await.unwrap();
+        assert_eq!(said["ok"], status == 200, "{said}");
+        match status {
+            200 => Ok(()),
+            503 => Err(said["reason"].as_str().unwrap().to_owned()),
+            other => panic!("a probe of {path} is answered with {other}"),
+        }
+    }
+
+    /// Waits until a probe is answered so.
+    pub async fn until(&self, path: &str, answer: Result<(), &str>) {
+        let answer = answer.map_err(str::to_owned);
+        wait::until(&format!("{answer:?} from {path}"), async || {
+            (self.probe(path).await == answer).then_some(())
+        })
+        .await;
+    }
+}
