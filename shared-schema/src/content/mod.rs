@@ -12,6 +12,8 @@ use serde_json::{Map, Value};
 
 use crate::{RuntimeEntry, TaskType, Violation};
 
+pub use comfyui::COMFYUI_JOBS_FOLDER;
+
 /// What one type of runtime takes as the content of its tasks.
 struct RuntimeType {
     name: &'static str,

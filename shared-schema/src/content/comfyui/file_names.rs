@@ -3,9 +3,9 @@
 /// What a name must be, for messages.
 pub(super) const PLAIN: &str = "no `..`, no `\\`, no leading `/`, no ` [output]`, nothing below `darkroom`";
 
-/// The folder that the files of jobs lie in, among the runtime's inputs and outputs. The names below it cannot be
+/// The folder that the worker puts the files of its jobs in, among the inputs and outputs of ComfyUI. The names below it cannot be
 /// guessed, but some nodes list folders.
-const JOBS: &str = "darkroom";
+pub const COMFYUI_JOBS_FOLDER: &str = "darkroom";
 
 /// Whether a name stays within the folder that its node looks in, and away from the files of jobs. ComfyUI takes
 /// ` [output]`, ` [temp]` and ` [input]` at the end for the folder to look in.
@@ -19,7 +19,7 @@ pub(super) fn is_plain(name: &str) -> bool {
         || trimmed.starts_with(['/', '~'])
         || name.contains(|c: char| c == '\\' || c.is_control())
         || name.split('/').any(|part| part.trim() == "..")
-        || segments.next().is_some_and(|first| first.trim().eq_ignore_ascii_case(JOBS)))
+        || segments.next().is_some_and(|first| first.trim().eq_ignore_ascii_case(COMFYUI_JOBS_FOLDER)))
 }
 
 #[cfg(test)]

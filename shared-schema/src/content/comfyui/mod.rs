@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use crate::violation::quoted;
 use crate::{RuntimeEntry, TaskType, Violation, ViolationCode, schema};
 
+pub use file_names::COMFYUI_JOBS_FOLDER;
 pub(super) use loaders::media_fields;
 pub(super) use node_rules::violations as refused_nodes;
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use shared_schema::ErrorCode;
+use shared_schema::content::COMFYUI_JOBS_FOLDER;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -83,7 +84,7 @@ impl Attempt {
 
     async fn begin(&mut self, job: &Job) -> Result<Events, TaskError> {
         // No other caller can guess it: inputs and results lie there.
-        let folder = format!("darkroom/{}", Uuid::new_v4());
+        let folder = format!("{COMFYUI_JOBS_FOLDER}/{}", Uuid::new_v4());
         let uploads = unless_stopped(&job.stop, self.upload(&job.inputs, &folder)).await?;
         let workflow = workflow::prepare(&job.task.content, uploads, &folder)?;
         let events = unless_stopped(&job.stop, async { Ok(self.listen(job).await) }).await?;
