@@ -4,7 +4,8 @@ use worker::cloud::Cloud;
 use worker::config::Config;
 use worker::{shutdown, supervisor, telemetry};
 
-#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+/// One thread: the work is waiting for runtime and AWS, and each wake-up of another thread would cost more than it does.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     let var = |name: &str| std::env::var(name).ok();
     telemetry::init(var);
