@@ -33,7 +33,7 @@ pub(super) struct Both {
 
 impl Measurement {
     /// Of the jobs, in the order in which the slot had them; what the process needed for them all, and at most.
-    pub(super) fn new(jobs: &[BusyInterval], cpu: Duration, peak_megabytes: f64) -> Result<Self> {
+    pub(super) fn new(jobs: &[BusyInterval], cpu_per_task: Duration, peak_megabytes: f64) -> Result<Self> {
         let (first, last) = (jobs.first().context("no job was run")?, jobs.last().context("no job was run")?);
         let durations: Vec<Duration> = jobs.iter().map(|job| job.end - job.start).collect();
         let pairs = jobs.windows(2);
@@ -47,7 +47,7 @@ impl Measurement {
             jobs: Sample::new(durations)?,
             gaps: Sample::new(gaps)?,
             tasks_per_second: (jobs.len() - 1) as f64 / after_first.as_secs_f64(),
-            cpu_per_task: cpu.div_f64(jobs.len() as f64),
+            cpu_per_task,
             peak_megabytes,
         })
     }

@@ -42,11 +42,12 @@ impl Site {
     }
 
     async fn measure(&self, tasks: usize, pipeline: &str) -> Result<Measurement> {
-        let (worker, cpu, jobs) = self.work_off(tasks, pipeline).await?;
-        Measurement::new(&jobs, cpu, worker.memory()?.peak)
+        let (worker, cpu_per_task, jobs) = self.work_off(tasks, pipeline).await?;
+        Measurement::new(&jobs, cpu_per_task, worker.memory()?.peak)
     }
 
-    /// All tasks wait in the queue before the worker starts. Returns the worker, its CPU time for them, and the jobs.
+    /// All tasks wait in the queue before the worker starts. Returns the worker, its CPU time per task after the first,
+    /// which warms it up, and the jobs.
     async fn work_off(
         &self,
         tasks: usize,
@@ -59,13 +60,14 @@ impl Site {
         let more = [("INPUT_ALLOW_HOSTS", "127.0.0.0/8"), ("PIPELINE", pipeline)];
         let worker = Program::start("worker", &self.lab.worker_variables(&self.runtime, &more))?;
         worker.logs("ready")?;
-        let started = worker.cpu()?;
+        self.ran(simulation, before + 1).await;
+        let (warm, counted) = (worker.cpu()?, before + tasks - simulation.busy().len());
         self.ran(simulation, before + tasks).await;
         self.lab.emptied(&self.runtime.queue.url).await;
-        let cpu = worker.cpu()? - started;
+        let cpu_per_task = (worker.cpu()? - warm).div_f64(counted.max(1) as f64);
 
         self.all_are_stored(before + tasks).await?;
-        Ok((worker, cpu, simulation.busy().split_off(before)))
+        Ok((worker, cpu_per_task, simulation.busy().split_off(before)))
     }
 
     async fn submit(&self, seed: usize) {
