@@ -1,5 +1,6 @@
 //! When runs end: foreseen from what the runtime says of its progress, else from how long runs took lately.
 
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -8,8 +9,12 @@ use tokio::time::{Instant, sleep};
 
 use crate::runtimes::{Progress, Reached};
 
-/// How often forecasts are made anew while somebody waits for one.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How often a forecast is made anew at most and at least, while somebody waits for an end: the nearer it is, the more often.
+/// To wake up for each costs more than to make it.
+const LOOK_EVERY: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(1);
+
+/// How often it is tried when nothing can be foreseen: a run that becomes known must not be over by then.
+const UNKNOWN_EVERY: Duration = Duration::from_millis(250);
 
 /// From which share of its work a run is extrapolated; before, the beginning of a run says little of its end.
 const TELLING_SHARE: f64 = 0.05;
@@ -81,19 +86,18 @@ impl Pace {
     /// Waits until a run is foreseen to end within that time. For ever, if none is underway.
     pub async fn until_end_within(&self, ahead: Duration) {
         while let Some(wait) = self.wait_for_end_within(Instant::now(), ahead) {
-            sleep(wait.min(LOOK_EVERY)).await;
+            sleep(wait).await;
         }
     }
 
-    /// How long from `now` until the first run is foreseen to be that near its end; `None` when it is.
+    /// How long to wait from `now` until the first run may be that near its end; `None` when it is.
     fn wait_for_end_within(&self, now: Instant, ahead: Duration) -> Option<Duration> {
         let state = self.lock();
         let first = state.underway.iter().filter_map(|run| run.foreseen_end(now, state.usual_run)).min();
-        let wait = match first {
-            Some(end) => end.saturating_duration_since(now).saturating_sub(ahead),
-            None => LOOK_EVERY,
-        };
-        (!wait.is_zero()).then_some(wait)
+        let Some(end) = first else { return Some(UNKNOWN_EVERY) };
+        let left = end.saturating_duration_since(now).saturating_sub(ahead);
+        let look = (left / 2).clamp(*LOOK_EVERY.start(), *LOOK_EVERY.end());
+        (!left.is_zero()).then_some(left.min(look))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -160,7 +164,7 @@ mod tests {
         Run { id: 0, begun: now - s(seconds), progress, distrusted: false }
     }
 
-    /// The seconds until a run is said to end within two.
+    /// The seconds until somebody looks again who waits for a run to end within two.
     fn wait(now: Instant, usual: Option<u64>, underway: Vec<Run>) -> Option<f64> {
         let state = State { underway, usual_run: usual.map(s), ..State::default() };
         Pace(Arc::new(Mutex::new(state))).wait_for_end_within(now, s(2)).map(|wait| wait.as_secs_f64())
@@ -169,7 +173,7 @@ mod tests {
     #[test]
     fn nothing_is_foreseen_without_progress_or_past() {
         let now = Instant::now();
-        let unknown = Some(LOOK_EVERY.as_secs_f64());
+        let unknown = Some(UNKNOWN_EVERY.as_secs_f64());
         assert_eq!(wait(now, None, vec![]), unknown);
         assert_eq!(wait(now, Some(10), vec![]), unknown);
         assert_eq!(wait(now, None, vec![run(now, 5, None)]), unknown);
@@ -178,7 +182,7 @@ mod tests {
     #[test]
     fn a_run_is_foreseen_to_take_as_long_as_the_last_ones() {
         let now = Instant::now();
-        assert_eq!(wait(now, Some(10), vec![run(now, 3, None)]), Some(5.0));
+        assert_eq!(wait(now, Some(10), vec![run(now, 7, None)]), Some(0.5));
         assert_eq!(wait(now, Some(10), vec![run(now, 9, None)]), None);
         assert_eq!(wait(now, Some(10), vec![run(now, 60, Some(0.01))]), None);
     }
@@ -186,14 +190,25 @@ mod tests {
     #[test]
     fn progress_counts_more_than_the_past() {
         let now = Instant::now();
-        assert_eq!(wait(now, Some(10), vec![run(now, 5, Some(0.1))]), Some(43.0));
+        assert_eq!(wait(now, Some(6), vec![run(now, 5, Some(0.625))]), Some(0.5));
     }
 
     #[test]
     fn the_first_of_several_runs_counts() {
         let now = Instant::now();
-        let runs = vec![run(now, 5, Some(0.1)), run(now, 5, Some(0.5))];
-        assert_eq!(wait(now, None, runs), Some(3.0));
+        let runs = vec![run(now, 5, Some(0.1)), run(now, 5, Some(0.625))];
+        assert_eq!(wait(now, None, runs), Some(0.5));
+    }
+
+    #[test]
+    fn the_nearer_the_end_the_more_often_it_is_foreseen() {
+        let now = Instant::now();
+        let again = |seconds: u64, usual: u64| wait(now, Some(usual), vec![run(now, seconds, None)]);
+        assert_eq!((again(0, 100), again(0, 3)), (Some(1.0), Some(0.5)));
+        let state = |begun| State { underway: vec![begun], usual_run: Some(s(4)), ..State::default() };
+        let near = Run { begun: now - Duration::from_millis(1950), ..run(now, 0, None) };
+        let pace = Pace(Arc::new(Mutex::new(state(near))));
+        assert_eq!(pace.wait_for_end_within(now, s(2)), Some(Duration::from_millis(50)));
     }
 
     #[test]
@@ -203,7 +218,7 @@ mod tests {
         let pace = Pace(Arc::new(Mutex::new(state)));
         assert_eq!(pace.wait_for_end_within(now, s(2)), None);
         pace.distrust();
-        assert_eq!(pace.wait_for_end_within(now, s(2)), Some(LOOK_EVERY));
+        assert_eq!(pace.wait_for_end_within(now, s(2)), Some(UNKNOWN_EVERY));
     }
 
     #[test]
