@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 
 use futures_util::{FutureExt, StreamExt, stream};
-use integration_tests::aws;
+use integration_tests::{aws, binaries};
 
 use crate::case::Case;
 use crate::outcome::{Row, observed};
@@ -25,6 +25,8 @@ pub(crate) async fn holds(section: &str, cases: Vec<Case>) {
     if aws::skipped_elsewhere(section, "only embedded APIs can be broken") {
         return;
     }
+    // Built now if it is stale: nothing goes on meanwhile, and calls that are under way would be given up.
+    binaries::executable("worker");
     let numbered = cases.iter().enumerate().map(async |(n, case)| (n, line(&played(case).await)));
     let observed: BTreeMap<usize, String> = stream::iter(numbered).buffer_unordered(AT_ONCE).collect().await;
     let observed: Vec<String> = observed.into_values().collect();
@@ -50,7 +52,8 @@ async fn played(case: &Case) -> Row {
 
 fn why(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic").to_owned()
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic");
+    text.replace('\n', " ")
 }
 
 fn line(row: &Row) -> String {
