@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod behaviour;
+mod call_faults;
 mod comfyui;
 mod connection;
 mod faults;
@@ -14,6 +15,7 @@ mod sdwebui;
 mod server;
 
 pub use behaviour::Behaviour;
+pub use call_faults::{CallFault, CallFaults, Order};
 pub use comfyui::ComfyUiOptions;
 pub use faults::{Fault, Faults};
 pub use job_slot::BusyInterval;

@@ -2,7 +2,10 @@
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{behaviour::Behaviour, faults::Faults, job_slot::JobSlot, picture::Artist, requests::RequestLog};
+use crate::{
+    behaviour::Behaviour, call_faults::CallFaults, faults::Faults, job_slot::JobSlot, picture::Artist,
+    requests::RequestLog,
+};
 
 /// The state of a simulation that does not depend on which runtime it simulates.
 pub(crate) struct Machine {
@@ -10,6 +13,7 @@ pub(crate) struct Machine {
     pub(crate) name: String,
     pub(crate) behaviour: Behaviour,
     pub(crate) faults: Faults,
+    pub(crate) call_faults: CallFaults,
     pub(crate) gpu: JobSlot,
     pub(crate) requests: RequestLog,
     pub(crate) artist: Artist,
@@ -24,6 +28,7 @@ impl Machine {
             artist: Artist::new(behaviour.predrawn),
             behaviour,
             faults: Faults::default(),
+            call_faults: CallFaults::default(),
             gpu: JobSlot::default(),
             requests: RequestLog::default(),
             died: CancellationToken::new(),

@@ -10,6 +10,7 @@ use tokio::{
 };
 
 use crate::{
+    call_faults::{self, CallFaults},
     comfyui::{self, ComfyUiOptions},
     connection::{CuttableListener, Cutter},
     faults::Faults,
@@ -99,6 +100,11 @@ impl Simulation {
         &self.machine.faults
     }
 
+    /// Which calls shall fail, whatever they are about. May be changed at any time.
+    pub fn call_faults(&self) -> &CallFaults {
+        &self.machine.call_faults
+    }
+
     /// Stops it and waits until its port is free again.
     pub async fn stop(mut self) {
         self.kill();
@@ -132,6 +138,7 @@ async fn serve(listener: TcpListener, router: Router, machine: Arc<Machine>) {
     let listener = CuttableListener { listener, died: machine.died.clone() };
     let router = router
         .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn_with_state(Arc::clone(&machine), call_faults::strike))
         .layer(middleware::from_fn_with_state(machine, requests::record));
     if let Err(error) = axum::serve(listener, router.into_make_service_with_connect_info::<Cutter>()).await {
         tracing::error!(%error, "the simulated runtime stopped serving");

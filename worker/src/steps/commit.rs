@@ -3,6 +3,8 @@
 //! Once it is written the task has ended, whatever becomes of this worker. It is written once: whoever comes second, after a
 //! redelivery, a duplicate or a lost answer, finds it there and tells what it says.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use shared_schema::ErrorCode;
@@ -71,10 +73,17 @@ impl Stored {
 }
 
 impl Results {
-    /// The end that was stored before, by this or another delivery of the same work.
-    pub(super) async fn committed(&self, assignment: &Assignment) -> Option<Stored> {
-        match self.store.has(&assignment.keys.out()).await {
-            Ok(true) => self.read_back(assignment).await,
+    /// The end that was stored before, by this or another delivery of the same work. Looks for it with this patience.
+    pub(super) async fn committed(&self, assignment: &Assignment, patience: Duration) -> Option<Stored> {
+        let (key, is_retryable) = (assignment.keys.out(), |error: &CloudError| error.is_retryable);
+        match retry::persist(patience, is_retryable, || self.store.has(&key)).await {
+            Ok(true) => {
+                let ended = self.read_back(assignment).await;
+                ended
+                    .inspect_err(|error| tracing::warn!(%error, "results exist but cannot be read"))
+                    .ok()
+                    .flatten()
+            }
             Ok(false) => None,
             // A predecessor's role may not read, and says so of every task: the work is done, as the predecessor did it.
             Err(error) if error.is_denied() => None,
@@ -102,7 +111,7 @@ impl Results {
             Ok(()) => Ok(stored),
             Err(error) if error.exists() => {
                 tracing::info!("an end was stored before, it counts");
-                match self.ended(assignment).await {
+                match self.read_back(assignment).await {
                     Ok(first) => Ok(first.unwrap_or(stored)),
                     // Who may not read cannot know, and most often it was this very worker.
                     Err(ReadError::Cloud(error)) if error.is_denied() => Ok(stored),
@@ -113,9 +122,10 @@ impl Results {
         }
     }
 
-    async fn read_back(&self, assignment: &Assignment) -> Option<Stored> {
-        let ended = self.ended(assignment).await;
-        ended.inspect_err(|error| tracing::warn!(%error, "results exist but cannot be read")).ok().flatten()
+    /// The end that is known to be stored, read with patience: another run could not change it.
+    async fn read_back(&self, assignment: &Assignment) -> Result<Option<Stored>, ReadError> {
+        let is_retryable = |error: &ReadError| matches!(error, ReadError::Cloud(error) if error.is_retryable);
+        retry::persist(PATIENCE, is_retryable, || self.ended(assignment)).await
     }
 
     /// The end that was stored before, for whoever would rather wait than guess.

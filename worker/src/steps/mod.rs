@@ -42,7 +42,7 @@ use attempts::Journal;
 use commit::{Outcome, Stored};
 use end::Ending;
 use read::{Assignment, Read};
-use results::Results;
+use results::{PATIENCE, Results};
 
 /// Everything that the steps share.
 pub struct Worker {
@@ -193,7 +193,9 @@ impl Worker {
     async fn attempt(&self, work: &Work<'_>, place: Staged) -> Result<(), Stop> {
         let Work { taken: Taken { delivery, lease, begun, .. }, assignment, task, journal } = work;
         let _alone = lease.hold(self.submissions.alone(&assignment.submission)).await?;
-        if let Some(stored) = lease.hold(self.results.committed(assignment)).await? {
+        // A message that comes back may have been worked on to the end; of another one that is all but certain not to be so.
+        let patience = if delivery.receive_count > 1 { PATIENCE } else { Duration::ZERO };
+        if let Some(stored) = lease.hold(self.results.committed(assignment, patience)).await? {
             tracing::info!("already stored, notifying again");
             self.vitals.metrics().notified_again();
             return Ok(lease.hold(self.results.notify(&stored)).await??);

@@ -101,8 +101,10 @@ impl Worker {
         tokio::pin!(running);
 
         let bound = tokio::select! {
-            result = &mut running => return self.ended(turn, result),
+            biased;
+            // First, so that a turn that had come has begun, however soon the run is over.
             bound = self.bound(lease, turn, &progress, limit) => bound,
+            result = &mut running => return self.ended(turn, result),
         };
         tracing::warn!(reason = bound.as_str(), "interrupting the run");
         self.vitals.metrics().runtime_interrupted(bound.as_str());

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use axum::http::Method;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
-use simulated_runtimes::{Behaviour, Dialect, Fault, Sample, SdWebUiOptions, Simulation};
+use simulated_runtimes::{Behaviour, CallFault, Dialect, Fault, Order, Sample, SdWebUiOptions, Simulation};
 
 use crate::{any_port, assert_one_at_a_time, client, until};
 
@@ -182,4 +183,22 @@ async fn pictures_have_the_requested_size_and_differ() {
     assert_eq!((size.width, size.height), (640, 360));
     assert_ne!(dog, cat);
     assert_eq!(simulation.requests()[0].body.as_ref().unwrap()["prompt"], "a dog");
+}
+
+#[tokio::test]
+async fn a_call_fails_before_or_after_it_took_effect() {
+    let simulation = start(SdWebUiOptions::default()).await;
+    for (fault, status, is_done) in [
+        (CallFault::DropBefore, None, false),
+        (CallFault::FailBefore, Some(500), false),
+        (CallFault::DropAfter, None, true),
+        (CallFault::FailAfter, Some(500), true),
+    ] {
+        simulation.call_faults().order(Order::new(Method::POST, "/sdapi/v1/txt2img", fault));
+        let runs = simulation.busy().len();
+        let answer = post(&simulation, "txt2img", small("x")).await;
+        assert_eq!(answer.ok().map(|answer| answer.status().as_u16()), status, "{fault:?}");
+        assert_eq!(simulation.busy().len() > runs, is_done, "{fault:?}");
+    }
+    assert_eq!(generate(&simulation, small("x")).await.0, 200);
 }

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::client::{Answer, CallError, Client};
 use super::events::Events;
 use super::fetch::fetch;
-use super::follow::follow;
+use super::follow::{follow, results_lost};
 use super::frames::Reader;
 use super::handle::Handle;
 use super::queue::Whereabouts;
@@ -88,6 +88,9 @@ impl Attempt {
         let uploads = unless_stopped(&job.stop, self.upload(&job.inputs, &folder)).await?;
         let workflow = workflow::prepare(&job.task.content, uploads, &folder)?;
         let events = unless_stopped(&job.stop, async { Ok(self.listen(job).await) }).await?;
+        if events.would_miss_results() {
+            return Err(results_lost());
+        }
         // Nobody has to listen.
         job.handles.send(self.handle.written()).ok();
         self.queue(&workflow, &job.stop).await?;

@@ -32,6 +32,7 @@ const RECONNECTION_AT_LEAST_EVERY: Duration = Duration::from_secs(10);
 pub(super) struct Events {
     events: mpsc::Receiver<Event>,
     carry_results: bool,
+    connected: bool,
     _listener: AbortOnDropHandle<()>,
 }
 
@@ -43,13 +44,19 @@ impl Events {
         let carry_results = reader.expects_images();
         let listener = Listener { url, most_bytes, reader, events: sender };
         let socket = listener.connect().await;
+        let connected = socket.is_some();
         let listener = AbortOnDropHandle::new(tokio::spawn(listener.listen(socket).in_current_span()));
-        Self { events, carry_results, _listener: listener }
+        Self { events, carry_results, connected, _listener: listener }
     }
 
     /// Whether some results come over the socket and from nowhere else.
     pub(super) fn carry_results(&self) -> bool {
         self.carry_results
+    }
+
+    /// Whether a job whose results come over the socket would run in vain, since there is none.
+    pub(super) fn would_miss_results(&self) -> bool {
+        self.carry_results && !self.connected
     }
 
     /// The next event; may be dropped without losing one.

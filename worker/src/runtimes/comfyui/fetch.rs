@@ -15,7 +15,7 @@ use crate::runtimes::OutputFile;
 
 /// How many files are fetched at a time. They come over loopback, and ComfyUI reads them from a disk.
 const AT_A_TIME: usize = 4;
-/// The GPU's work is done, so a broken connection is tried again.
+/// The GPU's work is done, so a call that may have failed by chance is tried again.
 const TRIES: u32 = 3;
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
@@ -50,9 +50,17 @@ async fn stored(client: &Client, file: &FileRef, budget: &Budget) -> Result<Byte
                 let message = "the runtime named a result that it does not have any more";
                 return Err(TaskError::new(ErrorCode::RuntimeBadAnswer, message));
             }
-            Err(CallError::Unreachable | CallError::Broken) if tries < TRIES => sleep(TRY_AGAIN_AFTER).await,
+            Err(error) if may_pass(&error) && tries < TRIES => sleep(TRY_AGAIN_AFTER).await,
             Err(error) => return Err(error.into()),
         }
         tries += 1;
+    }
+}
+
+fn may_pass(error: &CallError) -> bool {
+    match error {
+        CallError::Unreachable | CallError::Broken => true,
+        CallError::Status(status) => status.is_server_error(),
+        _ => false,
     }
 }

@@ -106,7 +106,7 @@ fn job_lost() -> TaskError {
 }
 
 /// What was sent meanwhile cannot be fetched, and whether anything was is not known.
-fn results_lost() -> TaskError {
+pub(super) fn results_lost() -> TaskError {
     let message =
         "the connection that carries the images of SaveImageWebsocket was lost; SaveImage would keep them";
     TaskError::new(ErrorCode::RuntimeUnavailable, message)

@@ -1,0 +1,64 @@
+//! ComfyUI: every call that a worker makes to it.
+
+use reqwest::Method;
+use simulated_runtimes::Fault;
+
+use crate::case::Extent::{Each, First, Nth, Until};
+use crate::case::Wrong::{CutAfter, CutBefore, Failed};
+use crate::case::{Case, Extent, Target, Wrong};
+use crate::scene::Scene;
+use crate::task::Task;
+
+/// What any call may suffer.
+const ONCE: [(Wrong, Extent); 3] = [(Failed, Nth(1)), (CutBefore, Nth(1)), (CutAfter, Nth(1))];
+
+pub(crate) fn cases() -> Vec<Case> {
+    let get = |path| Target::Runtime(Method::GET, path);
+    let post = |path| Target::Runtime(Method::POST, path);
+    let task = Scene::of(Task::Workflow).running(600);
+    let mut cases = Vec::new();
+    let mut add = |call, target, scene: &Scene, more: &[(Wrong, Extent)]| {
+        cases.extend(Case::of(call, target, scene, &[&ONCE, more].concat()));
+    };
+
+    // The longest first: the others are played beside them.
+    let hopeless = task.clone().with(&[("MAX_ATTEMPTS", "1")]);
+    let looks = [(Failed, Nth(2)), (CutAfter, Nth(2)), (CutBefore, First(5))];
+    add(
+        "GET history, of a job",
+        get("/history/"),
+        &hopeless,
+        &[&looks[..], &[(Failed, Each), (CutBefore, Each)]].concat(),
+    );
+    let too_long = Scene::of(Task::Sampling).running(5_000).with(&[("RUN_TIMEOUT_SECONDS", "1")]);
+    add("POST interrupt, of a run that takes too long", post("/interrupt"), &too_long, &[(Failed, Each)]);
+    add("POST queue, of a run that takes too long", post("/queue"), &too_long, &[(Failed, Each)]);
+
+    let start = task.clone().at_the_start();
+    let lasting = [(Failed, Nth(2)), (Failed, Until(6)), (CutBefore, Until(6))];
+    add("GET system_stats, at the start", get("/system_stats"), &start, &lasting[1..]);
+    add("GET prompt, at the start", get("/prompt"), &start, &lasting[1..]);
+    add("GET queue, at the start", get("/queue"), &start, &lasting);
+    let orphans = Scene::of(Task::Sampling).running(2_000).with_orphans();
+    add("POST queue, with runs that nobody waits for", post("/queue"), &orphans, &[(Failed, Each)]);
+    add("POST interrupt, of a run that nobody waits for", post("/interrupt"), &orphans, &[(Failed, Each)]);
+
+    let from_image = Scene::of(Task::WorkflowFromImage);
+    add(
+        "POST upload/image",
+        post("/upload/image"),
+        &from_image,
+        &[(Failed, Each), (CutBefore, Each), (CutAfter, Each)],
+    );
+    add("GET ws", get("/ws"), &task, &[(Failed, Each), (CutBefore, Each)]);
+    let over_socket = Scene::of(Task::OverSocket).running(600);
+    add("GET ws, which brings the images", get("/ws"), &over_socket, &[(CutBefore, Each)]);
+    add("POST prompt", post("/prompt"), &task, &[(CutBefore, Each), (CutAfter, Each)]);
+    add("GET queue, of a job", get("/queue"), &task, &[(Failed, Nth(2)), (Failed, Each), (CutBefore, Each)]);
+    let more = [(Failed, Nth(2)), (CutBefore, Nth(3)), (Failed, First(2)), (Failed, Each), (CutBefore, Each)];
+    add("GET view", get("/view"), &task, &more);
+    add("POST history, to forget a job", post("/history"), &task, &[(Failed, Each), (CutBefore, Each)]);
+    let no_memory = task.clone().failing(Fault::OutOfMemory, 1);
+    add("POST free", post("/free"), &no_memory, &[(Failed, Each), (CutBefore, Each)]);
+    cases
+}

@@ -1,0 +1,8 @@
+//! The calls of a worker, a file for each of those whom it calls.
+
+pub(crate) mod comfyui;
+pub(crate) mod images;
+pub(crate) mod s3;
+pub(crate) mod sdwebui;
+pub(crate) mod sns;
+pub(crate) mod sqs;

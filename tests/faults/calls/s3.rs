@@ -1,0 +1,65 @@
+//! The bucket: results, the commit, what is kept of failures, and what is read back.
+
+use local_stack::aws::Service;
+use simulated_runtimes::Fault;
+
+use crate::case::Extent::{Between, Each, First, Nth, Until};
+use crate::case::Wrong::{Conflict, CutAfter, CutBefore, Failed, Refused};
+use crate::case::{Case, Extent, Target, Wrong};
+use crate::scene::Scene;
+use crate::task::Task;
+
+/// What any call may suffer.
+const ONCE: [(Wrong, Extent); 3] = [(Failed, Nth(1)), (CutBefore, Nth(1)), (CutAfter, Nth(1))];
+
+pub(crate) fn cases() -> Vec<Case> {
+    let of = |action, ending| Target::Aws(Service::S3, action, ending);
+    let task = Scene::of(Task::Images);
+    let mut cases = Vec::new();
+    let mut add = |call, target, scene: &Scene, more: &[(Wrong, Extent)]| {
+        cases.extend(Case::of(call, target, scene, &[&ONCE, more].concat()));
+    };
+
+    let lasting = [(Failed, First(5)), (Failed, Until(7))];
+    let start = task.clone().at_the_start();
+    add(
+        "GetObject of nothing, at the start",
+        of("GetObject", "probe"),
+        &start,
+        &[(Failed, Each), (Refused, Each)],
+    );
+    add("HeadObject of `.out`", of("HeadObject", ".out"), &task, &[(Failed, Each)]);
+    let back = task.clone().coming_back();
+    add("GetObject of `.out`, the message back", of("GetObject", ".out"), &back, &lasting);
+
+    add("PutObject of the 1st image", of("PutObject", "-1.png"), &task, &lasting);
+    add("PutObject of the 2nd image", of("PutObject", "-2.png"), &task, &lasting);
+    add("PutObject of any image", of("PutObject", ".png"), &task, &[(Failed, Nth(2)), (Refused, Each)]);
+    let more = [(Conflict, Nth(1)), (CutAfter, First(3)), (Failed, First(5)), (Failed, Until(7))];
+    add("PutObject of `.out`", of("PutObject", ".out"), &task, &more);
+
+    let failing = task.clone().failing(Fault::NotJson, 1);
+    add("PutObject of the journal", of("PutObject", ".json"), &failing, &[(Failed, Each)]);
+    add("GetObject of the journal", of("GetObject", ".json"), &failing, &[(Failed, Each), (Refused, Each)]);
+
+    let exception = Fault::Exception { node: None, kind: "RuntimeError".into(), message: "no luck".into() };
+    let failed = task.clone().failing(exception, 1);
+    add("PutObject of a failed task", of("PutObject", ".json"), &failed, &lasting);
+    add("PutObject of the `.out` of a failed task", of("PutObject", ".out"), &failed, &lasting);
+    add(
+        "PutObject of an unreadable message",
+        of("PutObject", ".json"),
+        &Scene::of(Task::Unreadable),
+        &lasting,
+    );
+
+    let large = Scene::of(Task::TooLarge);
+    add("GetObject of a task", of("GetObject", ".json"), &large, &[(Failed, First(5)), (Failed, Each)]);
+    let input = Scene::of(Task::FromBucket);
+    add("GetObject of an input", of("GetObject", "cat.png"), &input, &[(Failed, First(5)), (Failed, Each)]);
+
+    // The first one is of the first delivery.
+    let ways = [(Failed, Nth(2)), (CutAfter, Nth(2)), (Failed, Between(2, 6))];
+    cases.extend(Case::of("HeadObject of `.out`, the message back", of("HeadObject", ".out"), &back, &ways));
+    cases
+}

@@ -1,0 +1,191 @@
+//! What surrounds a failing call: a lab of its own, with one runtime, one worker and one task.
+
+use std::time::Duration;
+
+use integration_tests::image_server::{ImageServer, cat};
+use integration_tests::lab::{FrontDoor, Lab, Runtime};
+use integration_tests::process::Process;
+use integration_tests::wait;
+use local_stack::aws::{self, EmbeddedAws};
+use serde_json::{Value, json};
+use simulated_runtimes::{Behaviour, ComfyUiOptions, Fault, SdWebUiOptions, Simulation};
+
+use crate::task::{PROMPT, Task};
+
+/// The access key id of the worker: AWS faults are ordered for its calls alone.
+pub(crate) const WORKER: &str = "worker";
+
+/// What leads a worker to make the call of a case.
+#[derive(Clone)]
+pub(crate) struct Scene {
+    /// The task that it works on.
+    pub(crate) task: Task,
+    /// How long a run takes, in milliseconds.
+    pub(crate) run_ms: u64,
+    /// Variables beyond the usual ones.
+    pub(crate) variables: &'static [(&'static str, &'static str)],
+    /// What else goes wrong, as often as said, so that the call is made.
+    pub(crate) runtime_fault: Option<(Fault, u32)>,
+    /// The queue refuses the first attempt to delete the message, so that it comes back although its task is done.
+    pub(crate) comes_back: bool,
+    /// The fault is there before the worker starts, and the task, too.
+    pub(crate) at_the_start: bool,
+    /// Runs that nobody waits for are in the runtime when the worker starts.
+    pub(crate) orphans: bool,
+}
+
+impl Scene {
+    /// A task that nothing else goes wrong with, sent to a worker that is ready.
+    pub(crate) fn of(task: Task) -> Self {
+        Self {
+            task,
+            run_ms: 0,
+            variables: &[],
+            runtime_fault: None,
+            comes_back: false,
+            at_the_start: false,
+            orphans: false,
+        }
+    }
+
+    /// The same with longer runs.
+    pub(crate) fn running(self, run_ms: u64) -> Self {
+        Self { run_ms, ..self }
+    }
+
+    /// The same with more variables.
+    pub(crate) fn with(self, variables: &'static [(&'static str, &'static str)]) -> Self {
+        Self { variables, ..self }
+    }
+
+    /// The same with a run that goes wrong, so often.
+    pub(crate) fn failing(self, fault: Fault, times: u32) -> Self {
+        Self { runtime_fault: Some((fault, times)), ..self }
+    }
+
+    /// The same with a message that comes back once although its task is done.
+    pub(crate) fn coming_back(self) -> Self {
+        Self { comes_back: true, ..self }
+    }
+
+    /// The same while the worker starts.
+    pub(crate) fn at_the_start(self) -> Self {
+        Self { at_the_start: true, ..self }
+    }
+
+    /// The same while the worker starts beside a runtime with runs that nobody waits for.
+    pub(crate) fn with_orphans(self) -> Self {
+        Self { orphans: true, ..self.at_the_start() }
+    }
+}
+
+/// A scene that has been set.
+pub(crate) struct World {
+    /// AWS APIs and the completion topic.
+    pub(crate) lab: Lab,
+    /// The server of the task's images.
+    pub(crate) images: ImageServer,
+    /// The runtime with its queue.
+    pub(crate) runtime: Runtime,
+    door: FrontDoor,
+    /// The jobs that ComfyUI has for nobody.
+    orphans: Vec<String>,
+}
+
+impl World {
+    /// Sets everything but the worker.
+    pub(crate) async fn of(scene: &Scene) -> Self {
+        let lab = Lab::start().await;
+        let images = ImageServer::start().await;
+        let behaviour = Behaviour { latency: Duration::from_millis(scene.run_ms), ..Behaviour::default() };
+        let models = scene.task.models();
+        let runtime = if scene.task.is_workflow() {
+            lab.comfyui(ComfyUiOptions { behaviour, models, ..ComfyUiOptions::default() }).await
+        } else {
+            lab.sdwebui(SdWebUiOptions { behaviour, models, ..SdWebUiOptions::default() }).await
+        };
+        let runtime = Runtime { claim_check: true, ..runtime };
+        let registry: &[&Runtime] = if scene.task.names_model() { &[] } else { &[&runtime] };
+        let door = lab.front_door(registry).await;
+        let s3 = &lab.clients().s3;
+        let put = s3.put_object().bucket(&lab.shared.bucket).key("in/cat.png").body(cat().into());
+        put.send().await.unwrap();
+
+        let mut world = Self { lab, images, runtime, orphans: Vec::new(), door };
+        if let Some((fault, times)) = &scene.runtime_fault {
+            world.simulation().faults().plan(fault.clone(), *times);
+        }
+        if scene.comes_back {
+            let refused = aws::Order::new(aws::Service::Sqs, "DeleteMessage", aws::Fault::Deny).by(WORKER);
+            world.aws().faults().order(refused);
+        }
+        if scene.orphans {
+            world.orphans = world.leave_orphans(&scene.task).await;
+        }
+        world
+    }
+
+    /// The AWS APIs, which can be broken.
+    pub(crate) fn aws(&self) -> &EmbeddedAws {
+        self.lab.aws.embedded.as_ref().unwrap()
+    }
+
+    /// The runtime, which can be broken.
+    pub(crate) fn simulation(&self) -> &Simulation {
+        self.runtime.simulation.as_ref().unwrap()
+    }
+
+    /// Starts the worker.
+    pub(crate) fn worker(&self, scene: &Scene) -> Process {
+        let images = self.images.address.to_string();
+        let usual = [
+            ("AWS_ACCESS_KEY_ID", WORKER),
+            ("VISIBILITY_TIMEOUT_SECONDS", "5"),
+            ("RUN_TIMEOUT_SECONDS", "100"),
+            ("MAX_ATTEMPTS", "2"),
+            ("INPUT_ALLOW_HOSTS", images.as_str()),
+            ("INPUT_S3_BUCKETS", self.lab.shared.bucket.as_str()),
+        ];
+        let variables = [&usual[..], scene.variables].concat();
+        Process::start("worker", &self.lab.worker_variables(&self.runtime, &variables))
+    }
+
+    /// Sends the task of the scene.
+    pub(crate) async fn send(&self, task: &Task) {
+        match task.content(self) {
+            Some((task_type, content)) => {
+                self.door.submit(&self.runtime.name, task_type, task.id(), content).await;
+            }
+            None => self.lab.send(&self.runtime.queue.url, "{nope").await,
+        }
+    }
+
+    /// Whether a job of the runtime, by its label, is one of the task.
+    pub(crate) fn is_of_task(&self, label: &str) -> bool {
+        match self.runtime.runtime_type {
+            "comfyui" => self.orphans.iter().all(|orphan| orphan != label),
+            _ => label == PROMPT,
+        }
+    }
+
+    /// Leaves runs in the runtime as a killed worker does. Returns what ComfyUI calls them.
+    async fn leave_orphans(&self, task: &Task) -> Vec<String> {
+        let (client, url) = (reqwest::Client::builder().no_proxy().build().unwrap(), &self.runtime.url);
+        let Some((_, mut content)) = task.content(self) else { return Vec::new() };
+        let mut orphans = Vec::new();
+        if task.is_workflow() {
+            let body = json!({ "prompt": content, "client_id": "darkroom-orphan" });
+            // The second one waits behind the first.
+            for _ in 0..2 {
+                let answer = client.post(format!("{url}/prompt")).json(&body).send().await.unwrap();
+                let answer: Value = answer.json().await.unwrap();
+                orphans.push(answer["prompt_id"].as_str().unwrap().to_owned());
+            }
+        } else {
+            content["prompt"] = Value::from("an orphan");
+            tokio::spawn(client.post(format!("{url}/sdapi/v1/txt2img")).json(&content).send());
+        }
+        wait::until("the orphan to run", async || self.simulation().running()).await;
+        orphans
+    }
+}

@@ -1,0 +1,69 @@
+//! The committed table, and its comparison with what was observed.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+
+use futures_util::{FutureExt, StreamExt, stream};
+use integration_tests::{aws, binaries};
+
+use crate::case::Case;
+use crate::outcome::{Row, observed};
+
+/// The table, a section for each of those whom a worker calls.
+const TABLE: &str = include_str!("README.md");
+
+/// How many cases of a section are played at once: they mostly wait.
+const AT_ONCE: usize = 6;
+
+/// Plays the cases of a section and compares each with its row.
+///
+/// # Panics
+///
+/// When a row differs, or is missing, or has no case; it then says what the section would have to be.
+pub(crate) async fn holds(section: &str, cases: Vec<Case>) {
+    if aws::skipped_elsewhere(section, "only embedded APIs can be broken") {
+        return;
+    }
+    // Built now if it is stale: nothing goes on meanwhile, and calls that are under way would be given up.
+    binaries::executable("worker");
+    let numbered = cases.iter().enumerate().map(async |(n, case)| (n, line(&played(case).await)));
+    let observed: BTreeMap<usize, String> = stream::iter(numbered).buffer_unordered(AT_ONCE).collect().await;
+    let observed: Vec<String> = observed.into_values().collect();
+    let expected = committed(section);
+    let only = |these: &[String], those: &[String]| -> String {
+        these.iter().filter(|line| !those.contains(line)).map(|line| format!("{line}\n")).collect()
+    };
+    assert!(
+        observed == expected,
+        "the table differs\nexpected:\n{}\nobserved:\n{}\nall rows of {section}, as observed:\n{}",
+        only(&expected, &observed),
+        only(&observed, &expected),
+        observed.join("\n"),
+    );
+}
+
+/// The row of a case; one that fails to come to an end says so.
+async fn played(case: &Case) -> Row {
+    AssertUnwindSafe(observed(case)).catch_unwind().await.unwrap_or_else(|panic| {
+        vec![case.call.to_owned(), case.wrong.to_string(), case.extent.to_string(), why(&*panic)]
+    })
+}
+
+fn why(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic");
+    text.replace('\n', " ")
+}
+
+fn line(row: &Row) -> String {
+    format!("| {} |", row.join(" | "))
+}
+
+/// The rows of a section, without the head of its table.
+fn committed(section: &str) -> Vec<String> {
+    let heading = format!("## {section}");
+    let lines = TABLE.lines().skip_while(|line| *line != heading).skip(1);
+    let lines = lines.take_while(|line| !line.starts_with('#')).filter(|line| line.starts_with('|'));
+    lines.skip(2).map(str::to_owned).collect()
+}
