@@ -70,6 +70,17 @@ async fn a_message_is_not_taken_long_before_the_runtime_needs_it() {
 
 #[tokio::test]
 async fn a_staged_task_is_visible_to_others_within_a_second_of_the_signal() {
+    // A task is staged for about a second only. On a slow machine the signal may come too late for it.
+    for _ in 0..5 {
+        if is_given_back_at_once().await {
+            return;
+        }
+    }
+    panic!("the signal never met a staged task");
+}
+
+/// `false` when the staged task was handed to the runtime before the signal came.
+async fn is_given_back_at_once() -> bool {
     let lab = Lab::start().await;
     let runtime = webui(&lab, Duration::from_secs(4)).await;
     let door = lab.front_door(&[&runtime]).await;
@@ -81,10 +92,18 @@ async fn a_staged_task_is_visible_to_others_within_a_second_of_the_signal() {
         .await;
     let signalled = std::time::Instant::now();
     worker.signal("TERM");
-    wait::until("the staged one to be visible", async || {
-        (lab.counts(&runtime.queue.url).await.0 == 1).then_some(())
+    let posted = || {
+        let requests = runtime.simulation.as_ref().unwrap().requests();
+        requests.iter().filter(|asked| asked.path.ends_with("/txt2img")).count()
+    };
+    let visible = wait::until("the staged one to be visible, or handed over", async || {
+        let visible = lab.counts(&runtime.queue.url).await.0 == 1;
+        (visible || posted() == 2).then_some(visible)
     })
     .await;
+    if !visible {
+        return false;
+    }
     assert!(signalled.elapsed() < Duration::from_secs(1), "{:?}", signalled.elapsed());
     assert!(worker.ended().await.success());
     assert!(lab.ended("runs").await.result);
@@ -92,6 +111,7 @@ async fn a_staged_task_is_visible_to_others_within_a_second_of_the_signal() {
     let [journal] = lab.keys("_darkroom/attempts/").await.try_into().unwrap();
     let journal = lab.json(&format!("s3://{}/{journal}", lab.shared.bucket)).await;
     assert_eq!(journal, json!({ "given_back": 1, "attempts": [] }));
+    true
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use shared_schema::{ErrorCode, Task};
 use tokio::sync::mpsc;
-use tokio::time::{sleep, sleep_until};
+use tokio::time::{sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::deadline::RunLimit;
@@ -15,6 +15,9 @@ use crate::error::TaskError;
 use crate::inputs::Input;
 use crate::pipeline::Turn;
 use crate::runtimes::{Job, Progress, RunHandle, RunOutput};
+
+/// How long it may take to tell that a task has begun: the runtime's next turn waits for it, too.
+const TELLING_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What ended a run before it was over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -193,9 +196,13 @@ impl Worker {
         }
     }
 
+    /// The end of the run waits for it, so that nobody hears of the beginning last; but not for long.
     async fn notify_running(&self, work: &Work<'_>) {
         if self.config.notify_when_running {
-            self.results.notify_running(work.assignment).await;
+            let telling = self.results.notify_running(work.assignment);
+            if timeout(TELLING_PATIENCE, telling).await.is_err() {
+                tracing::warn!("cannot tell in time that the task has begun");
+            }
         }
     }
 }
