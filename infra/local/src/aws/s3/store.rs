@@ -106,6 +106,9 @@ impl Store {
     }
 
     /// Makes the body an object, if the condition holds at that moment.
+    ///
+    /// The change itself awaits nothing: a client that goes away drops its call wherever that waits, and would leave an object
+    /// without its attributes, of which the call log knows nothing.
     pub(super) async fn commit(
         &self,
         bucket: &str,
@@ -117,11 +120,11 @@ impl Store {
         let attributes_path = self.attributes_path(bucket, &attributes.key);
         let _change = self.change.write().await;
         self.check(condition, bucket, &attributes.key, &path).await?;
-        make_parent(&path).await?;
-        fs::rename(&incoming.path, &path).await.map_err(clash)?;
-        make_parent(&attributes_path).await?;
+        make_parent(&path)?;
+        make_parent(&attributes_path)?;
         let json = serde_json::to_vec(&attributes).map_err(S3Error::internal_error)?;
-        fs::write(&attributes_path, json).await.map_err(S3Error::internal_error)
+        std::fs::rename(&incoming.path, &path).map_err(clash)?;
+        std::fs::write(&attributes_path, json).map_err(S3Error::internal_error)
     }
 
     async fn check(&self, condition: &WriteCondition, bucket: &str, key: &str, path: &Path) -> S3Result<()> {
@@ -229,9 +232,9 @@ async fn md5_of_file(path: &Path) -> S3Result<String> {
     }
 }
 
-async fn make_parent(path: &Path) -> S3Result<()> {
+fn make_parent(path: &Path) -> S3Result<()> {
     let Some(parent) = path.parent() else { return Ok(()) };
-    fs::create_dir_all(parent).await.map_err(clash)
+    std::fs::create_dir_all(parent).map_err(clash)
 }
 
 /// The one thing that S3 allows and a file system does not.
