@@ -6,7 +6,7 @@ use std::time::Instant;
 use local_stack::aws::{CallRecord, Service, Subject};
 use serde_json::Value;
 
-use crate::pod::{Diary, Run};
+use crate::pod::{Diary, End, Run};
 use crate::tenure::Tenures;
 use crate::traffic::Heard;
 
@@ -84,11 +84,14 @@ impl History {
         counts
     }
 
-    /// When the worker was killed that had begun this run, if it was killed before its end.
+    /// When the worker was killed that had asked for this run, if it was killed before its end. It may have been asked for
+    /// while another one ran, so that it begins when nobody waits for it any more.
     pub(crate) fn orphaned(&self, run: &Run) -> Option<Instant> {
         let (_, diary) = self.diaries.iter().find(|(pod, _)| *pod == run.pod)?;
+        let asked = self.tenures.last_receipt(&run.pod, &run.task, run.start).unwrap_or(run.start);
         let ends = diary.lives.iter().filter_map(|life| life.ended.as_ref());
-        ends.map(|(at, _)| *at).find(|at| run.start <= *at && *at < run.end)
+        let deaths = ends.filter(|(_, end)| *end != End::Stopped).map(|(at, _)| *at);
+        deaths.filter(|at| asked <= *at && *at < run.end).min()
     }
 }
 

@@ -38,7 +38,7 @@ fn figures(history: &History) -> Vec<(String, String)> {
     line(history.runs.len(), "runs");
     line(beyond_one(runs.values().map(Vec::len)), "of them repeated");
     let orphans: Vec<Duration> =
-        history.runs.iter().filter_map(|run| Some(run.end - history.orphaned(run)?)).collect();
+        history.runs.iter().filter_map(|run| Some(run.end - history.orphaned(run)?.max(run.start))).collect();
     line(orphans.len(), "of them orphaned by kill -9");
     line(history.runs.iter().filter(|run| run.is_cut).count(), "of them cut off by the death of the runtime");
     let expired = history.tenures.all().iter().filter(|tenure| tenure.is_expired()).count();

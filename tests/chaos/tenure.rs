@@ -94,6 +94,12 @@ impl Tenures {
         own.any(|tenure| tenure.is_valid(at) || !self.is_superseded(tenure, at))
     }
 
+    /// When the pod received a message of the task last, by then.
+    pub(crate) fn last_receipt(&self, pod: &str, task: &str, by: Instant) -> Option<Instant> {
+        let own = self.of_task(task).filter(|tenure| tenure.pod == pod);
+        own.map(|tenure| tenure.received).filter(|received| *received <= by).max()
+    }
+
     /// Whether another pod had received the message by then.
     pub(crate) fn is_superseded(&self, tenure: &Tenure, at: Instant) -> bool {
         let same_message = self.by_message.get(&tenure.message_id).into_iter().flatten();
