@@ -113,9 +113,11 @@ impl Tenures {
 }
 
 impl Tenure {
+    /// Whether the message was hidden for it then. A deletion changes nothing: nobody receives the message after it, and a
+    /// worker that was killed before it heard of it leaves another process to tell and to delete once more.
     fn is_valid(&self, at: Instant) -> bool {
         let term = self.terms.iter().rev().find(|(from, _)| *from <= at);
-        term.is_some_and(|(_, until)| at <= *until) && self.deleted.is_none_or(|deleted| at <= deleted)
+        term.is_some_and(|(_, until)| at <= *until)
     }
 
     /// Whether the lease ran out: the message was neither deleted nor given back.

@@ -70,6 +70,10 @@ async fn a_message_is_not_taken_long_before_the_runtime_needs_it() {
 
 #[tokio::test]
 async fn a_staged_task_is_visible_to_others_within_a_second_of_the_signal() {
+    let name = "a_staged_task_is_visible_to_others_within_a_second_of_the_signal";
+    if aws::skipped_elsewhere(name, "other endpoints take too long to say what is taken") {
+        return;
+    }
     // A task is staged for about a second only. On a slow machine the signal may come too late for it.
     for _ in 0..5 {
         if is_given_back_at_once().await {
