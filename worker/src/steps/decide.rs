@@ -9,7 +9,7 @@ use super::attempts::Journal;
 use super::end::Ending;
 use super::read::Cause;
 use super::reject::Rejection;
-use super::{Taken, Work, Worker};
+use super::{Stop, Taken, Work, Worker};
 use crate::cloud::Delivery;
 use crate::cloud::lease::LeaseLost;
 use crate::error::TaskError;
@@ -44,6 +44,16 @@ impl Worker {
             self.vitals.metrics().retried(error.code);
             self.record_failure(delivery, journal, error).await;
             return Ending::retry_after(attempt);
+        }
+        // Perhaps all that failed was to tell of its end.
+        match self.told_again(work, Duration::ZERO).await {
+            Ok(false) => {}
+            Ok(true) => return Ending::Done,
+            Err(Stop::LeaseLost) => return Ending::Abandoned,
+            Err(_) => {
+                tracing::error!(error.code = %error.code, "the end of the task could not be told, will be retried");
+                return Ending::retry_after(attempt);
+            }
         }
         let attempts = if error.code == ErrorCode::WorkerDied { attempt - 1 } else { attempt };
         let causes = &journal.attempts;

@@ -195,10 +195,8 @@ impl Worker {
         let _alone = lease.hold(self.submissions.alone(&assignment.submission)).await?;
         // A message that comes back may have been worked on to the end; of another one that is all but certain not to be so.
         let patience = if delivery.receive_count > 1 { PATIENCE } else { Duration::ZERO };
-        if let Some(stored) = lease.hold(self.results.committed(assignment, patience)).await? {
-            tracing::info!("already stored, notifying again");
-            self.vitals.metrics().notified_again();
-            return Ok(lease.hold(self.results.notify(&stored)).await??);
+        if self.told_again(work, patience).await? {
+            return Ok(());
         }
         let mut timings = Timings { queue_ms: delivery.queue_ms(), ..Timings::default() };
         self.check_attempts(delivery, journal)?;
@@ -244,6 +242,18 @@ impl Worker {
             "task succeeded"
         );
         Ok(())
+    }
+
+    /// Whether the task had ended before; then that end is told once more. It is looked for with this patience.
+    async fn told_again(&self, work: &Work<'_>, patience: Duration) -> Result<bool, Stop> {
+        let Work { taken: Taken { lease, .. }, assignment, .. } = work;
+        let Some(stored) = lease.hold(self.results.committed(assignment, patience)).await? else {
+            return Ok(false);
+        };
+        tracing::info!("already stored, notifying again");
+        self.vitals.metrics().notified_again();
+        lease.hold(self.results.notify(&stored)).await??;
+        Ok(true)
     }
 
     /// A stage that began then is over. Returns how long it took, in milliseconds.

@@ -1,7 +1,5 @@
 //! The end of a task that failed for good: what is needed to submit it again is kept, the failure committed and told.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use shared_schema::notification::Timings;
 use shared_schema::{ErrorCode, Task, TaskId, keys, message};
@@ -36,10 +34,6 @@ impl Results {
         assignment: &Assignment,
         rejection: &Rejection<'_>,
     ) -> Result<Stored, TaskError> {
-        if let Some(stored) = self.committed(assignment, Duration::ZERO).await {
-            self.notify(&stored).await?;
-            return Ok(stored);
-        }
         let Rejection { error, attempts, causes, report, .. } = *rejection;
         let failure = error.failure(attempts);
         let outcome = if error.is_expired { Outcome::Expired(failure) } else { Outcome::Failed(failure) };

@@ -3,8 +3,8 @@
 /// What a name must be, for messages.
 pub(super) const PLAIN: &str = "no `..`, no `\\`, no leading `/`, no ` [output]`, nothing below `darkroom`";
 
-/// The folder that the worker puts the files of its jobs in, among the inputs and outputs of ComfyUI. The names below it cannot be
-/// guessed, but some nodes list folders.
+/// The folder that the worker puts the files of its jobs in, among the inputs and outputs of ComfyUI. The names below it
+/// cannot be guessed, but some nodes list folders.
 pub const COMFYUI_JOBS_FOLDER: &str = "darkroom";
 
 /// Whether a name stays within the folder that its node looks in, and away from the files of jobs. ComfyUI takes
