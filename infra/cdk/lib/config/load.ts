@@ -37,7 +37,10 @@ export function load(file: string): Config {
 export function parse(text: string, file = "the configuration"): Config {
   const document = parseDocument(text, { lineCounter: new LineCounter() });
   if (document.errors.length > 0) {
-    throw new ConfigError(file, document.errors.map((error) => error.message.split("\n")[0] ?? ""));
+    throw new ConfigError(
+      file,
+      document.errors.map((error) => error.message.split("\n")[0] ?? ""),
+    );
   }
   const config: unknown = document.toJS() ?? {};
   const validate = validator();

@@ -41,13 +41,18 @@ function partition(config: Config): string[] {
 
 function imageCache({ imageCache }: Config): string[] {
   if (imageCache.mode === "snapshot" && !imageCache.snapshot) {
-    return ["imageCache.snapshot: mode `snapshot` needs one; `infra/darkroom cache-images` makes it and writes it here"];
+    return [
+      "imageCache.snapshot: mode `snapshot` needs one; `infra/darkroom cache-images` makes it and writes it here",
+    ];
   }
   if (imageCache.mode !== "snapshot" && imageCache.snapshot) {
-    return [`imageCache.snapshot: is not used in mode \`${imageCache.mode}\`; say \`mode: snapshot\` or leave it out`];
+    return [
+      `imageCache.snapshot: is not used in mode \`${imageCache.mode}\`; say \`mode: snapshot\` or leave it out`,
+    ];
   }
   const rate = imageCache.initializationRate;
-  if (rate > 0 && rate < 100) return ["imageCache.initializationRate: EBS takes 100 to 300, or 0 for its own"];
+  if (rate > 0 && rate < 100)
+    return ["imageCache.initializationRate: EBS takes 100 to 300, or 0 for its own"];
   return [];
 }
 
@@ -58,11 +63,14 @@ function cluster({ cluster }: Config): string[] {
       if (!cluster[field]) faults.push(`cluster.${field}: an existing cluster needs it`);
     }
     if (!cluster.install.karpenter && !cluster.nodeRole) {
-      faults.push("cluster.nodeRole: needed where Karpenter is not installed here: the role of the nodes it launches");
+      faults.push(
+        "cluster.nodeRole: needed where Karpenter is not installed here: the role of the nodes it launches",
+      );
     }
   } else {
     for (const field of ["vpc", "subnets", "securityGroups", "nodeRole"] as const) {
-      if (cluster[field]) faults.push(`cluster.${field}: goes with \`existing\`; a new cluster makes its own`);
+      if (cluster[field])
+        faults.push(`cluster.${field}: goes with \`existing\`; a new cluster makes its own`);
     }
     for (const [part, wanted] of Object.entries(cluster.install)) {
       if (!wanted && part !== "observability") {
@@ -118,15 +126,18 @@ function runtimeRules(runtime: Runtime, place: string): string[] {
   if (runtime.type === "sdwebui") {
     if (!runtime.model) fault("model", "SD WebUI starts with one");
     if (runtime.concurrency > 1) fault("concurrency", "SD WebUI runs one job at a time");
-    if (runtime.nodes.allowed.length + runtime.nodes.denied.length > 0) fault("nodes", "SD WebUI has no nodes");
+    if (runtime.nodes.allowed.length + runtime.nodes.denied.length > 0)
+      fault("nodes", "SD WebUI has no nodes");
     if (runtime.taskTypes.includes("pipeline")) fault("taskTypes", "SD WebUI takes no `pipeline`");
   } else {
     if (runtime.model) fault("model", "ComfyUI's workflows name their checkpoints");
     if (runtime.models.length > 0) fault("models", "ComfyUI's workflows name their checkpoints");
     if (runtime.dynamicModel) fault("dynamicModel", "only SD WebUI loads what a task names");
-    if (runtime.taskTypes.some((type) => type !== "pipeline")) fault("taskTypes", "ComfyUI takes `pipeline` only");
+    if (runtime.taskTypes.some((type) => type !== "pipeline"))
+      fault("taskTypes", "ComfyUI takes `pipeline` only");
   }
-  if (runtime.models.length > 0 && !runtime.dynamicModel) fault("models", "only used with `dynamicModel: true`");
+  if (runtime.models.length > 0 && !runtime.dynamicModel)
+    fault("models", "only used with `dynamicModel: true`");
 
   if (replicas.min > replicas.max) fault("replicas", `min ${replicas.min} is above max ${replicas.max}`);
   scaling.schedules.forEach((schedule, n) => {
@@ -140,10 +151,16 @@ function runtimeRules(runtime: Runtime, place: string): string[] {
     fault("deadlines.grace", `must be at least ${AFTER_DRAIN_SECONDS} s above drain (${deadlines.drain})`);
   }
   if (deadlines.run + deadlines.visibility > LONGEST_VISIBILITY_SECONDS) {
-    fault("deadlines.run", `with visibility at most ${LONGEST_VISIBILITY_SECONDS} s, as long as SQS hides a message`);
+    fault(
+      "deadlines.run",
+      `with visibility at most ${LONGEST_VISIBILITY_SECONDS} s, as long as SQS hides a message`,
+    );
   }
   if (instances.purchase !== "on-demand" && deadlines.grace > SPOT_NOTICE_SECONDS) {
-    fault("deadlines.grace", `a Spot node is gone after ${SPOT_NOTICE_SECONDS} s; stay below, or take \`on-demand\``);
+    fault(
+      "deadlines.grace",
+      `a Spot node is gone after ${SPOT_NOTICE_SECONDS} s; stay below, or take \`on-demand\``,
+    );
   }
   return faults;
 }
