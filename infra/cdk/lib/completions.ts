@@ -1,4 +1,4 @@
-import { Duration, Validations, type aws_sns as sns, aws_sns_subscriptions as subscriptions } from "aws-cdk-lib";
+import { Duration, type aws_sns as sns, aws_sns_subscriptions as subscriptions } from "aws-cdk-lib";
 import { Construct } from "constructs";
 
 import type { Config } from "./config/types.ts";
@@ -34,8 +34,8 @@ export class Completions extends Construct {
       queueName: `${name}-unnotified`,
       retentionPeriod: Duration.days(14),
     });
+    this.unnotified.endsHere("What is in it has found no taker; people look at it.");
     const deadLetterQueue = this.unnotified;
-    Validations.of(this.unnotified).acknowledge(NO_REDRIVE("It is the end of its line: people look at it."));
 
     for (const address of wanted.emails) {
       topic.addSubscription(new subscriptions.EmailSubscription(address, { deadLetterQueue }));
@@ -50,7 +50,7 @@ export class Completions extends Construct {
         queueName: `${name}-results-${consumer}`,
         retentionPeriod: Duration.days(14),
       });
-      Validations.of(queue).acknowledge(NO_REDRIVE("Its consumer is not ours, and decides what it gives up."));
+      queue.endsHere("Its consumer is not ours, and decides what it gives up.");
       // Raw: the queue takes messages of this topic only, so the envelope would tell its reader nothing.
       const options = { deadLetterQueue, rawMessageDelivery: true };
       topic.addSubscription(new subscriptions.SqsSubscription(queue, options));

@@ -1,4 +1,12 @@
-import { Duration, RemovalPolicy, Validations, aws_s3 as s3 } from "aws-cdk-lib";
+import {
+  type CfnResource,
+  Duration,
+  RemovalPolicy,
+  Stack,
+  Validations,
+  aws_logs as logs,
+  aws_s3 as s3,
+} from "aws-cdk-lib";
 import { Construct } from "constructs";
 
 import type { Config } from "./config/types.ts";
@@ -42,7 +50,21 @@ export class Results extends Construct {
     });
     Validations.of(this.bucket).acknowledge({
       id: "AwsSolutions-S1",
-      reason: "Who reads results is told by CloudTrail's data events where it is wanted; a log bucket costs on every read.",
+      reason:
+        "Who reads results is told by CloudTrail's data events where it is wanted; a log bucket costs on every read.",
     });
+    if (!keepOnDestroy) this.ownLogs(config.name);
+  }
+
+  /** What empties the bucket at its end is CDK's; left alone, its log would outlive the stack, and for ever. */
+  private ownLogs(deployment: string): void {
+    const logGroup = new logs.LogGroup(this, "EmptyingLogs", {
+      logGroupName: `/aws/lambda/${deployment}-empty-results`,
+      retention: logs.RetentionDays.ONE_MONTH,
+      removalPolicy: RemovalPolicy.DESTROY,
+    });
+    const provider = Stack.of(this).node.findChild("Custom::S3AutoDeleteObjectsCustomResourceProvider");
+    const handler = provider.node.findChild("Handler") as CfnResource;
+    handler.addPropertyOverride("LoggingConfig.LogGroup", logGroup.logGroupName);
   }
 }

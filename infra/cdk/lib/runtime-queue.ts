@@ -49,6 +49,7 @@ export class RuntimeQueue extends Construct {
       // By its ARN, since the queue in turn refers to its dead-letter queue.
       redriveAllowPolicy: { sourceQueues: [this.byName("Source", queueName)] },
     });
+    this.deadLetters.endsHere("It is a dead-letter queue itself.");
     this.queue = new PrivateQueue(this, "Queue", {
       queueName,
       retentionPeriod: RETENTION,
@@ -73,7 +74,11 @@ export class RuntimeQueue extends Construct {
   }
 
   private byName(id: string, queueName: string): sqs.IQueue {
-    return sqs.Queue.fromQueueArn(this, id, Stack.of(this).formatArn({ service: "sqs", resource: queueName }));
+    return sqs.Queue.fromQueueArn(
+      this,
+      id,
+      Stack.of(this).formatArn({ service: "sqs", resource: queueName }),
+    );
   }
 }
 

@@ -31,6 +31,7 @@ export class TaskBus extends Construct {
       // Read by the dead-letter function, as the dead-letter queues are.
       visibilityTimeout: Duration.seconds(180),
     });
+    this.undelivered.endsHere("It is a dead-letter queue itself, of the topic's subscriptions.");
     this.undelivered.admit(this.topic);
 
     for (const runtime of runtimes) {

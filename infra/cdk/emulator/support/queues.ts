@@ -1,0 +1,46 @@
+import { DeleteMessageCommand, GetQueueUrlCommand, type Message, ReceiveMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
+
+import type { Emulator } from "./emulator.ts";
+import { until } from "./until.ts";
+
+/** Queues by their names. */
+export class Queues {
+  private readonly sqs: SQSClient;
+
+  constructor(emulator: Emulator) {
+    this.sqs = new SQSClient({ endpoint: emulator.url, region: "us-east-1", credentials: CREDENTIALS });
+  }
+
+  async url(name: string): Promise<string> {
+    const { QueueUrl } = await this.sqs.send(new GetQueueUrlCommand({ QueueName: name }));
+    return QueueUrl ?? "";
+  }
+
+  /** One message as it is, hidden for so long. */
+  async receive(name: string, hiddenSeconds = 30): Promise<Message | undefined> {
+    const options = { QueueUrl: await this.url(name), VisibilityTimeout: hiddenSeconds };
+    const { Messages } = await this.sqs.send(new ReceiveMessageCommand(options));
+    return Messages?.[0];
+  }
+
+  /** The next body that is wanted, taken out of the queue; others stay hidden for half a minute. */
+  async take(name: string, wanted: (body: Json) => boolean, seconds = 60): Promise<Json> {
+    return until(
+      `a message in ${name}`,
+      async () => {
+        const message = await this.receive(name);
+        const body = JSON.parse(message?.Body ?? "null");
+        if (!message || !wanted(body)) return undefined;
+        const handle = { QueueUrl: await this.url(name), ReceiptHandle: message.ReceiptHandle };
+        await this.sqs.send(new DeleteMessageCommand(handle));
+        return body;
+      },
+      seconds,
+    );
+  }
+}
+
+export const CREDENTIALS = { accessKeyId: "test", secretAccessKey: "test" };
+
+/** Whatever a test reads. */
+export type Json = any;

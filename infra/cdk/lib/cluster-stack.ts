@@ -1,0 +1,95 @@
+import { type aws_sqs as sqs, aws_s3_assets as assets, Fn, Stack, type StackProps } from "aws-cdk-lib";
+import type { Construct } from "constructs";
+
+import { acknowledgeAssetReads } from "./cluster/acknowledged.ts";
+import { NewCluster } from "./cluster/eks.ts";
+import { ExistingCluster } from "./cluster/existing.ts";
+import { GpuNodesGone } from "./cluster/gpu-nodes-gone.ts";
+import { Platform } from "./cluster/platform.ts";
+import { RuntimeRelease } from "./cluster/runtime-release.ts";
+import { CHART } from "./cluster/runtime-values.ts";
+import { WorkerRole } from "./cluster/worker-role.ts";
+import type { Config, Runtime } from "./config/types.ts";
+import type { ServiceHandover } from "./handover.ts";
+
+export interface ClusterStackProps extends StackProps {
+  config: Config;
+  service: ServiceHandover;
+}
+
+/** The cluster, new or existing, what it needs to run GPU pods, and a release of the chart for each runtime. */
+export class ClusterStack extends Stack {
+  private readonly config: Config;
+
+  constructor(scope: Construct, id: string, { config, service, ...props }: ClusterStackProps) {
+    super(scope, id, { description: "Darkroom: cluster and runtimes", ...props });
+    this.config = config;
+    const { bucket, completions } = service;
+    const runtimes = config.runtimes.map((runtime) => ({
+      runtime,
+      queue: queueOf(runtime, service),
+      // The service account has the runtime's name, as its release does.
+      account: { namespace: config.name, name: runtime.name },
+    }));
+
+    const target = config.cluster.existing
+      ? new ExistingCluster(this, "Existing", config)
+      : new NewCluster(this, "New", config);
+    const platform = new Platform(this, "Platform", {
+      config,
+      target,
+      queues: runtimes.map(({ queue }) => queue),
+    });
+    const { identity } = config.cluster;
+    const workers = runtimes.map((each) => ({
+      ...each,
+      role: new WorkerRole(this, `Worker-${each.runtime.name}`, {
+        ...each,
+        target,
+        identity,
+        bucket,
+        completions,
+      }),
+    }));
+
+    const nodesGone = new GpuNodesGone(this, "GpuNodesGone", {
+      deployment: config.name,
+      nodeRole: platform.ownNodeRole,
+    });
+    nodesGone.node.addDependency(...target.ready, platform, ...workers.map(({ role }) => role));
+
+    const chart = new assets.Asset(this, "Chart", { path: CHART, exclude: ["ci", "unittests", "README.md"] });
+    acknowledgeAssetReads(target, chart.bucket.arnForObjects("*"));
+    for (const { role, ...each } of workers) {
+      const release = new RuntimeRelease(this, `Runtime-${each.runtime.name}`, {
+        ...each,
+        config,
+        target,
+        chart,
+        bucket,
+        completions,
+        registry: this.registry(),
+        annotations: role.annotations,
+        nodeRoleName: platform.nodeRoleName,
+      });
+      release.node.addDependency(nodesGone);
+    }
+  }
+
+  /** Without this, a stack of a known account asks that account for its zones while it is synthesized. */
+  override get availabilityZones(): string[] {
+    return Array.from({ length: this.config.cluster.zones }, (_, n) => Fn.select(n, Fn.getAzs()));
+  }
+
+  /** What the names of Darkroom's images begin with. */
+  private registry(): string {
+    const { images, name } = this.config;
+    return images.registry ?? `${this.account}.dkr.ecr.${this.region}.${this.urlSuffix}/${name}`;
+  }
+}
+
+function queueOf(runtime: Runtime, service: ServiceHandover): sqs.IQueue {
+  const queue = service.queues[runtime.name];
+  if (!queue) throw new Error(`${runtime.name}: the service's stack has no queue for it`);
+  return queue;
+}

@@ -1,0 +1,95 @@
+import { aws_ec2 as ec2, aws_eks_v2 as eks, aws_logs as logs, RemovalPolicy, Validations } from "aws-cdk-lib";
+import { Construct, type IDependable } from "constructs";
+
+import type { Config } from "../config/types.ts";
+import { acknowledgeProviders } from "./acknowledged.ts";
+import { kubectlLayer } from "./kubectl-layer.ts";
+import { Network } from "./network.ts";
+import { SystemAddons } from "./system-addons.ts";
+import { SystemNodes } from "./system-nodes.ts";
+import type { TargetCluster } from "./target.ts";
+
+/** A new cluster, with its network, its system nodes and what every cluster needs. */
+export class NewCluster extends Construct implements TargetCluster {
+  readonly cluster: eks.Cluster;
+  readonly name: string;
+  readonly subnetIds: string[];
+  readonly securityGroupIds: string[];
+  readonly ready: IDependable[];
+
+  constructor(scope: Construct, id: string, { name, cluster: config }: Config) {
+    super(scope, id);
+    this.name = name;
+    // With IRSA, the provider is a resource of CloudFormation's own instead of a function of CDK's.
+    this.node.setContext("@aws-cdk/aws-eks:useNativeOidcProvider", true);
+    const { vpc } = new Network(this, "Network", { zones: config.zones, natGateways: config.natGateways });
+
+    // EKS would make this group by itself and keep it for ever.
+    const controlPlaneLogs = new logs.LogGroup(this, "ControlPlaneLogs", {
+      logGroupName: `/aws/eks/${name}/cluster`,
+      retention: logs.RetentionDays.ONE_MONTH,
+      removalPolicy: RemovalPolicy.DESTROY,
+    });
+
+    this.cluster = new eks.Cluster(this, "Cluster", {
+      clusterName: name,
+      version: eks.KubernetesVersion.of(config.version),
+      vpc,
+      vpcSubnets: [{ subnetType: ec2.SubnetType.PRIVATE_WITH_EGRESS }],
+      endpointAccess: endpointAccess(config.apiAccess),
+      // Nodes, and what runs on them, are declared here: no Auto Mode, no add-ons that nobody manages.
+      defaultCapacityType: eks.DefaultCapacityType.NODEGROUP,
+      defaultCapacity: 0,
+      bootstrapSelfManagedAddons: false,
+      // Whoever deploys is no administrator for that. `aws eks create-access-entry` makes one.
+      bootstrapClusterCreatorAdminPermissions: false,
+      clusterLogging: [eks.ClusterLoggingTypes.AUTHENTICATOR],
+      kubectlProviderOptions: { kubectlLayer: kubectlLayer(this, config.version) },
+    });
+    this.cluster.node.addDependency(controlPlaneLogs);
+    withoutAutoMode(this.cluster);
+    acknowledge(this.cluster);
+
+    const nodes = new SystemNodes(this, "SystemNodes", {
+      name,
+      cluster: this.cluster,
+      nodes: config.systemNodes,
+    });
+    const addons = new SystemAddons(this, "Addons", { target: this, nodes: nodes.group });
+
+    this.subnetIds = vpc.privateSubnets.map(({ subnetId }) => subnetId);
+    this.securityGroupIds = [this.cluster.clusterSecurityGroupId];
+    // Names are served last, on nodes that have everything else.
+    this.ready = [addons];
+  }
+}
+
+function endpointAccess(networks: string[]): eks.EndpointAccess {
+  return networks.length === 0
+    ? eks.EndpointAccess.PRIVATE
+    : eks.EndpointAccess.PUBLIC_AND_PRIVATE.onlyFrom(...networks);
+}
+
+/** Not to say a word of Auto Mode is to have none of it, also in regions that do not know its fields. */
+function withoutAutoMode(cluster: eks.Cluster): void {
+  const resource = cluster.node.defaultChild as eks.CfnCluster;
+  for (const field of ["ComputeConfig", "StorageConfig", "KubernetesNetworkConfig.ElasticLoadBalancing"]) {
+    resource.addPropertyDeletionOverride(field);
+  }
+}
+
+function acknowledge(cluster: eks.Cluster): void {
+  Validations.of(cluster).acknowledge(
+    {
+      id: "AwsSolutions-EKS1",
+      reason:
+        "Who may reach the API is `cluster.apiAccess`; empty makes it private. A caller needs IAM besides.",
+    },
+    {
+      id: "AwsSolutions-EKS2",
+      reason:
+        "Who came in is logged. The API's and the audit log come to about 1 GB a day with Karpenter and KEDA.",
+    },
+  );
+  acknowledgeProviders(cluster);
+}

@@ -1,0 +1,72 @@
+import { fileURLToPath } from "node:url";
+
+import { aws_iam as iam, aws_lambda as lambda, aws_logs as logs, custom_resources as cr } from "aws-cdk-lib";
+import { CustomResource, Duration, RemovalPolicy } from "aws-cdk-lib";
+import { Construct } from "constructs";
+
+import { acknowledgeProviders, acknowledgeWildcards } from "./acknowledged.ts";
+
+const HANDLER = fileURLToPath(new URL("./gpu-nodes-gone", import.meta.url));
+
+export interface GpuNodesGoneProps {
+  /** The name of the deployment; its nodes carry it as the tag `darkroom:deployment`. */
+  deployment: string;
+  /** The role of its nodes, where it is deleted with the stack. */
+  nodeRole?: iam.IRole;
+}
+
+/**
+ * Stands between the runtimes' releases and all they need, so that no GPU node outlives the stack. To uninstall a release
+ * takes seconds: it deletes the NodePool, and with it, as their owner, its NodeClaims. These and the EC2NodeClass have
+ * finalizers that only a living Karpenter takes off, once pods are drained, instances are terminated and the instance
+ * profile is deleted. So the deletion of this resource waits for that, and Karpenter's release, the workers' and the
+ * nodes' roles and the network, on which it depends, are deleted after it.
+ */
+export class GpuNodesGone extends Construct {
+  constructor(scope: Construct, id: string, { deployment, nodeRole }: GpuNodesGoneProps) {
+    super(scope, id);
+    const isComplete = this.function("IsComplete", "isComplete");
+    isComplete.addToRolePolicy(
+      new iam.PolicyStatement({ actions: ["ec2:DescribeInstances"], resources: ["*"] }),
+    );
+    if (nodeRole) {
+      isComplete.addToRolePolicy(
+        new iam.PolicyStatement({
+          actions: ["iam:ListInstanceProfilesForRole"],
+          resources: [nodeRole.roleArn],
+        }),
+      );
+    }
+    const provider = new cr.Provider(this, "Provider", {
+      onEventHandler: this.function("OnEvent", "onEvent"),
+      isCompleteHandler: isComplete,
+      queryInterval: Duration.seconds(15),
+      // CloudFormation waits for a custom resource no longer than this. A deletion that fails here goes on when repeated.
+      totalTimeout: Duration.hours(1),
+      disableWaiterStateMachineLogging: true,
+    });
+    new CustomResource(this, "Resource", {
+      resourceType: "Custom::GpuNodesGone",
+      serviceToken: provider.serviceToken,
+      properties: { Deployment: deployment, NodeRole: nodeRole?.roleName },
+    });
+    acknowledgeWildcards(isComplete, "ec2:DescribeInstances takes no resources.", "*");
+    acknowledgeProviders(this);
+  }
+
+  private function(id: string, handler: string): lambda.Function {
+    return new lambda.Function(this, id, {
+      description: "Waits for the GPU nodes of a deployment to be gone, before what they need is deleted",
+      runtime: lambda.determineLatestNodeRuntime(this),
+      architecture: lambda.Architecture.ARM_64,
+      code: lambda.Code.fromAsset(HANDLER, { exclude: ["*.d.mts"] }),
+      handler: `handler.${handler}`,
+      memorySize: 256,
+      timeout: Duration.seconds(30),
+      logGroup: new logs.LogGroup(this, `${id}Logs`, {
+        retention: logs.RetentionDays.ONE_MONTH,
+        removalPolicy: RemovalPolicy.DESTROY,
+      }),
+    });
+  }
+}

@@ -1,0 +1,36 @@
+import { aws_ec2 as ec2, Validations } from "aws-cdk-lib";
+import { Construct } from "constructs";
+
+export interface NetworkProps {
+  zones: number;
+  natGateways: number;
+}
+
+/**
+ * The network of a new cluster. Nodes have private addresses only. Models, results and image layers go through the
+ * gateway endpoint of S3, which costs nothing; what is left for the NAT gateways is small.
+ */
+export class Network extends Construct {
+  readonly vpc: ec2.Vpc;
+
+  constructor(scope: Construct, id: string, props: NetworkProps) {
+    super(scope, id);
+    this.vpc = new ec2.Vpc(this, "Vpc", {
+      ipAddresses: ec2.IpAddresses.cidr("10.0.0.0/16"),
+      maxAzs: props.zones,
+      natGateways: Math.min(props.natGateways, props.zones),
+      subnetConfiguration: [
+        // Only NAT gateways and load balancers live here.
+        { name: "public", subnetType: ec2.SubnetType.PUBLIC, cidrMask: 24, mapPublicIpOnLaunch: false },
+        // Each pod has an address of the VPC: 8,187 a zone.
+        { name: "private", subnetType: ec2.SubnetType.PRIVATE_WITH_EGRESS, cidrMask: 19 },
+      ],
+      gatewayEndpoints: { S3: { service: ec2.GatewayVpcEndpointAwsService.S3 } },
+    });
+    Validations.of(this.vpc).acknowledge({
+      id: "AwsSolutions-VPC7",
+      reason:
+        "Flow logs are billed by volume and say nothing of what pods do; an account that needs them turns them on.",
+    });
+  }
+}

@@ -1,0 +1,103 @@
+// The values of the chart for one runtime: the preset of its type, and over it what the configuration says.
+
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+import type { aws_s3 as s3, aws_sns as sns, aws_sqs as sqs } from "aws-cdk-lib";
+import { parse } from "yaml";
+
+import type { Config, Runtime } from "../config/types.ts";
+import type { ServiceAccount } from "./identity.ts";
+import type { TargetCluster } from "./target.ts";
+
+/** The chart of one runtime. */
+export const CHART = fileURLToPath(new URL("../../../chart", import.meta.url));
+
+type Values = { [key: string]: unknown };
+
+/** What a release of the chart stands on. */
+export interface RuntimeSurroundings {
+  config: Config;
+  target: TargetCluster;
+  /** What the names of Darkroom's images begin with. */
+  registry: string;
+  queue: sqs.IQueue;
+  bucket: s3.IBucket;
+  completions: sns.ITopic;
+  account: ServiceAccount;
+  annotations: Record<string, string>;
+  /** The name of the role of the nodes. */
+  nodeRoleName: string;
+}
+
+/** The chart's values for a runtime. */
+export function runtimeValues(runtime: Runtime, around: RuntimeSurroundings): Values {
+  return over(preset(runtime), own(runtime, around));
+}
+
+function own(runtime: Runtime, around: RuntimeSurroundings): Values {
+  const { config, target, registry } = around;
+  return {
+    runtime: {
+      name: runtime.name,
+      type: runtime.type,
+      image: runtime.image ?? `${registry}/${runtime.type}:${config.images.tag}`,
+      extraArgs: runtime.args,
+      env: runtime.env,
+      model: runtime.model,
+    },
+    worker: {
+      image: `${registry}/worker:${config.images.tag}`,
+      queueUrl: around.queue.queueUrl,
+      completionTopicArn: around.completions.topicArn,
+      resultsBucket: around.bucket.bucketName,
+      dynamicModel: runtime.dynamicModel,
+      notifyRunning: runtime.notifyRunning,
+      concurrency: runtime.concurrency,
+      attempts: runtime.attempts,
+      urlSeconds: config.results.urlSeconds,
+      inputHosts: runtime.inputs.hosts,
+      inputBuckets: runtime.inputs.buckets,
+      nodesAllowed: runtime.nodes.allowed,
+      nodesDenied: runtime.nodes.denied,
+    },
+    deadlines: runtime.deadlines,
+    aws: { region: config.region },
+    serviceAccount: { name: around.account.name, annotations: around.annotations },
+    replicas: runtime.replicas,
+    scaling: runtime.scaling,
+    models: { bucket: config.modelBucket },
+    nodes: {
+      clusterName: target.name,
+      role: around.nodeRoleName,
+      subnets: target.subnetIds,
+      securityGroups: target.securityGroupIds,
+      instanceTypes: runtime.instances.types,
+      purchase: runtime.instances.purchase,
+      volumeGiB: runtime.instances.volumeGiB,
+      imageCache: config.imageCache,
+      // The deployment's name on instances is what their deletion is awaited by.
+      tags: { ...config.tags, "darkroom:deployment": config.name },
+    },
+  };
+}
+
+function preset({ type }: Runtime): Values {
+  return parse(readFileSync(join(CHART, "presets", `${type}.yaml`), "utf8")) as Values;
+}
+
+/** As Helm merges files of values: maps key by key, anything else is replaced. */
+function over(below: Values, above: Values): Values {
+  const merged = { ...below };
+  for (const [key, value] of Object.entries(above)) {
+    if (value === undefined) continue;
+    const under = merged[key];
+    merged[key] = isMap(under) && isMap(value) ? over(under, value) : value;
+  }
+  return merged;
+}
+
+function isMap(value: unknown): value is Values {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,89 @@
+import {
+  aws_iam as iam,
+  type aws_s3 as s3,
+  type aws_sns as sns,
+  type aws_sqs as sqs,
+  Stack,
+} from "aws-cdk-lib";
+import { Construct } from "constructs";
+
+import type { ClusterConfig, Runtime } from "../config/types.ts";
+import { acknowledgeWildcards } from "./acknowledged.ts";
+import { PodRole, type ServiceAccount } from "./identity.ts";
+import { everyObject } from "./models-driver.ts";
+import type { TargetCluster } from "./target.ts";
+
+/** The parts of the reserved prefix that others write: large tasks are put there by the front door. */
+export const WRITTEN_BY_OTHERS = ["_darkroom/tasks/*"];
+
+export interface WorkerRoleProps {
+  runtime: Runtime;
+  target: TargetCluster;
+  identity: ClusterConfig["identity"];
+  account: ServiceAccount;
+  /** The runtime's own queue. */
+  queue: sqs.IQueue;
+  bucket: s3.IBucket;
+  completions: sns.ITopic;
+}
+
+/** What the workers of one runtime may do, and nothing else: each action and why is in the worker's README. */
+export class WorkerRole extends Construct {
+  readonly role: iam.Role;
+  readonly annotations: Record<string, string>;
+
+  constructor(scope: Construct, id: string, props: WorkerRoleProps) {
+    super(scope, id);
+    const { runtime } = props;
+    const bucket = here(props.bucket);
+    const everyResult = `${bucket}/*`;
+    const pods = new PodRole(this, "Pods", {
+      target: props.target,
+      identity: props.identity,
+      account: props.account,
+      description: `Workers of ${runtime.name} on ${props.target.name}`,
+    });
+    this.role = pods.role;
+    this.annotations = pods.annotations;
+    pods.associate();
+
+    this.allow(
+      "WorksOnItsQueue",
+      [props.queue.queueArn],
+      "sqs:ReceiveMessage",
+      "sqs:DeleteMessage",
+      "sqs:ChangeMessageVisibility",
+    );
+    this.allow("StoresResults", [everyResult], "s3:PutObject");
+    // Reading presigns URLs, takes up tasks that were too large for a message, and tells what has ended already.
+    this.allow("ReadsResultsAndTasks", [everyResult], "s3:GetObject");
+    // Without it S3 says of a missing object that it may not be read.
+    this.allow("TellsMissingFromForbidden", [bucket], "s3:ListBucket");
+    this.allow("NotifiesOfResults", [props.completions.topicArn], "sns:Publish");
+    const inputs = runtime.inputs.buckets.map(everyObject);
+    if (inputs.length > 0) this.allow("ReadsInputs", inputs, "s3:GetObject");
+    this.role.addToPolicy(
+      new iam.PolicyStatement({
+        sid: "LeavesToOthersWhatIsTheirs",
+        effect: iam.Effect.DENY,
+        actions: ["s3:PutObject"],
+        resources: WRITTEN_BY_OTHERS.map((keys) => `${bucket}/${keys}`),
+      }),
+    );
+    acknowledgeWildcards(this, "Callers choose where in the bucket their results go.", everyResult);
+    acknowledgeWildcards(
+      this,
+      "Callers name the inputs; which buckets may be read is configured.",
+      ...inputs,
+    );
+  }
+
+  private allow(sid: string, resources: string[], ...actions: string[]): void {
+    this.role.addToPolicy(new iam.PolicyStatement({ sid, actions, resources }));
+  }
+}
+
+/** The bucket's ARN as this stack imports it: what cdk-nag finds in a policy has to be named the same way. */
+function here(bucket: s3.IBucket): string {
+  return Stack.of(bucket).exportValue(bucket.bucketArn);
+}

@@ -1,0 +1,154 @@
+import { RemovalPolicy, Validations, aws_apigateway as apigateway, aws_logs as logs } from "aws-cdk-lib";
+import type { Construct } from "constructs";
+
+import { accessLogFormat } from "./access-log.ts";
+import type { Config } from "./config/types.ts";
+import { FrontDoorKeys } from "./front-door-keys.ts";
+import type { RustFunction } from "./rust-function.ts";
+
+/** What an account may have at most, of requests per second and at once (API Gateway quotas). */
+const ACCOUNT_RATE = 10_000;
+const ACCOUNT_BURST = 5_000;
+
+/** `/healthz` answers without a key, so all its callers together get this much of the function. */
+const HEALTH_RATE = 5;
+const HEALTH_BURST = 10;
+
+export interface FrontDoorApiProps {
+  config: Config;
+  function: RustFunction;
+}
+
+/** The REST API: who may send what, how often, and what is written down about it. */
+export class FrontDoorApi extends apigateway.RestApi {
+  readonly keys: FrontDoorKeys;
+
+  constructor(scope: Construct, id: string, { config, function: handler }: FrontDoorApiProps) {
+    const { name, api } = config;
+    const accessLogs = new logs.LogGroup(scope, `${id}AccessLogs`, {
+      logGroupName: `/aws/apigateway/${name}-front-door`,
+      retention: logs.RetentionDays.ONE_MONTH,
+      removalPolicy: RemovalPolicy.DESTROY,
+    });
+    super(scope, id, {
+      restApiName: `${name}-front-door`,
+      description: "Takes tasks for Stable Diffusion runtimes",
+      endpointTypes: [apigateway.EndpointType.REGIONAL],
+      // API Gateway writes logs with one role per account and region. This one replaces whichever was there and can do
+      // the same, for every API; it stays when the stack goes, since other APIs may have come to need it.
+      cloudWatchRole: true,
+      cloudWatchRoleRemovalPolicy: RemovalPolicy.RETAIN,
+      deployOptions: {
+        // As the predecessors' stage, so that only the host of a client's URL changes.
+        stageName: "prod",
+        tracingEnabled: true,
+        accessLogDestination: new apigateway.LogGroupLogDestination(accessLogs),
+        accessLogFormat,
+        // All keys together; the usage plan bounds each.
+        throttlingRateLimit: Math.min(api.ratePerSecond * api.keys.length, ACCOUNT_RATE),
+        throttlingBurstLimit: Math.min(api.burst * api.keys.length, ACCOUNT_BURST),
+        methodOptions: {
+          "/healthz/GET": { throttlingRateLimit: HEALTH_RATE, throttlingBurstLimit: HEALTH_BURST },
+        },
+      },
+    });
+
+    // CDK's own output of the address; the stack names it better.
+    this.node.tryRemoveChild("Endpoint");
+    this.addTaskPaths(handler);
+    this.addHealthPath(handler);
+    this.answerInOneShape();
+    this.keys = new FrontDoorKeys(this, "Keys", { config, stage: this.deploymentStage });
+    this.acknowledge();
+  }
+
+  /**
+   * `POST` with a key. The gateway refuses what cannot be a task, before it costs an invocation; the function names
+   * everything that is wrong with the rest. A body of another Content-Type passes to the function as it is, since no
+   * model is found for it (API Gateway developer guide, "request validation"): predecessors took any.
+   */
+  private addTaskPaths(handler: RustFunction): void {
+    const requestValidator = this.addRequestValidator("Validator", {
+      validateRequestBody: true,
+      validateRequestParameters: true,
+    });
+    const object = this.addModel("Object", {
+      contentType: "application/json",
+      schema: { schema: apigateway.JsonSchemaVersion.DRAFT4, type: apigateway.JsonSchemaType.OBJECT },
+    });
+    for (const version of ["v1alpha1", "v1alpha2"]) {
+      this.root.addResource(version).addMethod("POST", integration(handler), {
+        apiKeyRequired: true,
+        requestValidator,
+        requestModels: { "application/json": object },
+      });
+    }
+  }
+
+  /** Without a key, for monitors that can send no headers. */
+  private addHealthPath(handler: RustFunction): void {
+    this.root.addResource("healthz").addMethod("GET", integration(handler));
+  }
+
+  /** What the gateway refuses itself looks as if the function had. 403 and 429 stay what clients of every API know. */
+  private answerInOneShape(): void {
+    const refuse = (
+      type: apigateway.ResponseType,
+      status: number,
+      title: string,
+      code: string,
+      detail: string,
+    ) =>
+      this.addGatewayResponse(`Refusal-${code}`, {
+        type,
+        statusCode: String(status),
+        responseHeaders: { "Content-Type": "'application/problem+json'" },
+        templates: {
+          "application/json": JSON.stringify({
+            type: "about:blank",
+            title,
+            status,
+            code,
+            detail,
+            violations: [],
+          }),
+        },
+      });
+    const { BAD_REQUEST_BODY, REQUEST_TOO_LARGE } = apigateway.ResponseType;
+    refuse(BAD_REQUEST_BODY, 400, "Bad Request", "invalid_body", "the body is no JSON object");
+    refuse(REQUEST_TOO_LARGE, 413, "Payload Too Large", "body_too_large", "the body is larger than is read");
+  }
+
+  private acknowledge(): void {
+    Validations.of(this).acknowledge(
+      {
+        id: "AwsSolutions-APIG3",
+        reason:
+          "A web ACL is the account's to choose; clients are programs with keys, each bounded by its usage plan.",
+      },
+      ...["AwsSolutions-APIG4", "AwsSolutions-COG4"].map((id) => ({
+        id,
+        reason:
+          "Predecessors' clients send an API key and nothing else. `/healthz` tells and changes nothing.",
+      })),
+      {
+        id: "AwsSolutions-APIG6",
+        reason:
+          "The access log has a line per request with what failed; execution logs would repeat it in a log group " +
+          "that no stack owns.",
+      },
+    );
+    const role = this.node.tryFindChild("CloudWatchRole");
+    if (role) {
+      Validations.of(role).acknowledge({
+        id: "AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs]",
+        reason: "The account's one role for the logs of all its APIs, so it cannot be limited to this one's.",
+      });
+    }
+  }
+}
+
+/** The whole request to the function; the console's "test" button has no business there. */
+function integration(handler: RustFunction): apigateway.LambdaIntegration {
+  return new apigateway.LambdaIntegration(handler, { allowTestInvoke: false });
+}

@@ -1,0 +1,72 @@
+import {
+  Duration,
+  Validations,
+  aws_lambda as lambda,
+  type aws_s3 as s3,
+  type aws_sns as sns,
+} from "aws-cdk-lib";
+import { Construct } from "constructs";
+
+import type { Config } from "./config/types.ts";
+import { FrontDoorApi } from "./front-door-api.ts";
+import { packageWith } from "./function-package.ts";
+import { logicalId } from "./logical-id.ts";
+import { registry } from "./registry.ts";
+import { RustFunction } from "./rust-function.ts";
+
+/** Storing up to 6 MB before publishing takes a second or two, and each is tried again when it fails. */
+const WITH_CLAIM_CHECK = { timeout: Duration.seconds(10), publishMs: 8000 };
+const WITHOUT = { timeout: Duration.seconds(5), publishMs: 2500 };
+
+export interface FrontDoorProps {
+  config: Config;
+  /** The zip with the program. */
+  zip: string;
+  tasks: sns.ITopic;
+  bucket: s3.Bucket;
+}
+
+/** What takes tasks over HTTP: the API and the function behind it. */
+export class FrontDoor extends Construct {
+  readonly function: RustFunction;
+  readonly api: FrontDoorApi;
+
+  constructor(scope: Construct, id: string, { config, zip, tasks, bucket }: FrontDoorProps) {
+    super(scope, id);
+    const { name, api, runtimes } = config;
+    const claimCheck = runtimes.some((runtime) => runtime.claimCheck);
+    const patience = claimCheck ? WITH_CLAIM_CHECK : WITHOUT;
+
+    this.function = new RustFunction(this, "Function", {
+      functionName: `${name}-front-door`,
+      description: "Checks tasks and publishes them",
+      // The registry is always a file beside the program: a function's variables may have 4 KB together, and with one
+      // way for few and for many runtimes there is only one to test.
+      code: lambda.Code.fromAsset(packageWith(zip, { "runtimes.json": registry(config) })),
+      // The program needs 15 MB, and some 60 more for a body of 6 MB that is text, JSON and message at once. The rest
+      // is speed: a function's share of a CPU grows with its memory, and TLS to SNS is most of a cold start.
+      memorySize: 256,
+      timeout: patience.timeout,
+      environment: {
+        SNS_TOPIC_ARN: tasks.topicArn,
+        S3_OUTPUT_BUCKET: bucket.bucketName,
+        RUNTIMES_FILE: "runtimes.json",
+        MAX_MESSAGE_BYTES: String(api.messageBytes),
+        PUBLISH_TIMEOUT_MS: String(patience.publishMs),
+      },
+      reservedConcurrentExecutions: api.concurrency === 0 ? undefined : api.concurrency,
+    });
+    this.function.may("sns:Publish", tasks.topicArn);
+    if (claimCheck) this.allowClaimChecks(bucket);
+
+    this.api = new FrontDoorApi(this, "Api", { config, function: this.function });
+  }
+
+  private allowClaimChecks(bucket: s3.Bucket): void {
+    this.function.may("s3:PutObject", bucket.arnForObjects("_darkroom/tasks/*"));
+    Validations.of(this).acknowledge({
+      id: `AwsSolutions-IAM5[Resource::<${logicalId(bucket)}.Arn>/_darkroom/tasks/*]`,
+      reason: "Each task that is too large for a message is an object of its own.",
+    });
+  }
+}

@@ -1,0 +1,124 @@
+// What a million images cost, beside what runs anyway.
+
+import type { Config, Runtime } from "../../lib/config/types.ts";
+import { line, type Line, plain } from "./line.ts";
+import { hourly, PRICES } from "./prices.ts";
+
+/** What the tasks are like. */
+export interface Workload {
+  /** How long the GPU works on one image. */
+  seconds: number;
+  /** The size of a request's body, and of an image, in kB. */
+  requestKb: number;
+  imageKb: number;
+}
+
+/** The kind of task that the predecessor's cost table is about: 512², 16 KB of request, 150 KB of image. */
+export const SMALL: Workload = { seconds: 1.5, requestKb: 16, imageKb: 150 };
+/** SDXL, 1024². */
+export const LARGE: Workload = { seconds: 7, requestKb: 2, imageKb: 1500 };
+
+const IMAGES = 1e6;
+export const HOURS_A_MONTH = 730;
+const BILLED_KB = 64;
+
+/** The front door's memory and billed time. Its own work is 0.014 ms (tests/figures); the rest is waiting for SNS. */
+const FUNCTION_GB = 0.25;
+const FUNCTION_SECONDS = 0.02;
+
+/** How long a worker has a task before it extends its lease: a third of the visibility timeout (worker/src/cloud/lease.rs). */
+const LEASE_SHARE = 3;
+
+/** X-Ray's default rule: the first request each second, and 5 % of the others. */
+const TRACED = 0.05;
+
+/** Assumed. A gateway's line, two of the function, a worker's eight; the way to SQS and SNS with TLS. */
+const LOG_KB = 5;
+const NAT_KB = 15;
+
+export function perMillion(config: Config, runtime: Runtime, work: Workload): Line[] {
+  const million = (count: number) => `${plain(count)} M`;
+  // What is too large for a message goes by way of the bucket, and the message only says where it is.
+  const claimCheck = work.requestKb * 1000 > config.api.messageBytes;
+  const publishes = claimCheck ? 1 : Math.ceil(work.requestKb / BILLED_KB);
+  const requests = 2 * publishes + 1 + extensions(runtime, work);
+  const storedGb = (IMAGES * work.imageKb) / 1e6;
+  const months = config.results.lifetimeDays === 0 ? 1 : config.results.lifetimeDays / 30;
+  const { emails, webhooks } = config.subscriptions;
+  return [
+    gpu(runtime, work),
+    dataVolume(runtime, work),
+    line("API Gateway", `${million(1)} requests`, 1, PRICES.apiRequests.usd),
+    line("Lambda, requests", million(1), 1, PRICES.lambdaRequests.usd),
+    line(
+      "Lambda, time",
+      `1 M × ${FUNCTION_GB} GB × ${FUNCTION_SECONDS} s`,
+      IMAGES * FUNCTION_GB * FUNCTION_SECONDS,
+      PRICES.lambdaTime.usd,
+    ),
+    line(
+      "SNS: tasks and notifications",
+      `${million(publishes + 1)} publishes`,
+      publishes + 1,
+      PRICES.snsPublish.usd,
+    ),
+    line("SQS: delivered, received, deleted", `${million(requests)} requests`, requests, PRICES.sqs.usd),
+    line("S3: image and `.out`", `${million(2)} PUT`, 2, PRICES.s3Put.usd),
+    line("S3: looked for, fetched once", `${million(2)} HEAD, GET`, 2, PRICES.s3Get.usd),
+    line(
+      "S3: stored",
+      `${plain(storedGb)} GB × ${plain(months)} ${months === 1 ? "month" : "months"}`,
+      storedGb * months,
+      PRICES.s3Storage.usd,
+    ),
+    line("logs", `1 M × ${LOG_KB} kB = ${LOG_KB} GB`, LOG_KB, PRICES.logs.usd),
+    line("traces", `${TRACED * 100} % of 1 M`, TRACED, PRICES.traces.usd),
+    ...(claimCheck
+      ? [
+          line("claim check", "1 M PUT", 1, PRICES.s3Put.usd),
+          line("claim check", "1 M GET", 1, PRICES.s3Get.usd),
+        ]
+      : []),
+    ...(config.cluster.existing
+      ? []
+      : [line("NAT: to SQS and SNS", `1 M × ${NAT_KB} kB = ${NAT_KB} GB`, NAT_KB, PRICES.natTraffic.usd)]),
+    ...(emails.length > 0
+      ? [line("emails", million(emails.length), emails.length, PRICES.snsEmail.usd)]
+      : []),
+    ...(webhooks.length > 0
+      ? [line("webhooks", million(webhooks.length), webhooks.length, PRICES.snsHttp.usd)]
+      : []),
+  ];
+}
+
+/** The type that the price is of: the first one of the list whose price is known. */
+export function pricedType({ instances }: Runtime): string | undefined {
+  return instances.types.find((type) => hourly(type, "on-demand") !== undefined);
+}
+
+export const marketOf = ({ instances }: Runtime) =>
+  instances.purchase === "on-demand" ? "on-demand" : "spot";
+
+/** The GPU's time. With a backlog it is busy for more than 99 % of it (tests/figures), so gaps are left out. */
+function gpu(runtime: Runtime, { seconds }: Workload): Line {
+  const type = pricedType(runtime);
+  const hours = (IMAGES * seconds) / 3600;
+  const what = `GPU: ${type ?? "a type without a price here"}, ${marketOf(runtime)}`;
+  return line(
+    what,
+    `1 M × ${seconds} s = ${plain(hours)} h`,
+    hours,
+    (type && hourly(type, marketOf(runtime))) || 0,
+  );
+}
+
+/** A node's volume, for as long as the node works. */
+function dataVolume({ instances }: Runtime, { seconds }: Workload): Line {
+  const hours = (IMAGES * seconds) / 3600;
+  const quantity = `${instances.volumeGiB} GiB × ${plain(hours)} h ÷ ${HOURS_A_MONTH} h`;
+  return line("its data volume", quantity, (instances.volumeGiB * hours) / HOURS_A_MONTH, PRICES.volume.usd);
+}
+
+function extensions({ deadlines }: Runtime, { seconds }: Workload): number {
+  return Math.floor(seconds / (deadlines.visibility / LEASE_SHARE));
+}

@@ -1,0 +1,75 @@
+// What AWS asks, in dollars, and where each figure was read. Lists change: check those that matter to you on AWS's own
+// price pages, which were not read here.
+
+export const PRICE_BASIS =
+  "us-west-2 (the same in us-east-1), list prices without free tiers, as read in November 2026";
+
+export interface Price {
+  usd: number;
+  per: string;
+  source: string;
+}
+
+const price = (usd: number, per: string, source: string): Price => ({ usd, per, source });
+
+/** Says of a figure that nothing was found to read it in. */
+const ASSUMED = "**assumed, check**";
+const BLOG_EC2 = "factualminds.com, EC2 On-Demand Pricing, June 2026";
+const TABLES = "price tables in several public repositories, which agree";
+const BLOG_NAT = "cloudburn.io, NAT Gateway Pricing, February 2026";
+const BLOG_CLOUDWATCH = "factualminds.com, CloudWatch Pricing, June 2026";
+const PREDECESSOR = "README of the second predecessor";
+
+export const PRICES = {
+  eksCluster: price(
+    0.1,
+    "hour",
+    "AWS Containers blog, EKS extended support pricing, 2024; cloudburn.io, March 2026",
+  ),
+  natGateway: price(0.045, "hour", BLOG_NAT),
+  natTraffic: price(0.045, "GB", BLOG_NAT),
+  publicAddress: price(0.005, "hour", BLOG_NAT),
+  volume: price(0.08, "GiB-month, gp3", ASSUMED),
+  snapshot: price(0.05, "GB-month", ASSUMED),
+  fastRestore: price(0.75, "hour, zone and snapshot", "AWS whitepaper How AWS Pricing Works (us-east-1)"),
+  registry: price(0.1, "GB-month", "cost notes in a public repository, 2026"),
+  apiRequests: price(3.5, "million", "AWS whitepaper on private APIs; go-cloud.io, 2026"),
+  lambdaRequests: price(0.2, "million", TABLES),
+  lambdaTime: price(0.0000133334, "GB-second, arm64", TABLES),
+  snsPublish: price(0.5, "million, per 64 KB", "factualminds.com, SNS Pricing, June 2026"),
+  snsHttp: price(0.6, "million deliveries", "factualminds.com, SNS Pricing, June 2026"),
+  snsEmail: price(20, "million deliveries", "factualminds.com, SNS Pricing, June 2026"),
+  sqs: price(0.4, "million requests, per 64 KB", "cloudburn.io, SQS Pricing, March 2026"),
+  s3Put: price(5, "million", `devnotes.tech, S3 Pricing; ${PREDECESSOR}`),
+  s3Get: price(0.4, "million", "devnotes.tech, S3 Pricing"),
+  s3Storage: price(0.023, "GB-month", `devnotes.tech, S3 Pricing; ${PREDECESSOR}`),
+  transferOut: price(0.09, "GB to the internet", `devnotes.tech, S3 Pricing; ${PREDECESSOR}`),
+  logs: price(0.5, "GB taken in", BLOG_CLOUDWATCH),
+  alarm: price(0.1, "month", "cost notes in a public repository, 2026"),
+  dashboard: price(3, "month", BLOG_CLOUDWATCH),
+  observations: price(0.21, "million, Container Insights", "cost notes in two public repositories, 2026"),
+  traces: price(5, "million", ASSUMED),
+} satisfies Record<string, Price>;
+
+/** Dollars per hour. Spot prices move all day; where none was read, it is assumed to be half of On-Demand. */
+export const INSTANCES: Record<string, { onDemand: number; spot?: number; source: string }> = {
+  "g4dn.xlarge": { onDemand: 0.526, source: TABLES },
+  "g4dn.4xlarge": { onDemand: 1.204, source: TABLES },
+  "g5.xlarge": { onDemand: 1.006, spot: 0.53, source: `${BLOG_EC2}; Spot: ${PREDECESSOR}` },
+  "g5.2xlarge": { onDemand: 1.212, spot: 0.4968, source: `${TABLES}; Spot: ${PREDECESSOR}, April 2024` },
+  "g5.4xlarge": { onDemand: 1.624, source: TABLES },
+  "g6.xlarge": { onDemand: 0.8048, source: TABLES },
+  "g6.2xlarge": { onDemand: 0.9776, source: TABLES },
+  "g6.4xlarge": { onDemand: 1.3232, source: TABLES },
+  "g6e.xlarge": { onDemand: 1.861, source: TABLES },
+  "m7g.large": { onDemand: 0.0816, source: BLOG_EC2 },
+  "m5.large": { onDemand: 0.096, source: `${PREDECESSOR}, April 2024` },
+};
+
+export const SPOT_SHARE = 0.5;
+
+export function hourly(type: string, market: "spot" | "on-demand"): number | undefined {
+  const known = INSTANCES[type];
+  if (!known) return undefined;
+  return market === "spot" ? (known.spot ?? known.onDemand * SPOT_SHARE) : known.onDemand;
+}

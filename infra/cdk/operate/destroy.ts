@@ -1,0 +1,83 @@
+import { EC2Client, paginateDescribeInstances } from "@aws-sdk/client-ec2";
+import { S3Client } from "@aws-sdk/client-s3";
+
+import { load } from "../lib/config/load.ts";
+import type { Config } from "../lib/config/types.ts";
+import { deleteBucket } from "./destroy/bucket.ts";
+import { bucketRegion } from "./preflight/models.ts";
+import { aws, s3 } from "./support/aws.ts";
+import type { Command } from "./support/command.ts";
+import { confirm, say } from "./support/console.ts";
+import { clusterStack, outputOf, serviceStack, Stacks } from "./support/stacks.ts";
+
+export const command: Command = {
+  help: `Destroys the deployment, but for the model bucket and, unless told otherwise, the results.
+The cluster's stack goes first, in it the runtimes' releases, then all GPU nodes, and only then what ends them; the
+service's stack follows. Tasks that wait in queues are lost. The results bucket stays unless \`--delete-results\` says
+otherwise, or it was deployed with \`results.keepOnDestroy: false\`; the model bucket always stays.`,
+  options: {
+    yes: { type: "boolean", description: "do not ask" },
+    "delete-results": { type: "boolean", description: "delete the results bucket and what is in it" },
+  },
+  async run({ file, values }) {
+    const config = load(file);
+    const stacks = Stacks.of(config);
+    const deleteResults = values["delete-results"] === true;
+    const results =
+      deleteResults || (await losesResults(config, stacks)) ? "all results are deleted" : "results stay";
+    const question = `Destroy ${config.name} in ${config.region}? Waiting tasks are lost; ${results}`;
+    if (values["yes"] !== true) await confirm(question, config.name);
+    await destroy(config, stacks, deleteResults);
+  },
+};
+
+export async function destroy(config: Config, stacks: Stacks, deleteResults: boolean): Promise<void> {
+  // Before the stack is gone, since it alone knows the name that CloudFormation made up.
+  const service = await stacks.find(serviceStack(config));
+  const bucket = service && outputOf(service, "ResultsBucket");
+  await stacks.delete(clusterStack(config));
+  await stacks.delete(serviceStack(config));
+
+  const client = new S3Client(s3(config));
+  if (bucket && deleteResults && (await deleteBucket(client, bucket))) say(`deleted the bucket ${bucket}`);
+  const stays = bucket !== undefined && (await bucketRegion(client, bucket)) !== undefined;
+  say(await whatStays(config, stays ? bucket : undefined));
+}
+
+/** As it was deployed, whatever the configuration says by now: CDK's way to empty a bucket is a resource of its own. */
+export async function losesResults(config: Config, stacks: Stacks): Promise<boolean> {
+  if (!(await stacks.find(serviceStack(config)))) return false;
+  return (await stacks.resources(serviceStack(config), "Custom::S3AutoDeleteObjects")).length > 0;
+}
+
+async function whatStays(config: Config, results: string | undefined): Promise<string> {
+  const { images, imageCache, name, region } = config;
+  const nodes = await leftNodes(config);
+  return [
+    "\nwhat stays, and is billed:",
+    `  s3://${config.modelBucket}: the models`,
+    ...(results
+      ? [`  s3://${results}: the results; \`aws s3 rb --force s3://${results}\` deletes them`]
+      : []),
+    `  the images in ${images.registry ?? `the ECR repositories ${name}/*`}`,
+    ...(imageCache.snapshot ? [`  the snapshot ${imageCache.snapshot}`] : []),
+    `  CDK's own stack CDKToolkit in ${region}, which other applications may use`,
+    ...nodes.map((id) => `  the instance ${id}, which Karpenter launched and nobody ended: terminate it`),
+  ].join("\n");
+}
+
+/** GPU nodes that outlived their Karpenter. The stack waits for them; this is for when it could not. */
+async function leftNodes(config: Config): Promise<string[]> {
+  const client = new EC2Client(aws(config));
+  const Filters = [
+    { Name: "tag:darkroom:deployment", Values: [config.name] },
+    { Name: "instance-state-name", Values: ["pending", "running"] },
+  ];
+  const left: string[] = [];
+  for await (const page of paginateDescribeInstances({ client }, { Filters })) {
+    for (const { Instances = [] } of page.Reservations ?? []) {
+      left.push(...Instances.flatMap(({ InstanceId }) => InstanceId ?? []));
+    }
+  }
+  return left;
+}

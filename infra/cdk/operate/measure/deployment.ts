@@ -1,0 +1,53 @@
+// How long CloudFormation took, by its own events.
+
+import type { StackEvent } from "@aws-sdk/client-cloudformation";
+
+import { duration, markdown } from "../support/console.ts";
+
+export interface Deployment {
+  stack: string;
+  begun: Date;
+  ended: Date;
+  /** What took longest, longest first. */
+  slowest: { resource: string; seconds: number }[];
+}
+
+/** The making of a stack out of its events, in any order; nothing if it was not made in one go. */
+export function creation(stack: string, events: StackEvent[]): Deployment | undefined {
+  const inOrder = [...events].sort((a, b) => time(a) - time(b));
+  const ofStack = inOrder.filter(({ PhysicalResourceId, StackId }) => PhysicalResourceId === StackId);
+  const begun = ofStack.find(({ ResourceStatus }) => ResourceStatus === "CREATE_IN_PROGRESS");
+  const ended = ofStack.find(({ ResourceStatus }) => ResourceStatus === "CREATE_COMPLETE");
+  if (!begun?.Timestamp || !ended?.Timestamp) return undefined;
+  return { stack, begun: begun.Timestamp, ended: ended.Timestamp, slowest: slowest(inOrder, ofStack) };
+}
+
+function slowest(inOrder: StackEvent[], ofStack: StackEvent[]): Deployment["slowest"] {
+  const begun = new Map<string, number>();
+  const took: Deployment["slowest"] = [];
+  for (const event of inOrder) {
+    const { LogicalResourceId = "", ResourceStatus, ResourceType } = event;
+    if (ofStack.includes(event)) continue;
+    if (ResourceStatus === "CREATE_IN_PROGRESS" && !begun.has(LogicalResourceId))
+      begun.set(LogicalResourceId, time(event));
+    const from = begun.get(LogicalResourceId);
+    if (ResourceStatus !== "CREATE_COMPLETE" || from === undefined) continue;
+    took.push({ resource: `${ResourceType} ${LogicalResourceId}`, seconds: (time(event) - from) / 1000 });
+  }
+  return took.sort((a, b) => b.seconds - a.seconds).slice(0, SLOWEST);
+}
+
+const SLOWEST = 5;
+const time = ({ Timestamp }: StackEvent) => Timestamp?.getTime() ?? 0;
+
+export function deploymentTable(deployments: Deployment[]): string {
+  const seconds = (from: Date, to: Date) => (to.getTime() - from.getTime()) / 1000;
+  const rows = deployments.flatMap(({ stack, begun, ended, slowest }) => [
+    [stack, duration(seconds(begun, ended))],
+    ...slowest.map(({ resource, seconds }) => [`  ${resource}`, duration(seconds)]),
+  ]);
+  const begun = new Date(Math.min(...deployments.map(({ begun }) => begun.getTime())));
+  const ended = new Date(Math.max(...deployments.map(({ ended }) => ended.getTime())));
+  rows.push(["**all, from the first stack's begin to the last one's end**", duration(seconds(begun, ended))]);
+  return markdown(["deployment", "took"], rows, [1]);
+}

@@ -1,0 +1,79 @@
+// An existing cluster: whether it is up, and lets a deployment in.
+
+import { DescribeSecurityGroupsCommand, DescribeSubnetsCommand, EC2Client } from "@aws-sdk/client-ec2";
+import { type Cluster, DescribeClusterCommand, EKSClient } from "@aws-sdk/client-eks";
+
+import type { Config } from "../../lib/config/types.ts";
+import { aws, isAbsent } from "../support/aws.ts";
+import { type Check, type Finding, missing, ok, warning } from "./finding.ts";
+
+/** The versions that the pinned KEDA was tested on (its documents, "Cluster", 2.20) and that EKS supports. */
+const VERSIONS = ["1.33", "1.34", "1.35"];
+
+/** Access entries are how the deployment gets in; CONFIG_MAP has none (EKS user guide, "Grant IAM users access"). */
+const MODES = ["API", "API_AND_CONFIG_MAP"];
+
+export const cluster: Check = async (config) => {
+  const name = config.cluster.existing;
+  if (!name) return [ok("a new one")];
+  const found = await describe(config, name);
+  if (!found) return [missing(`${name} does not exist in ${config.region}`)];
+  return [...state(name, found), ...identity(config, name, found), ...(await parts(config, found))];
+};
+
+async function describe(config: Config, name: string): Promise<Cluster | undefined> {
+  try {
+    return (await new EKSClient(aws(config)).send(new DescribeClusterCommand({ name }))).cluster;
+  } catch (error) {
+    if (isAbsent(error)) return undefined;
+    throw error;
+  }
+}
+
+function state(name: string, { status, version = "", accessConfig }: Cluster): Finding[] {
+  const mode = accessConfig?.authenticationMode ?? "CONFIG_MAP";
+  return [
+    status === "ACTIVE" ? ok(`${name} is active`) : missing(`${name} is ${status}`),
+    VERSIONS.includes(version)
+      ? ok(`${name} runs Kubernetes ${version}`)
+      : warning(`${name} runs Kubernetes ${version}; KEDA was tested on ${VERSIONS.join(", ")}`),
+    MODES.includes(mode)
+      ? ok(`its authentication mode is ${mode}`)
+      : missing(
+          `its authentication mode is ${mode}: ` +
+            `\`aws eks update-cluster-config --name ${name} --access-config authenticationMode=API_AND_CONFIG_MAP\``,
+        ),
+  ];
+}
+
+function identity({ cluster }: Config, name: string, { identity }: Cluster): Finding[] {
+  if (cluster.identity !== "irsa" || identity?.oidc?.issuer) return [];
+  return [missing(`${name} has no OIDC issuer, which \`identity: irsa\` needs`)];
+}
+
+/** Subnets and security groups of the configuration belong to the cluster's VPC. */
+async function parts({ region, cluster }: Config, { resourcesVpcConfig }: Cluster): Promise<Finding[]> {
+  const vpc = resourcesVpcConfig?.vpcId;
+  const ec2 = new EC2Client(aws({ region }));
+  // Filters instead of ids: one that does not exist would make the whole question an error.
+  const [{ Subnets }, { SecurityGroups }] = await Promise.all([
+    ec2.send(new DescribeSubnetsCommand({ Filters: [{ Name: "subnet-id", Values: cluster.subnets }] })),
+    ec2.send(
+      new DescribeSecurityGroupsCommand({ Filters: [{ Name: "group-id", Values: cluster.securityGroups }] }),
+    ),
+  ]);
+  const vpcOf = new Map<string | undefined, string | undefined>([
+    ...(Subnets ?? []).map(({ SubnetId, VpcId }) => [SubnetId, VpcId] as const),
+    ...(SecurityGroups ?? []).map(({ GroupId, VpcId }) => [GroupId, VpcId] as const),
+  ]);
+  const wanted = [...(cluster.subnets ?? []), ...(cluster.securityGroups ?? [])];
+  const absent = wanted.filter((id) => !vpcOf.has(id)).map((id) => missing(`${id} does not exist`));
+  const elsewhere = wanted.filter((id) => vpcOf.has(id) && vpcOf.get(id) !== vpc);
+  return [
+    cluster.vpc === vpc
+      ? ok(`its VPC is ${vpc}`)
+      : missing(`its VPC is ${vpc}, the configuration says ${cluster.vpc}`),
+    ...absent,
+    ...elsewhere.map((id) => missing(`${id} is in ${vpcOf.get(id)}, not in the cluster's VPC`)),
+  ];
+}

@@ -1,0 +1,134 @@
+import { describe, expect, it } from "vitest";
+
+import { keep, render, valuesOf } from "./helm.ts";
+import { all, EXAMPLES, example, type Json, release, synth } from "./support.ts";
+
+describe.each(EXAMPLES)("the releases of %s", (name) => {
+  const { template, config } = synth(example(name));
+
+  it.each(config.runtimes.map((runtime) => ({ runtime })))(
+    "$runtime.name can be installed",
+    ({ runtime }) => {
+      const [id, { Properties }] = release(template, runtime.name);
+      expect(Properties.Namespace).toBe(config.name);
+      expect(Properties.ChartAssetURL).toBeDefined();
+      // Nobody waits for a GPU.
+      expect(Properties).not.toHaveProperty("Wait");
+
+      const values = valuesOf(all(template)[id], config.partition, config.region);
+      const { text, manifests } = render(runtime.name, config.name, values);
+      keep(`${name}-${runtime.name}`, text);
+
+      const of = (kind: string) => manifests.find((manifest) => manifest.kind === kind);
+      expect(of("ServiceAccount").metadata.name).toBe(values.serviceAccount.name);
+      expect(of("Deployment").spec.template.spec.serviceAccountName).toBe(values.serviceAccount.name);
+      expect(of("EC2NodeClass").spec).toMatchObject({
+        role: values.nodes.role,
+        subnetSelectorTerms: values.nodes.subnets.map((id: string) => ({ id })),
+        securityGroupSelectorTerms: values.nodes.securityGroups.map((id: string) => ({ id })),
+        // The deletion of the stack waits for instances with this tag.
+        tags: expect.objectContaining({ "darkroom:deployment": config.name }),
+      });
+      expect(of("ScaledObject")).toBeDefined();
+    },
+  );
+});
+
+describe("the values of a release", () => {
+  const { template, config } = synth(example("full"));
+  const values = (runtime: string) =>
+    valuesOf(all(template)[release(template, runtime)[0]], "aws", "us-west-2");
+
+  it("say what the configuration says", () => {
+    const [sdruntime] = config.runtimes;
+    expect(values("sdruntime")).toMatchObject({
+      runtime: {
+        name: "sdruntime",
+        type: "sdwebui",
+        image: "111122223333.dkr.ecr.us-west-2.amazonaws.com/studio/sdwebui:0.1.0",
+        extraArgs: ["--medvram-sdxl"],
+        env: { TZ: "UTC" },
+        model: "sd_xl_base_1.0.safetensors",
+      },
+      worker: {
+        image: "111122223333.dkr.ecr.us-west-2.amazonaws.com/studio/worker:0.1.0",
+        queueUrl: "https://sqs.us-west-2.amazonaws.com/111122223333/studio-sdruntime",
+        completionTopicArn: "arn:aws:sns:us-west-2:111122223333:completions",
+        resultsBucket: "results-of-somebody",
+        dynamicModel: true,
+        notifyRunning: true,
+        concurrency: 1,
+        attempts: 3,
+        urlSeconds: 3600,
+        inputHosts: ["images.internal.example.com"],
+        inputBuckets: ["my-company-uploads"],
+      },
+      deadlines: sdruntime?.deadlines,
+      replicas: { min: 0, max: 20 },
+      scaling: { tasksPerReplica: 4, cooldownSeconds: 900, schedules: sdruntime?.scaling.schedules },
+      models: { bucket: "my-company-models" },
+      nodes: {
+        clusterName: "studio",
+        instanceTypes: ["g5.xlarge", "g5.2xlarge", "g6.xlarge"],
+        purchase: "spot-first",
+        volumeGiB: 120,
+        imageCache: { mode: "snapshot", snapshot: "snap-0123456789abcdef0", initializationRate: 300 },
+        tags: { team: "imaging", "cost-center": "4711", "darkroom:deployment": "studio" },
+      },
+    });
+    expect(values("comfyui").worker).toMatchObject({
+      concurrency: 2,
+      nodesDenied: ["VHS_LoadVideoPath", "LoadImageFromUrl"],
+    });
+  });
+
+  it("stand on the preset of the type", () => {
+    expect(values("comfyui").runtime.startupPath).toBe("/system_stats");
+    expect(values("sdruntime").runtime.startupPath).toMatch(/^\/sdapi\/v1\/progress/);
+  });
+
+  it("leave no field of a runtime out", () => {
+    // What is used elsewhere: the front door's registry of runtimes has these, the chart has none of them.
+    const elsewhere = ["models", "taskTypes", "limits", "claimCheck", "image", "name", "type"];
+    const rendered = values("sdruntime");
+    const used: Record<string, Json> = {
+      model: rendered.runtime.model,
+      dynamicModel: rendered.worker.dynamicModel,
+      nodes: rendered.worker.nodesDenied,
+      inputs: rendered.worker.inputBuckets,
+      args: rendered.runtime.extraArgs,
+      env: rendered.runtime.env,
+      concurrency: rendered.worker.concurrency,
+      notifyRunning: rendered.worker.notifyRunning,
+      instances: rendered.nodes.instanceTypes,
+      replicas: rendered.replicas,
+      scaling: rendered.scaling,
+      deadlines: rendered.deadlines,
+      attempts: rendered.worker.attempts,
+    };
+    expect(Object.values(used).every((value) => value !== undefined)).toBe(true);
+    expect(Object.keys(config.runtimes[0] ?? {}).sort()).toEqual(
+      expect.arrayContaining(Object.keys(used).sort()),
+    );
+    const unknown = Object.keys(config.runtimes[0] ?? {}).filter(
+      (field) => !(field in used) && !elsewhere.includes(field),
+    );
+    expect(unknown).toEqual([]);
+  });
+
+  it("take the account's own registry by default", () => {
+    const minimal = synth(example("minimal")).template;
+    const { runtime } = valuesOf(all(minimal)[release(minimal, "sdruntime")[0]], "aws", "us-west-2");
+    expect(runtime.image).toBe("111122223333.dkr.ecr.us-west-2.amazonaws.com/darkroom/sdwebui:0.1.0");
+  });
+
+  it("take an image of one's own", () => {
+    const own = synth(
+      example("minimal", ({ runtimes }) => {
+        for (const runtime of runtimes) runtime.image = "registry.example.com/forge:2";
+      }),
+    ).template;
+    const { runtime } = valuesOf(all(own)[release(own, "sdruntime")[0]], "aws", "us-west-2");
+    expect(runtime.image).toBe("registry.example.com/forge:2");
+  });
+});

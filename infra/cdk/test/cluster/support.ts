@@ -1,0 +1,119 @@
+// The cluster's stack of an example, with a stand-in for the service's stack.
+
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+import { App, aws_s3 as s3, aws_sns as sns, aws_sqs as sqs, Stack } from "aws-cdk-lib";
+import { Template } from "aws-cdk-lib/assertions";
+
+import { ClusterStack } from "../../lib/cluster-stack.ts";
+import { load } from "../../lib/config/load.ts";
+import type { Config } from "../../lib/config/types.ts";
+
+export const EXAMPLES = ["minimal", "full", "existing-cluster", "china"] as const;
+export type Example = (typeof EXAMPLES)[number];
+
+/** What a test reads in a template is of whatever shape CloudFormation gives it. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+export type Json = any;
+
+export interface Resource {
+  Type: string;
+  Properties: Json;
+  DependsOn?: string[];
+}
+
+export interface Synthesized {
+  stack: ClusterStack;
+  template: Template;
+  config: Config;
+}
+
+const file = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+const { context } = JSON.parse(readFileSync(file("../../cdk.json"), "utf8")) as {
+  context: Record<string, unknown>;
+};
+
+/** The configuration of an example, changed by `change`. */
+export function example(name: Example, change: (config: Config) => void = () => {}): Config {
+  const config = load(file(`../../../examples/${name}.yaml`));
+  change(config);
+  return config;
+}
+
+/** The cluster's stack of that configuration, synthesized. */
+export function synth(config: Config): Synthesized {
+  const app = new App({ context });
+  const env = { account: config.account, region: config.region };
+  const service = new Stack(app, `${config.name}-service`, { env });
+  const stack = new ClusterStack(app, `${config.name}-cluster`, {
+    env,
+    config,
+    service: {
+      queues: Object.fromEntries(
+        config.runtimes.map(({ name }) => [name, queue(service, `${config.name}-${name}`)]),
+      ),
+      bucket: new s3.Bucket(service, "Results"),
+      completions: new sns.Topic(service, "Completions"),
+    },
+  });
+  return { stack, template: Template.fromStack(stack), config };
+}
+
+/** By its name, as the service hands them over. */
+function queue(service: Stack, name: string): sqs.IQueue {
+  return sqs.Queue.fromQueueArn(service, name, service.formatArn({ service: "sqs", resource: name }));
+}
+
+/** All resources of a template, by logical id. */
+export function all(template: Template): Record<string, Resource> {
+  return template.toJSON()["Resources"] as Record<string, Resource>;
+}
+
+/** The resources of that type whose properties match, by logical id. */
+export function resources(template: Template, type: string, properties: object = {}): [string, Resource][] {
+  return Object.entries(template.findResources(type, { Properties: properties })) as [string, Resource][];
+}
+
+/** The one resource of that type whose properties match. */
+export function only(template: Template, type: string, properties: object = {}): [string, Resource] {
+  const [found, ...more] = resources(template, type, properties);
+  if (!found || more.length > 0) {
+    throw new Error(`${more.length + (found ? 1 : 0)} of ${type} ${JSON.stringify(properties)}, not one`);
+  }
+  return found;
+}
+
+/** The release of that name. */
+export function release(template: Template, name: string): [string, Resource] {
+  return only(template, "Custom::AWSCDK-EKS-HelmChart", { Release: name });
+}
+
+/** The logical id that an `Fn::GetAtt` or a `Ref` names. */
+export function target(value: Json): string {
+  return value["Fn::GetAtt"]?.[0] ?? value.Ref;
+}
+
+/** Whether a resource is made after another and deleted before it, over any number of steps. */
+export function dependsOn(template: Template, from: string, to: string): boolean {
+  const everything = all(template);
+  const seen = new Set<string>();
+  const reaches = (id: string): boolean => {
+    const resource = everything[id];
+    if (id === to) return true;
+    if (seen.has(id) || !resource) return false;
+    seen.add(id);
+    const named = JSON.stringify(resource.Properties ?? {}).matchAll(/"(?:Ref":|Fn::GetAtt":\[)"([^"]+)"/g);
+    return [...(resource.DependsOn ?? []), ...[...named].map(([, name]) => name ?? "")].some(reaches);
+  };
+  return reaches(from);
+}
+
+/** The statements that a role is given by policies of the template. */
+export function statementsOf(template: Template, roleId: string): Json[] {
+  return ["AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"].flatMap((type) =>
+    resources(template, type)
+      .filter(([, { Properties }]) => (Properties.Roles ?? []).some((role: Json) => target(role) === roleId))
+      .flatMap(([, { Properties }]) => Properties.PolicyDocument.Statement),
+  );
+}

@@ -1,0 +1,30 @@
+{{/* The worker's variables, by the names of worker/README.md. Lists are joined by commas; an empty one counts as unset. */}}
+{{- define "darkroom.workerVariables" -}}
+- { name: AWS_REGION, value: {{ .Values.aws.region | quote }} }
+- { name: SQS_QUEUE_URL, value: {{ .Values.worker.queueUrl | quote }} }
+- { name: SNS_TOPIC_ARN, value: {{ .Values.worker.completionTopicArn | quote }} }
+- { name: S3_BUCKET, value: {{ .Values.worker.resultsBucket | quote }} }
+- { name: RUNTIME_TYPE, value: {{ .Values.runtime.type | quote }} }
+- { name: RUNTIME_NAME, value: {{ include "darkroom.runtimeName" . | quote }} }
+- { name: API_BASE_URL, value: "localhost:{{ .Values.runtime.port }}" }
+- { name: DYNAMIC_SD_MODEL, value: {{ .Values.worker.dynamicModel | quote }} }
+- { name: EXP_CALLBACK_WHEN_RUNNING, value: {{ .Values.worker.notifyRunning | quote }} }
+- { name: INPUT_ALLOW_HOSTS, value: {{ join "," .Values.worker.inputHosts | quote }} }
+- { name: INPUT_S3_BUCKETS, value: {{ join "," .Values.worker.inputBuckets | quote }} }
+- { name: NODES_ALLOWED, value: {{ join "," .Values.worker.nodesAllowed | quote }} }
+- { name: NODES_DENIED, value: {{ join "," .Values.worker.nodesDenied | quote }} }
+- { name: MAX_ATTEMPTS, value: {{ .Values.worker.attempts | quote }} }
+- { name: WORKER_CONCURRENCY, value: {{ .Values.worker.concurrency | quote }} }
+- { name: VISIBILITY_TIMEOUT_SECONDS, value: {{ .Values.deadlines.visibility | quote }} }
+- { name: RUN_TIMEOUT_SECONDS, value: {{ .Values.deadlines.run | quote }} }
+- { name: DRAIN_SECONDS, value: {{ .Values.deadlines.drain | quote }} }
+- { name: GRACE_PERIOD_SECONDS, value: {{ .Values.deadlines.grace | quote }} }
+- { name: URL_EXPIRY_SECONDS, value: {{ .Values.worker.urlSeconds | quote }} }
+- { name: STATE_FILE, value: /var/lib/darkroom/state.json }
+- { name: HEALTH_LISTEN, value: "0.0.0.0:{{ include "darkroom.healthPort" . }}" }
+- { name: MARK_POD, value: {{ .Values.worker.markPod | quote }} }
+{{- if .Values.worker.markPod }}
+- { name: POD_NAME, valueFrom: { fieldRef: { fieldPath: metadata.name } } }
+- { name: POD_NAMESPACE, valueFrom: { fieldRef: { fieldPath: metadata.namespace } } }
+{{- end }}
+{{- end }}

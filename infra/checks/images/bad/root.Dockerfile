@@ -1,0 +1,3 @@
+# runs as root
+FROM python:3.12.13-slim-bookworm
+ENTRYPOINT ["python"]
