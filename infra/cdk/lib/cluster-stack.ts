@@ -2,6 +2,7 @@ import { type aws_sqs as sqs, aws_s3_assets as assets, Fn, Stack, type StackProp
 import type { Construct } from "constructs";
 
 import { acknowledgeAssetReads } from "./cluster/acknowledged.ts";
+import { Administrators } from "./cluster/administrators.ts";
 import { NewCluster } from "./cluster/eks.ts";
 import { ExistingCluster } from "./cluster/existing.ts";
 import { GpuNodesGone } from "./cluster/gpu-nodes-gone.ts";
@@ -17,7 +18,9 @@ export interface ClusterStackProps extends StackProps {
   service: ServiceHandover;
 }
 
-/** The cluster, new or existing, what it needs to run GPU pods, and a release of the chart for each runtime. */
+/**
+ * The cluster, new or existing, what it needs to run GPU pods, and a release of the chart for each runtime.
+ */
 export class ClusterStack extends Stack {
   private readonly config: Config;
 
@@ -40,6 +43,7 @@ export class ClusterStack extends Stack {
       target,
       queues: runtimes.map(({ queue }) => queue),
     });
+    new Administrators(this, "Administrators", target, config.cluster.administrators);
     const { identity } = config.cluster;
     const workers = runtimes.map((each) => ({
       ...each,

@@ -35,6 +35,7 @@ export async function destroy(config: Config, stacks: Stacks, deleteResults: boo
   // Before the stack is gone, since it alone knows the name that CloudFormation made up.
   const service = await stacks.find(serviceStack(config));
   const bucket = service && outputOf(service, "ResultsBucket");
+  if (!service && !(await stacks.find(clusterStack(config)))) say(`nothing of ${config.name} is deployed`);
   await stacks.delete(clusterStack(config));
   await stacks.delete(serviceStack(config));
 
@@ -44,7 +45,10 @@ export async function destroy(config: Config, stacks: Stacks, deleteResults: boo
   say(await whatStays(config, stays ? bucket : undefined));
 }
 
-/** As it was deployed, whatever the configuration says by now: CDK's way to empty a bucket is a resource of its own. */
+/**
+ * As it was deployed, whatever the configuration says by now: CDK's way to empty a bucket is a resource of
+ * its own.
+ */
 export async function losesResults(config: Config, stacks: Stacks): Promise<boolean> {
   if (!(await stacks.find(serviceStack(config)))) return false;
   return (await stacks.resources(serviceStack(config), "Custom::S3AutoDeleteObjects")).length > 0;

@@ -1,4 +1,5 @@
-// `infra/darkroom <command>`: finds the command's file, reads its arguments, and says what went wrong in one line.
+// `infra/darkroom <command>`: finds the command's file, reads its arguments, and says what went wrong in one
+// line.
 
 import { parseArgs } from "node:util";
 
@@ -23,6 +24,9 @@ const COMMANDS: Record<string, () => Promise<{ command: Command }>> = {
   costs: () => import("./costs.ts"),
   destroy: () => import("./destroy.ts"),
 };
+
+/** Of the column with options. */
+const WIDTH = 18;
 
 process.exitCode = await main(process.argv.slice(2));
 
@@ -60,7 +64,8 @@ function parse(command: Command, args: string[]) {
     if (positionals.length === wanted) return { values, positionals };
     throw new Error(wanted ? `${command.positional} is missing` : `${positionals[0]} is not expected`);
   } catch (error) {
-    throw new Failure(`${(error as Error).message} (\`--help\` says more)`);
+    // Node.js goes on about arguments that begin with a dash.
+    throw new Failure(`${(error as Error).message.split(". ")[0]} (\`--help\` says more)`);
   }
 }
 
@@ -68,9 +73,9 @@ function usage(name: string, command: Command): void {
   say(
     `infra/darkroom ${name}${command.positional ? ` ${command.positional}` : ""} [options]\n\n${command.help}\n`,
   );
-  say(`  --config FILE   the deployment (infra/config.yaml)`);
+  say(`  ${"--config FILE".padEnd(WIDTH)} the deployment (infra/config.yaml)`);
   for (const [option, { type, description }] of Object.entries(command.options ?? {})) {
-    say(`  ${`--${option}${type === "string" ? " VALUE" : ""}`.padEnd(15)} ${description}`);
+    say(`  ${`--${option}${type === "string" ? " VALUE" : ""}`.padEnd(WIDTH)} ${description}`);
   }
 }
 

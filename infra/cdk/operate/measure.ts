@@ -40,9 +40,11 @@ what its GPU node costs until it is gone.`,
 };
 
 async function deployment(config: Config): Promise<string> {
-  const { client } = Stacks.of(config);
+  const stacks = Stacks.of(config);
+  const { client } = stacks;
   const made: Deployment[] = [];
   for (const StackName of [serviceStack(config), clusterStack(config)]) {
+    if (!(await stacks.find(StackName))) throw new Failure(`the stack \`${StackName}\` does not exist`);
     const events: StackEvent[] = [];
     for await (const page of paginateDescribeStackEvents({ client }, { StackName })) {
       events.push(...(page.StackEvents ?? []));

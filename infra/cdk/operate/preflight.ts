@@ -66,8 +66,12 @@ export async function look(config: Config, checks = CHECKS): Promise<(Finding & 
   return found.flat();
 }
 
-/** Who may not look may still deploy, with CloudFormation's rights; any other error would meet the deployment, too. */
+/**
+ * Who may not look may still deploy, with CloudFormation's rights; any other error would meet the deployment,
+ * too.
+ */
 function unanswered(error: Error): Finding {
-  const detail = `could not be checked: ${error.message || error.name}`;
+  const [reason = error.name] = (error.message || error.name).split("\n");
+  const detail = `could not be checked: ${reason}`;
   return { verdict: isDenied(error) ? "warning" : "missing", detail };
 }

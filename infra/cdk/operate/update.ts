@@ -16,11 +16,11 @@ pool itself changed; Karpenter replaces the old ones when they are empty, or one
   options: { yes: { type: "boolean", description: "do not ask" } },
   async run({ file, values }) {
     const config = load(file);
-    const diff = await cdkPrints(file, config, "diff", "--all", "--ci");
+    const diff = await cdkPrints(file, config, "diff", "--ci");
     say(diff.trimEnd());
     const dangerous = risky(diff);
     if (dangerous.length > 0) say(`\n${warning(dangerous)}`);
-    if (values["yes"] !== true) await confirm("\nUpdate?", dangerous.length > 0 ? config.name : "yes");
+    if (values["yes"] !== true) await confirm("\nUpdate", dangerous.length > 0 ? config.name : "yes");
     await deploy(config, cdkFor(file, config), Stacks.of(config));
   },
 };

@@ -53,7 +53,9 @@ export async function uploadModels(config: Config, folder: string, dryRun = fals
   }
 }
 
-/** Whether the bucket is there. One in another region is a mistake that would cost on every start of a pod. */
+/**
+ * Whether the bucket is there. One in another region is a mistake that would cost on every start of a pod.
+ */
 async function existing(client: S3Client, { modelBucket, region }: Config): Promise<boolean> {
   const found = await bucketRegion(client, modelBucket);
   if (found !== undefined && found !== region) {

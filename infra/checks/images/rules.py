@@ -1,4 +1,4 @@
-"""rules.py DOCKERFILE...: what Darkroom asks of its images beyond hadolint. Prints a line per fault; any makes it fail."""
+"""rules.py DOCKERFILE...: what we ask of images beyond hadolint. Prints a line per fault; any makes it fail."""
 
 import re
 import sys

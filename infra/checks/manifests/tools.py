@@ -32,5 +32,5 @@ def helm_unittest(folder: Path) -> str:
 
 def _build(source: Path, package: str, program: Path) -> str:
     program.parent.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["go", "build", "-trimpath", "-o", str(program.resolve()), package], cwd=source, check=True)
+    subprocess.run(["go", "build", "-o", str(program.resolve()), package], cwd=source, check=True)
     return str(program)

@@ -29,7 +29,14 @@ export async function cdk(env: NodeJS.ProcessEnv, args: string[]): Promise<void>
 export async function deploy(env: NodeJS.ProcessEnv, folder: string): Promise<Outputs> {
   await cdk(env, ["bootstrap", "aws://000000000000/us-east-1", "--output", join(folder, "bootstrap.out")]);
   const outputs = join(folder, "outputs.json");
-  const options = ["--require-approval", "never", "--outputs-file", outputs, "--output", join(folder, "cdk.out")];
+  const options = [
+    "--require-approval",
+    "never",
+    "--outputs-file",
+    outputs,
+    "--output",
+    join(folder, "cdk.out"),
+  ];
   await cdk(env, ["deploy", "check-service", ...options]);
   return JSON.parse(readFileSync(outputs, "utf8"))["check-service"];
 }

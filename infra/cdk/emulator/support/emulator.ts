@@ -15,6 +15,15 @@ export interface Emulator {
   env: NodeJS.ProcessEnv;
 }
 
+/** What an AWS client is made with to call it. */
+export function access({ url }: Emulator) {
+  return {
+    endpoint: url,
+    region: "us-east-1",
+    credentials: { accessKeyId: "test", secretAccessKey: "test" },
+  };
+}
+
 /** Starts it on a free port, with nothing in it. Its log goes to `logs`. */
 export async function startEmulator(logs: string): Promise<Emulator> {
   const port = await freePort();

@@ -8,7 +8,13 @@ import { join } from "node:path";
 const running: ChildProcess[] = [];
 
 /** Starts a program whose output goes to `<name>.log` in `logs`. */
-export function start(name: string, program: string, args: string[], env: NodeJS.ProcessEnv, logs: string): ChildProcess {
+export function start(
+  name: string,
+  program: string,
+  args: string[],
+  env: NodeJS.ProcessEnv,
+  logs: string,
+): ChildProcess {
   const log = createWriteStream(join(logs, `${name}.log`));
   const child = spawn(program, args, { env, stdio: ["ignore", "pipe", "pipe"] });
   child.stdout.pipe(log, { end: false });

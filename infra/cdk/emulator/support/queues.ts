@@ -1,6 +1,13 @@
-import { DeleteMessageCommand, GetQueueUrlCommand, type Message, ReceiveMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
+import {
+  DeleteMessageCommand,
+  GetQueueUrlCommand,
+  type Message,
+  ReceiveMessageCommand,
+  SQSClient,
+} from "@aws-sdk/client-sqs";
 
-import type { Emulator } from "./emulator.ts";
+import { access, type Emulator } from "./emulator.ts";
+import type { Json } from "./service.ts";
 import { until } from "./until.ts";
 
 /** Queues by their names. */
@@ -8,7 +15,7 @@ export class Queues {
   private readonly sqs: SQSClient;
 
   constructor(emulator: Emulator) {
-    this.sqs = new SQSClient({ endpoint: emulator.url, region: "us-east-1", credentials: CREDENTIALS });
+    this.sqs = new SQSClient(access(emulator));
   }
 
   async url(name: string): Promise<string> {
@@ -18,7 +25,11 @@ export class Queues {
 
   /** One message as it is, hidden for so long. */
   async receive(name: string, hiddenSeconds = 30): Promise<Message | undefined> {
-    const options = { QueueUrl: await this.url(name), VisibilityTimeout: hiddenSeconds };
+    const options = {
+      QueueUrl: await this.url(name),
+      VisibilityTimeout: hiddenSeconds,
+      MessageSystemAttributeNames: ["ApproximateReceiveCount" as const],
+    };
     const { Messages } = await this.sqs.send(new ReceiveMessageCommand(options));
     return Messages?.[0];
   }
@@ -40,7 +51,9 @@ export class Queues {
   }
 }
 
-export const CREDENTIALS = { accessKeyId: "test", secretAccessKey: "test" };
+/** Whether it is SNS's envelope of the task of that id. */
+export const isTask = (id: string) => (envelope: Json) =>
+  envelope?.Message !== undefined && JSON.parse(envelope.Message).metadata.id === id;
 
-/** Whatever a test reads. */
-export type Json = any;
+/** Whether it is a notification about the task of that id. */
+export const isAbout = (id: string) => (notification: Json) => notification?.id === id;

@@ -12,7 +12,7 @@ import { render } from "../../test/cluster/helm.ts";
 import type { Outputs } from "./cdk.ts";
 import type { Emulator } from "./emulator.ts";
 import { freePort, start } from "./programs.ts";
-import type { Json } from "./queues.ts";
+import type { Json } from "./service.ts";
 
 const PROGRAMS = fileURLToPath(new URL("../../../../target/debug/", import.meta.url));
 
@@ -45,14 +45,18 @@ function chartVariables(config: Config, outputs: Outputs, port: number): Record<
   const queue = { queueUrl: JSON.parse(outputs.QueueUrls)[runtime.name] } as sqs.IQueue;
   const values: Json = runtimeValues(runtime, {
     config,
-    target: { name: "cluster", subnetIds: ["subnet-1"], securityGroupIds: ["sg-1"] } as Json,
+    target: {
+      name: "cluster",
+      subnetIds: ["subnet-0123456789abcdef0"],
+      securityGroupIds: ["sg-0123456789abcdef0"],
+    } as Json,
     registry: "registry.example.com",
     queue,
     bucket: s3.Bucket.fromBucketName(stack, "Bucket", outputs.ResultsBucket),
     completions: sns.Topic.fromTopicArn(stack, "Topic", outputs.CompletionsTopicArn),
     account: { name: runtime.name } as Json,
     annotations: {},
-    nodeRole: "node-role",
+    nodeRoleName: "node-role",
   });
   values.runtime.port = port;
 

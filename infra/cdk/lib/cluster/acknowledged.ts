@@ -1,5 +1,5 @@
-// Findings of cdk-nag that stay, each with its reason. It takes them one by one, by what it found: so a wildcard that
-// comes later is reported again.
+// Findings of cdk-nag that stay, each with its reason. It takes them one by one, by what it found: so a
+// wildcard that comes later is reported again.
 
 import { aws_iam as iam, aws_lambda as lambda, Stack, Validations } from "aws-cdk-lib";
 import type { IConstruct } from "constructs";
@@ -36,16 +36,17 @@ export function acknowledgeProviders(scope: IConstruct): void {
     "CDK's functions write their logs, have network interfaces and read registries.": policies.map((policy) =>
       managed(flat(policy)),
     ),
-    "A function of CDK's, which runs while the stack changes and whose failure fails that change.": [
-      "AwsSolutions-L1",
-      "AwsSolutions-SF1",
-      "AwsSolutions-SF2",
-      "Serverless-LambdaDLQ",
-      "Serverless-LambdaDefaultMemorySize",
-      "Serverless-LambdaLatestVersion",
-      "Serverless-LambdaTracing",
-      "Serverless-StepFunctionStateMachineXray",
-    ],
+    "A function behind a custom resource: it runs while the stack changes, and its failure fails the change.":
+      [
+        "AwsSolutions-L1",
+        "AwsSolutions-SF1",
+        "AwsSolutions-SF2",
+        "Serverless-LambdaDLQ",
+        "Serverless-LambdaDefaultMemorySize",
+        "Serverless-LambdaLatestVersion",
+        "Serverless-LambdaTracing",
+        "Serverless-StepFunctionStateMachineXray",
+      ],
   };
   for (const [reason, ids] of Object.entries(findings)) {
     Validations.of(scope).acknowledge(...ids.map((id) => ({ id, reason })));

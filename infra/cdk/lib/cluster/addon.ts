@@ -11,8 +11,9 @@ export interface AddonOptions extends Pick<
 }
 
 /**
- * An EKS add-on, in the version that EKS recommends for the cluster's: the builds differ from region to region, and EKS
- * never changes one that is installed. The L2 construct cannot give it a role by Pod Identity.
+ * An EKS add-on, in the version that EKS recommends for the cluster's: the builds differ from region to
+ * region, and EKS never changes one that is installed. The L2 construct cannot give it a role by Pod
+ * Identity.
  */
 export function addon(
   scope: Construct,

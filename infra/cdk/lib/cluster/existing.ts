@@ -1,16 +1,17 @@
-import { aws_ec2 as ec2, aws_eks_v2 as eks, Validations } from "aws-cdk-lib";
+import { aws_ec2 as ec2, aws_eks_v2 as eks, aws_iam as iam, Validations } from "aws-cdk-lib";
 import { Construct, type IDependable } from "constructs";
 
 import type { Config } from "../config/types.ts";
 import { acknowledgeProviders } from "./acknowledged.ts";
+import { ALL_RIGHTS } from "./administrators.ts";
 import { kubectlLayer } from "./kubectl-layer.ts";
 import { podIdentityAgent } from "./system-addons.ts";
 import type { TargetCluster } from "./target.ts";
 
 /**
- * A cluster that was there before, by its name. Its API is called from its own subnets with the security groups of its
- * nodes, so that a private endpoint is reached the way nodes reach it; the subnets need a way to the internet, or
- * endpoints for EKS, STS, S3 and Lambda.
+ * A cluster that was there before, by its name. Its API is called from its own subnets with the security
+ * groups of its nodes, so that a private endpoint is reached the way nodes reach it; the subnets need a way
+ * to the internet, or endpoints for EKS, STS, S3 and Lambda.
  */
 export class ExistingCluster extends Construct implements TargetCluster {
   readonly cluster: eks.ICluster;
@@ -24,12 +25,6 @@ export class ExistingCluster extends Construct implements TargetCluster {
     this.name = required(config.existing, "existing");
     this.subnetIds = required(config.subnets, "subnets");
     this.securityGroupIds = required(config.securityGroups, "securityGroups");
-    if (config.identity === "irsa") {
-      throw new Error(
-        "cluster.identity: `irsa` needs the OIDC provider of the cluster, which an existing one does not tell",
-      );
-    }
-
     const vpc = ec2.Vpc.fromVpcAttributes(this, "Vpc", {
       vpcId: required(config.vpc, "vpc"),
       // Their names are asked for, and stand in nothing that is made from this.
@@ -40,7 +35,8 @@ export class ExistingCluster extends Construct implements TargetCluster {
       id: "Annotation::@aws-cdk/aws-ec2:noSubnetRouteTableId",
       reason: "Nothing here touches the routes of an existing cluster.",
     });
-    // An imported cluster makes no kubectl function of its own, whatever its options say: so one for its name goes first.
+    // An imported cluster makes no kubectl function of its own, whatever its options say: so one for its name
+    // goes first.
     const kubectl = new eks.KubectlProvider(this, "KubectlProvider", {
       cluster: eks.Cluster.fromClusterAttributes(this, "Named", { clusterName: this.name, vpc }),
       kubectlLayer: kubectlLayer(this, config.version),
@@ -53,6 +49,9 @@ export class ExistingCluster extends Construct implements TargetCluster {
       clusterName: this.name,
       vpc,
       kubectlProvider: kubectl,
+      openIdConnectProvider: config.oidcProvider
+        ? iam.OpenIdConnectProvider.fromOpenIdConnectProviderArn(this, "OidcProvider", config.oidcProvider)
+        : undefined,
     });
     acknowledgeProviders(kubectl);
 
@@ -65,11 +64,7 @@ export class ExistingCluster extends Construct implements TargetCluster {
     return new eks.AccessEntry(this, "KubectlAccess", {
       cluster: this.cluster,
       principal: required(this.cluster.kubectlProvider?.role, "kubectl's role").roleArn,
-      accessPolicies: [
-        eks.AccessPolicy.fromAccessPolicyName("AmazonEKSClusterAdminPolicy", {
-          accessScopeType: eks.AccessScopeType.CLUSTER,
-        }),
-      ],
+      accessPolicies: [ALL_RIGHTS],
     });
   }
 }

@@ -16,11 +16,12 @@ export interface GpuNodesGoneProps {
 }
 
 /**
- * Stands between the runtimes' releases and all they need, so that no GPU node outlives the stack. To uninstall a release
- * takes seconds: it deletes the NodePool, and with it, as their owner, its NodeClaims. These and the EC2NodeClass have
- * finalizers that only a living Karpenter takes off, once pods are drained, instances are terminated and the instance
- * profile is deleted. So the deletion of this resource waits for that, and Karpenter's release, the workers' and the
- * nodes' roles and the network, on which it depends, are deleted after it.
+ * Stands between the runtimes' releases and all they need, so that no GPU node outlives the stack. To
+ * uninstall a release takes seconds: it deletes the NodePool, and with it, as their owner, its NodeClaims.
+ * These and the EC2NodeClass have finalizers that only a living Karpenter takes off, once pods are drained,
+ * instances are terminated and the instance profile is deleted. So the deletion of this resource waits for
+ * that, and Karpenter's release, the workers' and the nodes' roles and the network, on which it depends, are
+ * deleted after it.
  */
 export class GpuNodesGone extends Construct {
   constructor(scope: Construct, id: string, { deployment, nodeRole }: GpuNodesGoneProps) {
@@ -41,7 +42,8 @@ export class GpuNodesGone extends Construct {
       onEventHandler: this.function("OnEvent", "onEvent"),
       isCompleteHandler: isComplete,
       queryInterval: Duration.seconds(15),
-      // CloudFormation waits for a custom resource no longer than this. A deletion that fails here goes on when repeated.
+      // CloudFormation waits for a custom resource no longer than this. A deletion that fails here goes on
+      // when repeated.
       totalTimeout: Duration.hours(1),
       disableWaiterStateMachineLogging: true,
     });

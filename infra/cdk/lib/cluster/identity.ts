@@ -1,4 +1,5 @@
-// How pods get AWS credentials: the one place that knows Pod Identity from IAM roles for service accounts (IRSA).
+// How pods get AWS credentials: the one place that knows Pod Identity from IAM roles for service accounts
+// (IRSA).
 
 import { aws_eks_v2 as eks, aws_iam as iam, CfnJson } from "aws-cdk-lib";
 import { Construct, type IDependable } from "constructs";
@@ -59,7 +60,9 @@ export class PodRole extends Construct {
   }
 }
 
-/** The session tags say which service account of which cluster asks (EKS user guide, "List of session tags"). */
+/**
+ * The session tags say which service account of which cluster asks (EKS user guide, "List of session tags").
+ */
 function podIdentityTrust({ target, account }: PodRoleProps): iam.IPrincipal {
   return new iam.ServicePrincipal("pods.eks.amazonaws.com", {
     conditions: {

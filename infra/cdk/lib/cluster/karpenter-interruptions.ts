@@ -9,7 +9,10 @@ import { Construct } from "constructs";
 
 import { PrivateQueue } from "../private-queue.ts";
 
-/** What tells that a node is about to go (Karpenter, "Interruption"; the same five as its CloudFormation template). */
+/**
+ * What tells that a node is about to go (Karpenter, "Interruption"; the same five as its CloudFormation
+ * template).
+ */
 const NOTICES: Record<string, events.EventPattern> = {
   SpotInterruption: { source: ["aws.ec2"], detailType: ["EC2 Spot Instance Interruption Warning"] },
   Rebalance: { source: ["aws.ec2"], detailType: ["EC2 Instance Rebalance Recommendation"] },

@@ -1,5 +1,6 @@
-// What Karpenter's controller may do. The statements, their names and their conditions are those of the CloudFormation
-// template in Karpenter's "Getting Started" for 1.14, so that the two can be compared; the differences are:
+// What Karpenter's controller may do. The statements, their names and their conditions are those of the
+// CloudFormation template in Karpenter's "Getting Started" for 1.14, so that the two can be compared; the
+// differences are:
 // - `AllowZonalShiftStatusReadOnly` is missing, since zonal shift is not switched on;
 // - `AllowSpotServiceLinkedRole` is added, so that the first Spot node of an account needs no preparation.
 

@@ -32,7 +32,8 @@ export class Karpenter extends Construct {
 
     const definitions = new eks.HelmChart(this, "Definitions", {
       cluster: target.cluster,
-      // Helm never upgrades definitions that come with a chart; as a release of their own they keep up with it.
+      // Helm never upgrades definitions that come with a chart; as a release of their own they keep up with
+      // it.
       ...charts.karpenter("karpenter-crd"),
       release: "karpenter-crd",
       namespace: ACCOUNT.namespace,

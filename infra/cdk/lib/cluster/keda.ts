@@ -17,8 +17,8 @@ export interface KedaProps {
 const ACCOUNT = { namespace: "keda", name: "keda-operator" };
 
 /**
- * KEDA, which scales the runtimes with their queues. The operator asks SQS itself: a pod identity cannot be handed to it
- * per ScaledObject (kedacore/keda#6418).
+ * KEDA, which scales the runtimes with their queues. The operator asks SQS itself: a pod identity cannot be
+ * handed to it per ScaledObject (kedacore/keda#6418).
  */
 export class Keda extends Construct {
   constructor(scope: Construct, id: string, { target, identity, charts, queues }: KedaProps) {
@@ -43,7 +43,8 @@ export class Keda extends Construct {
         image: { pullPolicy: "IfNotPresent" },
         clusterName: target.name,
         serviceAccount: { operator: { name: ACCOUNT.name, annotations: identityOfOperator.annotations } },
-        // The second one takes over when a system node goes; one alone is gone for as long as its pod takes to move.
+        // The second one takes over when a system node goes; one alone is gone for as long as its pod takes
+        // to move.
         operator: { replicaCount: 2 },
         podDisruptionBudget: { operator: { maxUnavailable: 1 } },
       },

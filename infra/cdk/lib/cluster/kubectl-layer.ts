@@ -5,7 +5,10 @@ import type { Construct } from "constructs";
 
 import type { ClusterConfig } from "../config/types.ts";
 
-/** kubectl and helm for that version: kubectl may be one minor version away from the cluster (Kubernetes' skew policy). */
+/**
+ * kubectl and helm for that version: kubectl may be one minor version away from the cluster (Kubernetes' skew
+ * policy).
+ */
 export function kubectlLayer(scope: Construct, version: ClusterConfig["version"]): lambda.ILayerVersion {
   switch (version) {
     case "1.35":

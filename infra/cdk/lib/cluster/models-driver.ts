@@ -13,7 +13,10 @@ export interface ModelsDriverProps {
   modelBucket: string;
 }
 
-/** The Mountpoint for S3 CSI driver, through which runtimes read their models. It may read that bucket, and write nothing. */
+/**
+ * The Mountpoint for S3 CSI driver, through which runtimes read their models. It may read that bucket, and
+ * write nothing.
+ */
 export class ModelsDriver extends Construct {
   constructor(scope: Construct, id: string, { target, identity, modelBucket }: ModelsDriverProps) {
     super(scope, id);

@@ -7,8 +7,8 @@ export interface NetworkProps {
 }
 
 /**
- * The network of a new cluster. Nodes have private addresses only. Models, results and image layers go through the
- * gateway endpoint of S3, which costs nothing; what is left for the NAT gateways is small.
+ * The network of a new cluster. Nodes have private addresses only. Models, results and image layers go
+ * through the gateway endpoint of S3, which costs nothing; what is left for the NAT gateways is small.
  */
 export class Network extends Construct {
   readonly vpc: ec2.Vpc;
@@ -29,8 +29,7 @@ export class Network extends Construct {
     });
     Validations.of(this.vpc).acknowledge({
       id: "AwsSolutions-VPC7",
-      reason:
-        "Flow logs are billed by volume and say nothing of what pods do; an account that needs them turns them on.",
+      reason: "Flow logs are billed by volume and say nothing of what pods do; whoever needs them adds them.",
     });
   }
 }

@@ -3,10 +3,16 @@ import type { Construct } from "constructs";
 
 import { acknowledgeAwsPolicies } from "./acknowledged.ts";
 
-/** What a node needs: to join, to give pods addresses, to pull images (EKS user guide, "Amazon EKS node IAM role"). */
+/**
+ * What a node needs: to join, to give pods addresses, to pull images (EKS user guide, "Amazon EKS node IAM
+ * role").
+ */
 const POLICIES = ["AmazonEKSWorkerNodePolicy", "AmazonEKS_CNI_Policy", "AmazonEC2ContainerRegistryPullOnly"];
 
-/** The role of nodes. It has nothing of ours: what pods may do is theirs, and nodes let no pod have the node's. */
+/**
+ * The role of nodes. It has nothing of ours: what pods may do is theirs, and nodes let no pod have the
+ * node's.
+ */
 export function nodeRole(scope: Construct, id: string, description: string): iam.Role {
   const role = new iam.Role(scope, id, {
     assumedBy: new iam.ServicePrincipal("ec2.amazonaws.com"),

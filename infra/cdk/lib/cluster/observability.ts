@@ -20,8 +20,8 @@ const AGENT_POLICY = "CloudWatchAgentServerPolicy";
 const LOG_GROUPS = ["application", "dataplane", "host", "performance"];
 
 /**
- * Logs of every container, Container Insights, and the GPUs' metrics by NVIDIA's DCGM exporter. Application Signals stays
- * off: it would put its Python agent into the runtimes.
+ * Logs of every container, Container Insights, and the GPUs' metrics by NVIDIA's DCGM exporter. Application
+ * Signals stays off: it would put its Python agent into the runtimes.
  */
 export class Observability extends Construct {
   constructor(scope: Construct, id: string, { target, identity, ownLogGroups }: ObservabilityProps) {

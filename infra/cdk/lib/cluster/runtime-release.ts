@@ -11,8 +11,8 @@ export interface RuntimeReleaseProps extends RuntimeSurroundings {
 }
 
 /**
- * One runtime: a release of the chart under its name. Nobody waits for its pods: they want a GPU node, which may take
- * minutes or, while there is no capacity, hours, and that is no reason to roll the stack back.
+ * One runtime: a release of the chart under its name. Nobody waits for its pods: they want a GPU node, which
+ * may take minutes or, while there is no capacity, hours, and that is no reason to roll the stack back.
  */
 export class RuntimeRelease extends Construct {
   constructor(scope: Construct, id: string, { runtime, chart, ...around }: RuntimeReleaseProps) {

@@ -9,6 +9,7 @@ import { parse } from "yaml";
 
 import type { Config, Runtime } from "../config/types.ts";
 import type { ServiceAccount } from "./identity.ts";
+import { privateInputs } from "./private-inputs.ts";
 import type { TargetCluster } from "./target.ts";
 
 /** The chart of one runtime. */
@@ -68,6 +69,7 @@ function own(runtime: Runtime, around: RuntimeSurroundings): Values {
     replicas: runtime.replicas,
     scaling: runtime.scaling,
     models: { bucket: config.modelBucket },
+    networkPolicy: { extraEgress: privateInputs(runtime.inputs.hosts) },
     nodes: {
       clusterName: target.name,
       role: around.nodeRoleName,

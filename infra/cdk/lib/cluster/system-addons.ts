@@ -10,8 +10,8 @@ export interface SystemAddonsProps {
 }
 
 /**
- * What every cluster needs: addresses, service routing, names, credentials. There is no metrics server: KEDA brings its
- * own adapter and its HPAs ask for external metrics only; `kubectl top` is what goes without.
+ * What every cluster needs: addresses, service routing, names, credentials. There is no metrics server: KEDA
+ * brings its own adapter and its HPAs ask for external metrics only; `kubectl top` is what goes without.
  */
 export class SystemAddons extends Construct {
   constructor(scope: Construct, id: string, { target, nodes }: SystemAddonsProps) {

@@ -11,7 +11,10 @@ export interface SystemNodesProps {
   nodes: ClusterConfig["systemNodes"];
 }
 
-/** The nodes for everything but the runtimes: DNS, KEDA, Karpenter, agents. They cost whether there are tasks or not. */
+/**
+ * The nodes for everything but the runtimes: DNS, KEDA, Karpenter, agents. They cost whether there are tasks
+ * or not.
+ */
 export class SystemNodes extends Construct {
   readonly group: eks.Nodegroup;
 

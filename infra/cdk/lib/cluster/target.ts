@@ -4,7 +4,10 @@ import type { IDependable } from "constructs";
 /** A cluster that Darkroom is installed into, whether it is made here or was there before. */
 export interface TargetCluster {
   readonly cluster: eks.ICluster;
-  /** Its name as it stands in the configuration: IAM conditions have it in their keys, where no token may stand. */
+  /**
+   * Its name as it stands in the configuration: IAM conditions have it in their keys, where no token may
+   * stand.
+   */
   readonly name: string;
   /** The private subnets that GPU nodes are launched into. */
   readonly subnetIds: string[];

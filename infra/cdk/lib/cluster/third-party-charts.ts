@@ -13,8 +13,8 @@ export interface ChartSource {
 }
 
 /**
- * The charts, from their own homes or from a mirror. A mirror has `<chart>` for each chart and, under the names that
- * the charts give them, the images: `kedacore/keda`, `karpenter/controller` and so on.
+ * The charts, from their own homes or from a mirror. A mirror has `<chart>` for each chart and, under the
+ * names that the charts give them, the images: `kedacore/keda`, `karpenter/controller` and so on.
  */
 export class ThirdPartyCharts {
   private readonly mirror: string | undefined;

@@ -27,7 +27,9 @@ export interface WorkerRoleProps {
   completions: sns.ITopic;
 }
 
-/** What the workers of one runtime may do, and nothing else: each action and why is in the worker's README. */
+/**
+ * What the workers of one runtime may do, and nothing else: each action and why is in the worker's README.
+ */
 export class WorkerRole extends Construct {
   readonly role: iam.Role;
   readonly annotations: Record<string, string>;
@@ -55,7 +57,8 @@ export class WorkerRole extends Construct {
       "sqs:ChangeMessageVisibility",
     );
     this.allow("StoresResults", [everyResult], "s3:PutObject");
-    // Reading presigns URLs, takes up tasks that were too large for a message, and tells what has ended already.
+    // Reading presigns URLs, takes up tasks that were too large for a message, and tells what has ended
+    // already.
     this.allow("ReadsResultsAndTasks", [everyResult], "s3:GetObject");
     // Without it S3 says of a missing object that it may not be read.
     this.allow("TellsMissingFromForbidden", [bucket], "s3:ListBucket");

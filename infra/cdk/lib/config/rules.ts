@@ -51,12 +51,17 @@ function imageCache({ imageCache }: Config): string[] {
     ];
   }
   const rate = imageCache.initializationRate;
+  if (rate > 0 && imageCache.mode !== "snapshot") {
+    return [
+      "imageCache.initializationRate: only a volume made from a snapshot is initialized; use mode `snapshot`",
+    ];
+  }
   if (rate > 0 && rate < 100)
     return ["imageCache.initializationRate: EBS takes 100 to 300, or 0 for its own"];
   return [];
 }
 
-function cluster({ cluster }: Config): string[] {
+function cluster({ cluster, region }: Config): string[] {
   const faults: string[] = [];
   if (cluster.existing) {
     for (const field of ["vpc", "subnets", "securityGroups"] as const) {
@@ -67,8 +72,11 @@ function cluster({ cluster }: Config): string[] {
         "cluster.nodeRole: needed where Karpenter is not installed here: the role of the nodes it launches",
       );
     }
+    if (cluster.identity === "irsa" && !cluster.oidcProvider) {
+      faults.push("cluster.oidcProvider: roles for service accounts of an existing cluster need it");
+    }
   } else {
-    for (const field of ["vpc", "subnets", "securityGroups", "nodeRole"] as const) {
+    for (const field of ["vpc", "subnets", "securityGroups", "nodeRole", "oidcProvider"] as const) {
       if (cluster[field])
         faults.push(`cluster.${field}: goes with \`existing\`; a new cluster makes its own`);
     }
@@ -77,6 +85,15 @@ function cluster({ cluster }: Config): string[] {
         faults.push(`cluster.install.${part}: a new cluster has none; runtimes would not start without it`);
       }
     }
+  }
+  if (
+    partitionOf(region) === "aws-cn" &&
+    (cluster.install.keda || cluster.install.karpenter) &&
+    !cluster.charts
+  ) {
+    faults.push(
+      "cluster.charts: GitHub and ECR Public are not reached from China; `infra/darkroom mirror` fills one",
+    );
   }
   return faults;
 }

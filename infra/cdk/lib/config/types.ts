@@ -34,6 +34,8 @@ export interface ClusterConfig {
   subnets?: string[];
   securityGroups?: string[];
   nodeRole?: string;
+  oidcProvider?: string;
+  administrators: string[];
   install: {
     keda: boolean;
     karpenter: boolean;

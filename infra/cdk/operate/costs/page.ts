@@ -1,4 +1,5 @@
-// The tables of infra/COSTS.md. Each stands between two comments that name it, and a test holds page and program together.
+// The tables of infra/COSTS.md. Each stands between two comments that name it, and a test holds page and
+// program together.
 
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
@@ -69,7 +70,10 @@ function besideOthers(config: Config): string {
   return markdown(["whose", "what", "per million", "per month"], rows, [2, 3]);
 }
 
-/** What the second predecessor's two tables have: GPU, API, function, topics, queues, PUT, storage; EKS and two nodes. */
+/**
+ * What the second predecessor's two tables have: GPU, API, function, topics, queues, PUT, storage; EKS and
+ * two nodes.
+ */
 const THEIRS = /^(GPU|API Gateway|Lambda|SNS|SQS|S3: image|S3: stored|EKS|system nodes)/;
 
 const among = (lines: Line[], which: RegExp) => dollars(total(lines.filter(({ what }) => which.test(what))));

@@ -13,7 +13,7 @@ export interface Workload {
   imageKb: number;
 }
 
-/** The kind of task that the predecessor's cost table is about: 512², 16 KB of request, 150 KB of image. */
+/** The kind of task that the predecessor's cost table is about: 512², 16 kB of request, 150 kB of image. */
 export const SMALL: Workload = { seconds: 1.5, requestKb: 16, imageKb: 150 };
 /** SDXL, 1024². */
 export const LARGE: Workload = { seconds: 7, requestKb: 2, imageKb: 1500 };
@@ -22,11 +22,17 @@ const IMAGES = 1e6;
 export const HOURS_A_MONTH = 730;
 const BILLED_KB = 64;
 
-/** The front door's memory and billed time. Its own work is 0.014 ms (tests/figures); the rest is waiting for SNS. */
+/**
+ * The front door's memory and billed time. Its own work is 0.014 ms (tests/figures); the rest is waiting for
+ * SNS.
+ */
 const FUNCTION_GB = 0.25;
 const FUNCTION_SECONDS = 0.02;
 
-/** How long a worker has a task before it extends its lease: a third of the visibility timeout (worker/src/cloud/lease.rs). */
+/**
+ * How long a worker has a task before it extends its lease: a third of the visibility timeout
+ * (worker/src/cloud/lease.rs).
+ */
 const LEASE_SHARE = 3;
 
 /** X-Ray's default rule: the first request each second, and 5 % of the others. */
@@ -99,7 +105,9 @@ export function pricedType({ instances }: Runtime): string | undefined {
 export const marketOf = ({ instances }: Runtime) =>
   instances.purchase === "on-demand" ? "on-demand" : "spot";
 
-/** The GPU's time. With a backlog it is busy for more than 99 % of it (tests/figures), so gaps are left out. */
+/**
+ * The GPU's time. With a backlog it is busy for more than 99 % of it (tests/figures), so gaps are left out.
+ */
 function gpu(runtime: Runtime, { seconds }: Workload): Line {
   const type = pricedType(runtime);
   const hours = (IMAGES * seconds) / 3600;

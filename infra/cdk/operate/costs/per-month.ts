@@ -9,8 +9,9 @@ import { hourly, PRICES } from "./prices.ts";
 const SYSTEM_NODE_GIB = 44;
 
 /**
- * Lambda reads a queue with five pollers, each with long polls of 20 s (Lambda developer guide, "Using Lambda with
- * Amazon SQS"); KEDA asks for two figures of each runtime's queue every 10 s (chart/templates/scaledobject.yaml).
+ * Lambda reads a queue with five pollers, each with long polls of 20 s (Lambda developer guide, "Using Lambda
+ * with Amazon SQS"); KEDA asks for two figures of each runtime's queue every 10 s
+ * (chart/templates/scaledobject.yaml).
  */
 const POLLS_A_MONTH = (5 * 3600 * HOURS) / 20;
 const KEDA_A_MONTH = (2 * 3600 * HOURS) / 10;

@@ -1,5 +1,5 @@
-// What AWS asks, in dollars, and where each figure was read. Lists change: check those that matter to you on AWS's own
-// price pages, which were not read here.
+// What AWS asks, in dollars, and where each figure was read. Lists change: check those that matter to you on
+// AWS's own price pages, which were not read here.
 
 export const PRICE_BASIS =
   "us-west-2 (the same in us-east-1), list prices without free tiers, as read in November 2026";

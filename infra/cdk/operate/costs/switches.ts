@@ -83,7 +83,10 @@ const SWITCHES: Switch[] = [
   },
 ];
 
-/** A row per switch: its name, dollars more or less per idle month and per million images, and what else it does. */
+/**
+ * A row per switch: its name, dollars more or less per idle month and per million images, and what else it
+ * does.
+ */
 export function switches(config: Config): string[][] {
   return SWITCHES.map(({ name, turn, work = SMALL, besides }) => {
     const turned = structuredClone(config);

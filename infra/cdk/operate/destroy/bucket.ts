@@ -11,12 +11,15 @@ import { isAbsent } from "../support/aws.ts";
 import { say } from "../support/console.ts";
 import { Failure } from "../support/failure.ts";
 
-/** Deletes a bucket; answers whether there was one. Versions go, too: an operator may have switched them on. */
+/**
+ * Deletes a bucket; answers whether there was one. Versions go, too: an operator may have switched them on.
+ */
 export async function deleteBucket(client: S3Client, Bucket: string): Promise<boolean> {
   try {
     let gone = 0;
     for (;;) {
-      // At most 1,000, which is also what one call deletes. Always the first ones: those before them are gone.
+      // At most 1,000, which is also what one call deletes. Always the first ones: those before them are
+      // gone.
       const page = await client.send(new ListObjectVersionsCommand({ Bucket }));
       const Objects = [...(page.Versions ?? []), ...(page.DeleteMarkers ?? [])].flatMap(
         ({ Key, VersionId }) => (Key === undefined ? [] : [{ Key, VersionId }]),

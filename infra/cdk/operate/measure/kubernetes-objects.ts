@@ -1,4 +1,5 @@
-// The few fields of Kubernetes' objects that tell when something happened. Times are RFC 3339, in whole seconds.
+// The few fields of Kubernetes' objects that tell when something happened. Times are RFC 3339, in whole
+// seconds.
 
 interface Meta {
   name: string;

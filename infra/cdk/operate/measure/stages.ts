@@ -36,7 +36,8 @@ export function stages(seen: Observation): Stage[] {
   ];
   let before = seen.submitted;
   return ends.map(([name, end]) => {
-    // What was there already takes no time, and neither does what whole seconds and two clocks put in the wrong order.
+    // What was there already takes no time, and neither does what whole seconds and two clocks put in the
+    // wrong order.
     const at = Math.max(before, end ?? before);
     const seconds = (at - before) / 1000;
     before = at;

@@ -10,7 +10,9 @@ export function median(values: number[]): number {
   return sorted.length % 2 === 0 ? (low + high) / 2 : high;
 }
 
-/** A row per stage and one for the whole. The medians of stages need not add up to the median of the whole. */
+/**
+ * A row per stage and one for the whole. The medians of stages need not add up to the median of the whole.
+ */
 export function coldStartTable(runs: Stage[][]): string {
   const total = (run: Stage[]) => run.reduce((sum, { seconds }) => sum + seconds, 0);
   const names = runs[0]?.map(({ name }) => name) ?? [];

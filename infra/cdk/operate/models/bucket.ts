@@ -14,7 +14,10 @@ import {
 import type { Config } from "../../lib/config/types.ts";
 import { say } from "../support/console.ts";
 
-/** Private, encrypted, reached over TLS only, and without versions: models are large, and their source keeps them. */
+/**
+ * Private, encrypted, reached over TLS only, and without versions: models are large, and their source keeps
+ * them.
+ */
 export async function makeBucket(client: S3Client, config: Config): Promise<void> {
   const { modelBucket: Bucket, region, tags, name } = config;
   // us-east-1 is what S3 assumes, and refuses as a constraint.

@@ -24,8 +24,8 @@ export async function remoteFiles(client: S3Client, Bucket: string): Promise<Map
 }
 
 /**
- * Whether a file has to be copied. Models of one kind are all of one size, so the time of change counts, too: not
- * whether it is newer, since an older model may replace a newer one, but whether it is another.
+ * Whether a file has to be copied. Models of one kind are all of one size, so the time of change counts, too:
+ * not whether it is newer, since an older model may replace a newer one, but whether it is another.
  */
 export async function isChanged(
   client: S3Client,
@@ -41,7 +41,9 @@ export async function isChanged(
   return changed > (LastModified?.getTime() ?? 0);
 }
 
-/** Copies a file, large ones in parts. S3 checks each part against the checksum that the SDK sends with it. */
+/**
+ * Copies a file, large ones in parts. S3 checks each part against the checksum that the SDK sends with it.
+ */
 export async function uploadFile(
   client: S3Client,
   Bucket: string,

@@ -10,7 +10,10 @@ import { type Check, type Finding, missing, ok, warning } from "./finding.ts";
 /** The versions that the pinned KEDA was tested on (its documents, "Cluster", 2.20) and that EKS supports. */
 const VERSIONS = ["1.33", "1.34", "1.35"];
 
-/** Access entries are how the deployment gets in; CONFIG_MAP has none (EKS user guide, "Grant IAM users access"). */
+/**
+ * Access entries are how the deployment gets in; CONFIG_MAP has none (EKS user guide, "Grant IAM users
+ * access").
+ */
 const MODES = ["API", "API_AND_CONFIG_MAP"];
 
 export const cluster: Check = async (config) => {

@@ -1,6 +1,9 @@
 import type { Config } from "../../lib/config/types.ts";
 
-/** `missing` keeps a deployment from working, `warning` makes it worse than it could be, `note` is for afterwards. */
+/**
+ * `missing` keeps a deployment from working, `warning` makes it worse than it could be, `note` is for
+ * afterwards.
+ */
 export type Verdict = "ok" | "missing" | "warning" | "note";
 
 export interface Finding {

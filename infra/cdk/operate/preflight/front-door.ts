@@ -8,7 +8,9 @@ import { aws } from "../support/aws.ts";
 import { serviceStack, Stacks } from "../support/stacks.ts";
 import { type Check, type Finding, missing, note, ok } from "./finding.ts";
 
-/** Lambda keeps this many executions unreserved, and refuses a reservation beyond (Lambda developer guide). */
+/**
+ * Lambda keeps this many executions unreserved, and refuses a reservation beyond (Lambda developer guide).
+ */
 const UNRESERVED = 100;
 
 export const frontDoor: Check = async (config) => [await concurrency(config), await logRole(config)];

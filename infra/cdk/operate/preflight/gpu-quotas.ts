@@ -42,7 +42,10 @@ interface Demand {
   all: number;
 }
 
-/** What a runtime takes on its most frugal type: each pod has a GPU. Families without a quota here have no NVIDIA GPU. */
+/**
+ * What a runtime takes on its most frugal type: each pod has a GPU. Families without a quota here have no
+ * NVIDIA GPU.
+ */
 function demand(runtime: Runtime, types: InstanceTypeInfo[]): Demand | undefined {
   const options = types
     .filter(({ InstanceType }) => runtime.instances.types.includes(InstanceType as string))

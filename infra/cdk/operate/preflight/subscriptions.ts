@@ -4,7 +4,8 @@ import { type Check, note, ok } from "./finding.ts";
 
 export const subscriptions: Check = async ({ subscriptions: { emails, webhooks, queues }, alarms }) => {
   const addresses = [...emails, ...(alarms.email ? [alarms.email] : [])];
-  // SNS forgets a subscription that is not confirmed after this long (SNS developer guide, "ConfirmSubscription").
+  // SNS forgets a subscription that is not confirmed after this long (SNS developer guide,
+  // "ConfirmSubscription").
   const soon = "within 3 days";
   return [
     ...(queues.length > 0 ? [ok(`results queues: ${queues.join(", ")}`)] : []),

@@ -12,7 +12,10 @@ export interface Accepted {
   output_location: string;
 }
 
-/** A key works some seconds after API Gateway has made it; until then it answers 403 (API Gateway is eventually consistent). */
+/**
+ * A key works some seconds after API Gateway has made it; until then it answers 403 (API Gateway is
+ * eventually consistent).
+ */
 const KEY_PATIENCE_SECONDS = 60;
 
 export async function post(

@@ -1,6 +1,9 @@
 // How every AWS client is made: the deployment's region, the usual credentials.
 
-/** `AWS_ENDPOINT_URL` and its variants per service are the SDK's own, and lead elsewhere (emulators, VPC endpoints). */
+/**
+ * `AWS_ENDPOINT_URL` and its variants per service are the SDK's own, and lead elsewhere (emulators, VPC
+ * endpoints).
+ */
 export function aws(config: { region: string }) {
   return { region: config.region, maxAttempts: 5 };
 }

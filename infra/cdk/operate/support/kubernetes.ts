@@ -15,7 +15,10 @@ export interface Kubernetes {
   close(): Promise<void>;
 }
 
-/** Signs in with the caller's credentials, which need an access entry: whoever deploys is no administrator for that. */
+/**
+ * Signs in with the caller's credentials, which need an access entry: whoever deploys is no administrator for
+ * that.
+ */
 export async function connect(config: Config): Promise<Kubernetes> {
   const cluster = clusterName(config);
   const folder = await mkdtemp(join(tmpdir(), "darkroom-"));

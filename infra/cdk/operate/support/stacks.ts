@@ -66,7 +66,10 @@ export class Stacks {
     return ids;
   }
 
-  /** Deletes a stack and waits for it. By CloudFormation itself: CDK would need everything that a deployment needs. */
+  /**
+   * Deletes a stack and waits for it. By CloudFormation itself: CDK would need everything that a deployment
+   * needs.
+   */
   async delete(name: string): Promise<void> {
     const StackName = (await this.find(name))?.StackId;
     if (!StackName) return;

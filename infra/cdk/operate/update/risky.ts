@@ -7,7 +7,10 @@ export interface Change {
   fate: "destroyed" | "replaced" | "perhaps replaced";
 }
 
-/** Types whose loss is more than a pause: tasks, results, keys that clients have, and the cluster with its network. */
+/**
+ * Types whose loss is more than a pause: tasks, results, keys that clients have, and the cluster with its
+ * network.
+ */
 const KEPT = [
   "AWS::SQS::Queue",
   "AWS::SNS::Topic",

@@ -105,7 +105,7 @@ describe("what is asked of AWS", () => {
     NoSuchEntityException,
   }));
 
-  it("is which instances carry the deployment's name and are Karpenter's, whatever their state but the last", async () => {
+  it("is for Karpenter's instances with the deployment's name, terminated ones apart", async () => {
     profiles.mockResolvedValueOnce({ InstanceProfiles: [{ InstanceProfileName: "studio_1" }] });
     expect(await isComplete(event)).toEqual({ IsComplete: false });
     expect(described).toEqual([

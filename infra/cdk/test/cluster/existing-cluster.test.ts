@@ -119,9 +119,3 @@ describe("an existing cluster whose S3 driver is its own", () => {
     ]);
   });
 });
-
-it("IRSA needs to know the provider of a cluster, and says so", () => {
-  expect(() => synth(example("existing-cluster", ({ cluster }) => (cluster.identity = "irsa")))).toThrow(
-    /OIDC provider/,
-  );
-});

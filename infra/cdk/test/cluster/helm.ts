@@ -87,7 +87,10 @@ function helm(): string {
   return binary;
 }
 
-/** Keeps what was rendered where whoever runs the tests wants it, to check it against the schemas of Kubernetes. */
+/**
+ * Keeps what was rendered where whoever runs the tests wants it, to check it against the schemas of
+ * Kubernetes.
+ */
 export function keep(name: string, text: string): void {
   const folder = process.env["DARKROOM_RENDERED"];
   if (!folder) return;

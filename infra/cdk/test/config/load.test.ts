@@ -70,7 +70,8 @@ describe("defaults", () => {
   });
 
   it("of the partition follow the region", () => {
-    expect(parse(SMALLEST.replace("us-west-2", "cn-north-1")).partition).toBe("aws-cn");
+    const china = `${SMALLEST}cluster: { charts: "oci://mirror" }\n`.replace("us-west-2", "cn-north-1");
+    expect(parse(china).partition).toBe("aws-cn");
     expect(parse(SMALLEST.replace("us-west-2", "us-gov-west-1")).partition).toBe("aws-us-gov");
   });
 });

@@ -27,7 +27,7 @@ const cases: [string, string, string[]][] = [
   ["a partition of another region", file({ partition: "aws-cn" }), ["partition"]],
   [
     "a large message in China",
-    file({ region: "cn-north-1", api: { messageBytes: 1_048_576 } }),
+    file({ region: "cn-north-1", cluster: { charts: "oci://mirror" }, api: { messageBytes: 1_048_576 } }),
     ["api.messageBytes"],
   ],
   ["a cache without its snapshot", file({ imageCache: { mode: "snapshot" } }), ["imageCache.snapshot"]],
@@ -38,10 +38,21 @@ const cases: [string, string, string[]][] = [
     ["imageCache.initializationRate"],
   ],
   [
+    "a rate without a snapshot",
+    file({ imageCache: { mode: "soci", initializationRate: 300 } }),
+    ["imageCache.initializationRate"],
+  ],
+  [
     "an existing cluster without a place for nodes",
     file({ cluster: { existing: "production" } }),
     ["cluster.vpc", "cluster.subnets", "cluster.securityGroups"],
   ],
+  [
+    "IRSA without the provider",
+    file({ cluster: { ...existing, identity: "irsa" } }),
+    ["cluster.oidcProvider"],
+  ],
+  ["charts from afar in China", file({ region: "cn-north-1" }), ["cluster.charts"]],
   [
     "a Karpenter whose nodes have no role",
     file({ cluster: { ...existing, install: { karpenter: false } } }),

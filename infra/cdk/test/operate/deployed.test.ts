@@ -1,4 +1,5 @@
-// What commands do with a deployment: keys, a first task, the end. The stacks are small ones with the real one's outputs.
+// What commands do with a deployment: keys, a first task, the end. The stacks are small ones with the real
+// one's outputs.
 
 import { readFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 import tempfile
 import unittest
 from pathlib import Path
@@ -34,7 +35,7 @@ class ScriptTest(unittest.TestCase):
         self.log.touch()
 
     def run_script(self, script: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        path = f"{HERE / 'fake'}{os.pathsep}{os.environ['PATH']}"
+        path = os.pathsep.join([str(HERE / "fake"), str(Path(sys.executable).parent), os.environ["PATH"]])
         environment = {**os.environ, "PATH": path, "FAKE_LOG": str(self.log), "PAUSE_SECONDS": "0", **environment}
         return subprocess.run(
             [script, *arguments], env=environment, capture_output=True, text=True, timeout=120, check=False
@@ -45,5 +46,6 @@ class ScriptTest(unittest.TestCase):
 
     def operations(self) -> list[str]:
         """The calls of AWS as "service operation"."""
-        plain = [[word for word in call if not word.startswith("--region")] for call in self.calls() if call[0] == "aws"]
-        return [" ".join(word for word in call[1:] if not word.startswith(("us-", "cn-")))[:200] for call in plain]
+        calls = [call[1:] for call in self.calls() if call[0] == "aws"]
+        plain = [call[2:] if call[0] == "--region" else call for call in calls]
+        return [" ".join(call[:2]) for call in plain]

@@ -2,7 +2,7 @@
 
 import json
 
-from support import CONFIG, IMAGES, ScriptTest
+from support import CONFIG, IMAGES, INFRA, ScriptTest
 
 SNAPSHOT = IMAGES / "cache" / "snapshot"
 REGISTRY = "111122223333.dkr.ecr.us-west-2.amazonaws.com/darkroom"
@@ -16,9 +16,9 @@ class Snapshot(ScriptTest):
         """The operations in their order, each once in a row, without what only looks."""
         found: list[str] = []
         for operation in self.operations():
-            service, name = operation.split()[:2]
-            if not name.startswith(("describe", "get", "wait")) and found[-1:] != [f"{service} {name}"]:
-                found.append(f"{service} {name}")
+            looks = operation.split()[1].startswith(("describe", "get", "wait"))
+            if not looks and found[-1:] != [operation]:
+                found.append(operation)
         return found
 
     def commands(self) -> list[str]:
@@ -61,7 +61,16 @@ class Snapshot(ScriptTest):
     def test_the_instance_has_the_nodes_system(self):
         self.take()
         deploy = next(call for call in self.calls() if "deploy" in call)
-        self.assertTrue(any(word.startswith("Image=/aws/service/bottlerocket/aws-k8s-1.35/x86_64/1.") for word in deploy), deploy)
+        image = "Image=/aws/service/bottlerocket/aws-k8s-1.35/x86_64/1."
+        self.assertTrue(any(word.startswith(image) for word in deploy), deploy)
+
+    def test_an_existing_cluster_says_itself_which_system_and_subnet(self):
+        self.config.write_text((INFRA / "examples" / "existing-cluster.yaml").read_text())
+        self.take()
+        deploy = next(call for call in self.calls() if "deploy" in call)
+        self.assertTrue(any("/aws-k8s-1.36/" in word for word in deploy), deploy)
+        asked = next(call for call in self.calls() if "describe-subnets" in call)
+        self.assertIn("Name=subnet-id,Values=subnet-0123456789abcdef0", asked)
 
     def test_the_configuration_uses_it_and_keeps_its_comments(self):
         self.take()

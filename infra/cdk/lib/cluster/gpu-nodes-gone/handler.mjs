@@ -1,4 +1,5 @@
-// Says whether the GPU nodes of a deployment are gone, so that what they need is deleted after them and not before.
+// Says whether the GPU nodes of a deployment are gone, so that what they need is deleted after them and not
+// before.
 
 /** What CloudFormation asks. Only a deletion waits. */
 export async function isComplete({ RequestType, ResourceProperties }, calls) {

@@ -1,14 +1,13 @@
-// record.ts FILE SNAPSHOT: makes a configuration use a snapshot. Only these two values change, so that comments and
+// record.mts FILE SNAPSHOT: makes a configuration use a snapshot. Only these two values change, so that comments and
 // layout stay as their author wrote them.
 
 import { readFileSync, writeFileSync } from "node:fs";
 
-import { parseDocument } from "../yaml.ts";
+import { parseDocument } from "../yaml.mts";
 
 const [file = "", snapshot = ""] = process.argv.slice(2);
-let text = readFileSync(file, "utf8");
-for (const [key, value] of [["mode", "snapshot"], ["snapshot", snapshot]] as const) text = put(text, key, value);
-writeFileSync(file, text);
+const text = readFileSync(file, "utf8");
+writeFileSync(file, put(put(text, "mode", "snapshot"), "snapshot", snapshot));
 
 /** The text with `imageCache.<key>: <value>`. */
 function put(text: string, key: string, value: string): string {
@@ -22,8 +21,9 @@ function put(text: string, key: string, value: string): string {
   if (!last) {
     // Nothing is said about it yet, or something without content: `imageCache:` or `imageCache: {}`.
     const empty = range(cache);
-    if (empty) return splice(text, empty, `${text[empty[0] - 1] === ":" ? " " : ""}{ ${key}: ${value} }`);
-    return `${text.trimEnd()}\n\nimageCache:\n  ${key}: ${value}\n`;
+    if (!empty) return `${text.trimEnd()}\n\nimageCache:\n  ${key}: ${value}\n`;
+    const blank = text[empty[0] - 1] === ":" ? " " : "";
+    return splice(text, empty, `${blank}{ ${key}: ${value} }`);
   }
   if ((cache as { flow?: boolean }).flow) return splice(text, [last[1], last[1]], `, ${key}: ${value}`);
   // On a line of its own, after the last one and whatever comment that has, and as far to the right as the first.

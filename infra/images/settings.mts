@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 
 import { ConfigError, parse } from "../cdk/lib/config/load.ts";
 import type { Config } from "../cdk/lib/config/types.ts";
-import { parseDocument } from "./yaml.ts";
+import { parseDocument } from "./yaml.mts";
 
 try {
   const config = load(process.argv[2] ?? "");
@@ -33,6 +33,7 @@ function settings(config: Config): [string, string | number][] {
     ["tag", config.images.tag],
     ["kubernetes", config.cluster.version],
     ["bottlerocket", bottlerocket()],
+    ["existing", config.cluster.existing ?? ""],
     ["subnet", config.cluster.subnets?.[0] ?? ""],
     // EBS makes no volume smaller than the snapshot that it comes from.
     ["volume", Math.min(...config.runtimes.map((runtime) => runtime.instances.volumeGiB))],

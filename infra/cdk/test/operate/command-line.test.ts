@@ -1,0 +1,118 @@
+// The commands as they are typed: what they print and how they end.
+
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+
+import { INFRA } from "../../operate/support/paths.ts";
+
+let folder = "";
+beforeAll(() => void (folder = mkdtempSync(join(tmpdir(), "darkroom-commands-"))));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function darkroom(...args: string[]) {
+  // Without a home there are no credentials, and there is nobody at the terminal.
+  const env = { PATH: process.env["PATH"], HOME: folder, AWS_EC2_METADATA_DISABLED: "true" };
+  const ended = spawnSync(resolve(INFRA, "darkroom"), args, {
+    encoding: "utf8",
+    cwd: folder,
+    env,
+    input: "",
+  });
+  return { status: ended.status, out: ended.stdout, err: ended.stderr };
+}
+
+function written(text: string): string {
+  const file = join(folder, "config.yaml");
+  writeFileSync(file, text);
+  return file;
+}
+
+const VALID = `
+region: us-west-2
+modelBucket: models
+runtimes: [{ name: sdruntime, type: sdwebui, model: v1-5.safetensors }]
+`;
+
+describe("the commands", () => {
+  test("are listed, and each explains itself", () => {
+    const { status, out } = darkroom("help");
+    expect(status).toBe(0);
+    const names = [...out.matchAll(/^ {2}(\S+) {2,}\S/gm)].map(([, name]) => name ?? "");
+    expect(names).toEqual(
+      expect.arrayContaining([
+        "check-config",
+        "preflight",
+        "deploy",
+        "update",
+        "destroy",
+        "upload-models",
+        "measure",
+      ]),
+    );
+    const { out: help } = darkroom("destroy", "--help");
+    expect(help).toContain("infra/darkroom destroy [options]");
+    expect(help).toContain("--delete-results");
+  });
+
+  test("that do not exist, and options and arguments that nobody knows, are refused", () => {
+    expect(darkroom("demolish")).toMatchObject({
+      status: 2,
+      err: expect.stringContaining("no command `demolish`"),
+    });
+    expect(darkroom()).toMatchObject({ status: 2 });
+    expect(darkroom("preflight", "--fast")).toMatchObject({
+      status: 1,
+      err: expect.stringContaining("'--fast'"),
+    });
+    expect(darkroom("preflight", "now")).toMatchObject({
+      status: 1,
+      err: expect.stringContaining("now is not expected"),
+    });
+    expect(darkroom("upload-models")).toMatchObject({
+      status: 1,
+      err: expect.stringContaining("FOLDER is missing"),
+    });
+  });
+});
+
+describe("check-config", () => {
+  test("says what a configuration means", () => {
+    const { status, out } = darkroom("check-config", "--config", written(VALID));
+    expect(status).toBe(0);
+    expect(out).toMatch(/sdruntime +sdwebui +darkroom-sdruntime +0 to 10 +spot-first: g4dn\.xlarge/);
+  });
+
+  test("names everything that is wrong, and ends with 1", () => {
+    const file = written(
+      VALID.replace("models\n", "models\napi: { burst: 0 }\n").replace("sdwebui", "invokeai"),
+    );
+    const { status, err } = darkroom("check-config", "--config", file);
+    expect(status).toBe(1);
+    expect(err).toContain("api.burst");
+    expect(err).toContain("runtimes.0.type: must be one of sdwebui, comfyui");
+    expect(err).not.toContain("at Object");
+  });
+
+  test("the configuration of the repository is valid", () => {
+    expect(darkroom("check-config")).toMatchObject({ status: 0 });
+  });
+});
+
+test("costs reckons any configuration without calling anybody", () => {
+  const { status, out } = darkroom("costs", "--config", written(VALID), "--seconds", "3");
+  expect(status).toBe(0);
+  expect(out).toContain("1 M × 3 s = 833.33 h");
+  expect(out).toContain("EKS control plane");
+});
+
+test("without credentials a command says so in one line", () => {
+  const { status, err } = darkroom("api-keys", "--config", written(VALID));
+  expect(status).toBe(1);
+  expect(err.trim()).toBe(
+    "there are no AWS credentials: `aws sts get-caller-identity` must work in this shell",
+  );
+});

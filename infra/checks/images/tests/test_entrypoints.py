@@ -1,0 +1,62 @@
+"""What the runtimes are started with, by their entrypoints in a folder that stands for the container's root."""
+
+import subprocess
+
+from support import HERE, IMAGES, ScriptTest
+
+MODEL = "sd_xl_base_1.0.safetensors"
+
+
+class Entrypoints(ScriptTest):
+    def start(self, image: str, *arguments: str, folders: tuple[str, ...] = (), **environment: str):
+        """The entrypoint with its absolute paths moved into the test's folder."""
+        for name in ("models/Stable-diffusion", "scratch", "opt/sdwebui/extensions", *(f"models/{f}" for f in folders)):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        (self.folder / "models/Stable-diffusion" / MODEL).touch()
+        (self.folder / "opt/sdwebui/settings.json").write_bytes((IMAGES / "sdwebui/settings.json").read_bytes())
+        text = (IMAGES / image / "entrypoint").read_text()
+        for root in ("/models", "/scratch", "/opt"):
+            text = text.replace(root, f"{self.folder}{root}")
+        path = f"{HERE / 'fake'}:/usr/bin:/bin"
+        done = subprocess.run(["sh", "-c", text, "entrypoint", *arguments], env={"PATH": path, **environment},
+                              capture_output=True, text=True, timeout=60, check=False)
+        return done.returncode, done.stdout.replace(str(self.folder), "").splitlines(), done.stderr
+
+    def test_sdwebui_wants_a_model_that_is_there(self):
+        for environment in ({}, {"MODEL": ""}, {"MODEL": "other.safetensors"}):
+            status, words, said = self.start("sdwebui", **environment)
+            self.assertEqual((status, words), (64, []))
+            self.assertIn("MODEL", said)
+
+    def test_sdwebui_starts_as_an_api_with_it(self):
+        status, words, said = self.start("sdwebui", MODEL=MODEL)
+        self.assertEqual(status, 0, said)
+        self.assertEqual(words[words.index("--ckpt") + 1], f"/models/Stable-diffusion/{MODEL}")
+        self.assertEqual(words[words.index("--port") + 1], "8080")
+        for option in ("--nowebui", "--api", "--listen", "--skip-prepare-environment", "--no-download-sd-model"):
+            self.assertIn(option, words)
+
+    def test_sdwebui_is_told_of_folders_that_are_there_only(self):
+        _, words, _ = self.start("sdwebui", MODEL=MODEL, folders=("Lora", "VAE"))
+        self.assertEqual(words[words.index("--lora-dir") + 1], "/models/Lora")
+        self.assertEqual(words[words.index("--vae-dir") + 1], "/models/VAE")
+        self.assertNotIn("--embeddings-dir", words)
+
+    def test_sdwebui_never_fetches_for_a_caller(self):
+        self.start("sdwebui", MODEL=MODEL)
+        settings = (self.folder / "scratch/config.json").read_text()
+        self.assertIn('"api_enable_requests": false', settings)
+
+    def test_arguments_come_last_so_that_they_win(self):
+        for image in ("sdwebui", "comfyui"):
+            _, words, _ = self.start(image, "--medvram-sdxl", "a b", MODEL=MODEL)
+            self.assertEqual(words[-2:], ["--medvram-sdxl", "a b"])
+
+    def test_comfyui_writes_in_scratch_only(self):
+        status, words, said = self.start("comfyui")
+        self.assertEqual(status, 0, said)
+        for option in ("--input-directory", "--output-directory", "--temp-directory", "--user-directory"):
+            folder = words[words.index(option) + 1]
+            self.assertTrue(folder.startswith("/scratch/"))
+            self.assertTrue((self.folder / folder[1:]).is_dir(), folder)
+        self.assertEqual(words[words.index("--database-url") + 1], "sqlite:////scratch/user/comfyui.db")
