@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::http::Method;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -19,6 +20,10 @@ use crate::Config;
 use crate::error::ApiError;
 use crate::problem::ProblemCode;
 use crate::steps::{self, ApiVersion, publish::Publisher};
+
+/// What the front door takes, as whatever stands before it must let it through.
+pub const PATHS: [(Method, &str); 3] =
+    [(Method::POST, "/v1alpha1"), (Method::POST, "/v1alpha2"), (Method::GET, "/healthz")];
 
 /// What every request needs, made once at start.
 #[derive(Debug)]
@@ -46,13 +51,13 @@ impl<P: Publisher> App<P> {
 /// Each path is taken with and without a trailing slash, and below one more segment: API Gateway puts its stage, or the
 /// base path of a custom domain, there.
 pub fn router<P: Publisher>(app: App<P>) -> Router {
+    let handlers = [post(v1alpha1::<P>), post(v1alpha2::<P>), get(healthz)];
     let mut router = Router::new();
     for stage in ["", "/{stage}"] {
         for slash in ["", "/"] {
-            router = router
-                .route(&format!("{stage}/v1alpha1{slash}"), post(v1alpha1::<P>))
-                .route(&format!("{stage}/v1alpha2{slash}"), post(v1alpha2::<P>))
-                .route(&format!("{stage}/healthz{slash}"), get(healthz));
+            for ((_, path), handler) in PATHS.iter().zip(&handlers) {
+                router = router.route(&format!("{stage}{path}{slash}"), handler.clone());
+            }
         }
     }
     router

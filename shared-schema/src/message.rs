@@ -16,11 +16,16 @@ pub enum Route {
 }
 
 impl Route {
+    /// The attribute that names a runtime.
+    pub const RUNTIME: &'static str = "runtime";
+    /// The attribute that names a model.
+    pub const MODEL: &'static str = "sd_model_checkpoint";
+
     /// Name and value of the attribute.
     pub fn attribute(&self) -> (&'static str, &str) {
         match self {
-            Self::Runtime(name) => ("runtime", name.as_str()),
-            Self::Model(model) => ("sd_model_checkpoint", model),
+            Self::Runtime(name) => (Self::RUNTIME, name.as_str()),
+            Self::Model(model) => (Self::MODEL, model),
         }
     }
 }

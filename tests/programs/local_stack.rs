@@ -1,7 +1,6 @@
 //! `local-stack`: the demo, the `curl` line, and what a person may attach to it.
 
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -13,97 +12,11 @@ use integration_tests::lab::free_port;
 use integration_tests::process::Process;
 use integration_tests::wait;
 use local_stack::provision::Clients;
-use reqwest::{Client, StatusCode};
+use reqwest::StatusCode;
 use serde_json::{Value, json};
 use simulated_runtimes::{ComfyUiOptions, Fault, SdWebUiOptions, Simulation};
 
-const KEY: &str = "a key for tests";
-
-/// A folder for one stack's data, deleted in the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        Self(std::env::temp_dir().join(format!("darkroom-test-{}", uuid::Uuid::new_v4().simple())))
-    }
-
-    fn path(&self) -> &str {
-        self.0.to_str().unwrap()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// Starts the program on free ports.
-fn start(folder: &Folder, more: &[&str]) -> Process {
-    let mut arguments = vec!["--listen", "127.0.0.1:0", "--aws-listen", "127.0.0.1:0", "--latency-ms", "50"];
-    arguments.extend(["--data-dir", folder.path()]);
-    arguments.extend(more);
-    Process::start_with("local-stack", &arguments, &[])
-}
-
-/// A stack that serves.
-struct Served {
-    process: Process,
-    folder: Folder,
-    url: String,
-    aws_url: String,
-    client: Client,
-}
-
-impl Served {
-    async fn start() -> Self {
-        let folder = Folder::new();
-        let mut process = start(&folder, &["--api-key", KEY]);
-        let mut url = async |label: &str| {
-            let find =
-                |line: &str| line.trim().strip_prefix(label)?.split_whitespace().next().map(str::to_owned);
-            process.said(label, find).await
-        };
-        let (url, aws_url) = (url("front door").await, url("aws apis").await);
-        Self { process, folder, url, aws_url, client: Client::builder().no_proxy().build().unwrap() }
-    }
-
-    /// Waits until a task has succeeded, and returns its image.
-    async fn image(&mut self, id: &str) -> PathBuf {
-        self.process
-            .said(&format!("the success of {id}"), |line| {
-                line.contains(&format!("succeeded  {id}")).then_some(())
-            })
-            .await;
-        let folder = format!("/darkroom-output/output/{id}/");
-        let path = |line: &str| line.contains(&folder).then(|| PathBuf::from(line.trim()));
-        self.process.said(&format!("the image of {id}"), path).await
-    }
-
-    async fn submit(&self, id: &str) {
-        let metadata =
-            json!({ "id": id, "runtime": "sdruntime", "tasktype": "text-to-image", "prefix": "output" });
-        let task = json!({ "task": { "metadata": metadata, "content": { "prompt": "x", "width": 64, "height": 64 } } });
-        let request = self.client.post(format!("{}/v1alpha2", self.url)).header("x-api-key", KEY).json(&task);
-        assert_eq!(request.send().await.unwrap().status(), StatusCode::OK);
-    }
-}
-
-fn png_size(path: &Path) -> (usize, usize) {
-    assert!(path.extension().is_some_and(|extension| extension == "png"), "{}", path.display());
-    let size = imagesize::size(path).unwrap();
-    (size.width, size.height)
-}
-
-/// The paths that a demo printed.
-fn images(demo: &Process) -> Vec<PathBuf> {
-    demo.printed()
-        .iter()
-        .map(|line| PathBuf::from(line.trim()))
-        .filter(|path| path.extension().is_some())
-        .filter(|path| path.is_file())
-        .collect()
-}
+use crate::served::{Folder, KEY, Served, images, png_size, start};
 
 #[tokio::test]
 async fn the_demo_shows_an_image_of_each_runtime_and_ends() {

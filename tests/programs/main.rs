@@ -6,8 +6,10 @@
 
 mod agents;
 mod dead_letter;
+mod deployment;
 mod function;
 mod lambda;
 mod local_stack;
 mod log_lines;
 mod predecessors;
+mod served;

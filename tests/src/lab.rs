@@ -103,6 +103,11 @@ impl Lab {
 
     /// The real front door router on loopback, which knows these runtimes (none: no registry).
     pub async fn front_door(&self, runtimes: &[&Runtime]) -> FrontDoor {
+        self.front_door_of(self.clients(), runtimes).await
+    }
+
+    /// The same, which calls AWS through these clients.
+    pub async fn front_door_of(&self, clients: &Clients, runtimes: &[&Runtime]) -> FrontDoor {
         let entry = |runtime: &&Runtime| {
             let models: &[&str] = if runtime.simulation.is_some() && runtime.runtime_type == "sdwebui" {
                 &[simulated_runtimes::DEFAULT_MODEL]
@@ -121,7 +126,7 @@ impl Lab {
             variables.insert("RUNTIMES", json!(registry).to_string());
         }
         let config = api_lambda::Config::from_vars(|name| variables.get(name).cloned()).unwrap();
-        let publisher = api_lambda::Aws::new(&self.aws.clients.sdk, &config);
+        let publisher = api_lambda::Aws::new(&clients.sdk, &config);
         let router = api_lambda::router(api_lambda::App::new(config, publisher));
         let listener = tokio::net::TcpListener::bind(free_port()).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

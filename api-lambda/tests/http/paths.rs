@@ -19,6 +19,18 @@ async fn paths_are_taken_with_a_trailing_slash_and_below_a_stage() {
 }
 
 #[tokio::test]
+async fn every_listed_path_takes_its_method_and_no_other() {
+    let door = Door::open().await;
+    for (method, path) in api_lambda::router::PATHS {
+        let other = if method == Method::GET { Method::POST } else { Method::GET };
+        for (method, is_taken) in [(method, true), (other, false)] {
+            let answer = door.send(method.clone(), path, "").await;
+            assert_eq!(answer.status != 405 && answer.status != 404, is_taken, "{method} {path}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn other_paths_are_not_found() {
     let door = Door::open().await;
     for path in ["/", "/v1", "/v1alpha3", "/a/b/v1alpha2", "/v1alpha2//", "/v1alpha2/x", "/V1ALPHA2"] {

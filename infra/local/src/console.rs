@@ -7,8 +7,8 @@ use anyhow::Context;
 use serde_json::Value;
 use shared_schema::Notification;
 
+use crate::config::Subscriptions;
 use crate::provision;
-use crate::runtimes::Attached;
 use crate::samples;
 use crate::stack::Stack;
 
@@ -30,20 +30,35 @@ pub fn welcome(stack: &Stack, data_dir: &Path) {
     say(format_args!("  front door  {}   x-api-key: {}", stack.url, stack.api_key));
     say(format_args!("  aws apis    {}   any credentials, region us-east-1", stack.aws.url()));
     say(format_args!("  results     {}", stack.bucket_folder(data_dir).display()));
-    for (spec, url) in &stack.runtimes {
-        let kind = match spec.attached {
-            Attached::Simulated { .. } => "simulated ",
-            Attached::Real { .. } => "",
-        };
-        say(format_args!("  runtime     {} ({kind}{} at {url})", spec.name, spec.runtime_type));
+    for runtime in &stack.runtimes {
+        let kind = if runtime.simulation.is_some() { "simulated " } else { "" };
+        let deployed = &runtime.deployed;
+        say(format_args!(
+            "  runtime     {} ({kind}{} at {})",
+            deployed.name, deployed.runtime_type, runtime.url
+        ));
     }
-    if let Some((spec, _)) = stack.runtimes.first() {
-        let sample = samples::sample(&spec.name, &spec.runtime_type, "my-first-task", None);
+    subscriptions(stack);
+    let names = stack.runtimes.iter().map(|runtime| &runtime.deployed.name);
+    let mut samples = names.map(|name| samples::sample(&stack.registry, name, "my-first-task", None));
+    if let Some(sample) = samples.find_map(Result::ok) {
         say("\nSubmit a task:\n");
         say(format_args!(
             "  curl -s {}/v1alpha2 -H 'x-api-key: {}' -d '{}'\n",
             stack.url, stack.api_key, sample.body
         ));
+    }
+}
+
+/// Who hears of results, and who does not although the deployment's file says so.
+fn subscriptions(stack: &Stack) {
+    let prefix = &stack.shared.prefix;
+    for queue in &stack.subscriptions.queues {
+        say(format_args!("  told        {prefix}-results-{queue} (SQS queue)"));
+    }
+    let Subscriptions { emails, webhooks, .. } = &stack.subscriptions;
+    for untold in emails.iter().chain(webhooks) {
+        say(format_args!("  not told    {untold}: this stack sends nothing to others' addresses"));
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 use shared_schema::Notification;
 
 use crate::console::{self, Completions, Event, say};
-use crate::runtimes::RuntimeSpec;
+use crate::runtimes::Running;
 use crate::samples::{self, Sample};
 use crate::stack::Stack;
 
@@ -25,14 +25,22 @@ const PATIENCE: Duration = Duration::from_secs(900);
 pub async fn run(stack: &Stack, data_dir: &Path, completions: &mut Completions) -> anyhow::Result<()> {
     let client = reqwest::Client::builder().no_proxy().build()?;
     let mut waiting: HashMap<String, Sample> = HashMap::new();
-    for (spec, url) in &stack.runtimes {
-        let id = format!("demo-{}", spec.name);
-        let checkpoint = first_checkpoint(&client, spec, url).await;
-        let sample = samples::sample(&spec.name, &spec.runtime_type, &id, checkpoint.as_deref());
+    for runtime in &stack.runtimes {
+        let name = &runtime.deployed.name;
+        let id = format!("demo-{name}");
+        let checkpoint = first_checkpoint(&client, runtime).await;
+        let sample = match samples::sample(&stack.registry, name, &id, checkpoint.as_deref()) {
+            Ok(sample) => sample,
+            Err(reason) => {
+                say(format_args!("  skipped    {reason}"));
+                continue;
+            }
+        };
         submit(&client, stack, &sample.body).await?;
-        say(format_args!("  submitted  {id} to {}", spec.name));
+        say(format_args!("  submitted  {id} to {name}"));
         waiting.insert(id, sample);
     }
+    ensure!(!waiting.is_empty(), "no runtime takes any of the samples");
     let shown = async {
         while !waiting.is_empty() {
             let event = completions.next().await?;
@@ -62,11 +70,12 @@ async fn submit(client: &reqwest::Client, stack: &Stack, body: &Value) -> anyhow
 }
 
 /// The first checkpoint of a runtime that lists them the ComfyUI way; none elsewhere.
-async fn first_checkpoint(client: &reqwest::Client, spec: &RuntimeSpec, url: &str) -> Option<String> {
-    if spec.runtime_type != "comfyui" {
+async fn first_checkpoint(client: &reqwest::Client, runtime: &Running) -> Option<String> {
+    if runtime.deployed.runtime_type != "comfyui" {
         return None;
     }
-    let url = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
+    let url = &runtime.url;
+    let url = if url.contains("://") { url.clone() } else { format!("http://{url}") };
     let url = format!("{}/models/checkpoints", url.trim_end_matches('/'));
     let answer = client.get(url).timeout(Duration::from_secs(5)).send().await.ok()?;
     answer.json::<Vec<String>>().await.ok()?.into_iter().next()
@@ -78,7 +87,7 @@ async fn check(
     data_dir: &Path,
     client: &reqwest::Client,
     ended: &Notification,
-    (width, height): (u64, u64),
+    (width, height): (u32, u32),
 ) -> anyhow::Result<()> {
     let id = &ended.id;
     ensure!(ended.result, "task {id} failed");
@@ -88,7 +97,7 @@ async fn check(
         let bytes = std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
         let size = imagesize::blob_size(&bytes).with_context(|| format!("{} is no image", file.display()))?;
         ensure!(
-            (size.width as u64, size.height as u64) == (width, height),
+            (size.width, size.height) == (width as usize, height as usize),
             "{} has {}x{} pixels, not {width}x{height}",
             file.display(),
             size.width,

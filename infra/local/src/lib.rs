@@ -7,6 +7,7 @@ mod guard;
 pub mod aws;
 pub mod provision;
 
+pub mod config;
 pub mod runtimes;
 
 mod dead_letters;

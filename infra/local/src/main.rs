@@ -17,7 +17,7 @@ async fn main() -> anyhow::Result<()> {
 
     let stopping = worker::shutdown::on_signals()?;
     let data_dir = options.data_dir.clone();
-    let stack = Stack::start(options.stack()).await?;
+    let stack = Stack::start(options.stack()?).await?;
     let mut completions = Completions::subscribe(&stack).await?;
     console::welcome(&stack, &data_dir);
 

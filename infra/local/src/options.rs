@@ -1,12 +1,15 @@
 //! The command line of `local-stack`.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
+use anyhow::ensure;
 use clap::Parser;
 
-use crate::runtimes::{Attached, RuntimeSpec};
+use crate::config::{Config, Runtime};
 use crate::stack::StackOptions;
 
 /// Darkroom in one process: front door, S3, SNS, SQS, and a worker beside each (simulated) Stable Diffusion runtime.
@@ -22,6 +25,9 @@ pub struct Options {
     /// Where buckets are kept, as folders and files.
     #[arg(long, default_value = "data", value_name = "FOLDER")]
     pub data_dir: PathBuf,
+    /// The file of a deployment, such as `infra/config.yaml`: its runtimes run here, instead of one of each type.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// The key that clients send as `x-api-key`; one is made up otherwise.
     #[arg(long, value_name = "KEY")]
     pub api_key: Option<String>,
@@ -37,9 +43,13 @@ pub struct Options {
     pub demo: bool,
 }
 
-/// One `--runtime`.
+/// One `--runtime`: a real server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attachment(RuntimeSpec);
+pub struct Attachment {
+    name: String,
+    runtime_type: String,
+    url: String,
+}
 
 impl FromStr for Attachment {
     type Err = String;
@@ -62,31 +72,45 @@ impl FromStr for Attachment {
         if url.trim_matches('/').is_empty() {
             return Err(form.to_owned());
         }
-        Ok(Self(RuntimeSpec {
-            name: name.to_owned(),
-            runtime_type: runtime_type.to_owned(),
-            attached: Attached::Real { url: url.to_owned() },
-        }))
+        Ok(Self { name: name.to_owned(), runtime_type: runtime_type.to_owned(), url: url.to_owned() })
     }
 }
 
 impl Options {
     /// What to start.
-    pub fn stack(&self) -> StackOptions {
-        let mut runtimes = RuntimeSpec::simulated_defaults(self.latency_ms);
-        for Attachment(spec) in &self.runtimes {
-            match runtimes.iter_mut().find(|runtime| runtime.name == spec.name) {
-                Some(replaced) => *replaced = spec.clone(),
-                None => runtimes.push(spec.clone()),
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be deployed, or contradicts a `--runtime`.
+    pub fn stack(&self) -> anyhow::Result<StackOptions> {
+        let mut config = match &self.config {
+            Some(file) => Config::load(file)?,
+            None => Config::built_in()?,
+        };
+        let mut attached = HashMap::new();
+        for Attachment { name, runtime_type, url } in &self.runtimes {
+            let unlisted = Runtime::unlisted(name, runtime_type)?;
+            match config.runtimes.iter_mut().find(|runtime| runtime.name == *name) {
+                // What the file says of it holds for the real one, too.
+                Some(listed) if self.config.is_some() => ensure!(
+                    listed.runtime_type == *runtime_type,
+                    "--runtime {name} is of the type {runtime_type}, in the file of the type {}",
+                    listed.runtime_type
+                ),
+                Some(replaced) => *replaced = unlisted,
+                None => config.runtimes.push(unlisted),
             }
+            attached.insert(name.clone(), url.clone());
         }
-        StackOptions {
+        Ok(StackOptions {
             listen: self.listen,
             aws_listen: self.aws_listen,
             data_dir: self.data_dir.clone(),
             api_key: self.api_key.clone().unwrap_or_else(|| uuid::Uuid::new_v4().simple().to_string()),
-            runtimes,
-        }
+            config,
+            attached,
+            latency: Duration::from_millis(self.latency_ms),
+        })
     }
 }
 
@@ -94,23 +118,41 @@ impl Options {
 mod tests {
     use super::*;
 
-    fn parse(arguments: &[&str]) -> Result<StackOptions, clap::Error> {
-        Options::try_parse_from(std::iter::once(&"local-stack").chain(arguments))
-            .map(|options| options.stack())
+    fn parse(arguments: &[&str]) -> anyhow::Result<StackOptions> {
+        Options::try_parse_from(std::iter::once(&"local-stack").chain(arguments))?.stack()
+    }
+
+    fn names(stack: &StackOptions) -> Vec<&str> {
+        stack.config.runtimes.iter().map(|runtime| runtime.name.as_str()).collect()
     }
 
     #[test]
     fn a_real_runtime_takes_the_place_of_the_simulation_of_its_name() {
         let stack = parse(&[
             "--runtime",
-            "comfyui=comfyui:http://127.0.0.1:8188",
+            "sdruntime=sdwebui:http://127.0.0.1:7860",
             "--runtime",
-            "second=sdwebui:127.0.0.1:7860",
+            "second=comfyui:127.0.0.1:8188",
         ])
         .unwrap();
-        let names: Vec<&str> = stack.runtimes.iter().map(|runtime| runtime.name.as_str()).collect();
-        assert_eq!(names, ["sdruntime", "comfyui", "second"]);
-        assert_eq!(stack.runtimes[1].attached, Attached::Real { url: "http://127.0.0.1:8188".to_owned() });
+        assert_eq!(names(&stack), ["sdruntime", "comfyui", "second"]);
+        assert_eq!(stack.attached["sdruntime"], "http://127.0.0.1:7860");
+        assert_eq!(
+            stack.config.runtimes[0].served_models(),
+            [""; 0],
+            "nobody knows the models of a real one"
+        );
+    }
+
+    #[test]
+    fn what_a_file_says_of_a_runtime_holds_for_the_real_one() {
+        let minimal = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/minimal.yaml");
+        let with = |runtime: &str| parse(&["--config", minimal, "--runtime", runtime]);
+        let stack = with("sdruntime=sdwebui:http://127.0.0.1:7860").unwrap();
+        assert_eq!(stack.config, Config::load(minimal.as_ref()).unwrap());
+        assert_eq!(names(&with("second=comfyui:127.0.0.1:8188").unwrap()), ["sdruntime", "second"]);
+        let error = with("sdruntime=comfyui:http://127.0.0.1:8188").unwrap_err().to_string();
+        assert_eq!(error, "--runtime sdruntime is of the type comfyui, in the file of the type sdwebui");
     }
 
     #[test]

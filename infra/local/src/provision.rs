@@ -7,6 +7,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sqs::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_sqs::types::QueueAttributeName;
 use serde_json::json;
+use shared_schema::message::Route;
 
 use crate::aws::REGION;
 
@@ -33,7 +34,12 @@ pub struct Clients {
 impl Clients {
     /// Clients for the endpoint at `url`, with the credentials `test`/`test`.
     pub fn new(url: &str) -> Self {
-        let credentials = Credentials::new("test", "test", None, None, "local stack");
+        Self::with_access_key(url, "test")
+    }
+
+    /// The same with another access key, by which the embedded endpoints know who calls.
+    pub fn with_access_key(url: &str, access_key: &str) -> Self {
+        let credentials = Credentials::new(access_key, "test", None, None, "local stack");
         let sdk = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(REGION))
@@ -75,20 +81,34 @@ pub struct RuntimeQueue {
 
 /// Makes `<prefix>-output`, `<prefix>-tasks` and `<prefix>-completions`, or finds them.
 pub async fn shared(clients: &Clients, prefix: &str) -> anyhow::Result<Shared> {
-    let bucket = format!("{prefix}-output");
-    if clients.s3.head_bucket().bucket(&bucket).send().await.is_err() {
-        clients.s3.create_bucket().bucket(&bucket).send().await.context("the bucket cannot be made")?;
-    }
+    let results = format!("{prefix}-output");
+    bucket(clients, &results).await?;
     let topic = async |name: String| -> anyhow::Result<String> {
         let made = clients.sns.create_topic().name(name).send().await.context("a topic cannot be made")?;
         made.topic_arn.context("a topic without an ARN")
     };
     Ok(Shared {
-        bucket,
+        bucket: results,
         tasks_topic_arn: topic(format!("{prefix}-tasks")).await?,
         completions_topic_arn: topic(format!("{prefix}-completions")).await?,
         prefix: prefix.to_owned(),
     })
+}
+
+/// Makes a bucket, or finds it.
+pub async fn bucket(clients: &Clients, name: &str) -> anyhow::Result<()> {
+    if clients.s3.head_bucket().bucket(name).send().await.is_err() {
+        let made = clients.s3.create_bucket().bucket(name).send().await;
+        made.with_context(|| format!("the bucket {name} cannot be made"))?;
+    }
+    Ok(())
+}
+
+/// Lets the task topic take messages of up to so many bytes.
+pub async fn take_messages_of(clients: &Clients, shared: &Shared, bytes: u32) -> anyhow::Result<()> {
+    let call = clients.sns.set_topic_attributes().topic_arn(&shared.tasks_topic_arn);
+    let call = call.attribute_name("MaximumMessageSize").attribute_value(bytes.to_string());
+    call.send().await.map(drop).context("the size of messages cannot be set")
 }
 
 /// Makes `<prefix>-<runtime>` and `<prefix>-<runtime>-dlq`, subscribed to tasks for that runtime or one of its models.
@@ -103,8 +123,8 @@ pub async fn runtime_queue(
     let url = queue(clients, &format!("{}-{runtime}", shared.prefix), Some(&dead_letter_arn)).await?;
 
     let filter = match models {
-        [] => json!({ "runtime": [runtime] }),
-        models => json!({ "$or": [{ "sd_model_checkpoint": models }, { "runtime": [runtime] }] }),
+        [] => json!({ Route::RUNTIME: [runtime] }),
+        models => json!({ "$or": [{ Route::MODEL: models }, { Route::RUNTIME: [runtime] }] }),
     };
     let subscription = clients.sns.subscribe().topic_arn(&shared.tasks_topic_arn).protocol("sqs");
     subscription
@@ -118,7 +138,7 @@ pub async fn runtime_queue(
     Ok(RuntimeQueue { url, dead_letter_url })
 }
 
-/// Makes a queue that hears of every result, raw.
+/// Makes `<prefix>-<name>`, a queue that hears of every result, raw.
 pub async fn completion_queue(clients: &Clients, shared: &Shared, name: &str) -> anyhow::Result<String> {
     let url = queue(clients, &format!("{}-{name}", shared.prefix), None).await?;
     let subscription = clients.sns.subscribe().topic_arn(&shared.completions_topic_arn).protocol("sqs");

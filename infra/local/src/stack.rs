@@ -6,22 +6,20 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use serde_json::{Value, json};
-use simulated_runtimes::Simulation;
+use shared_schema::Registry;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::aws::{AwsOptions, EmbeddedAws};
+use crate::config::{self, Config, Runtime, Subscriptions};
 use crate::dead_letters;
 use crate::front_door;
 use crate::provision::{self, Clients, Shared};
-use crate::runtimes::RuntimeSpec;
+use crate::runtimes::Running;
 
-/// The beginning of every name in the local stack.
-pub const NAME_PREFIX: &str = "darkroom";
-
-/// How long running tasks may still take when the stack stops, in seconds.
+/// How long running tasks may still take when the stack stops, in seconds, whatever a deployment allows: nobody waits
+/// minutes for a laptop.
 const DRAIN_SECONDS: u64 = 5;
 
 /// What to start.
@@ -35,8 +33,12 @@ pub struct StackOptions {
     pub data_dir: PathBuf,
     /// The key that clients send as `x-api-key`.
     pub api_key: String,
-    /// The runtimes, each with a worker.
-    pub runtimes: Vec<RuntimeSpec>,
+    /// What is deployed.
+    pub config: Config,
+    /// Where real runtimes listen, by their names; the others are simulated.
+    pub attached: HashMap<String, String>,
+    /// How long a simulated runtime takes for a run.
+    pub latency: Duration,
 }
 
 /// A running stack.
@@ -51,9 +53,12 @@ pub struct Stack {
     pub shared: Shared,
     /// The key for the front door.
     pub api_key: String,
-    /// The runtimes, with the URL of each.
-    pub runtimes: Vec<(RuntimeSpec, String)>,
-    simulations: Vec<Simulation>,
+    /// What the front door knows of the runtimes.
+    pub registry: Registry,
+    /// The runtimes, each with a worker.
+    pub runtimes: Vec<Running>,
+    /// Who is to hear of results.
+    pub subscriptions: Subscriptions,
     stopping: CancellationToken,
     tasks: TaskTracker,
 }
@@ -78,23 +83,34 @@ impl Stack {
         })
         .await?;
         let clients = Clients::new(&aws.url());
-        let shared = provision::shared(&clients, NAME_PREFIX).await?;
+        let config = options.config;
+        let shared = provision::shared(&clients, &config.name).await?;
+        provision::take_messages_of(&clients, &shared, config.api.message_bytes).await?;
+        for queue in &config.subscriptions.queues {
+            provision::completion_queue(&clients, &shared, &format!("results-{queue}")).await?;
+        }
 
         let mut stack = Self {
             url,
             clients,
             shared,
             api_key: options.api_key,
+            registry: config::registry(&config.runtimes),
             runtimes: Vec::new(),
-            simulations: Vec::new(),
+            subscriptions: config.subscriptions.clone(),
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
             aws,
         };
-        for spec in options.runtimes {
-            stack.start_runtime(spec).await?;
+        for runtime in &config.runtimes {
+            let runtime = match options.attached.get(&runtime.name) {
+                Some(url) => Running::attached(runtime.clone(), url.clone()),
+                None => Running::simulated(runtime.clone(), options.latency).await?,
+            };
+            stack.start_worker(&config, &runtime).await?;
+            stack.runtimes.push(runtime);
         }
-        stack.start_front_door(listener)?;
+        stack.start_front_door(&config, listener)?;
         Ok(stack)
     }
 
@@ -108,50 +124,67 @@ impl Stack {
         self.stopping.cancel();
         self.tasks.close();
         self.tasks.wait().await;
-        for simulation in self.simulations {
+        for simulation in self.runtimes.into_iter().filter_map(|runtime| runtime.simulation) {
             simulation.stop().await;
         }
         self.aws.stop().await;
     }
 
-    async fn start_runtime(&mut self, spec: RuntimeSpec) -> anyhow::Result<()> {
-        let queue = provision::runtime_queue(&self.clients, &self.shared, &spec.name, &spec.models()).await?;
-        let (url, simulation) = spec.start().await?;
-        self.simulations.extend(simulation);
-        self.empty_dead_letters(queue.dead_letter_url)?;
+    /// A queue for the runtime, and who works on it.
+    async fn start_worker(&self, config: &Config, runtime: &Running) -> anyhow::Result<()> {
+        let Running { deployed, url, .. } = runtime;
+        let models = deployed.served_models();
+        let queue = provision::runtime_queue(&self.clients, &self.shared, &deployed.name, &models).await?;
+        self.empty_dead_letters(config, queue.dead_letter_url)?;
+        for bucket in &deployed.inputs.buckets {
+            provision::bucket(&self.clients, bucket).await?;
+        }
 
-        let aws = self.aws.address();
-        let variables = HashMap::from([
+        let mut variables = config::worker_variables(config, deployed);
+        variables.extend([
             ("SQS_QUEUE_URL", queue.url),
             ("SNS_TOPIC_ARN", self.shared.completions_topic_arn.clone()),
             ("S3_BUCKET", self.shared.bucket.clone()),
-            ("RUNTIME_TYPE", spec.runtime_type.clone()),
-            ("RUNTIME_NAME", spec.name.clone()),
             ("API_BASE_URL", url.clone()),
-            ("EXP_CALLBACK_WHEN_RUNNING", "true".to_owned()),
-            // The stack's own presigned URLs may be inputs of further tasks.
-            ("INPUT_ALLOW_HOSTS", format!("{aws},localhost:{}", aws.port())),
-            ("INPUT_S3_BUCKETS", self.shared.bucket.clone()),
+            ("INPUT_ALLOW_HOSTS", self.input_hosts(deployed)),
+            ("INPUT_S3_BUCKETS", self.input_buckets(deployed)),
             ("DRAIN_SECONDS", DRAIN_SECONDS.to_string()),
             // The workers share one process, and nobody probes them.
             ("HEALTH_LISTEN", "off".to_owned()),
         ]);
         let config = worker::config::Config::from_vars(|name| variables.get(name).cloned())?;
         let cloud = worker::cloud::Cloud::new(&self.clients.sdk, &config);
-        let (name, stopping) = (spec.name.clone(), self.stopping.clone());
+        let (name, stopping) = (deployed.name.clone(), self.stopping.clone());
         self.tasks.spawn(async move {
             if let Err(error) = worker::supervisor::run(config, cloud, stopping).await {
                 tracing::error!(runtime = %name, %error, "worker ended");
             }
         });
-        self.runtimes.push((spec, url));
         Ok(())
     }
 
-    fn empty_dead_letters(&self, queue_url: String) -> anyhow::Result<()> {
+    /// The stack's own presigned URLs may be inputs of further tasks.
+    fn input_hosts(&self, deployed: &Runtime) -> String {
+        let aws = self.aws.address();
+        let own = [aws.to_string(), format!("localhost:{}", aws.port())];
+        own.iter().chain(&deployed.inputs.hosts).cloned().collect::<Vec<_>>().join(",")
+    }
+
+    /// And so may its results.
+    fn input_buckets(&self, deployed: &Runtime) -> String {
+        [&self.shared.bucket]
+            .into_iter()
+            .chain(&deployed.inputs.buckets)
+            .cloned()
+            .collect::<Vec<_>>()
+            .join(",")
+    }
+
+    fn empty_dead_letters(&self, config: &Config, queue_url: String) -> anyhow::Result<()> {
         let variables = HashMap::from([
             ("SNS_TOPIC_ARN", self.shared.completions_topic_arn.clone()),
             ("S3_BUCKET", self.shared.bucket.clone()),
+            ("URL_EXPIRY_SECONDS", config.results.url_seconds.to_string()),
         ]);
         let config = worker::dead_letter::Config::from_vars(|name| variables.get(name).cloned())?;
         let (clients, stopping) = (self.clients.clone(), self.stopping.clone());
@@ -164,16 +197,12 @@ impl Stack {
         Ok(())
     }
 
-    fn start_front_door(&self, listener: TcpListener) -> anyhow::Result<()> {
-        let entry = |spec: &RuntimeSpec| {
-            let models = spec.models();
-            json!({ "name": spec.name, "type": spec.runtime_type, "models": models, "claim_check": true })
-        };
-        let entries: Vec<Value> = self.runtimes.iter().map(|(spec, _)| entry(spec)).collect();
+    fn start_front_door(&self, config: &Config, listener: TcpListener) -> anyhow::Result<()> {
         let variables = HashMap::from([
             ("SNS_TOPIC_ARN", self.shared.tasks_topic_arn.clone()),
             ("S3_OUTPUT_BUCKET", self.shared.bucket.clone()),
-            ("RUNTIMES", json!(entries).to_string()),
+            ("RUNTIMES", serde_json::to_string(&self.registry)?),
+            ("MAX_MESSAGE_BYTES", config.api.message_bytes.to_string()),
         ]);
         let config = api_lambda::Config::from_vars(|name| variables.get(name).cloned())?;
         let publisher = api_lambda::Aws::new(&self.clients.sdk, &config);

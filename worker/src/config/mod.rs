@@ -91,7 +91,7 @@ pub struct Config {
 }
 
 /// What is left of the grace period, after draining, for giving the task back and ending the process.
-const SHUTDOWN_MARGIN_SECONDS: u64 = 10;
+pub const SHUTDOWN_MARGIN_SECONDS: u64 = 10;
 
 /// The longest that SQS hides a message after a receipt: 12 hours (SQS quotas).
 const MAX_HIDDEN_SECONDS: u64 = 43_200;

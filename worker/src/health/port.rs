@@ -20,7 +20,16 @@ use super::{Verdict, Vitals};
 
 /// Outside of what exporters (9100 to 9999) and Stable Diffusion servers (7860, 8080, 8188, 9090) listen on, since the
 /// containers of a pod share one address.
-const DEFAULT_PORT: u16 = 8390;
+pub const DEFAULT_PORT: u16 = 8390;
+
+/// Where the kubelet asks whether the worker's container lives.
+pub const LIVENESS: &str = "/healthz";
+/// Where it asks whether the worker receives messages.
+pub const READINESS: &str = "/readyz";
+/// Where it asks whether the runtime's container lives.
+pub const RUNTIME_LIVENESS: &str = "/runtime-livez";
+/// Where Prometheus asks.
+pub const METRICS: &str = "/metrics";
 
 /// `HEALTH_LISTEN`: where the port is, if there is one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,13 +81,13 @@ pub async fn serve(
 
 fn router(vitals: Arc<Vitals>) -> Router {
     Router::new()
-        .route("/healthz", get(async |State(vitals): State<Arc<Vitals>>| Answer(vitals.health())))
-        .route("/readyz", get(async |State(vitals): State<Arc<Vitals>>| Answer(vitals.readiness())))
+        .route(LIVENESS, get(async |State(vitals): State<Arc<Vitals>>| Answer(vitals.health())))
+        .route(READINESS, get(async |State(vitals): State<Arc<Vitals>>| Answer(vitals.readiness())))
         .route(
-            "/runtime-livez",
+            RUNTIME_LIVENESS,
             get(async |State(vitals): State<Arc<Vitals>>| Answer(vitals.runtime_health())),
         )
-        .route("/metrics", get(metrics))
+        .route(METRICS, get(metrics))
         .with_state(vitals)
 }
 

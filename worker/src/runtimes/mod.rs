@@ -171,6 +171,8 @@ pub struct RuntimeOptions {
 pub struct RuntimeType {
     /// Its name in `RUNTIME_TYPE`.
     pub name: &'static str,
+    /// Where it is expected to listen, in the words of `API_BASE_URL`, when that is not set.
+    pub default_address: &'static str,
     /// Makes the client side of it. An error names the variable that is wrong.
     pub connect: fn(&RuntimeOptions) -> Result<Arc<dyn Runtime>, String>,
     /// Whether it tells its jobs apart, so that it can be given several at once (`WORKER_CONCURRENCY`).
@@ -183,12 +185,14 @@ pub struct RuntimeType {
 pub const REGISTRY: &[RuntimeType] = &[
     RuntimeType {
         name: sdwebui::NAME,
+        default_address: sdwebui::DEFAULT_ADDRESS,
         connect: sdwebui::connect,
         takes_several: false,
         failure_report: sdwebui::failure_report,
     },
     RuntimeType {
         name: comfyui::NAME,
+        default_address: comfyui::DEFAULT_ADDRESS,
         connect: comfyui::connect,
         takes_several: true,
         failure_report: comfyui::failure_report,

@@ -1,7 +1,7 @@
 // The commands as they are typed: what they print and how they end.
 
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
@@ -115,4 +115,12 @@ test("without credentials a command says so in one line", () => {
   expect(err.trim()).toBe(
     "there are no AWS credentials: `aws sts get-caller-identity` must work in this shell",
   );
+});
+
+test("no command's help runs out of the terminal", async () => {
+  const source = readFileSync(new URL("../../operate/main.ts", import.meta.url), "utf8");
+  for (const [, path = ""] of source.matchAll(/import\("(\.\/[a-z-]+\.ts)"\)/g)) {
+    const { command } = (await import(`../../operate/${path.slice(2)}`)) as { command: { help: string } };
+    for (const line of command.help.split("\n")) expect(line.length, line).toBeLessThanOrEqual(120);
+  }
 });

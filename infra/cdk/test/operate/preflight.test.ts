@@ -6,7 +6,6 @@ import { account } from "../../operate/preflight/account.ts";
 import { functions } from "../../operate/preflight/functions.ts";
 import { imageCache } from "../../operate/preflight/image-cache.ts";
 import { images } from "../../operate/preflight/images.ts";
-import { instances } from "../../operate/preflight/instances.ts";
 import { models } from "../../operate/preflight/models.ts";
 import { subscriptions } from "../../operate/preflight/subscriptions.ts";
 import { preflight } from "../../operate/preflight.ts";

@@ -9,6 +9,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use super::faults::{Fault, Service};
+use super::permissions;
 use super::protocol::Call;
 use super::sqs;
 
@@ -33,6 +34,18 @@ pub struct CallRecord {
     pub status: Option<StatusCode>,
     /// What a test had ordered for it.
     pub fault: Option<Fault>,
+}
+
+impl CallRecord {
+    /// The actions that a role must allow for the call to be answered as it was, named as in a policy.
+    pub fn iam_actions(&self) -> Vec<String> {
+        let mut actions = vec![permissions::iam_action(self.service, &self.action)];
+        // Who may not list is told "forbidden" instead: see `permissions`.
+        if self.service == Service::S3 && self.status == Some(StatusCode::NOT_FOUND) {
+            actions.push(permissions::LISTING.to_owned());
+        }
+        actions
+    }
 }
 
 /// What a call is about.

@@ -5,6 +5,9 @@ use std::sync::{Mutex, PoisonError};
 
 use super::faults::Service;
 
+/// What S3 wants of whoever is to hear that an object does not exist.
+pub(super) const LISTING: &str = "s3:ListBucket";
+
 /// The roles by access key id.
 #[derive(Debug, Default)]
 pub(super) struct Permissions {
@@ -26,7 +29,7 @@ impl Permissions {
     /// Whether S3 tells the caller that an object does not exist. To whoever may not list the bucket it says that reading
     /// is forbidden (S3 API reference, `GetObject`).
     pub(super) fn tell_what_is_missing(&self, caller: &str) -> bool {
-        self.grant(caller, "s3:ListBucket")
+        self.grant(caller, LISTING)
     }
 
     fn grant(&self, caller: &str, iam_action: &str) -> bool {
@@ -36,7 +39,7 @@ impl Permissions {
 }
 
 /// The name that a policy has for an action ("Actions, resources, and condition keys" of each service).
-fn iam_action(service: Service, action: &str) -> String {
+pub(super) fn iam_action(service: Service, action: &str) -> String {
     match service {
         Service::Sqs => format!("sqs:{}", action.trim_end_matches("Batch")),
         Service::Sns => format!("sns:{}", action.trim_end_matches("Batch")),

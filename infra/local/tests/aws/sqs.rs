@@ -124,6 +124,21 @@ async fn a_long_poll_wakes_when_a_message_is_sent_given_back_or_times_out() {
 }
 
 #[tokio::test]
+async fn a_long_poll_does_not_wait_longer_than_a_shortened_visibility() {
+    let aws = start().await;
+    let queue = aws.queue("q").await;
+    send(&aws, &queue, "b").await;
+    let first = take(&aws, &queue, 60).await.unwrap();
+    let poll = aws.sqs.receive_message().queue_url(&queue).wait_time_seconds(20).send();
+    let shorten = aws.sqs.change_message_visibility().queue_url(&queue).receipt_handle(handle(&first));
+    let started = Instant::now();
+    let (received, shortened) = tokio::join!(poll, shorten.visibility_timeout(1).send());
+    shortened.unwrap();
+    assert_eq!(received.unwrap().messages.unwrap_or_default().len(), 1);
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
 async fn a_client_that_goes_away_takes_no_message() {
     let aws = start().await;
     let queue = aws.queue("q").await;

@@ -46,7 +46,8 @@ use crate::error::TaskError;
 /// The name in `RUNTIME_TYPE`.
 pub const NAME: &str = "comfyui";
 
-const DEFAULT_ADDRESS: &str = "localhost:8080";
+/// Where predecessors' deployments have it.
+pub const DEFAULT_ADDRESS: &str = "localhost:8080";
 
 /// The client side of the ComfyUI at `API_BASE_URL` (`host:port` or `http://host:port/`, default `localhost:8080`).
 pub fn connect(options: &RuntimeOptions) -> Result<Arc<dyn Runtime>, String> {

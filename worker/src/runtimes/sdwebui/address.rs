@@ -3,7 +3,7 @@
 use url::Url;
 
 /// The address that predecessors' deployments rely on when they set none.
-const DEFAULT: &str = "http://localhost:8080/sdapi/v1/";
+pub const DEFAULT_ADDRESS: &str = "http://localhost:8080/sdapi/v1/";
 
 /// The path of the interface below the server's root.
 const INTERFACE: &str = "/sdapi/v1";
@@ -14,7 +14,7 @@ const INTERFACE: &str = "/sdapi/v1";
 /// HTTP client turns them into Basic authentication, which is what `--api-auth` asks for.
 pub(super) fn parse(configured: Option<&str>) -> Result<Url, String> {
     let text = match configured.map(str::trim) {
-        None | Some("") => DEFAULT.to_owned(),
+        None | Some("") => DEFAULT_ADDRESS.to_owned(),
         Some(text) if text.contains("://") => text.to_owned(),
         Some(text) => format!("http://{text}"),
     };
@@ -53,8 +53,8 @@ mod tests {
 
     #[test]
     fn without_an_address_the_default_applies() {
-        assert_eq!(parse(None).unwrap().as_str(), DEFAULT);
-        assert_eq!(parse(Some("")).unwrap().as_str(), DEFAULT);
+        assert_eq!(parse(None).unwrap().as_str(), DEFAULT_ADDRESS);
+        assert_eq!(parse(Some("")).unwrap().as_str(), DEFAULT_ADDRESS);
     }
 
     #[test]

@@ -30,6 +30,7 @@ use self::line::{Call, Line};
 use self::models::{Models, Prepared};
 use super::{Job, RunHandle, RunOutput, Runtime, RuntimeOptions};
 use crate::error::TaskError;
+pub use address::DEFAULT_ADDRESS;
 pub use response::failure_report;
 
 /// The name in `RUNTIME_TYPE`.

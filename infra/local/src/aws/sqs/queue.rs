@@ -247,9 +247,8 @@ impl Queue {
         }
         message.available_at = now + visibility;
         drop(state);
-        if visibility.is_zero() {
-            self.changed.notify_waiters();
-        }
+        // Whoever waits has reckoned with the time before.
+        self.changed.notify_waiters();
         Ok(())
     }
 

@@ -1,0 +1,48 @@
+//! Defaults stand in the schema alone: what a file leaves out is filled in from there, as Ajv does with `useDefaults`.
+
+use serde_json::Value;
+
+/// Fills in what `instance`, which is to keep to `schema`, leaves out. References lead into `root`.
+pub(super) fn fill(instance: &mut Value, schema: &Value, root: &Value) {
+    let referred = schema.get("$ref").and_then(Value::as_str).and_then(|target| target.strip_prefix('#'));
+    if let Some(definition) = referred.and_then(|pointer| root.pointer(pointer)) {
+        fill(instance, definition, root);
+    }
+    if let (Value::Object(fields), Some(Value::Object(properties))) =
+        (&mut *instance, schema.get("properties"))
+    {
+        for (name, property) in properties {
+            if let Some(default) = property.get("default") {
+                fields.entry(name).or_insert_with(|| default.clone());
+            }
+            if let Some(field) = fields.get_mut(name) {
+                fill(field, property, root);
+            }
+        }
+    }
+    if let (Value::Array(items), Some(schema)) = (instance, schema.get("items")) {
+        items.iter_mut().for_each(|item| fill(item, schema, root));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_left_out_is_filled_in_down_to_the_last_field() {
+        let schema = json!({
+            "properties": {
+                "a": { "default": 1 },
+                "b": { "default": {}, "properties": { "c": { "default": [2] } } },
+                "list": { "items": { "description": "refers", "$ref": "#/$defs/item" } },
+                "none": {},
+            },
+            "$defs": { "item": { "properties": { "d": { "default": 3 } } } },
+        });
+        let mut instance = json!({ "a": null, "list": [{}, { "d": 4 }, 5] });
+        fill(&mut instance, &schema, &schema);
+        assert_eq!(instance, json!({ "a": null, "list": [{ "d": 3 }, { "d": 4 }, 5], "b": { "c": [2] } }));
+    }
+}

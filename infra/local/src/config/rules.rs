@@ -1,0 +1,74 @@
+//! Rules across fields, in the words of `infra/cdk/lib/config/rules.ts`: those that this stack would stumble over.
+
+use std::collections::{HashMap, HashSet};
+
+use shared_schema::TaskType;
+
+use super::{Config, Runtime};
+
+/// SQS hides a message for at most 12 hours (SQS quotas).
+const LONGEST_VISIBILITY_SECONDS: u32 = 43_200;
+
+/// Everything that is wrong with a configuration that keeps to the schema.
+pub(super) fn faults(config: &Config) -> Vec<String> {
+    let mut faults = names_twice(&config.runtimes);
+    faults.extend(models_twice(&config.runtimes));
+    for (n, runtime) in config.runtimes.iter().enumerate() {
+        let of_runtime = runtime_faults(runtime).into_iter();
+        faults.extend(of_runtime.map(|(field, text)| format!("runtimes.{n}.{field}: {text}")));
+    }
+    faults
+}
+
+fn names_twice(runtimes: &[Runtime]) -> Vec<String> {
+    let mut seen = HashSet::new();
+    let taken = runtimes.iter().enumerate().filter(|(_, runtime)| !seen.insert(&runtime.name));
+    taken.map(|(n, runtime)| format!("runtimes.{n}.name: `{}` is taken", runtime.name)).collect()
+}
+
+/// A v1alpha1 task names only its model, so a model must lead to one runtime.
+fn models_twice(runtimes: &[Runtime]) -> Vec<String> {
+    let mut owners: HashMap<String, &str> = HashMap::new();
+    let mut faults = Vec::new();
+    for (n, runtime) in runtimes.iter().enumerate() {
+        for model in runtime.served_models() {
+            match owners.get(&model) {
+                Some(owner) if *owner != runtime.name => faults.push(format!(
+                    "runtimes.{n}: `{model}` is served by `{owner}` already, and tasks are routed by it"
+                )),
+                _ => drop(owners.insert(model, &runtime.name)),
+            }
+        }
+    }
+    faults
+}
+
+fn runtime_faults(runtime: &Runtime) -> Vec<(&'static str, String)> {
+    let mut faults = Vec::new();
+    let mut fault = |is_one: bool, field, text: &str| {
+        if is_one {
+            faults.push((field, text.to_owned()));
+        }
+    };
+    let takes_pipelines = runtime.task_types.contains(&TaskType::Pipeline);
+    let takes_others = runtime.task_types.iter().any(|task_type| *task_type != TaskType::Pipeline);
+    if runtime.runtime_type == "sdwebui" {
+        let has_nodes = !runtime.nodes.allowed.is_empty() || !runtime.nodes.denied.is_empty();
+        fault(runtime.model.is_none(), "model", "SD WebUI starts with one");
+        fault(runtime.concurrency > 1, "concurrency", "SD WebUI runs one job at a time");
+        fault(has_nodes, "nodes", "SD WebUI has no nodes");
+        fault(takes_pipelines, "taskTypes", "SD WebUI takes no `pipeline`");
+    } else {
+        fault(runtime.model.is_some(), "model", "ComfyUI's workflows name their checkpoints");
+        fault(!runtime.models.is_empty(), "models", "ComfyUI's workflows name their checkpoints");
+        fault(runtime.dynamic_model, "dynamicModel", "only SD WebUI loads what a task names");
+        fault(takes_others, "taskTypes", "ComfyUI takes `pipeline` only");
+    }
+    let is_never_loaded = !runtime.models.is_empty() && !runtime.dynamic_model;
+    fault(is_never_loaded, "models", "only used with `dynamicModel: true`");
+    let hidden = runtime.deadlines.run.saturating_add(runtime.deadlines.visibility);
+    let text =
+        format!("with visibility at most {LONGEST_VISIBILITY_SECONDS} s, as long as SQS hides a message");
+    fault(hidden > LONGEST_VISIBILITY_SECONDS, "deadlines.run", &text);
+    faults
+}

@@ -1,0 +1,25 @@
+//! What a worker is told of its runtime.
+
+use std::collections::BTreeMap;
+
+use super::{Config, Runtime};
+
+/// The worker's variables, as far as the file decides them: not where queue, topic, bucket and runtime are, and not how
+/// the process ends.
+pub fn worker_variables(config: &Config, runtime: &Runtime) -> BTreeMap<&'static str, String> {
+    BTreeMap::from([
+        ("RUNTIME_NAME", runtime.name.clone()),
+        ("RUNTIME_TYPE", runtime.runtime_type.clone()),
+        ("DYNAMIC_SD_MODEL", runtime.dynamic_model.to_string()),
+        ("EXP_CALLBACK_WHEN_RUNNING", runtime.notify_running.to_string()),
+        ("INPUT_ALLOW_HOSTS", runtime.inputs.hosts.join(",")),
+        ("INPUT_S3_BUCKETS", runtime.inputs.buckets.join(",")),
+        ("NODES_ALLOWED", runtime.nodes.allowed.join(",")),
+        ("NODES_DENIED", runtime.nodes.denied.join(",")),
+        ("MAX_ATTEMPTS", runtime.attempts.to_string()),
+        ("WORKER_CONCURRENCY", runtime.concurrency.to_string()),
+        ("VISIBILITY_TIMEOUT_SECONDS", runtime.deadlines.visibility.to_string()),
+        ("RUN_TIMEOUT_SECONDS", runtime.deadlines.run.to_string()),
+        ("URL_EXPIRY_SECONDS", config.results.url_seconds.to_string()),
+    ])
+}

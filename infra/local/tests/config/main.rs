@@ -1,0 +1,24 @@
+//! The deployment's file, as this stack reads it: the examples load, and what is wrong is named with its place.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod examples;
+mod faults;
+mod meaning;
+
+use local_stack::config::Config;
+
+/// The smallest file.
+const SMALLEST: &str = "
+region: us-west-2
+modelBucket: my-models
+runtimes:
+  - name: sdruntime
+    type: sdwebui
+    model: v1-5.safetensors
+";
+
+/// What is wrong with a text.
+fn faults_of(text: &str) -> Vec<String> {
+    Config::parse(text).err().unwrap_or_default()
+}

@@ -1,0 +1,52 @@
+use std::path::Path;
+
+use local_stack::config::{Config, Runtime, registry};
+use serde_json::json;
+
+use crate::SMALLEST;
+
+#[test]
+fn what_is_left_out_is_the_schemas_default() {
+    let config = Config::parse(SMALLEST).unwrap();
+    assert_eq!((config.name.as_str(), config.api.message_bytes), ("darkroom", 262_144));
+    assert_eq!(config.results.url_seconds, 86_400);
+    let [runtime] = config.runtimes.as_slice() else { panic!("{:?}", config.runtimes) };
+    assert_eq!((runtime.deadlines.run, runtime.deadlines.visibility), (1800, 120));
+    assert_eq!((runtime.attempts, runtime.concurrency), (3, 1));
+    assert!(runtime.claim_check && !runtime.dynamic_model && !runtime.notify_running);
+}
+
+#[test]
+fn the_front_doors_registry_follows_from_the_file() {
+    let full = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/full.yaml");
+    let registry = registry(&Config::load(&full).unwrap().runtimes);
+    assert_eq!(
+        serde_json::to_value(&registry).unwrap(),
+        json!([
+            {
+                "name": "sdruntime",
+                "type": "sdwebui",
+                "models": ["sd_xl_base_1.0.safetensors", "dreamshaper_8.safetensors"],
+                "task_types": ["text-to-image", "image-to-image", "extra-single-image"],
+                "limits": { "max_pixels": 4_194_304, "max_steps": 100, "max_images": 8, "max_bytes": 4_194_304 },
+                "claim_check": true,
+            },
+            {
+                "name": "comfyui",
+                "type": "comfyui",
+                "models": [],
+                "task_types": [],
+                "limits": {},
+                "claim_check": true,
+                "denied_nodes": ["VHS_LoadVideoPath", "LoadImageFromUrl"],
+            },
+        ])
+    );
+}
+
+#[test]
+fn a_runtime_of_no_file_takes_all_that_its_type_takes() {
+    let unlisted = [Runtime::unlisted("mine", "sdwebui").unwrap()];
+    let expected = json!([{ "name": "mine", "type": "sdwebui", "models": [], "task_types": [], "limits": {}, "claim_check": true }]);
+    assert_eq!(serde_json::to_value(registry(&unlisted)).unwrap(), expected);
+}

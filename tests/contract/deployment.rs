@@ -1,0 +1,18 @@
+//! What the programs of one deployment are to be told, as the local stack tells them.
+
+use local_stack::config::{self, Config};
+use serde_json::{Value, json};
+
+/// The front door's `RUNTIMES`.
+pub(crate) fn registry(config: &Config) -> serde_json::Result<Value> {
+    serde_json::to_value(config::registry(&config.runtimes))
+}
+
+/// The variables of each runtime's worker that follow from the file alone.
+pub(crate) fn worker_settings(config: &Config) -> Value {
+    let of_runtime = config.runtimes.iter().map(|runtime| {
+        let variables = json!(config::worker_variables(config, runtime));
+        (runtime.name.clone(), variables)
+    });
+    Value::Object(of_runtime.collect())
+}

@@ -1,0 +1,50 @@
+//! The documents name what the programs call, and nothing else.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::scenes;
+
+const WORKER: &str = include_str!("../../worker/README.md");
+const FRONT_DOOR: &str = include_str!("../../api-lambda/README.md");
+
+/// The actions that a part of a document names, from `begin` to `end`, of these services.
+fn named(document: &str, begin: &str, end: &str, services: &[&str]) -> BTreeSet<String> {
+    let part = document.split_once(begin).unwrap_or_else(|| panic!("no {begin:?}")).1;
+    let part = part.split_once(end).unwrap_or_else(|| panic!("no {end:?} after {begin:?}")).0;
+    let quoted =
+        part.split('`').skip(1).step_by(2).filter_map(|quoted| Some((quoted, quoted.split_once(':')?.0)));
+    // `s3://` is an address.
+    let actions = quoted.filter(|(quoted, service)| services.contains(service) && !quoted.contains('/'));
+    actions.map(|(action, _)| action.to_owned()).collect()
+}
+
+/// The actions that a program was seen to need.
+fn seen(calls: &Value, program: &str) -> BTreeSet<String> {
+    let calls = calls[program].as_array().unwrap();
+    calls.iter().map(|call| call["action"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn the_documents_name_the_actions_that_the_programs_need() {
+    if integration_tests::aws::skipped_elsewhere(
+        "documented actions",
+        "only embedded APIs keep a record of their calls",
+    ) {
+        return;
+    }
+    let calls = serde_json::to_value(scenes::calls().await).unwrap();
+    let worker = named(WORKER, "\n## Permissions\n", "\n## ", &["sqs", "sns", "s3"]);
+    assert_eq!(seen(&calls, "worker"), worker);
+    // What it needs of its queues is Lambda's to use.
+    let dead_letter = named(WORKER, "\nIts role needs ", "AWS asks", &["sns", "s3"]);
+    assert_eq!(seen(&calls, "dead_letter"), dead_letter);
+    let front_door = named(FRONT_DOOR, "\nCredentials come from", "\n### ", &["sns", "s3"]);
+    assert_eq!(seen(&calls, "front_door"), front_door);
+
+    let stored =
+        calls["front_door"].as_array().unwrap().iter().filter(|call| call["action"] == "s3:PutObject");
+    let keys: Vec<&str> = stored.map(|call| call["key"].as_str().unwrap()).collect();
+    assert_eq!(keys, ["_darkroom/tasks/*"], "the document allows the front door no other");
+}

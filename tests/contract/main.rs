@@ -1,0 +1,61 @@
+//! What a deployment must set, grant and route, told by the code itself, as JSON on standard output:
+//!
+//! ```sh
+//! cargo run -p integration-tests --example contract
+//! cargo run -p integration-tests --example contract -- --config infra/examples/full.yaml
+//! ```
+//!
+//! Nothing is listed here a second time: variables are those that the programs ask for, ports and paths those that they
+//! use, and the calls those that they make while they do every kind of thing that they can be made to do. With a file,
+//! it also says what the front door and the workers of that deployment are to be told.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a harness fails by panicking")]
+#![allow(clippy::print_stdout, reason = "the document is what it is for")]
+
+mod calls;
+mod deployment;
+#[cfg(test)]
+mod documented;
+mod programs;
+mod scenes;
+mod variables;
+
+use std::path::PathBuf;
+
+use anyhow::{Result, ensure};
+use clap::Parser;
+use integration_tests::aws;
+use local_stack::config::Config;
+use serde_json::json;
+use shared_schema::RuntimeName;
+use shared_schema::ids::RESERVED_SEGMENT;
+use shared_schema::message::Route;
+
+/// Prints what the code expects of a deployment, and does in it.
+#[derive(Debug, Clone, Parser)]
+struct Arguments {
+    /// The file of a deployment, such as `infra/config.yaml`: says what its programs are to be told, too.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    ensure!(aws::external().is_none(), "unset AWS_ENDPOINT_URL: only the embedded AWS APIs keep calls");
+    let config = Arguments::parse().config.map(|file| Config::load(&file)).transpose()?;
+    let mut contract = json!({
+        "attributes": { "runtime": Route::RUNTIME, "legacy_model": Route::MODEL },
+        "legacy_runtime": RuntimeName::LEGACY,
+        "reserved_prefix": format!("{RESERVED_SEGMENT}/"),
+        "front_door": programs::front_door(),
+        "worker": programs::worker(),
+        "dead_letter": programs::dead_letter(),
+        "calls": scenes::calls().await,
+    });
+    if let Some(config) = config {
+        contract["registry"] = deployment::registry(&config)?;
+        contract["worker_settings"] = deployment::worker_settings(&config);
+    }
+    println!("{}", serde_json::to_string_pretty(&contract)?);
+    Ok(())
+}

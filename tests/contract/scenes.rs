@@ -1,0 +1,165 @@
+//! Everything that the programs can be made to do, done once beside each type of runtime, to see what they call.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use integration_tests::dead_letters::{self, Function};
+use integration_tests::image_server::{ImageServer, cat};
+use integration_tests::lab::{FrontDoor, Lab, Runtime};
+use integration_tests::wait;
+use local_stack::provision::{self, Clients};
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use simulated_runtimes::{ComfyUiOptions, Fault, SdWebUiOptions};
+
+use crate::calls::{self, Call};
+
+const FRONT_DOOR: &str = "front-door";
+const WORKER: &str = "worker";
+
+/// What makes a task larger than a message (262,144 bytes).
+const LARGE: usize = 300_000;
+
+/// What stands around the programs.
+struct Scene {
+    lab: Lab,
+    door: FrontDoor,
+    /// The bucket that inputs come from.
+    uploads: String,
+}
+
+/// What each program called.
+pub(crate) async fn calls() -> BTreeMap<&'static str, BTreeSet<Call>> {
+    let lab = Lab::start().await;
+    let uploads = format!("{}-uploads", lab.shared.prefix);
+    provision::bucket(lab.clients(), &uploads).await.unwrap();
+    let put = lab.clients().s3.put_object().bucket(&uploads).key("cat.png").body(cat().into());
+    put.send().await.unwrap();
+    let webui = Runtime { claim_check: true, ..lab.sdwebui(SdWebUiOptions::default()).await };
+    let comfyui = Runtime { claim_check: true, ..lab.comfyui(ComfyUiOptions::default()).await };
+    let clients = Clients::with_access_key(&lab.aws.url, FRONT_DOOR);
+    let door = lab.front_door_of(&clients, &[&webui, &comfyui]).await;
+
+    let scene = Scene { lab, door, uploads };
+    tokio::join!(scene.live_beside(&webui), scene.live_beside(&comfyui));
+
+    let lab = &scene.lab;
+    let records = lab.aws.embedded.as_ref().unwrap().calls();
+    let made_by = |access_key| calls::made_by(access_key, lab, &records);
+    BTreeMap::from([
+        ("front_door", made_by(FRONT_DOOR)),
+        ("worker", made_by(WORKER)),
+        ("dead_letter", made_by(Function::ACCESS_KEY)),
+    ])
+}
+
+impl Scene {
+    /// Every way in which a task can come to a worker and end, and then the dead letters.
+    async fn live_beside(&self, runtime: &Runtime) {
+        let lab = &self.lab;
+        let queue = &runtime.queue.url;
+        let images = ImageServer::start().await;
+        let allowed = images.address.to_string();
+        let settings = [
+            ("AWS_ACCESS_KEY_ID", WORKER),
+            ("INPUT_S3_BUCKETS", self.uploads.as_str()),
+            ("INPUT_ALLOW_HOSTS", allowed.as_str()),
+            ("MAX_ATTEMPTS", "2"),
+        ];
+        let mut worker = lab.worker(runtime, &settings).await;
+
+        // Done, and told of with a URL that opens; then the message comes again, as if its deletion had been lost.
+        let done = self.submit(runtime, "done", plain(runtime, "")).await;
+        let ended = lab.ended(&id(runtime, "done")).await;
+        let opened = reqwest::get(ended.outputs[0].url.as_ref().unwrap()).await.unwrap();
+        assert_eq!(opened.status(), StatusCode::OK, "{ended:?}");
+        lab.send(queue, &done.to_string()).await;
+        lab.emptied(queue).await;
+
+        // By claim check, and with an input from a bucket.
+        let image = format!("s3://{}/cat.png", self.uploads);
+        for (name, content) in
+            [("large", plain(runtime, &"x".repeat(LARGE))), ("input", with_image(runtime, &image))]
+        {
+            self.submit(runtime, name, content).await;
+            let ended = lab.ended(&id(runtime, name)).await;
+            assert!(ended.result, "{name}: {:?}", ended.error);
+        }
+
+        // Failed, come back, and failed for good.
+        runtime.simulation.as_ref().unwrap().faults().plan(Fault::NotJson, 2);
+        self.submit(runtime, "failed", plain(runtime, "y")).await;
+        let error = lab.ended(&id(runtime, "failed")).await.error.unwrap();
+        assert_eq!(error.attempts, 2, "{error:?}");
+
+        lab.send(queue, "{nope").await;
+        lab.emptied(queue).await;
+
+        // Given back, because the worker has to go.
+        self.submit(runtime, "given-back", with_image(runtime, &images.url("silent"))).await;
+        wait::until("the input to be asked for", async || (!images.asked().is_empty()).then_some(())).await;
+        worker.signal("TERM");
+        assert!(worker.ended().await.success());
+        assert_eq!(lab.counts(queue).await, (1, 0), "the task was not given back");
+
+        self.bury(runtime, &done).await;
+    }
+
+    /// Lets the dead-letter function end a task that had ended before, one that had not, and what cannot be read.
+    async fn bury(&self, runtime: &Runtime, done: &Value) {
+        let function = Function::start(&self.lab).await;
+        let mut died = done.clone();
+        died["metadata"]["id"] = json!(id(runtime, "died"));
+        died["metadata"]["submission"] = json!(id(runtime, "died"));
+        let queue = &runtime.queue.dead_letter_url;
+        for body in [done.to_string(), died.to_string(), "{nope".to_owned()] {
+            self.lab.send(queue, &body).await;
+        }
+        dead_letters::drain(&self.lab, queue, &function).await;
+        assert!(self.lab.ended(&id(runtime, "died")).await.error.is_some());
+    }
+
+    /// Submits a task, and returns the message that it became.
+    async fn submit(&self, runtime: &Runtime, name: &str, content: Value) -> Value {
+        let metadata = json!({ "id": id(runtime, name), "runtime": runtime.name, "tasktype": task_type(runtime, &content),
+                               "prefix": "output" });
+        let mut task = json!({ "metadata": metadata, "content": content });
+        let (status, answer) = self.door.post("/v1alpha2", &json!({ "task": task })).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        task["metadata"]["submission"] = answer["submission"].clone();
+        task
+    }
+}
+
+fn id(runtime: &Runtime, name: &str) -> String {
+    format!("{name}-{}", runtime.name)
+}
+
+fn task_type(runtime: &Runtime, content: &Value) -> &'static str {
+    match runtime.runtime_type {
+        "comfyui" => "pipeline",
+        _ if content.get("init_images").is_some() => "image-to-image",
+        _ => "text-to-image",
+    }
+}
+
+/// A task with this text somewhere in it.
+fn plain(runtime: &Runtime, text: &str) -> Value {
+    if runtime.runtime_type == "comfyui" {
+        let inputs = json!({ "width": 64, "height": 64, "batch_size": 1, "color": 0x20_40_60 });
+        return saved(json!({ "class_type": "EmptyImage", "inputs": inputs, "_meta": { "title": text } }));
+    }
+    json!({ "prompt": text, "width": 64, "height": 64, "steps": 2 })
+}
+
+/// A task that needs the image at that address.
+fn with_image(runtime: &Runtime, address: &str) -> Value {
+    if runtime.runtime_type == "comfyui" {
+        return saved(json!({ "class_type": "LoadImage", "inputs": { "image": address } }));
+    }
+    json!({ "init_images": [address], "prompt": "x", "width": 64, "height": 64, "steps": 2 })
+}
+
+fn saved(source: Value) -> Value {
+    let save = json!({ "class_type": "SaveImage", "inputs": { "filename_prefix": "x", "images": ["1", 0] } });
+    json!({ "1": source, "2": save })
+}
