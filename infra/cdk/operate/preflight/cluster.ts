@@ -49,9 +49,14 @@ function state(name: string, { status, version = "", accessConfig }: Cluster): F
   ];
 }
 
+/** Roles for service accounts trust the cluster's issuer, by way of the provider that IAM has of it. */
 function identity({ cluster }: Config, name: string, { identity }: Cluster): Finding[] {
-  if (cluster.identity !== "irsa" || identity?.oidc?.issuer) return [];
-  return [missing(`${name} has no OIDC issuer, which \`identity: irsa\` needs`)];
+  if (cluster.identity !== "irsa") return [];
+  const issuer = identity?.oidc?.issuer?.replace(/^https:\/\//, "");
+  if (!issuer) return [missing(`${name} has no OIDC issuer, which \`identity: irsa\` needs`)];
+  return cluster.oidcProvider?.endsWith(`:oidc-provider/${issuer}`)
+    ? [ok(`its OIDC provider is ${cluster.oidcProvider}`)]
+    : [missing(`its OIDC issuer is ${issuer}, cluster.oidcProvider is ${cluster.oidcProvider}`)];
 }
 
 /** Subnets and security groups of the configuration belong to the cluster's VPC. */

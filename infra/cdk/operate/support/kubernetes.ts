@@ -44,10 +44,8 @@ export async function connect(config: Config): Promise<Kubernetes> {
   return { get: async (...args) => JSON.parse(await kubectl("get", ...args, "--output", "json")), close };
 }
 
-const howToEnter = (
-  { region, partition }: Config,
-  cluster: string,
-) => `who may look into the cluster has an access entry:
+const howToEnter = ({ region, partition }: Config, cluster: string) => `
+Whoever looks into the cluster is one of \`cluster.administrators\`, or has an access entry that lets them look:
   aws eks create-access-entry --region ${region} --cluster-name ${cluster} --principal-arn <your role>
   aws eks associate-access-policy --region ${region} --cluster-name ${cluster} --principal-arn <your role> \\
     --access-scope type=cluster --policy-arn arn:${partition}:eks::aws:cluster-access-policy/AmazonEKSAdminViewPolicy`;

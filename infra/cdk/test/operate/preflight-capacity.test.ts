@@ -6,7 +6,7 @@ import {
   DescribeVpcsCommand,
   EC2Client,
 } from "@aws-sdk/client-ec2";
-import { CreateClusterCommand, EKSClient } from "@aws-sdk/client-eks";
+import { CreateClusterCommand, DescribeClusterCommand, EKSClient } from "@aws-sdk/client-eks";
 import { describe, expect, test } from "vitest";
 
 import type { Config } from "../../lib/config/types.ts";
@@ -189,5 +189,16 @@ describe("an existing cluster", () => {
     );
     expect(found).toContain("missing: subnet-00000000 does not exist");
     expect(found).toContain("missing: sg-00000000 does not exist");
+
+    const eks = new EKSClient(aws(region));
+    const { cluster: made } = await eks.send(new DescribeClusterCommand({ name: "production" }));
+    const issuer = made?.identity?.oidc?.issuer?.replace("https://", "");
+    const irsa = async (oidcProvider: string) =>
+      (await says(cluster, config({ identity: "irsa", oidcProvider }))).filter((line) =>
+        line.includes("OIDC"),
+      );
+    const provider = `arn:aws:iam::${ACCOUNT}:oidc-provider/`;
+    expect(await irsa(provider + issuer)).toEqual([`ok: its OIDC provider is ${provider}${issuer}`]);
+    expect(await irsa(`${provider}other`)).toEqual([expect.stringMatching(/^missing: its OIDC issuer is /)]);
   });
 });

@@ -22,6 +22,9 @@ const { context } = JSON.parse(readFileSync(path("../../cdk.json"), "utf8")) as 
   context: Record<string, unknown>;
 };
 
+/** The feature flags of the app. */
+export const CONTEXT = context;
+
 /** A folder with the zips that a deployment needs. */
 export const FUNCTIONS = mkdtempSync(join(tmpdir(), "functions-"));
 for (const name of ["api-lambda", "dead-letter"]) {
