@@ -12,8 +12,8 @@ use crate::provision;
 use crate::samples;
 use crate::stack::Stack;
 
-/// The queue that the console reads completions from; others subscribe queues of their own.
-const QUEUE: &str = "console";
+/// The queue that the console reads completions from, after the prefix; others subscribe queues of their own.
+pub(crate) const QUEUE: &str = "console";
 
 /// How long one poll of the console waits, in seconds.
 const POLL_SECONDS: i32 = 20;

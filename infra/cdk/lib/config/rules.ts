@@ -105,14 +105,18 @@ function api(config: Config): string[] {
   return [];
 }
 
-function uniqueNames({ runtimes }: Config): string[] {
-  const seen = new Set<string>();
+/** Each runtime has two queues, and there are others: all of them need names of their own. */
+function uniqueNames({ runtimes, subscriptions }: Config): string[] {
+  const seen = new Set([
+    "undelivered",
+    "unnotified",
+    ...subscriptions.queues.map((queue) => `results-${queue}`),
+  ]);
   return runtimes.flatMap(({ name }, n) => {
-    if (!seen.has(name)) {
-      seen.add(name);
-      return [];
-    }
-    return [`runtimes.${n}.name: \`${name}\` is taken`];
+    const queues = [name, `${name}-dlq`];
+    const taken = queues.filter((queue) => seen.has(queue));
+    for (const queue of queues) seen.add(queue);
+    return taken.slice(0, 1).map((queue) => `runtimes.${n}.name: the queue \`${queue}\` is taken`);
   });
 }
 

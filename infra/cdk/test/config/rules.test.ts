@@ -66,6 +66,17 @@ const cases: [string, string, string[]][] = [
   ],
   ["a name twice", file({}, {}, [{ ...comfyui, name: "sdruntime" }]), ["runtimes.1.name"]],
   [
+    "a runtime that is called as another's dead letters",
+    file({}, {}, [{ ...comfyui, name: "sdruntime-dlq" }]),
+    ["runtimes.1.name"],
+  ],
+  [
+    "a runtime that is called as a queue of results",
+    file({ subscriptions: { queues: ["shop"] } }, { name: "results-shop" }),
+    ["runtimes.0.name"],
+  ],
+  ["a runtime that is called as what is undelivered", file({}, { name: "undelivered" }), ["runtimes.0.name"]],
+  [
     "a model in two places",
     file({}, {}, [{ name: "second", type: "sdwebui", model: "v1-5.safetensors" }]),
     ["runtimes.1"],

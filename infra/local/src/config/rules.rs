@@ -5,13 +5,14 @@ use std::collections::{HashMap, HashSet};
 use shared_schema::TaskType;
 
 use super::{Config, Runtime};
+use crate::console;
 
 /// SQS hides a message for at most 12 hours (SQS quotas).
 const LONGEST_VISIBILITY_SECONDS: u32 = 43_200;
 
 /// Everything that is wrong with a configuration that keeps to the schema.
 pub(super) fn faults(config: &Config) -> Vec<String> {
-    let mut faults = names_twice(&config.runtimes);
+    let mut faults = names_twice(config);
     faults.extend(models_twice(&config.runtimes));
     for (n, runtime) in config.runtimes.iter().enumerate() {
         let of_runtime = runtime_faults(runtime).into_iter();
@@ -20,10 +21,20 @@ pub(super) fn faults(config: &Config) -> Vec<String> {
     faults
 }
 
-fn names_twice(runtimes: &[Runtime]) -> Vec<String> {
-    let mut seen = HashSet::new();
-    let taken = runtimes.iter().enumerate().filter(|(_, runtime)| !seen.insert(&runtime.name));
-    taken.map(|(n, runtime)| format!("runtimes.{n}.name: `{}` is taken", runtime.name)).collect()
+/// Each runtime has two queues, and there are others: all of them need names of their own.
+fn names_twice(config: &Config) -> Vec<String> {
+    let of_results = config.subscriptions.queues.iter().map(|queue| format!("results-{queue}"));
+    let others = ["undelivered", "unnotified", console::QUEUE].map(str::to_owned);
+    let mut seen: HashSet<String> = of_results.chain(others).collect();
+    let mut faults = Vec::new();
+    for (n, Runtime { name, .. }) in config.runtimes.iter().enumerate() {
+        let taken = [name.clone(), format!("{name}-dlq")].map(|queue| (seen.contains(&queue), queue));
+        if let Some((_, queue)) = taken.iter().find(|(is_taken, _)| *is_taken) {
+            faults.push(format!("runtimes.{n}.name: the queue `{queue}` is taken"));
+        }
+        seen.extend(taken.map(|(_, queue)| queue));
+    }
+    faults
 }
 
 /// A v1alpha1 task names only its model, so a model must lead to one runtime.

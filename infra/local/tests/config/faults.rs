@@ -83,7 +83,12 @@ fn rules_across_fields_are_those_of_the_deployment() {
     let with = |runtime: &str| format!("{SMALLEST}{runtime}");
     let comfyui = |more: &str| with(&format!("  - {{ name: comfyui, type: comfyui{more} }}\n"));
     for (text, faults) in [
-        (with("  - { name: sdruntime, type: comfyui }\n"), "runtimes.1.name: `sdruntime` is taken"),
+        (with("  - { name: sdruntime, type: comfyui }\n"), "runtimes.1.name: the queue `sdruntime` is taken"),
+        (
+            with("  - { name: sdruntime-dlq, type: comfyui }\n"),
+            "runtimes.1.name: the queue `sdruntime-dlq` is taken",
+        ),
+        (with("  - { name: console, type: comfyui }\n"), "runtimes.1.name: the queue `console` is taken"),
         (
             with("  - { name: second, type: sdwebui, model: v1-5.safetensors }\n"),
             "runtimes.1: `v1-5.safetensors` is served by `sdruntime` already, and tasks are routed by it",
