@@ -1,6 +1,6 @@
 // The zip of a function: the one that was built, with further files in it.
 
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -23,7 +23,19 @@ export function packageWith(zip: string, files: Record<string, string>): string 
   const contents: Zippable = { bootstrap: [bootstrap, EXECUTABLE] };
   for (const [name, text] of Object.entries(files)) contents[name] = [Buffer.from(text), READABLE];
 
-  const path = join(mkdtempSync(join(tmpdir(), "darkroom-")), "function.zip");
+  const path = join(mkdtempSync(join(workplace(), "zip-")), "function.zip");
   writeFileSync(path, zipSync(contents));
   return path;
+}
+
+let folder: string | undefined;
+
+/** A folder that goes with this process: CDK copies the zips into its output, and nobody else would clear them away. */
+function workplace(): string {
+  if (!folder) {
+    const made = mkdtempSync(join(tmpdir(), "darkroom-"));
+    process.once("exit", () => rmSync(made, { recursive: true }));
+    folder = made;
+  }
+  return folder;
 }

@@ -31,5 +31,7 @@ describe("in China", () => {
 });
 
 it.each(EXAMPLES)("%s names no partition, so that it goes for all of them", (name) => {
-  expect(JSON.stringify(synth(example(name)).template.toJSON())).not.toMatch(/arn:aws(-cn|-us-gov)?:/);
+  // But for what the file itself names.
+  const config = example(name, ({ cluster }) => (cluster.administrators = []));
+  expect(JSON.stringify(synth(config).template.toJSON())).not.toMatch(/arn:aws(-cn|-us-gov)?:/);
 });

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { all, dependsOn, example, only, resources, synth, target } from "./support.ts";
 
 describe("a new cluster", () => {
-  const { template } = synth(example("full"));
+  const { template, config } = synth(example("full"));
   const [clusterId, cluster] = only(template, "AWS::EKS::Cluster");
 
   it("is of the version that is asked for, with kubectl to match", () => {
@@ -32,8 +32,10 @@ describe("a new cluster", () => {
     const admins = resources(template, "AWS::EKS::AccessEntry").filter(
       ([, { Properties }]) => !Properties.Type,
     );
-    expect(admins).toHaveLength(1);
-    expect(target(admins[0]?.[1].Properties.PrincipalArn)).toMatch(/KubectlProviderHandlerServiceRole/);
+    const principals = admins.map(([, { Properties }]) => Properties.PrincipalArn);
+    const [kubectl, ...people] = principals.sort((a) => (typeof a === "string" ? 1 : -1));
+    expect(target(kubectl)).toMatch(/KubectlProviderHandlerServiceRole/);
+    expect(people).toEqual(config.cluster.administrators);
   });
 
   it("answers the networks that may call it", () => {

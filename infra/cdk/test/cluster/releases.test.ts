@@ -60,7 +60,7 @@ describe("the values of a release", () => {
         concurrency: 1,
         attempts: 3,
         urlSeconds: 3600,
-        inputHosts: ["images.internal.example.com"],
+        inputHosts: ["images.internal.example.com", "10.20.0.0/16"],
         inputBuckets: ["my-company-uploads"],
       },
       deadlines: sdruntime?.deadlines,
