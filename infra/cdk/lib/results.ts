@@ -41,8 +41,7 @@ export class Results extends Construct {
       lifecycleRules: [
         { id: "darkroom", prefix: RESERVED_PREFIX, expiration: Duration.days(RESERVED_DAYS) },
         // No prefix: callers choose theirs, and S3 knows no "all but". So it holds for `_darkroom/` too, where the
-        // shorter of both lifetimes wins. Below 5 days a large task may outwait its own content; it then fails as
-        // `payload_missing`, and its caller hears of it.
+        // shorter of both lifetimes wins; the rules of the configuration see to it that no task outwaits its content.
         ...(lifetimeDays > 0 ? [{ id: "results", expiration: Duration.days(lifetimeDays) }] : []),
         // Workers finish theirs within minutes. What a killed one leaves would be billed unseen.
         { id: "unfinished-uploads", abortIncompleteMultipartUploadAfter: Duration.days(1) },

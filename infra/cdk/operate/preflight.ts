@@ -12,6 +12,7 @@ import { instances } from "./preflight/instances.ts";
 import { models } from "./preflight/models.ts";
 import { network } from "./preflight/network.ts";
 import { programs } from "./preflight/programs.ts";
+import { results } from "./preflight/results.ts";
 import { subscriptions } from "./preflight/subscriptions.ts";
 import { isDenied } from "./support/aws.ts";
 import type { Command } from "./support/command.ts";
@@ -35,6 +36,7 @@ const CHECKS: Record<string, Check> = {
   images,
   "image cache": imageCache,
   models,
+  results,
   instances,
   "GPU quotas": gpuQuotas,
   cluster,

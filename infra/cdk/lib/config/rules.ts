@@ -14,6 +14,9 @@ const AFTER_DRAIN_SECONDS = 10;
 /** SQS hides a message for at most 12 hours (SQS quotas). */
 const LONGEST_VISIBILITY_SECONDS = 43_200;
 
+/** How long SQS keeps a task that waits, in days (`lib/runtime-queue.ts`). */
+const TASK_RETENTION_DAYS = 4;
+
 /** The partition that a region belongs to. */
 export function partitionOf(region: string): Partition {
   if (region.startsWith("cn-")) return "aws-cn";
@@ -28,6 +31,7 @@ export function rules(config: Config): string[] {
     ...imageCache(config),
     ...cluster(config),
     ...api(config),
+    ...results(config),
     ...uniqueNames(config),
     ...modelRoutes(config),
     ...config.runtimes.flatMap((runtime, n) => runtimeRules(runtime, `runtimes.${n}`)),
@@ -103,6 +107,16 @@ function api(config: Config): string[] {
     return [`api.messageBytes: SNS in China takes at most ${LARGEST_MESSAGE_IN_CHINA}`];
   }
   return [];
+}
+
+/** The bucket's rule knows no exception, so it deletes tasks that are too large for a message, too. */
+function results({ results: { lifetimeDays }, runtimes }: Config): string[] {
+  const outlived = lifetimeDays > 0 && lifetimeDays <= TASK_RETENTION_DAYS;
+  return outlived && runtimes.some(({ claimCheck }) => claimCheck)
+    ? [
+        `results.lifetimeDays: a large task may wait ${TASK_RETENTION_DAYS} days; take more, 0, or \`claimCheck: false\``,
+      ]
+    : [];
 }
 
 /** Each runtime has two queues, and there are others: all of them need names of their own. */

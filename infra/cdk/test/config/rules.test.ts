@@ -52,6 +52,11 @@ const cases: [string, string, string[]][] = [
     file({ cluster: { ...existing, identity: "irsa" } }),
     ["cluster.oidcProvider"],
   ],
+  [
+    "results that go before a large task begins",
+    file({ results: { lifetimeDays: 4 } }),
+    ["results.lifetimeDays"],
+  ],
   ["charts from afar in China", file({ region: "cn-north-1" }), ["cluster.charts"]],
   [
     "a Karpenter whose nodes have no role",

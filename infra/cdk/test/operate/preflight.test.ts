@@ -7,6 +7,7 @@ import { functions } from "../../operate/preflight/functions.ts";
 import { imageCache } from "../../operate/preflight/image-cache.ts";
 import { images } from "../../operate/preflight/images.ts";
 import { models } from "../../operate/preflight/models.ts";
+import { results } from "../../operate/preflight/results.ts";
 import { subscriptions } from "../../operate/preflight/subscriptions.ts";
 import { preflight } from "../../operate/preflight.ts";
 import { aws, s3 } from "../../operate/support/aws.ts";
@@ -65,6 +66,23 @@ describe("models", () => {
       "ok: Stable-diffusion/v1-5.safetensors (0.0 kB)",
       "missing: Stable-diffusion/second.safetensors is not in the bucket: `infra/darkroom upload-models FOLDER`",
     ]);
+  });
+});
+
+describe("results", () => {
+  const wanted = () => configuration("results: { bucket: my-images }");
+
+  test("a bucket that outlived an earlier deployment is in the way, one that CloudFormation names never", async () => {
+    expect(await says(results, wanted())).toEqual(["ok: my-images is free"]);
+    await new S3Client(s3(region)).send(
+      new CreateBucketCommand({
+        Bucket: "my-images",
+        CreateBucketConfiguration: { LocationConstraint: "us-west-2" },
+      }),
+    );
+    const [found] = await says(results, wanted());
+    expect(found).toMatch(/^missing: the bucket my-images exists, and a stack makes only new ones/);
+    expect(await says(results, configuration())).toEqual(["ok: CloudFormation names the bucket"]);
   });
 });
 
