@@ -79,9 +79,17 @@ const THEIRS = /^(GPU|API Gateway|Lambda|SNS|SQS|S3: image|S3: stored|EKS|system
 const among = (lines: Line[], which: RegExp) => dollars(total(lines.filter(({ what }) => which.test(what))));
 
 function priceTable(): string {
-  const rows = Object.values(PRICES).map(({ usd, per, source }) => [`$${plain(usd)}`, per, source]);
-  return markdown(["price", "per", "read in"], rows, [0]);
+  const rows = Object.entries(PRICES).map(([name, { usd, per, source }]) => [
+    words(name),
+    `$${plain(usd)}`,
+    per,
+    source,
+  ]);
+  return markdown(["of", "price", "per", "read in"], rows, [1]);
 }
+
+/** `natGateway` as `nat gateway`. */
+const words = (name: string) => name.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
 
 function instanceTable(): string {
   const rows = Object.entries(INSTANCES).map(([type, { onDemand, spot, source }]) => [
