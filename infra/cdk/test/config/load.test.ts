@@ -3,7 +3,8 @@ import { fileURLToPath } from "node:url";
 
 import { describe, expect, it } from "vitest";
 
-import { ConfigError, load, parse } from "../../lib/config/load.ts";
+import { load, parse } from "../../lib/config/load.ts";
+import { faultsOf } from "./faults.ts";
 
 const examples = fileURLToPath(new URL("../../../examples/", import.meta.url));
 
@@ -15,16 +16,6 @@ runtimes:
     type: sdwebui
     model: v1-5.safetensors
 `;
-
-const faultsOf = (text: string): string[] => {
-  try {
-    parse(text);
-  } catch (error) {
-    if (error instanceof ConfigError) return error.faults;
-    throw error;
-  }
-  return [];
-};
 
 describe("the examples", () => {
   const files = [...readdirSync(examples).map((name) => examples + name), `${examples}../config.yaml`];

@@ -1,7 +1,8 @@
 import { expect, it } from "vitest";
 import { stringify } from "yaml";
 
-import { ConfigError, parse } from "../../lib/config/load.ts";
+import { parse } from "../../lib/config/load.ts";
+import { faultsOf } from "./faults.ts";
 
 /** A file that is right, but for what `changes` say. */
 function file(changes: object, runtime: object = {}, more: object[] = []): string {
@@ -138,16 +139,7 @@ const cases: [string, string, string[]][] = [
 ];
 
 it.each(cases)("%s is refused", (_, text, places) => {
-  const faults = (() => {
-    try {
-      parse(text);
-    } catch (error) {
-      if (error instanceof ConfigError) return error.faults;
-      throw error;
-    }
-    return [];
-  })();
-  expect(faults.map((fault) => fault.split(":")[0])).toEqual(places);
+  expect(faultsOf(text).map((fault) => fault.split(":")[0])).toEqual(places);
 });
 
 it("what is near those is accepted", () => {
