@@ -39,7 +39,7 @@ pub(crate) fn cases() -> Vec<Case> {
     add("GET system_stats, at the start", get("/system_stats"), &start, &lasting[1..]);
     add("GET prompt, at the start", get("/prompt"), &start, &lasting[1..]);
     add("GET queue, at the start", get("/queue"), &start, &lasting);
-    let orphans = Scene::of(Task::Sampling).running(2_000).with_orphans();
+    let orphans = Scene::of(Task::Sampling).running(5_000).with_orphans();
     add("POST queue, with runs that nobody waits for", post("/queue"), &orphans, &[(Failed, Each)]);
     add("POST interrupt, of a run that nobody waits for", post("/interrupt"), &orphans, &[(Failed, Each)]);
 

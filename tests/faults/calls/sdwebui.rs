@@ -30,7 +30,7 @@ pub(crate) fn cases() -> Vec<Case> {
     add("POST options, at the start", post(options), &start, &[(Failed, Until(6)), (CutAfter, Until(6))]);
 
     // A former worker's run is in the runtime then.
-    let orphan = task.clone().running(2_000).with_orphans();
+    let orphan = task.clone().running(5_000).with_orphans();
     add(
         "POST interrupt, of a run that nobody waits for",
         post("/sdapi/v1/interrupt"),
