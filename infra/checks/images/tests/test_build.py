@@ -59,8 +59,10 @@ class Build(ScriptTest):
         self.assertFalse([call for call in self.calls() if call[0] == "aws"])
 
     def test_china_has_host_names_of_its_own(self):
-        self.config.write_text(self.config.read_text().replace("us-west-2", "cn-northwest-1"))
-        self.build("--push", "worker")
+        text = self.config.read_text().replace("us-west-2", "cn-northwest-1")
+        self.config.write_text(text + "cluster: { charts: oci://mirror.example.com }\n")
+        done = self.build("--push", "worker")
+        self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("111122223333.dkr.ecr.cn-northwest-1.amazonaws.com.cn/darkroom/worker:0.1.0", self.builds()[0])
 
     def test_a_wrong_configuration_builds_nothing(self):
