@@ -4,6 +4,7 @@
 import { parseArgs } from "node:util";
 
 import { ConfigError } from "../lib/config/load.ts";
+import { reasonOf } from "./support/aws.ts";
 import type { Command } from "./support/command.ts";
 import { say } from "./support/console.ts";
 import { Failure } from "./support/failure.ts";
@@ -94,7 +95,5 @@ function explain(error: unknown): string {
   if (error.name === "CredentialsProviderError") {
     return "there are no AWS credentials: `aws sts get-caller-identity` must work in this shell";
   }
-  return "$metadata" in error
-    ? `AWS refused: ${error.name}: ${error.message}`
-    : (error.stack ?? error.message);
+  return "$metadata" in error ? `AWS refused: ${reasonOf(error)}` : (error.stack ?? error.message);
 }

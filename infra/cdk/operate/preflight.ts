@@ -14,7 +14,7 @@ import { network } from "./preflight/network.ts";
 import { programs } from "./preflight/programs.ts";
 import { results } from "./preflight/results.ts";
 import { subscriptions } from "./preflight/subscriptions.ts";
-import { isDenied } from "./support/aws.ts";
+import { isDenied, reasonOf } from "./support/aws.ts";
 import type { Command } from "./support/command.ts";
 import { columns, say } from "./support/console.ts";
 import { Failure } from "./support/failure.ts";
@@ -73,7 +73,6 @@ export async function look(config: Config, checks = CHECKS): Promise<(Finding & 
  * too.
  */
 function unanswered(error: Error): Finding {
-  const [reason = error.name] = (error.message || error.name).split("\n");
-  const detail = `could not be checked: ${reason}`;
+  const detail = `could not be checked: ${reasonOf(error)}`;
   return { verdict: isDenied(error) ? "warning" : "missing", detail };
 }

@@ -29,6 +29,13 @@ export function isAbsent(error: unknown): boolean {
   );
 }
 
+/** Why AWS refused, in its own words. To a HEAD it answers no words, and the SDK then knows no name either. */
+export function reasonOf(error: Error): string {
+  const status = (error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode;
+  if (/^Unknown/.test(error.name) && status !== undefined) return `HTTP ${status}, without a reason`;
+  return error.message ? `${error.name}: ${error.message.split("\n")[0]}` : error.name;
+}
+
 /** Whether AWS said that we may not look. */
 export function isDenied(error: unknown): boolean {
   const { name, $metadata } = error as { name?: string; $metadata?: { httpStatusCode?: number } };
