@@ -12,6 +12,7 @@ import { FrontDoorApi } from "./front-door-api.ts";
 import { packageWith } from "./function-package.ts";
 import { logicalId } from "./logical-id.ts";
 import { registry } from "./registry.ts";
+import { LARGE_TASKS } from "./reserved-keys.ts";
 import { RustFunction } from "./rust-function.ts";
 
 /** Storing up to 6 MB before publishing takes a second or two, and each is tried again when it fails. */
@@ -63,9 +64,9 @@ export class FrontDoor extends Construct {
   }
 
   private allowClaimChecks(bucket: s3.Bucket): void {
-    this.function.may("s3:PutObject", bucket.arnForObjects("_darkroom/tasks/*"));
+    this.function.may("s3:PutObject", bucket.arnForObjects(LARGE_TASKS));
     Validations.of(this).acknowledge({
-      id: `AwsSolutions-IAM5[Resource::<${logicalId(bucket)}.Arn>/_darkroom/tasks/*]`,
+      id: `AwsSolutions-IAM5[Resource::<${logicalId(bucket)}.Arn>/${LARGE_TASKS}]`,
       reason: "Each task that is too large for a message is an object of its own.",
     });
   }

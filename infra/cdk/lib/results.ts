@@ -10,9 +10,7 @@ import {
 import { Construct } from "constructs";
 
 import type { Config } from "./config/types.ts";
-
-/** Where Darkroom keeps what is its own (`shared-schema/src/keys.rs`). */
-const RESERVED_PREFIX = "_darkroom/";
+import { RESERVED_PREFIX } from "./reserved-keys.ts";
 
 /**
  * Days that Darkroom's own objects live: tasks too large for a message, journals of attempts, failed and unreadable

@@ -1,21 +1,21 @@
 import { Duration, Stack, type aws_sns as sns, aws_sns, aws_sqs as sqs } from "aws-cdk-lib";
 import { Construct } from "constructs";
 
-import { servedModels } from "./config/rules.ts";
+import { servedModels, TASK_RETENTION_DAYS } from "./config/rules.ts";
 import type { Runtime } from "./config/types.ts";
 import { PrivateQueue } from "./private-queue.ts";
 
 /** How long a task waits for a worker. SQS then drops it without a word, hence the alarm on the age of the oldest. */
-const RETENTION = Duration.days(4);
+const RETENTION = Duration.days(TASK_RETENTION_DAYS);
 
 /**
  * Longer than the queue's: a message that is moved keeps the time at which it was first sent (SQS developer guide,
  * "dead-letter queues"), so one that dies on its fourth day is kept for ten more.
  */
-const DEAD_LETTER_RETENTION = Duration.days(14);
+export const DEAD_LETTER_RETENTION = Duration.days(14);
 
 /** AWS asks for six times the timeout of the function that reads a queue: 30 s (Lambda developer guide, "SQS"). */
-const DEAD_LETTER_VISIBILITY = Duration.seconds(180);
+export const DEAD_LETTER_VISIBILITY = Duration.seconds(180);
 
 /**
  * Receptions until SQS gives a message up: a safety net for tasks that kill each worker. The worker's own bound is

@@ -1,10 +1,10 @@
-import { Duration, type aws_sns as sns } from "aws-cdk-lib";
+import type { aws_sns as sns } from "aws-cdk-lib";
 import { Construct } from "constructs";
 
 import type { Config } from "./config/types.ts";
 import { PrivateQueue } from "./private-queue.ts";
 import { PrivateTopic } from "./private-topic.ts";
-import { RuntimeQueue } from "./runtime-queue.ts";
+import { DEAD_LETTER_RETENTION, DEAD_LETTER_VISIBILITY, RuntimeQueue } from "./runtime-queue.ts";
 
 /** What SNS takes unless a topic says otherwise, in bytes; the only size that China has (SNS quotas). */
 const USUAL_MESSAGE_BYTES = 262_144;
@@ -27,9 +27,9 @@ export class TaskBus extends Construct {
     });
     this.undelivered = new PrivateQueue(this, "Undelivered", {
       queueName: `${name}-undelivered`,
-      retentionPeriod: Duration.days(14),
+      retentionPeriod: DEAD_LETTER_RETENTION,
       // Read by the dead-letter function, as the dead-letter queues are.
-      visibilityTimeout: Duration.seconds(180),
+      visibilityTimeout: DEAD_LETTER_VISIBILITY,
     });
     this.undelivered.endsHere("It is a dead-letter queue itself, of the topic's subscriptions.");
     this.undelivered.admit(this.topic);

@@ -10,7 +10,6 @@ import type { Outputs } from "./cdk.ts";
 import { access, type Emulator } from "./emulator.ts";
 
 /** Whatever a check reads. */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
 export type Json = any;
 
 export interface Answer {

@@ -8,13 +8,14 @@ import {
 import { Construct } from "constructs";
 
 import type { ClusterConfig, Runtime } from "../config/types.ts";
+import { LARGE_TASKS } from "../reserved-keys.ts";
 import { acknowledgeWildcards } from "./acknowledged.ts";
 import { PodRole, type ServiceAccount } from "./identity.ts";
 import { everyObject } from "./models-driver.ts";
 import type { TargetCluster } from "./target.ts";
 
 /** The parts of the reserved prefix that others write: large tasks are put there by the front door. */
-export const WRITTEN_BY_OTHERS = ["_darkroom/tasks/*"];
+export const WRITTEN_BY_OTHERS = [LARGE_TASKS];
 
 export interface WorkerRoleProps {
   runtime: Runtime;

@@ -14,8 +14,8 @@ const AFTER_DRAIN_SECONDS = 10;
 /** SQS hides a message for at most 12 hours (SQS quotas). */
 const LONGEST_VISIBILITY_SECONDS = 43_200;
 
-/** How long SQS keeps a task that waits, in days (`lib/runtime-queue.ts`). */
-const TASK_RETENTION_DAYS = 4;
+/** How long SQS keeps a task that waits, in days: its own default, and the predecessors'. */
+export const TASK_RETENTION_DAYS = 4;
 
 /** The partition that a region belongs to. */
 export function partitionOf(region: string): Partition {

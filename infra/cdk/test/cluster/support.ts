@@ -14,7 +14,6 @@ export const EXAMPLES = ["minimal", "full", "existing-cluster", "china"] as cons
 export type Example = (typeof EXAMPLES)[number];
 
 /** What a test reads in a template is of whatever shape CloudFormation gives it. */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
 export type Json = any;
 
 export interface Resource {

@@ -14,7 +14,6 @@ import type { Config } from "../../lib/config/types.ts";
 import { ServiceStack } from "../../lib/service-stack.ts";
 
 /** What a test reads in a template is of whatever shape CloudFormation gives it. */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
 export type Json = any;
 
 const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
