@@ -1,11 +1,14 @@
 //! What the completion topic carries: a superset of what the predecessors' subscribers parse. Fields are only ever added.
 
 mod shorten;
+mod warning;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
+
+pub use warning::{Warning, WarningCode};
 
 use crate::{ErrorCode, RuntimeName, Submission, TaskId, Violation};
 
@@ -59,6 +62,9 @@ pub struct Notification {
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Failure>,
+    /// What the caller of a successful task should know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
     /// The same for every repetition of this notification.
     pub notification_id: Uuid,
     /// The identity of the POST that brought the task.

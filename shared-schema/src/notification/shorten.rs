@@ -12,7 +12,7 @@ type Cut<T> = (&'static str, fn(&mut T));
 
 /// What is left out first stands first: what can be had again, then what the caller knows already, then what the `.out`
 /// file tells as well, and last `image_url`, which predecessors' clients read. What remains is bounded.
-const CUTS: [Cut<Notification>; 8] = [
+const CUTS: [Cut<Notification>; 9] = [
     ("outputs/url", |notification| {
         for output in &mut notification.outputs {
             (output.url, output.url_expires_at) = (None, None);
@@ -20,6 +20,7 @@ const CUTS: [Cut<Notification>; 8] = [
     }),
     ("context", |notification| notification.context = nothing()),
     ("outputs", |notification| notification.outputs.clear()),
+    ("warnings", |notification| notification.warnings.clear()),
     ("error/violations", |notification| {
         notification.error.iter_mut().for_each(|error| error.violations.clear());
     }),
@@ -123,6 +124,7 @@ mod tests {
                 })
                 .collect(),
             error: None,
+            warnings: Vec::new(),
             notification_id: notification_id(&submission),
             submission,
             timings: Timings::default(),

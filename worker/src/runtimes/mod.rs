@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use shared_schema::notification::Warning;
 use shared_schema::{Task, TaskId, TaskType, content};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -144,6 +145,8 @@ pub struct RunOutput {
     pub files: Vec<OutputFile>,
     /// The `.out` file, before the notification is added to it.
     pub report: Value,
+    /// What the caller should know although the run succeeded.
+    pub warnings: Vec<Warning>,
 }
 
 /// One file of a run.

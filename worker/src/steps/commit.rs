@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use shared_schema::ErrorCode;
 use shared_schema::keys::s3_uri;
-use shared_schema::notification::{Failure, Notification, Output, TaskStatus, Timings, notification_id};
+use shared_schema::notification::{
+    Failure, Notification, Output, TaskStatus, Timings, Warning, notification_id,
+};
 
 use super::read::Assignment;
 use super::results::{PATIENCE, Results};
@@ -31,8 +33,8 @@ pub struct Stored {
 /// How a task ended, before it is told.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
-    /// It left these files.
-    Succeeded(Vec<Output>),
+    /// It left these files, and the caller should know this.
+    Succeeded(Vec<Output>, Vec<Warning>),
     /// It failed for good.
     Failed(Failure),
     /// It was not done by its deadline.
@@ -46,10 +48,10 @@ impl Stored {
         outcome: Outcome,
         timings: Timings,
     ) -> Self {
-        let (task_status, outputs, error) = match outcome {
-            Outcome::Succeeded(outputs) => (TaskStatus::Succeeded, outputs, None),
-            Outcome::Failed(failure) => (TaskStatus::Failed, Vec::new(), Some(failure)),
-            Outcome::Expired(failure) => (TaskStatus::Expired, Vec::new(), Some(failure)),
+        let (task_status, outputs, warnings, error) = match outcome {
+            Outcome::Succeeded(outputs, warnings) => (TaskStatus::Succeeded, outputs, warnings, None),
+            Outcome::Failed(failure) => (TaskStatus::Failed, Vec::new(), Vec::new(), Some(failure)),
+            Outcome::Expired(failure) => (TaskStatus::Expired, Vec::new(), Vec::new(), Some(failure)),
         };
         let result = task_status == TaskStatus::Succeeded;
         let notification = Notification {
@@ -63,6 +65,7 @@ impl Stored {
             task_status,
             outputs,
             error,
+            warnings,
             notification_id: notification_id(&assignment.submission),
             submission: assignment.submission.clone(),
             timings,

@@ -225,7 +225,8 @@ impl Worker {
         timings.store_ms = self.passed(Stage::Store, clock);
 
         let clock = Instant::now();
-        let stored = Stored::new(&self.results, assignment, Outcome::Succeeded(outputs), timings);
+        let stored =
+            Stored::new(&self.results, assignment, Outcome::Succeeded(outputs, output.warnings), timings);
         let stored = lease.hold(self.results.commit(assignment, output.report, stored)).await??;
         self.passed(Stage::Commit, clock);
 

@@ -113,7 +113,7 @@ impl Attempt {
         let fetching = fetch(&self.client, outputs.files, &finished.budget);
         let files = unless_stopped(&job.stop, fetching).await?;
         let report = json!({ "code": 200, "prompt_id": self.handle.prompt_id, "outputs": outputs.report });
-        Ok(RunOutput { files, report })
+        Ok(RunOutput { files, report, warnings: Vec::new() })
     }
 
     async fn upload(&self, inputs: &[Input], folder: &str) -> Result<Vec<Replacement>, TaskError> {

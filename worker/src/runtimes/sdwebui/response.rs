@@ -50,7 +50,7 @@ pub(super) fn read(answer: Answer, request: &Request, id: &TaskId) -> Result<Gen
         true => generation_report(others, &request.images, id),
         false => (extras_report(others, id), None),
     };
-    Ok(Generation { output: RunOutput { files, report }, model })
+    Ok(Generation { output: RunOutput { files, report, warnings: Vec::new() }, model })
 }
 
 fn files(images: Option<Vec<Text<'_>>>, wants_images: bool) -> Result<Vec<OutputFile>, TaskError> {
