@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod agents;
+mod check_scripts;
 mod dead_letter;
 mod deployment;
 mod function;
