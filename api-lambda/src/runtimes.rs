@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
-use shared_schema::Registry;
+use shared_schema::{Registry, python_json};
 use validator::ValidationError;
 
 /// The registry in a file; node lists stand beside it.
@@ -20,7 +20,8 @@ pub(crate) fn from_json(json: &str, folder: &Path) -> Result<Registry, String> {
     for entry in registry.entries_mut() {
         let Some(file) = &entry.nodes_file else { continue };
         let file = folder.join(file);
-        let nodes = serde_json::from_str(&read(&file)?)
+        // As ComfyUI wrote it: with `Infinity` among the bounds of numbers.
+        let nodes = python_json::from_slice(read(&file)?.as_bytes())
             .map_err(|error| format!("names {}, which is no node list: {error}", file.display()))?;
         entry.nodes = Some(nodes);
     }

@@ -10,6 +10,7 @@ pub mod content;
 pub mod contract;
 pub mod envelope;
 pub mod image_source;
+pub mod python_json;
 pub mod registry;
 pub mod schema;
 pub mod violation;

@@ -1,11 +1,13 @@
 //! The recordings of ComfyUI 0.25.
 
+mod odd_json;
 mod outcome;
 mod runs;
 mod unrecorded;
 
 mod files;
 mod player;
+mod stage;
 
 use std::collections::BTreeSet;
 

@@ -2,6 +2,7 @@
 //!
 //! No call carries `Origin` or `Sec-Fetch-*`: ComfyUI answers 403 to those that do not match its host.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -10,10 +11,11 @@ use reqwest::{RequestBuilder, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use shared_schema::ErrorCode;
+use shared_schema::{ErrorCode, python_json};
 use url::Url;
 
 use super::budget::Budget;
+use super::history::Entry;
 use super::outputs::FileRef;
 use super::queue::{Queue, Whereabouts};
 use crate::error::TaskError;
@@ -85,8 +87,9 @@ pub(super) struct Answer {
 }
 
 impl Answer {
+    /// The body, whatever odd values it holds: they may be those of another job than the one that matters.
     pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, CallError> {
-        serde_json::from_slice(&self.body).map_err(|_| CallError::Unreadable)
+        python_json::from_slice(&self.body).map_err(|_| CallError::Unreadable)
     }
 
     fn accepted(self) -> Result<Self, CallError> {
@@ -143,9 +146,9 @@ impl Client {
 
     /// Looks for a job in the history, then in the queue. A job that ends between the two looks is nowhere, once.
     pub(super) async fn find(&self, prompt_id: &str) -> Result<Whereabouts, CallError> {
-        let mut history: Value = self.get(&format!("history/{prompt_id}")).await?.json()?;
-        match history.get_mut(prompt_id) {
-            Some(entry) => Ok(Whereabouts::Finished(entry.take())),
+        let mut history: HashMap<String, Entry> = self.get(&format!("history/{prompt_id}")).await?.json()?;
+        match history.remove(prompt_id) {
+            Some(entry) => Ok(Whereabouts::Finished(entry)),
             None => Ok(self.queue().await?.whereabouts(prompt_id)),
         }
     }

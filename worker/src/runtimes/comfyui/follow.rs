@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
 use shared_schema::ErrorCode;
 use tokio::time::{Instant, sleep};
 
@@ -10,6 +9,7 @@ use super::budget::Budget;
 use super::client::{CallError, Client};
 use super::events::Events;
 use super::frames::{Event, SocketImage};
+use super::history::Entry;
 use super::queue::Whereabouts;
 use super::worker_thread::WorkerThread;
 use crate::error::TaskError;
@@ -27,7 +27,7 @@ const SILENT_AT_MOST: Duration = Duration::from_secs(60);
 /// A job that has ended, well or not.
 pub(super) struct Finished {
     /// Its entry in the history.
-    pub(super) entry: Value,
+    pub(super) entry: Entry,
     /// What came over the socket, in order.
     pub(super) images: Vec<SocketImage>,
     /// What is left for the other results.

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use shared_schema::python_json;
 
 use super::share::Share;
 use super::workflow;
@@ -75,7 +76,7 @@ impl Reader {
     }
 
     pub(super) fn text(&mut self, text: &str) -> Option<Event> {
-        let TextFrame { kind, data } = serde_json::from_str(text).ok()?;
+        let TextFrame { kind, data } = python_json::from_slice(text.as_bytes()).ok()?;
         if data.prompt_id != self.prompt_id {
             return None;
         }
@@ -181,6 +182,16 @@ mod tests {
             assert_eq!(events_of(name), [Event::Ended, Event::Ended], "{name}");
         }
         assert_eq!(events_of("error-no-outputs"), []);
+    }
+
+    #[test]
+    fn an_ending_is_noticed_whatever_values_it_carries() {
+        for odd in ["NaN", r#"["\ud800"]"#, "1e999", &format!("{}{}", "[".repeat(500), "]".repeat(500))] {
+            let frame = format!(
+                r#"{{"type":"execution_error","data":{{"prompt_id":"mine","current_inputs":{{"x":{odd}}}}}}}"#
+            );
+            assert_eq!(reader(&json!({})).text(&frame), Some(Event::Ended), "{odd:.20}");
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod frames;
 mod share;
 mod worker_thread;
 
+mod history;
 mod outputs;
 mod verdict;
 
@@ -140,6 +141,7 @@ pub fn failure_report(_id: &TaskId, error: &TaskError, attempts: u32) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use super::history::Entry;
     use super::*;
 
     /// A recording of a real server, by name.
@@ -151,6 +153,11 @@ mod tests {
     /// The history entry of a recording.
     pub(super) fn history_entry(recording: &Value) -> Value {
         recording["history"]["body"].as_object().unwrap().values().next().unwrap().clone()
+    }
+
+    /// An entry of the history, read.
+    pub(super) fn entry(value: Value) -> Entry {
+        serde_json::from_value(value).unwrap()
     }
 
     #[test]

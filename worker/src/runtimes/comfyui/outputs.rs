@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::frames::SocketImage;
+use super::history::Entry;
 
 /// A file that ComfyUI has, in the words of its history and of `/view`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,8 +38,8 @@ pub(super) struct Outputs {
 /// Files are recognised by their `filename`, not by their key: animations and videos stand under `images`, too, and nodes
 /// have keys of their own (`gifs`, `audio`, `latents`, …). Nodes are in the order of the workflow, since the history's is
 /// the order in which they happened to end. Previews (`temp`) count only when a run has no other files.
-pub(super) fn collect(entry: &Value, workflow: &Map<String, Value>, images: Vec<SocketImage>) -> Outputs {
-    let nodes = in_order_of(workflow, &entry["outputs"]);
+pub(super) fn collect(entry: &Entry, workflow: &Map<String, Value>, images: Vec<SocketImage>) -> Outputs {
+    let nodes = in_order_of(workflow, &entry.outputs);
     let only_previews =
         images.is_empty() && !nodes.iter().flat_map(|(_, node)| files_of(node)).any(is_result);
     let mut outputs = Outputs { files: Vec::new(), report: Map::new() };
@@ -124,13 +125,13 @@ fn is_result(file: FileRef) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{history_entry, recording};
+    use super::super::tests::{entry, history_entry, recording};
     use super::*;
 
     fn collected(name: &str) -> Outputs {
         let recording = recording(name);
         let workflow = recording["request"]["body"]["prompt"].as_object().unwrap();
-        collect(&history_entry(&recording), workflow, Vec::new())
+        collect(&entry(history_entry(&recording)), workflow, Vec::new())
     }
 
     fn names(outputs: &Outputs) -> Vec<&str> {
@@ -193,14 +194,14 @@ mod tests {
 
     #[test]
     fn results_follow_the_order_of_the_workflow_and_are_taken_once() {
-        let entry = json!({"outputs": {
+        let ran = entry(json!({"outputs": {
             "made:1": {"images": [{"filename": "d.png"}]},
             "2": {"gifs": [{"filename": "b.mp4", "workflow": "b.png"}], "videos": {"filename": "b.mp4"}},
             "57:12": {"images": [{"filename": "a.png"}, 7, null]},
-        }});
+        }}));
         let workflow = json!({"57:12": {}, "9": {"class_type": "SaveImageWebsocket"}, "2": {}});
         let image = SocketImage { node_id: "9".to_owned(), bytes: Bytes::from_static(b"png") };
-        let outputs = collect(&entry, workflow.as_object().unwrap(), vec![image]);
+        let outputs = collect(&ran, workflow.as_object().unwrap(), vec![image]);
         assert_eq!(outputs.files[1], Source::Received(Bytes::from_static(b"png")));
         assert_eq!(names(&outputs), ["a.png", "b.mp4", "d.png"]);
         let video = json!({"file": 3, "filename": "b.mp4", "type": "output"});
@@ -216,7 +217,8 @@ mod tests {
     #[test]
     fn a_run_without_results_is_empty() {
         assert!(
-            collect(&json!({"outputs": {}}), json!({"1": {}}).as_object().unwrap(), Vec::new()).is_empty()
+            collect(&entry(json!({"outputs": {}})), json!({"1": {}}).as_object().unwrap(), Vec::new())
+                .is_empty()
         );
     }
 }

@@ -1,15 +1,19 @@
 //! Where ComfyUI has a job.
 
+use std::fmt;
+
 use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::Value;
 
 use super::handle::is_ours;
+use super::history::Entry;
 
 /// Where a job is.
 #[derive(Debug, PartialEq)]
 pub(super) enum Whereabouts {
     /// In the history, which is its end; this is the entry.
-    Finished(Value),
+    Finished(Entry),
     Running,
     /// Behind another job, which runs.
     Pending,
@@ -19,11 +23,52 @@ pub(super) enum Whereabouts {
     Nowhere,
 }
 
-/// What waits and what runs: `[number, prompt id, prompt, extra data, …]` each.
+/// What waits and what runs.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Queue {
-    queue_running: Vec<Value>,
-    queue_pending: Vec<Value>,
+    queue_running: Vec<Job>,
+    queue_pending: Vec<Job>,
+}
+
+/// The names of a job, which anybody may have queued. Its workflow is not kept: it may be large and of any depth.
+#[derive(Debug)]
+struct Job {
+    /// A text, unless a server is odd.
+    prompt_id: Value,
+    owner: Owner,
+}
+
+/// As much of a job's extra data as matters.
+#[derive(Debug, Default, Deserialize)]
+struct Owner {
+    /// Whatever the client sent.
+    #[serde(default)]
+    client_id: Value,
+}
+
+impl<'de> Deserialize<'de> for Job {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(JobVisitor)
+    }
+}
+
+struct JobVisitor;
+
+impl<'de> Visitor<'de> for JobVisitor {
+    type Value = Job;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("[number, prompt id, prompt, extra data, …]")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut fields: A) -> Result<Job, A::Error> {
+        fields.next_element::<IgnoredAny>()?;
+        let prompt_id = fields.next_element()?.unwrap_or_default();
+        fields.next_element::<IgnoredAny>()?;
+        let owner = fields.next_element()?.unwrap_or_default();
+        while fields.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Job { prompt_id, owner })
+    }
 }
 
 impl Queue {
@@ -39,7 +84,7 @@ impl Queue {
 
     /// Where the job is, unless it has ended.
     pub(super) fn whereabouts(&self, prompt_id: &str) -> Whereabouts {
-        let holds = |jobs: &[Value]| jobs.iter().any(|job| job[1] == *prompt_id);
+        let holds = |jobs: &[Job]| jobs.iter().any(|job| job.prompt_id == *prompt_id);
         if holds(&self.queue_running) {
             Whereabouts::Running
         } else if !holds(&self.queue_pending) {
@@ -62,14 +107,15 @@ impl Queue {
     }
 }
 
-fn ours(jobs: &[Value]) -> impl Iterator<Item = &str> {
-    let ours = jobs.iter().filter(|job| job[3]["client_id"].as_str().is_some_and(is_ours));
-    ours.filter_map(|job| job[1].as_str())
+fn ours(jobs: &[Job]) -> impl Iterator<Item = &str> {
+    let ours = jobs.iter().filter(|job| job.owner.client_id.as_str().is_some_and(is_ours));
+    ours.filter_map(|job| job.prompt_id.as_str())
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use shared_schema::python_json;
 
     use super::super::tests::{history_entry, recording};
     use super::*;
@@ -97,6 +143,27 @@ mod tests {
         assert_eq!(found(&[&theirs], &[&mine]), Whereabouts::Pending);
         assert_eq!(found(&[], &[&theirs, &mine]), Whereabouts::Stalled);
         assert_eq!(found(&[&theirs], &[]), Whereabouts::Nowhere);
+    }
+
+    /// What Python's `json` module writes for a job that holds such values; a float input of "nan" is enough.
+    #[test]
+    fn a_job_of_any_content_hides_no_other() {
+        let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+        let odd = [
+            r#"[NaN, "odd", {"3": {"inputs": {"x": [Infinity, -Infinity, 1e999]}}}, {"client_id": NaN}, ["3"]]"#.to_owned(),
+            format!(r#"[0, "odd", {{"3": {deep}}}, {{"extra": {deep}, "client_id": {deep}}}, [], {deep}]"#),
+            r#"[0, "\ud800", "\udfff", {"client_id": "darkroom-\ud800"}]"#.to_owned(),
+            r#"[0, 7, null, {"client_id": 7}]"#.to_owned(),
+            "[]".to_owned(),
+        ];
+        let mine = job("mine", "darkroom-1");
+        for odd in odd {
+            let queue = format!(r#"{{"queue_running": [{odd}], "queue_pending": [{odd}, {mine}]}}"#);
+            let queue: Queue = python_json::from_slice(queue.as_bytes())
+                .unwrap_or_else(|error| panic!("{odd:.99}: {error}"));
+            assert_eq!(queue.whereabouts("mine"), Whereabouts::Pending, "{odd:.99}");
+            assert_eq!(queue.our_pending().last(), Some("mine"), "{odd:.99}");
+        }
     }
 
     #[test]

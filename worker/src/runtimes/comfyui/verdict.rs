@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use shared_schema::ErrorCode;
 
+use super::history::Entry;
 use super::wording::{cut, first_lines, without_paths};
 use crate::error::TaskError;
 
@@ -20,8 +21,8 @@ const OUT_OF_MEMORY: &[&str] = &[
 ///
 /// An interrupted run has the status `error`, too: only the name of its last message tells it from a failure. The traceback
 /// and the inputs of the failed node are left out, since they show the server's files and other people's data.
-pub(super) fn judge(entry: &Value) -> Result<(), TaskError> {
-    let status = &entry["status"];
+pub(super) fn judge(entry: &Entry) -> Result<(), TaskError> {
+    let status = &entry.status;
     if status["status_str"] == "success" {
         return Ok(());
     }
@@ -73,7 +74,7 @@ fn at_node_of(error: TaskError, message: &Value) -> TaskError {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{history_entry, recording};
+    use super::super::tests::{entry, history_entry, recording};
     use super::*;
 
     fn failing_with(kind: &str, message: &str) -> TaskError {
@@ -82,19 +83,19 @@ mod tests {
             "traceback": ["  File \"/opt/x.py\""], "current_inputs": {"text": ["secret"]},
         });
         let messages = json!([["execution_start", {}], ["execution_error", failure]]);
-        judge(&json!({"status": {"status_str": "error", "messages": messages}})).unwrap_err()
+        judge(&entry(json!({"status": {"status_str": "error", "messages": messages}}))).unwrap_err()
     }
 
     #[test]
     fn recorded_successes_are_successes() {
         for name in ["images-batch-of-3", "cached-repeat", "text-output", "checkpoint-sampler-progress"] {
-            assert_eq!(judge(&history_entry(&recording(name))), Ok(()), "{name}");
+            assert_eq!(judge(&entry(history_entry(&recording(name)))), Ok(()), "{name}");
         }
     }
 
     #[test]
     fn an_execution_error_names_node_and_exception_but_no_paths() {
-        let error = judge(&history_entry(&recording("execution-error"))).unwrap_err();
+        let error = judge(&entry(history_entry(&recording("execution-error")))).unwrap_err();
         assert_eq!(error.code, ErrorCode::RuntimeFailed);
         assert_eq!(error.node_id.as_deref(), Some("2"));
         let said =
@@ -108,7 +109,7 @@ mod tests {
 
     #[test]
     fn an_interruption_is_told_from_a_failure() {
-        let error = judge(&history_entry(&recording("interrupted"))).unwrap_err();
+        let error = judge(&entry(history_entry(&recording("interrupted")))).unwrap_err();
         assert_eq!(error.code, ErrorCode::Interrupted);
         assert_eq!(error.node_id.as_deref(), Some("2"));
     }
@@ -136,6 +137,6 @@ mod tests {
 
     #[test]
     fn an_entry_without_a_status_is_no_success() {
-        assert_eq!(judge(&json!({"outputs": {}})).unwrap_err().code, ErrorCode::RuntimeBadAnswer);
+        assert_eq!(judge(&entry(json!({"outputs": {}}))).unwrap_err().code, ErrorCode::RuntimeBadAnswer);
     }
 }

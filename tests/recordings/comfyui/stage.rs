@@ -1,0 +1,211 @@
+//! A server that runs nothing: the job that is posted to it ends with what a test gives it to say.
+//!
+//! For answers that were reported of real servers and not recorded: `tests/fixtures/cases`, and what their source code says.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::extract::{Query, State};
+use axum::http::{Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use bytes::Bytes;
+use integration_tests::fixtures;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use crate::server::{self, Heard};
+
+/// What the server says. In all texts `{{ID}}` stands for the id of the posted job, and `{{FOLDER}}` for the folder that its
+/// `filename_prefix` names.
+#[derive(Debug, Clone)]
+pub(super) struct Script {
+    /// The job's entry in the history, as it is written on the wire.
+    pub(super) entry: String,
+    /// What `/queue` answers while the job is in no history.
+    pub(super) queue: String,
+    /// How often the job is looked for before it is in the history.
+    pub(super) looks: usize,
+    /// What comes over the socket once the job is posted.
+    pub(super) frames: Vec<Frame>,
+    /// The files that `/view` has, as `type/subfolder/name`, and other addresses.
+    pub(super) files: HashMap<String, Vec<u8>>,
+}
+
+/// One message over the socket.
+#[derive(Debug, Clone)]
+pub(super) enum Frame {
+    Text(String),
+    Binary(Vec<u8>),
+}
+
+impl Script {
+    /// The history entry at once, and nothing else.
+    pub(super) fn ends_with(entry: impl ToString) -> Self {
+        Self {
+            entry: entry.to_string(),
+            queue: r#"{"queue_running": [], "queue_pending": []}"#.to_owned(),
+            looks: 0,
+            frames: Vec::new(),
+            files: HashMap::new(),
+        }
+    }
+
+    /// The entry of a run that succeeded with these outputs.
+    pub(super) fn succeeds_with(outputs: &Value) -> Self {
+        let status = json!({ "status_str": "success", "completed": true, "messages": [] });
+        Self::ends_with(json!({ "outputs": outputs, "status": status }))
+    }
+
+    /// The text of a file below `tests/fixtures/cases` as the entry.
+    pub(super) fn case(file: &str) -> Self {
+        Self::ends_with(std::fs::read_to_string(fixtures::folder().join("cases").join(file)).unwrap())
+    }
+
+    /// With that file, whose content is its name.
+    pub(super) fn with_file(mut self, path: &str) -> Self {
+        self.files.insert(path.to_owned(), path.as_bytes().to_vec());
+        self
+    }
+
+    pub(super) fn with_frames(mut self, frames: impl IntoIterator<Item = Frame>) -> Self {
+        self.frames.extend(frames);
+        self
+    }
+}
+
+/// A running server.
+pub(super) struct Stage {
+    pub(super) url: String,
+    play: Arc<Play>,
+}
+
+impl Stage {
+    pub(super) async fn start(script: Script) -> Self {
+        let play = Arc::new(Play {
+            script,
+            posted: watch::Sender::default(),
+            looks: Mutex::default(),
+            heard: Heard::default(),
+        });
+        let router = Router::new().route("/ws", get(listen)).fallback(hear).with_state(Arc::clone(&play));
+        Self { url: server::serve(router).await, play }
+    }
+
+    pub(super) fn heard(&self) -> &Heard {
+        &self.play.heard
+    }
+}
+
+struct Play {
+    script: Script,
+    posted: watch::Sender<Option<Posted>>,
+    looks: Mutex<usize>,
+    heard: Heard,
+}
+
+#[derive(Debug, Clone)]
+struct Posted {
+    id: String,
+    folder: String,
+}
+
+impl Posted {
+    fn of(body: &Bytes) -> Self {
+        let body: Value = serde_json::from_slice(body).unwrap();
+        let prefix = |node: &Value| {
+            let prefix = node.pointer("/inputs/filename_prefix")?.as_str()?;
+            Some(prefix.rsplit_once('/')?.0.to_owned())
+        };
+        let folder = body["prompt"].as_object().unwrap().values().find_map(prefix).unwrap_or_default();
+        Self { id: body["prompt_id"].as_str().unwrap().to_owned(), folder }
+    }
+
+    fn fill_in(&self, text: &str) -> String {
+        text.replace("{{ID}}", &self.id).replace("{{FOLDER}}", &self.folder)
+    }
+}
+
+impl Play {
+    fn answer(&self, method: &Method, uri: &Uri, body: &Bytes) -> Response {
+        let path = uri.path();
+        let posted = self.posted.borrow().clone();
+        match (method.as_str(), path, posted) {
+            ("POST", "/prompt", _) => {
+                let posted = Posted::of(body);
+                let answer = json!({ "prompt_id": posted.id, "number": 0, "node_errors": {} });
+                self.posted.send_replace(Some(posted));
+                json_text(answer.to_string())
+            }
+            ("GET", "/queue", Some(posted)) => json_text(posted.fill_in(&self.script.queue)),
+            ("GET", "/queue", None) => json_text(r#"{"queue_running": [], "queue_pending": []}"#.to_owned()),
+            ("GET", _, Some(posted)) if path.strip_prefix("/history/") == Some(&posted.id) => {
+                let mut looks = self.looks.lock().unwrap();
+                *looks += 1;
+                json_text(match *looks > self.script.looks {
+                    true => posted.fill_in(&format!(r#"{{"{{{{ID}}}}": {}}}"#, self.script.entry)),
+                    false => "{}".to_owned(),
+                })
+            }
+            ("GET", _, _) if path.starts_with("/history/") => json_text("{}".to_owned()),
+            ("GET", "/view", Some(posted)) => self.view(uri, &posted),
+            ("GET", _, _) if self.script.files.contains_key(path) => {
+                self.script.files[path].clone().into_response()
+            }
+            ("POST", "/queue" | "/history" | "/free" | "/interrupt", _) => StatusCode::OK.into_response(),
+            _ => StatusCode::NOT_FOUND.into_response(),
+        }
+    }
+
+    /// As ComfyUI looks for a file: nothing outside of its folders.
+    fn view(&self, uri: &Uri, posted: &Posted) -> Response {
+        #[derive(Deserialize)]
+        struct Wanted {
+            filename: String,
+            subfolder: String,
+            r#type: String,
+        }
+        let Query(Wanted { filename, subfolder, r#type }) = Query::try_from_uri(uri).unwrap();
+        if filename.starts_with('/') || filename.contains("..") {
+            return StatusCode::BAD_REQUEST.into_response();
+        }
+        if subfolder.contains("..") || subfolder.starts_with('/') {
+            return StatusCode::FORBIDDEN.into_response();
+        }
+        let place = format!("{type}/{subfolder}/{filename}");
+        let file = self.script.files.iter().find(|(path, _)| posted.fill_in(path) == place);
+        file.map_or_else(|| StatusCode::NOT_FOUND.into_response(), |(_, bytes)| bytes.clone().into_response())
+    }
+
+    async fn send_frames(&self, mut socket: WebSocket) {
+        let mut posted = self.posted.subscribe();
+        let posted = match posted.wait_for(Option::is_some).await {
+            Ok(posted) => posted.clone().unwrap(),
+            Err(_) => return,
+        };
+        for frame in &self.script.frames {
+            let message = match frame {
+                Frame::Text(text) => Message::text(posted.fill_in(text)),
+                Frame::Binary(bytes) => Message::binary(bytes.clone()),
+            };
+            socket.send(message).await.ok();
+        }
+        while socket.recv().await.is_some() {}
+    }
+}
+
+fn json_text(body: String) -> Response {
+    ([("content-type", "application/json; charset=utf-8")], body).into_response()
+}
+
+async fn hear(State(play): State<Arc<Play>>, method: Method, uri: Uri, body: Bytes) -> Response {
+    play.heard.add(&method, &uri, &body);
+    play.answer(&method, &uri, &body)
+}
+
+async fn listen(State(play): State<Arc<Play>>, upgrade: WebSocketUpgrade) -> Response {
+    upgrade.on_upgrade(async move |socket| play.send_frames(socket).await)
+}
