@@ -1,6 +1,6 @@
 //! Deadlines that a caller gives a task: by when it must have begun, and how long it may run.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use time::OffsetDateTime;
@@ -34,6 +34,11 @@ impl StartBy {
     pub fn passed(&self, now: SystemTime) -> bool {
         self.at < now
     }
+
+    /// How long it is until then; zero once it has passed.
+    pub fn time_left(&self, now: SystemTime) -> Duration {
+        SystemTime::from(self.at).duration_since(now).unwrap_or_default()
+    }
 }
 
 impl Serialize for StartBy {
@@ -61,7 +66,6 @@ pub(crate) fn whole_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn an_instant_has_passed_when_it_lies_behind_whatever_its_offset() {
@@ -71,6 +75,8 @@ mod tests {
             assert!(!start_by.passed(noon), "{text}");
             assert!(start_by.passed(noon + Duration::from_millis(1)), "{text}");
             assert_eq!(start_by.as_str(), text);
+            assert_eq!(start_by.time_left(noon - Duration::from_secs(9)), Duration::from_secs(9), "{text}");
+            assert_eq!(start_by.time_left(noon + Duration::from_secs(9)), Duration::ZERO, "{text}");
         }
     }
 

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use worker::error::TaskError;
-use worker::runtimes::{Job, Progress, RunHandle, RunOutput, Runtime, RuntimeOptions, comfyui};
+use worker::runtimes::{Job, Place, Progress, RunHandle, RunOutput, Runtime, RuntimeOptions, comfyui};
 
 type Ran = Result<RunOutput, TaskError>;
 
@@ -155,12 +155,19 @@ async fn the_next_job_waits_inside_the_runtime() {
     wait::until("progress", async || first.progress.watch().borrow().share.filter(|share| *share > 0.0))
         .await;
     assert_eq!(second.progress.watch().borrow().share, None, "a pending job is not known to be anywhere");
+    wait::until("the second to be seen waiting", async || {
+        (second.progress.place() == Place::Waiting).then_some(())
+    })
+    .await;
+    assert!(matches!(first.progress.place(), Place::Running(_)));
+    let second_progress = second.progress.clone();
 
     let ids = [first.id().to_owned(), second.id().to_owned()];
     let last_progress = first.progress.watch();
     let (first, second) = (first.ended().await.unwrap(), second.ended().await.unwrap());
 
     assert_eq!((first.files.len(), second.files.len()), (1, 2));
+    assert!(matches!(second_progress.place(), Place::Running(_)));
     assert_eq!(first.report["prompt_id"], ids[0]);
     assert_eq!(ran(&simulation), ids);
     assert!(last_progress.borrow().share > Some(0.5), "progress ended at {last_progress:?}");

@@ -20,4 +20,5 @@ mod pod;
 mod restart;
 mod shutdown;
 mod stuck;
+mod waiting;
 mod workflows;

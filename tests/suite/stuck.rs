@@ -56,22 +56,31 @@ async fn a_run_without_a_sign_of_life_is_interrupted_and_the_runtime_reported() 
 }
 
 #[tokio::test]
-async fn a_dead_worker_thread_counts_as_stuck() {
+async fn a_dead_worker_thread_counts_as_stuck_and_is_not_fed() {
     let lab = Lab::start().await;
-    let runtime = lab.comfyui(ComfyUiOptions::default()).await;
+    let mut runtime = lab.comfyui(ComfyUiOptions::default()).await;
     let door = lab.front_door(&[&runtime]).await;
     let mut worker = lab.worker(&runtime, &STUCK_SOON).await;
+    let port = HealthPort::of(&mut worker).await;
     runtime.simulation.as_ref().unwrap().faults().plan(Fault::DeadWorker, 1);
     let workflow =
         integration_tests::fixtures::load("comfyui/images-batch-of-3.json")["request"]["body"]["prompt"]
             .clone();
     door.submit("comfyui", "pipeline", "waits", workflow.clone()).await;
     assert_eq!(lab.ended("waits").await.error.unwrap().code, ErrorCode::RuntimeStuck);
-    // Nothing else shows that the thread is dead until the next job waits.
+    port.until("/runtime-livez", Err("runtime_stuck")).await;
+    assert_eq!(port.probe("/healthz").await, Ok(()));
+
+    // The next task stays in the queue until the runtime has been restarted: this would be its only attempt.
     door.submit("comfyui", "pipeline", "waits, too", workflow).await;
-    assert_eq!(lab.ended("waits, too").await.error.unwrap().code, ErrorCode::RuntimeStuck);
+    let address = address(&runtime);
+    drop(runtime.simulation.take());
+    let started = wait::until("the port to be free again", async || {
+        Simulation::start_comfyui(address, ComfyUiOptions::default()).await.ok()
+    });
+    runtime.simulation = Some(started.await);
+    assert!(lab.ended("waits, too").await.result);
     lab.emptied(&runtime.queue.url).await;
-    assert_eq!(HealthPort::of(&mut worker).await.probe("/healthz").await, Ok(()));
 }
 
 #[tokio::test]

@@ -13,9 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::runtimes::Progress;
-
-use pace::{Pace, Underway};
+use pace::Pace;
 
 /// How long before the end of a run the next job is handed over: longer than any round trip to the runtime and than the
 /// error of most forecasts, short enough that little is lost when the run turns out to last.
@@ -93,7 +91,7 @@ impl Pipeline {
             biased;
             () = stopping.cancelled() => Err(NoTurn::Stopping),
             slot = self.free_or_about_to_be() => {
-                Ok(Turn { staged: Some(staged), slot, slots: Arc::clone(&self.slots), underway: None })
+                Ok(Turn { wanted: staged.received, staged: Some(staged), slot, slots: Arc::clone(&self.slots) })
             }
             () = sleep_until(waited_too_long) => {
                 self.pace.distrust();
@@ -168,33 +166,29 @@ impl Staged {
 #[derive(Debug)]
 pub struct Turn {
     staged: Option<Staged>,
+    /// Since when the task has been at hand.
+    wanted: Instant,
     slot: Option<OwnedSemaphorePermit>,
     slots: Arc<Semaphore>,
-    underway: Option<Underway>,
 }
 
 impl Turn {
-    /// Waits until the run before has ended, so that this one is the one that the runtime works on. From then on the next
-    /// message may be received. Returns how long the runtime had nothing to do although this was wanted.
-    pub async fn begun(&mut self, pace: &Pace, progress: &Progress) -> Option<Duration> {
+    /// Waits until the run before has ended and its results have a place. From then on the next message may be received.
+    pub async fn comes(&mut self) {
         if self.slot.is_none() {
             self.slot = Some(Pipeline::place(&self.slots).await);
         }
-        let gap = self.staged.take().and_then(|staged| pace.gap(staged.received));
-        self.underway = Some(pace.begin(progress));
-        gap
+        self.staged = None;
     }
 
     /// Whether that has happened.
-    pub fn has_begun(&self) -> bool {
-        self.underway.is_some()
+    pub fn has_come(&self) -> bool {
+        self.slot.is_some()
     }
 
-    /// The run has ended well.
-    pub fn completed(&mut self) {
-        if let Some(underway) = self.underway.take() {
-            underway.completed();
-        }
+    /// Since when the task has been at hand.
+    pub fn wanted(&self) -> Instant {
+        self.wanted
     }
 }
 

@@ -46,7 +46,11 @@ pub trait Runtime: Send + Sync {
     ///
     /// When `job.stop` is cancelled, the run is interrupted inside the runtime, so that the next job does not wait
     /// behind it, and the error `interrupted` is returned soon. A runtime that was never asked, or that is gone, counts
-    /// as interrupted. No other run may suffer from the interruption.
+    /// as interrupted. No other run may suffer from the interruption. A runtime that takes several jobs returns
+    /// `runtime_stuck` instead when it still works on the run.
+    ///
+    /// A runtime that takes several jobs reports through `job.progress` when the job waits behind another one and when it
+    /// begins. For any other, a run begins when the run before it has ended.
     async fn run(&self, job: Job) -> Result<RunOutput, TaskError>;
 
     /// Goes on with a run that a former process of this worker began. `None` when the runtime does not know it any more,
@@ -90,9 +94,12 @@ impl Job {
     }
 }
 
-/// How far a run is: its signs of life, and what its end is foreseen from.
+/// How far a run is: whether the runtime works on it yet, its signs of life, and what its end is foreseen from.
 #[derive(Debug, Clone)]
-pub struct Progress(Arc<watch::Sender<Reached>>);
+pub struct Progress {
+    reached: Arc<watch::Sender<Reached>>,
+    place: Arc<watch::Sender<Place>>,
+}
 
 /// The last sign of life of a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -103,16 +110,64 @@ pub struct Reached {
     pub at: Instant,
 }
 
+/// Where a job is in a runtime that has a queue of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// It is on its way there, or nothing is known.
+    Unknown,
+    /// Another job runs before it.
+    Waiting,
+    /// The runtime has worked on it since then.
+    Running(Instant),
+}
+
 impl Progress {
-    /// That of a run which begins now.
+    /// That of a job which is about to be given to the runtime.
     pub fn new() -> Self {
-        Self(Arc::new(watch::Sender::new(Reached { share: None, at: Instant::now() })))
+        let reached = Reached { share: None, at: Instant::now() };
+        Self {
+            reached: Arc::new(watch::Sender::new(reached)),
+            place: Arc::new(watch::Sender::new(Place::Unknown)),
+        }
+    }
+
+    /// The job waits in the runtime's queue: its clocks do not run.
+    pub fn waits(&self) {
+        self.moves(Place::Waiting);
+    }
+
+    /// The runtime works on the job: its clocks run from the first call on.
+    pub fn begins(&self) {
+        self.moves(Place::Running(Instant::now()));
+    }
+
+    /// A run that has begun neither waits again nor begins again.
+    fn moves(&self, to: Place) {
+        self.place.send_if_modified(|place| {
+            let moves = !matches!(place, Place::Running(_)) && *place != to;
+            if moves {
+                *place = to;
+            }
+            moves
+        });
+    }
+
+    /// Where the job is.
+    pub fn place(&self) -> Place {
+        *self.place.borrow()
+    }
+
+    /// Waits until the place is one of those, and returns it.
+    pub async fn until(&self, is_there: impl Fn(&Place) -> bool) -> Place {
+        // The sender lives as long as `self`.
+        self.place.subscribe().wait_for(is_there).await.map_or(Place::Unknown, |place| *place)
     }
 
     /// The run has reached this share of its work. Saying the same again is no sign of life.
     pub fn reached(&self, share: f64) {
+        self.begins();
         let share = Some(share.clamp(0.0, 1.0));
-        self.0.send_if_modified(|last| {
+        self.reached.send_if_modified(|last| {
             let moved = last.share != share;
             if moved {
                 *last = Reached { share, at: Instant::now() };
@@ -123,12 +178,13 @@ impl Progress {
 
     /// The run is alive, though it is not known how far it is.
     pub fn alive(&self) {
-        self.0.send_modify(|last| last.at = Instant::now());
+        self.begins();
+        self.reached.send_modify(|last| last.at = Instant::now());
     }
 
-    /// What was told last, and whatever will be.
+    /// The last sign of life, and each that follows.
     pub fn watch(&self) -> watch::Receiver<Reached> {
-        self.0.subscribe()
+        self.reached.subscribe()
     }
 }
 

@@ -1,8 +1,10 @@
 //! The caller's own deadlines: by when a task must have begun, and how long its run may take.
 
+use std::future::pending;
 use std::time::{Duration, SystemTime};
 
 use shared_schema::{ErrorCode, Task};
+use tokio::time::sleep;
 
 use crate::config::Config;
 use crate::error::TaskError;
@@ -10,12 +12,24 @@ use crate::error::TaskError;
 /// Fails a task whose `start_by` has passed.
 pub(super) fn check_start(task: &Task) -> Result<(), TaskError> {
     match &task.metadata.start_by {
-        Some(start_by) if start_by.passed(SystemTime::now()) => {
-            let message = "the task was not begun by its `start_by`";
-            Err(TaskError::new(ErrorCode::DeadlinePassed, message).at_field("/metadata/start_by").expired())
-        }
+        Some(start_by) if start_by.passed(SystemTime::now()) => Err(begun_too_late()),
         _ => Ok(()),
     }
+}
+
+/// Returns when the task's `start_by` has passed; never, if it has none.
+pub(super) async fn start_missed(task: &Task) {
+    let Some(start_by) = &task.metadata.start_by else { return pending().await };
+    // The clock that is slept by is not the one that the deadline is in.
+    while !start_by.passed(SystemTime::now()) {
+        sleep(start_by.time_left(SystemTime::now()).max(Duration::from_millis(1))).await;
+    }
+}
+
+/// The failure of a task that was not begun by its `start_by`.
+pub(super) fn begun_too_late() -> TaskError {
+    let message = "the task was not begun by its `start_by`";
+    TaskError::new(ErrorCode::DeadlinePassed, message).at_field("/metadata/start_by").expired()
 }
 
 /// The longest that a run may take: the worker's limit, or the task's own if that is shorter.

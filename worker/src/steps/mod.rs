@@ -43,6 +43,7 @@ use commit::{Outcome, Stored};
 use end::Ending;
 use read::{Assignment, Read};
 use results::{PATIENCE, Results};
+use run::Ran;
 
 /// Everything that the steps share.
 pub struct Worker {
@@ -203,7 +204,10 @@ impl Worker {
 
         let clock = Instant::now();
         let task = task.clone()?;
-        deadline::check_start(&task)?;
+        // A run that was begun in time is followed to its end.
+        if begun.is_none() {
+            deadline::check_start(&task)?;
+        }
         let inputs = match begun {
             None => lease.hold(self.unless_stopping(self.prepare(&task))).await???,
             Some(_) => Vec::new(),
@@ -212,12 +216,9 @@ impl Worker {
 
         let clock = Instant::now();
         let turn = lease.hold(self.pipeline.turn(place, &self.stopping)).await??;
-        deadline::check_start(&task)?;
-        self.passed(Stage::Wait, clock);
-
-        let clock = Instant::now();
-        let (output, turn) = self.run(work, &task, inputs, turn).await?;
-        timings.run_ms = self.passed(Stage::Run, clock);
+        let Ran { output, turn, began } = self.run(work, &task, inputs, turn).await?;
+        self.vitals.metrics().stage(Stage::Wait, began.saturating_duration_since(clock));
+        timings.run_ms = self.passed(Stage::Run, began);
 
         let _storing = lease.hold(self.pipeline.store_after(turn)).await?;
         let clock = Instant::now();

@@ -1,20 +1,21 @@
 //! Runs a task under its bounds: time, signs of life, the lease, and the end of the worker.
 
+use std::future::pending;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use shared_schema::{ErrorCode, Task};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::deadline::RunLimit;
-use super::{Stop, Taken, Work, Worker};
-use crate::cloud::Lease;
+use super::deadline::{RunLimit, begun_too_late, start_missed};
+use super::{Stop, Work, Worker};
 use crate::error::TaskError;
 use crate::inputs::Input;
 use crate::pipeline::Turn;
-use crate::runtimes::{Job, Progress, RunHandle, RunOutput};
+use crate::pipeline::pace::Underway;
+use crate::runtimes::{Job, Place, Progress, RunHandle, RunOutput};
 
 /// How long it may take to tell that a task has begun: the runtime's next turn waits for it, too.
 const TELLING_PATIENCE: Duration = Duration::from_secs(5);
@@ -24,6 +25,8 @@ const TELLING_PATIENCE: Duration = Duration::from_secs(5);
 enum Bound {
     Timeout,
     Stuck,
+    StartMissed,
+    WaitedTooLong,
     RuntimeGone,
     LeaseLost,
     Drained,
@@ -34,6 +37,8 @@ impl Bound {
         match self {
             Self::Timeout => "timeout",
             Self::Stuck => "stuck",
+            Self::StartMissed => "start_by",
+            Self::WaitedTooLong => "waited_too_long",
             Self::RuntimeGone => "runtime_gone",
             Self::LeaseLost => "lease_lost",
             Self::Drained => "shutdown",
@@ -41,28 +46,56 @@ impl Bound {
     }
 }
 
+/// How the runtime comes to have the job.
+#[derive(Debug, Clone, Copy)]
+enum Try<'a> {
+    First,
+    /// Once more, after its memory has been freed.
+    Again,
+    /// A former process of this worker began the run.
+    Adopted(&'a RunHandle),
+}
+
+/// A job that the runtime is given, and how far it is.
+struct Given<'a> {
+    work: &'a Work<'a>,
+    task: &'a Task,
+    once: Try<'a>,
+    limit: RunLimit,
+    progress: &'a Progress,
+}
+
+/// A run that succeeded.
+pub(super) struct Ran {
+    pub(super) output: RunOutput,
+    /// The turn that it still holds.
+    pub(super) turn: Turn,
+    /// When the runtime began to work on it.
+    pub(super) began: Instant,
+}
+
 impl Worker {
-    /// The output of the run, and the turn that it still holds. A task that ran out of memory has a second chance, with
-    /// the memory freed.
+    /// Runs the task. One that ran out of memory has a second chance, with the memory freed.
     pub(super) async fn run(
         &self,
         work: &Work<'_>,
         task: &Arc<Task>,
         inputs: Vec<Input>,
         mut turn: Turn,
-    ) -> Result<(RunOutput, Turn), Stop> {
+    ) -> Result<Ran, Stop> {
         if let Some(handle) = &work.taken.begun {
             tracing::info!("taking up the run of the process before this one");
-            return Ok((self.run_once(work, task, inputs, &mut turn, Some(handle)).await?, turn));
+            let (output, began) = self.run_once(work, task, inputs, &mut turn, Try::Adopted(handle)).await?;
+            return Ok(Ran { output, turn, began });
         }
-        let output = match self.run_once(work, task, inputs.clone(), &mut turn, None).await {
+        let (output, began) = match self.run_once(work, task, inputs.clone(), &mut turn, Try::First).await {
             Err(Stop::Failed(error)) if error.code == ErrorCode::OutOfMemory => {
                 tracing::warn!(error.code = %error.code, "freeing the runtime's memory and trying once more");
                 if let Some(first) = self.claims.run_of(&work.taken.delivery) {
                     self.runtime.forget(&first).await;
                 }
                 self.runtime.free_memory().await;
-                match self.run_once(work, task, inputs, &mut turn, None).await {
+                match self.run_once(work, task, inputs, &mut turn, Try::Again).await {
                     Err(Stop::Failed(error)) if error.code == ErrorCode::OutOfMemory => {
                         return Err(error.finally().into());
                     }
@@ -71,43 +104,55 @@ impl Worker {
             }
             result => result?,
         };
-        Ok((output, turn))
+        Ok(Ran { output, turn, began })
     }
 
-    /// When a bound is hit, the runtime is interrupted first, so that it is free afterwards.
+    /// The output, and when the run began. When a bound is hit, the runtime is interrupted first, so that it is free
+    /// afterwards.
     async fn run_once(
         &self,
         work: &Work<'_>,
         task: &Arc<Task>,
         inputs: Vec<Input>,
         turn: &mut Turn,
-        begun: Option<&RunHandle>,
-    ) -> Result<RunOutput, Stop> {
-        let Taken { delivery, lease, .. } = work.taken;
-        let (stop, progress) = (CancellationToken::new(), Progress::new());
+        once: Try<'_>,
+    ) -> Result<(RunOutput, Instant), Stop> {
+        let (stop, progress, over) = (CancellationToken::new(), Progress::new(), CancellationToken::new());
         let (handles, mut told) = mpsc::unbounded_channel();
         let limit = RunLimit::of(task, &self.config);
         let job =
             Job { task: Arc::clone(task), inputs, stop: stop.clone(), progress: progress.clone(), handles };
         let running = async {
-            match begun {
-                None => self.runtime.run(job).await,
-                Some(handle) => self.runtime.adopt(job, handle).await.unwrap_or_else(|| Err(forgotten())),
-            }
+            let result = match once {
+                Try::First | Try::Again => self.runtime.run(job).await,
+                Try::Adopted(handle) => {
+                    self.runtime.adopt(job, handle).await.unwrap_or_else(|| Err(forgotten()))
+                }
+            };
+            over.cancel();
+            result
         };
-        let telling = async {
+        let claiming = async {
             while let Some(handle) = told.recv().await {
-                self.claims.running(delivery, handle);
+                self.claims.running(&work.taken.delivery, handle);
             }
         };
-        let running = async { tokio::join!(running, self.notify_running(work), telling).0 };
+        let notifying = async {
+            over.run_until_cancelled(begun(&progress)).await;
+            if matches!(progress.place(), Place::Running(_)) {
+                self.notify_running(work).await;
+            }
+        };
+        let running = async { tokio::join!(running, notifying, claiming).0 };
         tokio::pin!(running);
 
+        let given = Given { work, task, once, limit, progress: &progress };
+        let mut underway = None;
         let bound = tokio::select! {
             biased;
             // First, so that a turn that had come has begun, however soon the run is over.
-            bound = self.bound(lease, turn, &progress, limit) => bound,
-            result = &mut running => return self.ended(turn, result),
+            bound = self.bound(&given, turn, &mut underway) => bound,
+            result = &mut running => return self.ended(turn, &progress, underway, result),
         };
         tracing::warn!(reason = bound.as_str(), "interrupting the run");
         self.vitals.metrics().runtime_interrupted(bound.as_str());
@@ -116,28 +161,47 @@ impl Worker {
         match (bound, result) {
             (Bound::LeaseLost, _) => Err(Stop::LeaseLost),
             // It was over before the interruption reached it: nothing is thrown away.
-            (_, Ok(output)) => self.ended(turn, Ok(output)),
+            (_, Ok(output)) => self.ended(turn, &progress, underway, Ok(output)),
             (Bound::Drained, Err(_)) => Err(Stop::GivenBack("shutdown")),
             (Bound::RuntimeGone, Err(_)) => Err(Stop::GivenBack("runtime_gone")),
-            (Bound::Timeout, Err(_)) => {
-                // Whether it has stopped is seen before the next run.
-                self.runtime_is(false);
+            (Bound::WaitedTooLong, Err(_)) => Err(Stop::GivenBack("waited_too_long")),
+            (Bound::StartMissed, Err(_)) => Err(begun_too_late().into()),
+            (Bound::Timeout, Err(error)) => {
+                // A runtime that takes several has made sure that the run has stopped. Another one is looked at before the
+                // next run.
+                if !self.takes_several() || error.code != ErrorCode::Interrupted {
+                    self.runtime_is(false);
+                }
                 Err(limit.exceeded().into())
             }
             (Bound::Stuck, Err(_)) => {
                 let seconds = self.config.stuck_seconds;
                 let message = format!("the runtime made no progress for {seconds} s");
-                self.ended(turn, Err(TaskError::new(ErrorCode::RuntimeStuck, message)))
+                let error = TaskError::new(ErrorCode::RuntimeStuck, message);
+                self.ended(turn, &progress, underway, Err(error))
             }
         }
     }
 
-    /// A run that says that the runtime is gone makes the worker wait for it. One whose turn had not come is no attempt.
-    fn ended(&self, turn: &mut Turn, result: Result<RunOutput, TaskError>) -> Result<RunOutput, Stop> {
+    /// A run that says that the runtime is gone makes the worker wait for it. One that had not begun, since another one was
+    /// before it, is no attempt.
+    fn ended(
+        &self,
+        turn: &Turn,
+        progress: &Progress,
+        underway: Option<Underway>,
+        result: Result<RunOutput, TaskError>,
+    ) -> Result<(RunOutput, Instant), Stop> {
         let error = match result {
             Ok(output) => {
-                turn.completed();
-                return Ok(output);
+                if let Some(underway) = underway {
+                    underway.completed();
+                }
+                let began = match progress.place() {
+                    Place::Running(since) => since.into_std(),
+                    Place::Unknown | Place::Waiting => Instant::now(),
+                };
+                return Ok((output, began));
             }
             Err(error) => error,
         };
@@ -148,24 +212,36 @@ impl Worker {
         if is_gone {
             self.runtime_is(false);
         }
-        if is_gone && !turn.has_begun() {
+        let was_first = match progress.place() {
+            Place::Running(_) => true,
+            Place::Waiting => false,
+            Place::Unknown => turn.has_come(),
+        };
+        if is_gone && !was_first {
             return Err(Stop::GivenBack("runtime_gone"));
         }
         Err(error.into())
     }
 
-    async fn bound(&self, lease: &Lease, turn: &mut Turn, progress: &Progress, limit: RunLimit) -> Bound {
+    /// Waits for the first bound that is hit. Time and signs of life count from when the runtime works on the job.
+    async fn bound(&self, given: &Given<'_>, turn: &mut Turn, underway: &mut Option<Underway>) -> Bound {
+        let Given { work, limit, progress, .. } = given;
+        let wanted = turn.wanted();
+        let turn_comes = async {
+            turn.comes().await;
+            if !self.takes_several() {
+                progress.begins();
+            }
+            pending().await
+        };
         let in_time = async {
-            // What waits behind a run that the runtime died of, or hangs in, would wait in vain.
-            let mut readiness = self.pipeline.readiness();
-            let gap = tokio::select! {
-                biased;
-                _ = readiness.wait_for(|ready| !ready) => return Bound::RuntimeGone,
-                gap = turn.begun(&self.pipeline.pace, progress) => gap,
-            };
-            if let Some(gap) = gap {
+            if let Some(bound) = self.before_it_begins(given).await {
+                return bound;
+            }
+            if let Some(gap) = self.pipeline.pace.gap(wanted) {
                 self.vitals.metrics().gpu_gap(gap);
             }
+            *underway = Some(self.pipeline.pace.begin(progress));
             tokio::select! {
                 () = sleep(limit.duration()) => Bound::Timeout,
                 () = self.no_progress(progress) => Bound::Stuck,
@@ -176,10 +252,45 @@ impl Worker {
             sleep(Duration::from_secs(self.config.drain_seconds)).await;
         };
         tokio::select! {
+            biased;
+            bound = turn_comes => bound,
             bound = in_time => bound,
-            () = lease.lost().cancelled() => Bound::LeaseLost,
+            () = work.taken.lease.lost().cancelled() => Bound::LeaseLost,
             () = drained => Bound::Drained,
         }
+    }
+
+    /// The bound that is hit while the job waits for its turn in the runtime; `None` once it runs.
+    async fn before_it_begins(&self, Given { task, once, progress, .. }: &Given<'_>) -> Option<Bound> {
+        let mut readiness = self.pipeline.readiness();
+        let start_missed = async {
+            match once {
+                Try::First => {}
+                Try::Again => pending().await,
+                // It may have begun in time.
+                Try::Adopted(_) => drop(progress.until(|place| *place != Place::Unknown).await),
+            }
+            start_missed(task).await;
+        };
+        tokio::select! {
+            biased;
+            () = begun(progress) => None,
+            // What waits behind a run that the runtime died of, or hangs in, would wait in vain.
+            _ = readiness.wait_for(|ready| !ready) => Some(Bound::RuntimeGone),
+            () = start_missed => Some(Bound::StartMissed),
+            () = sleep(self.longest_wait()) => Some(Bound::WaitedTooLong),
+        }
+    }
+
+    /// How long a job may wait in the runtime: the longest that all runs before it can take. Beyond it, what runs there is
+    /// nothing that this worker watches.
+    fn longest_wait(&self) -> Duration {
+        let runs_before = self.config.worker_concurrency.saturating_add(1);
+        Duration::from_secs(self.config.run_timeout_seconds).saturating_mul(runs_before)
+    }
+
+    fn takes_several(&self) -> bool {
+        self.config.runtime_type.takes_several
     }
 
     /// Returns when the run has shown no sign of life for too long, reckoned from now at the earliest.
@@ -205,6 +316,10 @@ impl Worker {
             }
         }
     }
+}
+
+async fn begun(progress: &Progress) {
+    progress.until(|place| matches!(place, Place::Running(_))).await;
 }
 
 fn forgotten() -> TaskError {

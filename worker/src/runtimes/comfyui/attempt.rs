@@ -59,10 +59,10 @@ impl Attempt {
             Ok(events) => self.finish(job, events).await,
             Err(error) => Err(error),
         };
-        if result.is_err() {
-            self.withdraw().await;
+        match result {
+            Ok(output) => Ok(output),
+            Err(error) => Err(self.withdrawn_for(error).await),
         }
-        result
     }
 
     /// The second half of the path. `None` when the runtime does not know the job any more, or when its results came over
@@ -73,13 +73,11 @@ impl Attempt {
             self.withdraw().await;
             return None;
         }
-        let result = self.finish(job, events).await;
-        match result {
-            Err(error) if error.code == ErrorCode::JobLost => return None,
-            Err(_) => self.withdraw().await,
-            Ok(_) => {}
+        match self.finish(job, events).await {
+            Ok(output) => Some(Ok(output)),
+            Err(error) if error.code == ErrorCode::JobLost => None,
+            Err(error) => Some(Err(self.withdrawn_for(error).await)),
         }
-        Some(result)
     }
 
     async fn begin(&mut self, job: &Job) -> Result<Events, TaskError> {
@@ -200,10 +198,17 @@ impl Attempt {
         Err(lost.into())
     }
 
-    async fn withdraw(&self) {
-        if self.queued {
-            withdraw(&self.client, &self.handle.prompt_id).await;
+    /// Takes the job out of the runtime after that error. An interrupted job that does not stop is another error.
+    async fn withdrawn_for(&self, error: TaskError) -> TaskError {
+        if self.withdraw().await || error.code != ErrorCode::Interrupted {
+            return error;
         }
+        TaskError::new(ErrorCode::RuntimeStuck, "the runtime still works on a job that was interrupted")
+    }
+
+    /// Whether the runtime has nothing of the job left in its queue.
+    async fn withdraw(&self) -> bool {
+        !self.queued || withdraw(&self.client, &self.handle.prompt_id).await
     }
 }
 

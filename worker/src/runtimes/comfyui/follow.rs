@@ -34,8 +34,8 @@ pub(super) struct Finished {
     pub(super) budget: Budget,
 }
 
-/// Waits until the job has ended, which is whenever the jobs before it have. The socket only says when to look; without it,
-/// the history is polled.
+/// Waits until the job has ended, and reports through `progress` when it begins, which is whenever the jobs before it have
+/// ended. The socket only says when to look; without it, the history is polled.
 pub(super) async fn follow(
     client: &Client,
     thread: &WorkerThread,
@@ -70,6 +70,7 @@ pub(super) async fn follow(
         }
         match found {
             Ok(Whereabouts::Finished(entry)) if ended || !events.carry_results() => {
+                progress.begins();
                 return Ok(Finished { entry, images, budget });
             }
             // The last images are still on their way.
@@ -81,11 +82,17 @@ pub(super) async fn follow(
                 absences = 0;
                 thread.saw_idleness(Instant::now())?;
             }
-            Ok(place @ (Whereabouts::Running | Whereabouts::Pending)) => {
+            Ok(Whereabouts::Pending) => {
                 absences = 0;
                 thread.saw_work();
-                if deaf && place == Whereabouts::Running {
-                    // How it goes nobody hears, so it is given credit, up to the end of the task's time.
+                progress.waits();
+            }
+            Ok(Whereabouts::Running) => {
+                absences = 0;
+                thread.saw_work();
+                progress.begins();
+                if deaf {
+                    // No event says how it goes, so it is given credit, up to the end of the task's time.
                     progress.alive();
                 }
             }

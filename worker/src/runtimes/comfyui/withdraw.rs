@@ -12,11 +12,11 @@ use super::queue::Whereabouts;
 const WITHDRAW_WITHIN: Duration = Duration::from_secs(10);
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(250);
 
-/// Takes one job out of the runtime, wherever it is, and makes sure of it. No other job is touched.
+/// Takes one job out of the runtime, wherever it is, and makes sure of it. No other job is touched. Whether it is gone.
 ///
 /// The interrupt is repeated, since one that comes between a job's leaving the queue and its start is lost. It is sent only
 /// while the job is seen to run, since older servers interrupt whatever runs.
-pub(super) async fn withdraw(client: &Client, prompt_id: &str) {
+pub(super) async fn withdraw(client: &Client, prompt_id: &str) -> bool {
     let gone = async {
         loop {
             match try_to_withdraw(client, prompt_id).await {
@@ -25,9 +25,11 @@ pub(super) async fn withdraw(client: &Client, prompt_id: &str) {
             }
         }
     };
-    if timeout(WITHDRAW_WITHIN, gone).await.is_err() {
+    let is_gone = timeout(WITHDRAW_WITHIN, gone).await.is_ok();
+    if !is_gone {
         tracing::warn!(prompt_id, "the runtime still works on a job that was interrupted");
     }
+    is_gone
 }
 
 /// Whether the job is gone.
