@@ -6,7 +6,9 @@
 //! _darkroom/...                      Darkroom's own
 //! ```
 //!
-//! `<s>` is 8 hex digits of a hash of the submission: a redelivery overwrites its own files and nobody else's.
+//! `<s>` is 16 hex digits of a hash of prefix, id and submission: a redelivery overwrites its own files and nobody else's.
+//! Where an `.out` of somebody else has that key all the same, the next hash is used ([`OutputKeys::next`]), which every
+//! delivery of the submission finds in the same order.
 
 use sha2::{Digest, Sha256};
 
@@ -19,22 +21,61 @@ pub const MAX_KEY_BYTES: usize = 1024;
 /// A key below which nothing is ever stored: reading it tells what a role allows.
 pub const PROBE: &str = "_darkroom/probe";
 
-/// The longest that can follow `<prefix>/<id>/<id>` in a key: `-<8 hex>-<n>.<ext>`, n below 100,000, ext up to 8.
-const LONGEST_ENDING: usize = 1 + 8 + 1 + 5 + 1 + 8;
+/// The longest extension of a stored file, in bytes: `safetensors`.
+pub const MAX_EXTENSION_BYTES: usize = 11;
+
+/// How many bytes of a hash are in a file's name: 64 bits, which no two submissions of an id share by chance.
+const HASH_BYTES: usize = 8;
+
+/// The longest that can follow `<prefix>/<id>/<id>` in a key: `-<hash>-<n>.<ext>`, n below 100,000.
+const LONGEST_ENDING: usize = 1 + 2 * HASH_BYTES + 1 + 5 + 1 + MAX_EXTENSION_BYTES;
 
 /// The keys of one submission's files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutputKeys {
     folder: String,
+    /// What every file name begins with: the id.
+    name: String,
+    /// The hash of prefix, id and submission.
+    identity: [u8; 32],
+    /// How many keys of this submission others have.
+    passed: u32,
     stem: String,
+    former: String,
 }
 
 impl OutputKeys {
     /// The keys for that id, prefix and submission.
     pub fn new(prefix: &OutputPrefix, id: &TaskId, submission: &Submission) -> Self {
-        let folder = folder(prefix, id);
-        let stem = format!("{folder}/{id}-{}", short_hash(submission));
-        Self { folder, stem }
+        let mut identity = Sha256::new();
+        for part in [prefix.as_str(), &id.to_json().to_string(), submission.as_str()] {
+            // With its length, so that no two triples are one text.
+            identity.update((part.len() as u64).to_be_bytes());
+            identity.update(part);
+        }
+        let former = hash(submission)[..8].to_owned();
+        Self {
+            folder: folder(prefix, id),
+            name: id.to_string(),
+            identity: identity.finalize().into(),
+            passed: 0,
+            stem: String::new(),
+            former,
+        }
+        .with_stem()
+    }
+
+    /// The keys of the same submission when an object of somebody else is at [`Self::out`]. They are the same for every
+    /// delivery.
+    pub fn next(&self) -> Self {
+        Self { passed: self.passed + 1, ..self.clone() }.with_stem()
+    }
+
+    fn with_stem(mut self) -> Self {
+        let hash =
+            Sha256::new().chain_update(self.identity).chain_update(self.passed.to_be_bytes()).finalize();
+        self.stem = format!("{}/{}-{}", self.folder, self.name, hex(&hash[..HASH_BYTES]));
+        self
     }
 
     /// The key of the `n`-th file (from 1); `extension` without its dot.
@@ -45,6 +86,12 @@ impl OutputKeys {
     /// The key of the `.out` file, which is the commit of the task.
     pub fn out(&self) -> String {
         format!("{}.out", self.stem)
+    }
+
+    /// The key that earlier versions gave the `.out` file, with 8 hex digits of a hash of the submission alone: others may
+    /// have it, too.
+    pub fn former_out(&self) -> String {
+        format!("{}/{}-{}.out", self.folder, self.name, self.former)
     }
 
     /// The folder that all of them are in, without a trailing `/`.
@@ -99,11 +146,11 @@ fn folder(prefix: &OutputPrefix, id: &TaskId) -> String {
 
 /// A submission may hold any printable character, `/` among them; its hash may be part of a key.
 fn hash(submission: &Submission) -> String {
-    Sha256::digest(submission.as_str()).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(submission.as_str())[..16])
 }
 
-fn short_hash(submission: &Submission) -> String {
-    hash(submission)[..8].to_owned()
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -126,8 +173,25 @@ mod tests {
         let out = keys.out();
         let (stem, hash) = out.strip_suffix(".out").unwrap().rsplit_once('-').unwrap();
         assert_eq!(stem, "out/task-0/task-0");
-        assert!(hash.len() == 8 && hash.bytes().all(|b| b.is_ascii_hexdigit()), "{hash}");
+        assert!(hash.len() == 16 && hash.bytes().all(|b| b.is_ascii_hexdigit()), "{hash}");
         assert_eq!(keys.file(1, "png"), format!("out/task-0/task-0-{hash}-1.png"));
+    }
+
+    #[test]
+    fn the_next_keys_are_others_and_always_the_same() {
+        let (first, second) = (keys("out", "t"), keys("out", "t").next());
+        assert_ne!(first.out(), second.out());
+        assert_ne!(second.out(), second.next().out());
+        assert_eq!(second, keys("out", "t").next());
+        assert_eq!((second.folder(), second.former_out()), (first.folder(), first.former_out()));
+    }
+
+    #[test]
+    fn ids_that_differ_in_their_json_type_only_share_no_keys() {
+        let submission = Submission::parse("s").unwrap();
+        let of =
+            |id| OutputKeys::new(&OutputPrefix::default(), &TaskId::from_json(&id).unwrap(), &submission);
+        assert_ne!(of(json!(7)).out(), of(json!("7")).out());
     }
 
     #[test]
@@ -141,8 +205,8 @@ mod tests {
     fn an_id_counts_twice_towards_the_length_of_a_key() {
         let id = |n: usize| TaskId::from_json(&json!("x".repeat(n))).unwrap();
         let none = OutputPrefix::default();
-        assert!(fits(&none, &id(499)));
-        assert!(!fits(&none, &id(500)));
+        assert!(fits(&none, &id(494)));
+        assert!(!fits(&none, &id(495)));
     }
 
     #[test]

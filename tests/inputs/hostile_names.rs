@@ -111,7 +111,7 @@ fn keys_are_never_longer_than_s3_takes() {
             if named(&contract, &json!(id), &prefix).is_empty() {
                 let (id, prefix) = (TaskId::from_json(&json!(id)), OutputPrefix::parse(&prefix));
                 let keys = OutputKeys::new(&prefix.unwrap(), &id.unwrap(), &submission);
-                longest = longest.max(keys.file(99_999, "safetens").len());
+                longest = longest.max(keys.file(99_999, "safetensors").len());
             }
         }
     }

@@ -7,4 +7,5 @@ mod cache;
 mod fetcher;
 mod hostile_names;
 mod hostile_urls;
+mod keys;
 mod rebinding;

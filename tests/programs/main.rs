@@ -7,6 +7,7 @@
 mod agents;
 mod check_scripts;
 mod dead_letter;
+mod dead_letter_keys;
 mod deployment;
 mod function;
 mod lambda;

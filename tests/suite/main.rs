@@ -9,6 +9,7 @@ mod comfyui_runs;
 mod failures;
 mod health;
 mod hostile_inputs;
+mod identity;
 mod inputs;
 mod large;
 mod lease;

@@ -20,6 +20,7 @@ use tracing::Instrument;
 use crate::cloud::{self, Delivery, Store, Topic};
 use crate::error::TaskError;
 use crate::steps::attempts::Journal;
+use crate::steps::ended::{End, Look};
 use crate::steps::read::{self, Assignment, Read};
 use crate::steps::reject::Rejection;
 use crate::steps::results::Results;
@@ -111,10 +112,8 @@ impl DeadLetters {
         addressee: &Addressee,
         receipts: Option<u32>,
     ) -> Result<(), TaskError> {
-        let ended = results.ended(assignment).await;
-        if let Some(stored) =
-            ended.map_err(|error| TaskError::new(ErrorCode::StorageUnavailable, error.to_string()))?
-        {
+        // Perhaps an earlier version received it, or this function did.
+        if let End::Stored(stored) = results.ended(assignment, Look::Certain, true).await? {
             tracing::info!("already stored, notifying again");
             return results.notify(&stored).await;
         }

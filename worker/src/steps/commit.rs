@@ -1,27 +1,29 @@
 //! The commit of a task: its `.out` file, which holds what the runtime said and what the notification will say.
 //!
 //! Once it is written the task has ended, whatever becomes of this worker. It is written once: whoever comes second, after a
-//! redelivery, a duplicate or a lost answer, finds it there and tells what it says.
+//! redelivery, a duplicate or a lost answer, finds it there and tells what it says. If it is another task's, the next keys
+//! are used (`ended` says whose it is).
 
-use std::time::Duration;
+use std::time::Instant;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use shared_schema::ErrorCode;
-use shared_schema::keys::s3_uri;
+use shared_schema::keys::{OutputKeys, s3_uri};
 use shared_schema::notification::{
     Failure, Notification, Output, TaskStatus, Timings, Warning, notification_id,
 };
 
+use super::ended::{Found, next};
 use super::read::Assignment;
 use super::results::{PATIENCE, Results};
+use super::{Stop, Taken, Work, Worker};
 use crate::cloud::CloudError;
-use crate::cloud::store::ReadError;
 use crate::error::TaskError;
+use crate::health::Stage;
 use crate::retry;
-
-/// The largest `.out` file that is read back.
-const MAX_OUT_BYTES: u64 = 16 * 1024 * 1024;
+use crate::runtimes::RunOutput;
 
 /// A task whose end is decided: what the notification says. URLs are signed when it is sent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -45,6 +47,7 @@ impl Stored {
     pub(super) fn new(
         results: &Results,
         assignment: &Assignment,
+        keys: &OutputKeys,
         outcome: Outcome,
         timings: Timings,
     ) -> Self {
@@ -60,7 +63,7 @@ impl Stored {
             result,
             status: if result { "completed" } else { "failed" }.to_owned(),
             image_url: outputs.iter().map(|output| output.s3_uri.clone()).collect(),
-            output_url: s3_uri(results.store.bucket(), &assignment.keys.out()),
+            output_url: s3_uri(results.store.bucket(), &keys.out()),
             context: assignment.context.clone(),
             task_status,
             outputs,
@@ -76,67 +79,69 @@ impl Stored {
 }
 
 impl Results {
-    /// The end that was stored before, by this or another delivery of the same work. Looks for it with this patience.
-    pub(super) async fn committed(&self, assignment: &Assignment, patience: Duration) -> Option<Stored> {
-        let (key, is_retryable) = (assignment.keys.out(), |error: &CloudError| error.is_retryable);
-        match retry::persist(patience, is_retryable, || self.store.has(&key)).await {
-            Ok(true) => {
-                let ended = self.read_back(assignment).await;
-                ended
-                    .inspect_err(|error| tracing::warn!(%error, "results exist but cannot be read"))
-                    .ok()
-                    .flatten()
-            }
-            Ok(false) => None,
-            // A predecessor's role may not read, and says so of every task: the work is done, as the predecessor did it.
-            Err(error) if error.is_denied() => None,
-            Err(error) => {
-                tracing::warn!(error.code = %error.code, "cannot tell whether results exist");
-                None
-            }
-        }
-    }
-
-    /// Writes the `.out` file, unless there is one; returns the end that counts, which is the first that was written.
+    /// Writes the `.out` file of these keys, unless there is one; returns the end that counts, which is the first that was
+    /// written. `None` if the key belongs to another task: then nothing is written.
     pub(super) async fn commit(
         &self,
         assignment: &Assignment,
+        keys: &OutputKeys,
         mut report: Value,
         stored: Stored,
-    ) -> Result<Stored, TaskError> {
+    ) -> Result<Option<Stored>, TaskError> {
         if let Value::Object(report) = &mut report {
             report.insert("notification".to_owned(), json!(stored.notification));
         }
-        let (key, text) = (assignment.keys.out(), bytes::Bytes::from(report.to_string()));
+        let (key, text) = (keys.out(), Bytes::from(report.to_string()));
         let is_retryable = |error: &CloudError| error.is_retryable;
         let write = || self.store.put_new(&key, text.clone(), "application/json");
         match retry::persist(PATIENCE, is_retryable, write).await {
-            Ok(()) => Ok(stored),
-            Err(error) if error.exists() => {
-                tracing::info!("an end was stored before, it counts");
-                match self.read_back(assignment).await {
-                    Ok(first) => Ok(first.unwrap_or(stored)),
-                    // Who may not read cannot know, and most often it was this very worker.
-                    Err(ReadError::Cloud(error)) if error.is_denied() => Ok(stored),
-                    Err(error) => Err(TaskError::new(ErrorCode::StorageUnavailable, error.to_string())),
+            Ok(()) => Ok(Some(stored)),
+            Err(error) if error.exists() => match self.read_back(&key, assignment).await {
+                Ok(Found::Own(first)) => {
+                    tracing::info!("an end was stored before, it counts");
+                    Ok(Some(*first))
                 }
-            }
-            Err(error) => Err(TaskError::new(ErrorCode::StorageUnavailable, error.to_string())),
+                Ok(Found::Foreign) => Ok(None),
+                // Who may not read cannot know, and with 64 bits of hash it was this very worker.
+                Err(error) if error.is_denied() => Ok(Some(stored)),
+                Ok(Found::Nothing) => Err(not_stored("the `.out` file was there, and is gone")),
+                Err(error) => Err(error.into()),
+            },
+            Err(error) => Err(not_stored(error.to_string())),
         }
     }
+}
 
-    /// The end that is known to be stored, read with patience: another run could not change it.
-    async fn read_back(&self, assignment: &Assignment) -> Result<Option<Stored>, ReadError> {
-        let is_retryable = |error: &ReadError| matches!(error, ReadError::Cloud(error) if error.is_retryable);
-        retry::persist(PATIENCE, is_retryable, || self.ended(assignment)).await
-    }
+fn not_stored(message: impl Into<String>) -> TaskError {
+    TaskError::new(ErrorCode::StorageUnavailable, message)
+}
 
-    /// The end that was stored before, for whoever would rather wait than guess.
-    pub(crate) async fn ended(&self, assignment: &Assignment) -> Result<Option<Stored>, ReadError> {
-        match self.store.read(self.store.bucket(), &assignment.keys.out(), MAX_OUT_BYTES).await {
-            Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
-            Err(ReadError::Cloud(error)) if error.is_not_found() => Ok(None),
-            Err(error) => Err(error),
+impl Worker {
+    /// Stores the files of a run and commits it, under the first keys that belong to nobody else.
+    pub(super) async fn store_and_commit(
+        &self,
+        work: &Work<'_>,
+        mut keys: OutputKeys,
+        output: RunOutput,
+        timings: &mut Timings,
+    ) -> Result<Stored, Stop> {
+        let Work { taken: Taken { lease, .. }, assignment, .. } = work;
+        let RunOutput { files, report, warnings } = output;
+        loop {
+            let clock = Instant::now();
+            let outputs = lease.hold(self.results.store_files(&keys, &files)).await??;
+            timings.store_ms = self.passed(Stage::Store, clock);
+
+            let clock = Instant::now();
+            let outcome = Outcome::Succeeded(outputs, warnings.clone());
+            let stored = Stored::new(&self.results, assignment, &keys, outcome, *timings);
+            let committing = self.results.commit(assignment, &keys, report.clone(), stored);
+            let committed = lease.hold(committing).await??;
+            self.passed(Stage::Commit, clock);
+            match committed {
+                Some(stored) => return Ok(stored),
+                None => keys = next(&keys),
+            }
         }
     }
 }

@@ -47,8 +47,8 @@ impl Worker {
         }
         // Perhaps all that failed was to tell of its end.
         match self.told_again(work, Duration::ZERO).await {
-            Ok(false) => {}
-            Ok(true) => return Ending::Done,
+            Ok(Some(_)) => {}
+            Ok(None) => return Ending::Done,
             Err(Stop::LeaseLost) => return Ending::Abandoned,
             Err(_) => {
                 tracing::error!(error.code = %error.code, "the end of the task could not be told, will be retried");

@@ -10,6 +10,7 @@ pub mod commit;
 pub mod deadline;
 pub mod decide;
 pub mod end;
+pub mod ended;
 pub mod notify;
 pub mod prepare;
 pub mod read;
@@ -21,6 +22,7 @@ pub mod store;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use shared_schema::keys::OutputKeys;
 use shared_schema::notification::Timings;
 use shared_schema::{Contract, Task};
 use tokio_util::sync::CancellationToken;
@@ -39,8 +41,9 @@ use crate::runtimes::{RunHandle, Runtime};
 
 use alone::Submissions;
 use attempts::Journal;
-use commit::{Outcome, Stored};
+use commit::Stored;
 use end::Ending;
+use ended::{End, Look};
 use read::{Assignment, Read};
 use results::{PATIENCE, Results};
 use run::Ran;
@@ -196,9 +199,7 @@ impl Worker {
         let _alone = lease.hold(self.submissions.alone(&assignment.submission)).await?;
         // A message that comes back may have been worked on to the end; of another one that is all but certain not to be so.
         let patience = if delivery.receive_count > 1 { PATIENCE } else { Duration::ZERO };
-        if self.told_again(work, patience).await? {
-            return Ok(());
-        }
+        let Some(keys) = self.told_again(work, patience).await? else { return Ok(()) };
         let mut timings = Timings { queue_ms: delivery.queue_ms(), ..Timings::default() };
         self.check_attempts(delivery, journal)?;
 
@@ -221,15 +222,7 @@ impl Worker {
         timings.run_ms = self.passed(Stage::Run, began);
 
         let _storing = lease.hold(self.pipeline.store_after(turn)).await?;
-        let clock = Instant::now();
-        let outputs = lease.hold(self.results.store_files(assignment, output.files)).await??;
-        timings.store_ms = self.passed(Stage::Store, clock);
-
-        let clock = Instant::now();
-        let stored =
-            Stored::new(&self.results, assignment, Outcome::Succeeded(outputs, output.warnings), timings);
-        let stored = lease.hold(self.results.commit(assignment, output.report, stored)).await??;
-        self.passed(Stage::Commit, clock);
+        let stored = self.store_and_commit(work, keys, output, &mut timings).await?;
 
         let clock = Instant::now();
         lease.hold(self.results.notify(&stored)).await??;
@@ -246,16 +239,20 @@ impl Worker {
         Ok(())
     }
 
-    /// Whether the task had ended before; then that end is told once more. It is looked for with this patience.
-    async fn told_again(&self, work: &Work<'_>, patience: Duration) -> Result<bool, Stop> {
-        let Work { taken: Taken { lease, .. }, assignment, .. } = work;
-        let Some(stored) = lease.hold(self.results.committed(assignment, patience)).await? else {
-            return Ok(false);
+    /// Notifies once more how the task ended, if it had ended before, which is looked for with this patience; else the keys
+    /// that its files may have.
+    async fn told_again(&self, work: &Work<'_>, patience: Duration) -> Result<Option<OutputKeys>, Stop> {
+        let Work { taken: Taken { delivery, lease, .. }, assignment, .. } = work;
+        let came_back = delivery.receive_count > 1;
+        let looking = self.results.ended(assignment, Look::Before(patience), came_back);
+        let stored = match lease.hold(looking).await?? {
+            End::Open(keys) => return Ok(Some(keys)),
+            End::Stored(stored) => stored,
         };
         tracing::info!("already stored, notifying again");
         self.vitals.metrics().notified_again();
         lease.hold(self.results.notify(&stored)).await??;
-        Ok(true)
+        Ok(None)
     }
 
     /// A stage that began then is over. Returns how long it took, in milliseconds.

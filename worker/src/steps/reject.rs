@@ -6,6 +6,7 @@ use shared_schema::{ErrorCode, Task, TaskId, keys, message};
 
 use super::attempts::FailedAttempt;
 use super::commit::{Outcome, Stored};
+use super::ended::next;
 use super::read::{Assignment, Cause};
 use super::results::Results;
 use crate::cloud::Delivery;
@@ -38,12 +39,18 @@ impl Results {
         let failure = error.failure(attempts);
         let outcome = if error.is_expired { Outcome::Expired(failure) } else { Outcome::Failed(failure) };
         let timings = Timings { queue_ms: delivery.queue_ms(), ..Timings::default() };
-        let stored = Stored::new(self, assignment, outcome, timings);
 
         self.keep_failed(delivery, assignment, rejection).await?;
         let mut report = report(&assignment.id, error, attempts);
         report["attempts"] = json!(causes);
-        let stored = self.commit(assignment, report, stored).await?;
+        let mut keys = assignment.keys.clone();
+        let stored = loop {
+            let stored = Stored::new(self, assignment, &keys, outcome.clone(), timings);
+            match self.commit(assignment, &keys, report.clone(), stored).await? {
+                Some(stored) => break stored,
+                None => keys = next(&keys),
+            }
+        };
         self.notify(&stored).await?;
         Ok(stored)
     }

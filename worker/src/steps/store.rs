@@ -1,10 +1,9 @@
 //! Stores what a run yielded: each file under its number, as what its bytes say it is.
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use shared_schema::keys::s3_uri;
+use shared_schema::keys::{OutputKeys, s3_uri};
 use shared_schema::notification::Output;
 
-use super::read::Assignment;
 use super::results::Results;
 use crate::error::TaskError;
 use crate::runtimes::OutputFile;
@@ -16,25 +15,19 @@ impl Results {
     /// Uploads the files of a run, each under its number.
     pub(super) async fn store_files(
         &self,
-        assignment: &Assignment,
-        files: Vec<OutputFile>,
+        keys: &OutputKeys,
+        files: &[OutputFile],
     ) -> Result<Vec<Output>, TaskError> {
-        let uploads: Vec<_> =
-            (1..).zip(files).map(|(n, file)| self.store_file(assignment, n, file)).collect();
+        let uploads: Vec<_> = (1..).zip(files).map(|(n, file)| self.store_file(keys, n, file)).collect();
         stream::iter(uploads).buffered(UPLOADS).try_collect().await
     }
 
-    async fn store_file(
-        &self,
-        assignment: &Assignment,
-        n: usize,
-        file: OutputFile,
-    ) -> Result<Output, TaskError> {
-        let (content_type, extension) = media_type(&file);
-        let key = assignment.keys.file(n, &extension);
+    async fn store_file(&self, keys: &OutputKeys, n: usize, file: &OutputFile) -> Result<Output, TaskError> {
+        let (content_type, extension) = media_type(file);
+        let key = keys.file(n, &extension);
         let size = imagesize::blob_size(&file.bytes).ok();
         let bytes = file.bytes.len() as u64;
-        self.put(&key, file.bytes, content_type).await?;
+        self.put(&key, file.bytes.clone(), content_type).await?;
         Ok(Output {
             s3_uri: s3_uri(self.store.bucket(), &key),
             url: None,

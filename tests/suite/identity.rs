@@ -1,0 +1,271 @@
+//! Whose files are whose: a submission never gets the end of another one, whatever stands at its keys.
+
+use std::time::Duration;
+
+use aws_sdk_sqs::types::Message;
+use integration_tests::aws;
+use integration_tests::lab::{Lab, Runtime};
+use integration_tests::wait;
+use serde_json::{Value, json};
+use shared_schema::keys::{OutputKeys, s3_uri};
+use shared_schema::{Notification, OutputPrefix, Submission, TaskId, message};
+use simulated_runtimes::SdWebUiOptions;
+
+/// Two submissions whose SHA-256 begins with the same 32 bits.
+const SAME_32_BITS: [&str; 2] =
+    ["53a5516f-29c3-4168-a6d2-70030438aef2", "d23db658-03fd-4d45-8bc0-2bbc2f8eb57e"];
+
+fn small() -> Value {
+    json!({ "prompt": "x", "width": 64, "height": 64, "steps": 2 })
+}
+
+/// A task as the topic carries it.
+fn task(id: &str, submission: &str) -> Value {
+    let metadata = json!({
+        "id": id, "runtime": "sdruntime", "tasktype": "text-to-image", "prefix": "output", "submission": submission,
+        "context": { "of": submission },
+    });
+    json!({ "metadata": metadata, "content": small() })
+}
+
+/// The keys of the files of such a task.
+fn keys_of(id: &str, submission: &str) -> OutputKeys {
+    let id = TaskId::from_json(&json!(id)).unwrap();
+    OutputKeys::new(&OutputPrefix::parse("output").unwrap(), &id, &Submission::parse(submission).unwrap())
+}
+
+/// An `.out` file at `key` that says that this submission succeeded, with the file beside it.
+fn out_of(lab: &Lab, id: &str, submission: &str, key: &str) -> Value {
+    let bucket = &lab.shared.bucket;
+    let image = s3_uri(bucket, &format!("{}-1.png", key.trim_end_matches(".out")));
+    json!({ "images": [""], "notification": {
+        "runtime": "sdruntime", "id": id, "result": true, "status": "completed", "image_url": [image],
+        "output_url": s3_uri(bucket, key), "context": { "of": submission }, "task_status": "succeeded",
+        "outputs": [{ "s3_uri": image, "content_type": "image/png", "bytes": 1 }],
+        "notification_id": "ece0fce3-6729-841c-9470-bdf1c5a98f94", "submission": submission,
+        "timings": { "queue_ms": 0, "prepare_ms": 0, "run_ms": 0, "store_ms": 0 },
+    } })
+}
+
+async fn put(lab: &Lab, key: &str, body: impl Into<Vec<u8>>) {
+    let call = lab.clients().s3.put_object().bucket(&lab.shared.bucket).key(key);
+    call.body(body.into().into()).send().await.unwrap();
+}
+
+async fn bytes_at(lab: &Lab, key: &str) -> Vec<u8> {
+    lab.object(&s3_uri(&lab.shared.bucket, key)).await.0
+}
+
+fn runs(runtime: &Runtime) -> usize {
+    runtime.simulation.as_ref().unwrap().busy().len()
+}
+
+/// Waits until so many notifications say how tasks of that id ended.
+async fn ends_of(lab: &Lab, id: &str, times: usize) -> Vec<Notification> {
+    wait::until(&format!("{times} notifications of {id}"), async || {
+        let told = lab.everything_told().await.into_iter().filter(|told| told["id"] == id);
+        let told: Vec<Notification> = told.map(|told| serde_json::from_value(told).unwrap()).collect();
+        (told.len() >= times).then_some(told)
+    })
+    .await
+}
+
+/// Takes the next message of a queue off it.
+async fn take(lab: &Lab, queue_url: &str) -> Message {
+    let sqs = &lab.clients().sqs;
+    let message = wait::until("a message", async || {
+        let call = sqs.receive_message().queue_url(queue_url).wait_time_seconds(1);
+        call.send().await.unwrap().messages.unwrap_or_default().pop()
+    })
+    .await;
+    let handle = message.receipt_handle.clone().unwrap();
+    sqs.delete_message().queue_url(queue_url).receipt_handle(handle).send().await.unwrap();
+    message
+}
+
+#[tokio::test]
+async fn submissions_of_one_id_whose_hashes_begin_alike_both_run_and_keep_their_own_files() {
+    let lab = Lab::start().await;
+    let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
+    let door = lab.front_door(&[&runtime]).await;
+    let mut accepted = Vec::new();
+    for _ in SAME_32_BITS {
+        door.submit("sdruntime", "text-to-image", "same", small()).await;
+        let taken = take(&lab, &runtime.queue.url).await;
+        accepted.push(message::unwrap(&taken.body.unwrap()).unwrap().message);
+    }
+    // The door mints submissions of its own: these replace them on their way.
+    for (mut task, submission) in accepted.into_iter().zip(SAME_32_BITS) {
+        task["metadata"]["submission"] = json!(submission);
+        task["metadata"]["context"] = json!({ "of": submission });
+        lab.send(&runtime.queue.url, &task.to_string()).await;
+    }
+    let _worker = lab.worker(&runtime, &[]).await;
+
+    let ends = ends_of(&lab, "same", 2).await;
+    lab.emptied(&runtime.queue.url).await;
+    assert_eq!(runs(&runtime), 2);
+    for submission in SAME_32_BITS {
+        let end = ends.iter().find(|end| end.submission.as_str() == submission).unwrap();
+        assert!(end.result, "{:?}", end.error);
+        assert_eq!(end.context, json!({ "of": submission }));
+        let out = lab.json(&end.output_url).await;
+        assert_eq!(out["notification"]["submission"], submission);
+    }
+    assert_ne!(ends[0].image_url, ends[1].image_url);
+    assert_ne!(ends[0].notification_id, ends[1].notification_id);
+}
+
+#[tokio::test]
+async fn what_others_have_at_a_key_of_a_task_stays_and_the_task_uses_its_next_keys() {
+    let lab = Lab::start().await;
+    let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
+    let _worker = lab.worker(&runtime, &[]).await;
+    let predecessors = json!({ "images": [""], "parameters": { "id_task": "x" }, "info": "" });
+    for (n, (id, foreign)) in (0_usize..).zip([
+        ("other submission", None),
+        ("other id", Some(out_of(&lab, "another", "own-1", "k.out").to_string())),
+        ("predecessor", Some(predecessors.to_string())),
+        ("no json", Some("{".to_owned())),
+        ("empty", Some(String::new())),
+        (
+            "submission of no sense",
+            Some(json!({ "notification": { "submission": 7, "id": "x" } }).to_string()),
+        ),
+    ]) {
+        let submission = format!("own-{n}");
+        let (first, second) = (keys_of(id, &submission), keys_of(id, &submission).next());
+        let third = second.next();
+        let foreign = foreign.unwrap_or_else(|| out_of(&lab, id, "other", &first.out()).to_string());
+        for keys in [&first, &second] {
+            put(&lab, &keys.out(), foreign.clone()).await;
+            put(&lab, &keys.file(1, "png"), "other's image").await;
+        }
+        let message = task(id, &submission).to_string();
+        lab.send(&runtime.queue.url, &message).await;
+        let end = lab.ended(id).await;
+        assert!(end.result, "{id}: {:?}", end.error);
+        assert_eq!((end.submission.as_str(), &end.context), (&*submission, &json!({ "of": submission })));
+        assert_eq!(end.output_url, s3_uri(&lab.shared.bucket, &third.out()), "{id}");
+        assert_eq!(end.image_url, [s3_uri(&lab.shared.bucket, &third.file(1, "png"))], "{id}");
+
+        // A duplicate finds the same keys.
+        lab.send(&runtime.queue.url, &message).await;
+        let ends = ends_of(&lab, id, 2).await;
+        assert_eq!(ends[1].notification_id, end.notification_id, "{id}");
+        assert_eq!((&ends[1].output_url, &ends[1].image_url), (&end.output_url, &end.image_url), "{id}");
+        assert_eq!(runs(&runtime), n + 1, "{id}");
+        for keys in [&first, &second] {
+            assert_eq!(bytes_at(&lab, &keys.out()).await, foreign.as_bytes(), "{id}");
+            assert_eq!(bytes_at(&lab, &keys.file(1, "png")).await, b"other's image", "{id}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_somebody_else_gets_during_the_run_costs_no_second_run() {
+    let mut options = SdWebUiOptions::default();
+    options.behaviour.latency = Duration::from_secs(2);
+    let lab = Lab::start().await;
+    let runtime = lab.sdwebui(options).await;
+    let _worker = lab.worker(&runtime, &[]).await;
+    let keys = keys_of("raced", "own");
+    lab.send(&runtime.queue.url, &task("raced", "own").to_string()).await;
+    wait::until("the run", async || runtime.simulation.as_ref().unwrap().running()).await;
+    let foreign = out_of(&lab, "raced", "other", &keys.out()).to_string();
+    put(&lab, &keys.out(), foreign.clone()).await;
+
+    let end = lab.ended("raced").await;
+    assert_eq!((end.result, end.submission.as_str()), (true, "own"));
+    assert_eq!(end.image_url, [s3_uri(&lab.shared.bucket, &keys.next().file(1, "png"))]);
+    assert!(lab.object(&end.image_url[0]).await.0.starts_with(b"\x89PNG"));
+    assert_eq!(bytes_at(&lab, &keys.out()).await, foreign.as_bytes());
+    lab.emptied(&runtime.queue.url).await;
+    assert_eq!(runs(&runtime), 1);
+}
+
+#[tokio::test]
+async fn a_failure_does_not_take_the_key_of_somebody_else_either() {
+    let lab = Lab::start().await;
+    let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
+    let _worker = lab.worker(&runtime, &[]).await;
+    let keys = keys_of("bad", "own");
+    let foreign = out_of(&lab, "bad", "other", &keys.out()).to_string();
+    put(&lab, &keys.out(), foreign.clone()).await;
+    let mut bad = task("bad", "own");
+    bad["content"]["steps"] = json!("many");
+    lab.send(&runtime.queue.url, &bad.to_string()).await;
+
+    let end = lab.ended("bad").await;
+    assert_eq!((end.result, end.submission.as_str()), (false, "own"));
+    assert_eq!(end.output_url, s3_uri(&lab.shared.bucket, &keys.next().out()));
+    assert_eq!(lab.json(&end.output_url).await["notification"]["error"], json!(end.error));
+    assert_eq!(bytes_at(&lab, &keys.out()).await, foreign.as_bytes());
+}
+
+/// A message that was received once before, as a worker does that is replaced.
+async fn send_and_drop(lab: &Lab, runtime: &Runtime, task: &Value) {
+    lab.send(&runtime.queue.url, &task.to_string()).await;
+    wait::until("the first receipt", async || {
+        let call = lab.clients().sqs.receive_message().queue_url(&runtime.queue.url);
+        let received = call.visibility_timeout(0).wait_time_seconds(1).send().await.unwrap();
+        received.messages.filter(|messages| !messages.is_empty())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_an_earlier_version_committed_is_notified_again_and_anothers_commit_is_not() {
+    let lab = Lab::start().await;
+    let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
+    let [own, other] = SAME_32_BITS;
+    let former = keys_of("upgraded", own).former_out();
+    assert_eq!(former, keys_of("upgraded", other).former_out());
+    let out = out_of(&lab, "upgraded", own, &former);
+    put(&lab, &former, out.to_string()).await;
+    send_and_drop(&lab, &runtime, &task("upgraded", own)).await;
+    let mut worker = lab.worker(&runtime, &[]).await;
+    worker.logged("already stored, notifying again").await;
+    let end = lab.ended("upgraded").await;
+    assert_eq!((end.output_url, end.submission.as_str()), (s3_uri(&lab.shared.bucket, &former), own));
+    assert!(end.outputs[0].url.is_some());
+    assert_eq!(runs(&runtime), 0);
+    lab.emptied(&runtime.queue.url).await;
+    drop(worker);
+
+    // The other submission has the same former key, and an end of its own.
+    send_and_drop(&lab, &runtime, &task("upgraded", other)).await;
+    let _worker = lab.worker(&runtime, &[]).await;
+    let ends = ends_of(&lab, "upgraded", 2).await;
+    assert_eq!((ends[1].submission.as_str(), &ends[1].context), (other, &json!({ "of": other })));
+    assert_eq!(ends[1].output_url, s3_uri(&lab.shared.bucket, &keys_of("upgraded", other).out()));
+    assert_eq!(runs(&runtime), 1);
+    assert_eq!(bytes_at(&lab, &former).await, out.to_string().as_bytes());
+}
+
+#[tokio::test]
+async fn a_role_that_may_not_read_reports_its_own_run_and_leaves_what_is_there() {
+    let name = "a_role_that_may_not_read_reports_its_own_run_and_leaves_what_is_there";
+    if aws::skipped_elsewhere(name, "only embedded APIs know roles") {
+        return;
+    }
+    let lab = Lab::start().await;
+    let role = [
+        "sqs:ReceiveMessage",
+        "sqs:DeleteMessage",
+        "sqs:ChangeMessageVisibility",
+        "s3:PutObject",
+        "sns:Publish",
+    ];
+    lab.aws.embedded.as_ref().unwrap().allow_only("worker", &role);
+    let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
+    let keys = keys_of("blind", "own");
+    let foreign = out_of(&lab, "blind", "other", &keys.out()).to_string();
+    put(&lab, &keys.out(), foreign.clone()).await;
+    let _worker = lab.worker(&runtime, &[("AWS_ACCESS_KEY_ID", "worker")]).await;
+    lab.send(&runtime.queue.url, &task("blind", "own").to_string()).await;
+    let end = lab.ended("blind").await;
+    assert_eq!((end.result, end.submission.as_str(), runs(&runtime)), (true, "own", 1));
+    assert_eq!(end.context, json!({ "of": "own" }));
+    assert_eq!(bytes_at(&lab, &keys.out()).await, foreign.as_bytes());
+}

@@ -1,0 +1,170 @@
+//! Whether a task had ended: an `.out` file at one of its keys, if it is its own.
+//!
+//! An `.out` file is a task's own only if its notification names the task's submission and id. Whatever else has the key
+//! (the file of another submission or of a predecessor, something that is no JSON) belongs to somebody else: it is neither
+//! reported nor overwritten, and the task goes on to its next keys. Every delivery, in the worker and in the dead-letter
+//! function, takes the same keys in the same order, so each finds what another has stored.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use shared_schema::keys::OutputKeys;
+use shared_schema::{ErrorCode, Submission, TaskId};
+
+use super::commit::Stored;
+use super::read::Assignment;
+use super::results::{PATIENCE, Results};
+use crate::cloud::CloudError;
+use crate::cloud::store::ReadError;
+use crate::error::TaskError;
+use crate::retry;
+
+/// The largest `.out` file that is read back.
+const MAX_OUT_BYTES: u64 = 16 * 1024 * 1024;
+
+/// What is known of the end of a task.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum End {
+    /// It was stored before, by this or another delivery of the same work.
+    Stored(Box<Stored>),
+    /// There is none. These keys belong to nobody else.
+    Open(OutputKeys),
+}
+
+/// How an end is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// Before a run, with this patience: an end that cannot be looked for counts as none.
+    Before(Duration),
+    /// The answer is certain, or an error.
+    Certain,
+}
+
+/// What is at the key of an `.out` file.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// The end of the task.
+    Own(Box<Stored>),
+    /// Something of somebody else.
+    Foreign,
+    /// Nothing, as far as the role can know.
+    Nothing,
+}
+
+/// Why an `.out` file could not be read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum OutError {
+    /// The call failed.
+    #[error("the `.out` file cannot be read: {0}")]
+    Read(#[from] ReadError),
+    /// It is the task's own, but says something that this version does not know.
+    #[error("the `.out` file was written by a later version")]
+    NotUnderstood,
+}
+
+impl OutError {
+    /// Whether the role may not read.
+    pub(super) fn is_denied(&self) -> bool {
+        matches!(self, Self::Read(ReadError::Cloud(error)) if error.is_denied())
+    }
+}
+
+impl From<OutError> for TaskError {
+    fn from(error: OutError) -> Self {
+        Self::new(ErrorCode::StorageUnavailable, error.to_string())
+    }
+}
+
+impl Results {
+    /// The end of a task, or the keys that its files may have. `came_back`: the message was delivered before, so perhaps
+    /// to an earlier version, which used other keys.
+    pub(crate) async fn ended(
+        &self,
+        assignment: &Assignment,
+        look: Look,
+        came_back: bool,
+    ) -> Result<End, TaskError> {
+        let mut keys = assignment.keys.clone();
+        loop {
+            match self.found(&keys.out(), assignment, look).await? {
+                Found::Own(stored) => return Ok(End::Stored(stored)),
+                Found::Foreign => keys = next(&keys),
+                Found::Nothing => break,
+            }
+        }
+        if came_back && let Found::Own(stored) = self.found(&keys.former_out(), assignment, look).await? {
+            return Ok(End::Stored(stored));
+        }
+        Ok(End::Open(keys))
+    }
+
+    async fn found(&self, key: &str, assignment: &Assignment, look: Look) -> Result<Found, TaskError> {
+        let found = match look {
+            Look::Certain => self.read_once(key, assignment).await,
+            Look::Before(patience) if self.may_exist(key, patience).await => {
+                match self.read_back(key, assignment).await {
+                    Err(error) if error.is_denied() => Ok(Found::Nothing),
+                    found => found,
+                }
+            }
+            Look::Before(_) => Ok(Found::Nothing),
+        };
+        Ok(found?)
+    }
+
+    /// Whether an object of that key is known to exist.
+    async fn may_exist(&self, key: &str, patience: Duration) -> bool {
+        let is_retryable = |error: &CloudError| error.is_retryable;
+        match retry::persist(patience, is_retryable, || self.store.has(key)).await {
+            Ok(exists) => exists,
+            // A predecessor's role may not read, and S3 answers so for every task: the work is done, as the predecessor
+            // did it.
+            Err(error) if error.is_denied() => false,
+            Err(error) => {
+                tracing::warn!(error.code = %error.code, "cannot tell whether results exist");
+                false
+            }
+        }
+    }
+
+    /// What an object that is known to exist says, read with patience: another run could not change it.
+    pub(super) async fn read_back(&self, key: &str, assignment: &Assignment) -> Result<Found, OutError> {
+        let is_retryable =
+            |error: &OutError| matches!(error, OutError::Read(ReadError::Cloud(error)) if error.is_retryable);
+        retry::persist(PATIENCE, is_retryable, || self.read_once(key, assignment)).await
+    }
+
+    async fn read_once(&self, key: &str, assignment: &Assignment) -> Result<Found, OutError> {
+        match self.store.read(self.store.bucket(), key, MAX_OUT_BYTES).await {
+            Ok(bytes) if is_own(&bytes, assignment) => {
+                let stored = serde_json::from_slice(&bytes).map_err(|_| OutError::NotUnderstood)?;
+                Ok(Found::Own(Box::new(stored)))
+            }
+            Ok(_) => Ok(Found::Foreign),
+            Err(ReadError::Cloud(error)) if error.is_not_found() => Ok(Found::Nothing),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// The keys after those that somebody else has.
+pub(super) fn next(keys: &OutputKeys) -> OutputKeys {
+    tracing::warn!(key = keys.out(), "this key belongs to another task, using the next one");
+    keys.next()
+}
+
+/// Whether an `.out` file is the task's. Only its owner is read: what a later version adds does not make it another's.
+fn is_own(out: &[u8], assignment: &Assignment) -> bool {
+    #[derive(Deserialize)]
+    struct Out {
+        notification: Owner,
+    }
+    #[derive(Deserialize)]
+    struct Owner {
+        submission: Submission,
+        id: TaskId,
+    }
+    serde_json::from_slice(out).is_ok_and(|Out { notification: Owner { submission, id } }| {
+        submission == assignment.submission && id == assignment.id
+    })
+}
