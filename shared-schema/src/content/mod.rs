@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::{RuntimeEntry, TaskType, Violation};
 
-pub use comfyui::COMFYUI_JOBS_FOLDER;
+pub use comfyui::{COMFYUI_JOBS_FOLDER, comfyui_path_from_start};
 
 /// What one type of runtime takes as the content of its tasks.
 struct RuntimeType {

@@ -31,6 +31,15 @@ pub(super) fn violations(nodes: &Map<String, Value>, catalogue: Option<&NodeCata
     violations
 }
 
+/// The node that a value links to, if it is a link as ComfyUI sees it (`is_link` in its `graph_utils.py`): a text and a
+/// number; Python's booleans are numbers.
+pub(super) fn linked_node(value: &Value) -> Option<&str> {
+    match value.as_array()?.as_slice() {
+        [Value::String(id), Value::Number(_) | Value::Bool(_)] => Some(id),
+        _ => None,
+    }
+}
+
 /// Says what is wrong with a value that is, or looks like, a link `["id", slot]`. Other arrays are plain values.
 fn bad_link(value: &Value, nodes: &Map<String, Value>, catalogue: Option<&NodeCatalogue>) -> Option<String> {
     let [target, slot] = value.as_array()?.as_slice() else { return None };

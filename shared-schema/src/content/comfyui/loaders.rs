@@ -1,13 +1,13 @@
 //! Nodes of ComfyUI that open what a caller names: where a workflow takes in files, and which values may stand there.
 //!
 //! A loader takes an address, a data URI or the base64 of an image, which the worker turns into an uploaded file, or the
-//! plain name of a file that the runtime has. What other extensions open is theirs to bound: see the lists of allowed
-//! and denied nodes.
+//! plain name of a file that the runtime has. Values of other inputs are bounded by what they say: see `values`.
 
 use serde_json::{Map, Value};
 
-use super::class_type;
-use super::file_names::{self, is_plain};
+use super::file_names::{self, is_plain, is_plain_folder};
+use super::graph::linked_node;
+use super::{class_type, inputs};
 use crate::content::{Media, MediaField};
 use crate::image_source::{ImageSource, decode_base64};
 use crate::violation::pointer_segment;
@@ -18,12 +18,16 @@ use crate::{Violation, ViolationCode};
 enum Takes {
     /// A file of the runtime's input folder, which the worker can put there.
     Media(Media),
-    /// A file or folder of the runtime's.
+    /// The same, named by a path from where the runtime was started. The node would take any path, and addresses.
+    Path(Media),
+    /// A file of the runtime's. ComfyUI lists what it takes, so that the worker cannot add to it.
     Name,
-    /// An object of such names.
-    Names,
-    /// A path from where the runtime was started, or even an address that the runtime fetches itself.
-    Path,
+    /// A folder within the runtime's input or output folder.
+    Folder,
+    /// A folder named by a path from where the runtime was started.
+    FolderPath,
+    /// What the editor draws of a 3D scene: an object of pictures, and a video named `recording`.
+    Views,
 }
 
 /// An input of a node class that names something to open.
@@ -33,7 +37,7 @@ struct Opens {
     takes: Takes,
 }
 
-const fn opens(class: &'static str, input: &'static str, takes: Takes) -> Opens {
+const fn opens_input(class: &'static str, input: &'static str, takes: Takes) -> Opens {
     Opens { class, input, takes }
 }
 
@@ -42,31 +46,65 @@ const VIDEO: Takes = Takes::Media(Media::Video);
 const AUDIO: Takes = Takes::Media(Media::Audio);
 
 /// Those of ComfyUI itself and of VideoHelperSuite (`VHS_`).
-const OPENS: [Opens; 23] = [
-    opens("LoadImage", "image", IMAGE),
-    opens("LoadImageMask", "image", IMAGE),
-    opens("LoadImageOutput", "image", IMAGE),
-    opens("WebcamCapture", "image", IMAGE),
-    opens("LoadVideo", "file", VIDEO),
-    opens("LoadAudio", "audio", AUDIO),
-    opens("LoadLatent", "latent", Takes::Name),
-    opens("Load3D", "model_file", Takes::Name),
-    opens("Load3D", "image", Takes::Names),
-    opens("LoadImageDataSetFromFolder", "folder", Takes::Name),
-    opens("LoadImageTextDataSetFromFolder", "folder", Takes::Name),
-    opens("LoadTrainingDataset", "folder_name", Takes::Name),
-    opens("SaveImageDataSetToFolder", "folder_name", Takes::Name),
-    opens("SaveImageTextDataSetToFolder", "folder_name", Takes::Name),
-    opens("SaveTrainingDataset", "folder_name", Takes::Name),
-    opens("VHS_LoadVideo", "video", VIDEO),
-    opens("VHS_LoadVideoFFmpeg", "video", VIDEO),
-    opens("VHS_LoadAudioUpload", "audio", AUDIO),
-    opens("VHS_LoadImages", "directory", Takes::Name),
-    opens("VHS_LoadVideoPath", "video", Takes::Path),
-    opens("VHS_LoadVideoFFmpegPath", "video", Takes::Path),
-    opens("VHS_LoadImagesPath", "directory", Takes::Path),
-    opens("VHS_LoadAudio", "audio_file", Takes::Path),
+const OPENS: [Opens; 37] = [
+    opens_input("LoadImage", "image", IMAGE),
+    opens_input("LoadImageMask", "image", IMAGE),
+    opens_input("LoadImageOutput", "image", IMAGE),
+    opens_input("WebcamCapture", "image", IMAGE),
+    opens_input("Painter", "mask", IMAGE),
+    opens_input("LoadVideo", "file", VIDEO),
+    opens_input("LoadAudio", "audio", AUDIO),
+    opens_input("RecordAudio", "audio", AUDIO),
+    opens_input("LoadLatent", "latent", Takes::Name),
+    opens_input("Load3D", "model_file", Takes::Name),
+    opens_input("Load3D", "image", Takes::Views),
+    opens_input("Load3DAnimation", "model_file", Takes::Name),
+    opens_input("Load3DAnimation", "image", Takes::Views),
+    opens_input("Load3DAdvanced", "model_file", Takes::Name),
+    opens_input("Load3DAdvanced", "image", Takes::Views),
+    opens_input("GeminiInputFiles", "file", Takes::Name),
+    opens_input("OpenAIInputFiles", "file", Takes::Name),
+    opens_input("LoadImageSetFromFolderNode", "folder", Takes::Folder),
+    opens_input("LoadImageTextSetFromFolderNode", "folder", Takes::Folder),
+    opens_input("LoadImageDataSetFromFolder", "folder", Takes::Folder),
+    opens_input("LoadImageTextDataSetFromFolder", "folder", Takes::Folder),
+    opens_input("LoadVideoDataSetFromFolder", "folder", Takes::Folder),
+    opens_input("LoadVideoTextDataSetFromFolder", "folder", Takes::Folder),
+    opens_input("LoadTrainingDataset", "folder_name", Takes::Folder),
+    opens_input("SaveImageDataSetToFolder", "folder_name", Takes::Folder),
+    opens_input("SaveImageTextDataSetToFolder", "folder_name", Takes::Folder),
+    opens_input("SaveTrainingDataset", "folder_name", Takes::Folder),
+    opens_input("VHS_LoadVideo", "video", VIDEO),
+    opens_input("VHS_LoadVideoFFmpeg", "video", VIDEO),
+    opens_input("VHS_LoadAudioUpload", "audio", AUDIO),
+    opens_input("VHS_LoadImages", "directory", Takes::Folder),
+    opens_input("VHS_LoadImagePath", "image", Takes::Path(Media::Image)),
+    opens_input("VHS_LoadVideoPath", "video", Takes::Path(Media::Video)),
+    opens_input("VHS_LoadVideoFFmpegPath", "video", Takes::Path(Media::Video)),
+    opens_input("VHS_LoadAudio", "audio_file", Takes::Path(Media::Audio)),
+    opens_input("VHS_LoadImagesPath", "directory", Takes::FolderPath),
+    opens_input("LoadImageSetNode", "images", IMAGE),
 ];
+
+/// Where paths from the runtime's start lead to its inputs.
+const INPUTS: &str = "input/";
+
+/// Where the editor puts what it draws of a scene, below ComfyUI's temporary folder. No job has files there.
+const DRAWN: &str = "threed/";
+
+/// Whether the worker has to name an uploaded file by its path from where the runtime was started.
+pub fn comfyui_path_from_start(class: &str, input: &str) -> bool {
+    opener(class, input).is_some_and(|opens| matches!(opens.takes, Takes::Path(_)))
+}
+
+/// Whether that input names something to open, and is checked here.
+pub(super) fn opens(class: &str, input: &str) -> bool {
+    opener(class, input).is_some()
+}
+
+fn opener(class: &str, input: &str) -> Option<&'static Opens> {
+    OPENS.iter().find(|opens| opens.class == class && opens.input == input)
+}
 
 /// The beginnings of PNG, JPEG, GIF and WebP files in base64. Short texts with them may be names of files.
 const IMAGES_IN_BASE64: [&str; 4] = ["iVBORw0KGgo", "/9j/", "R0lGODl", "UklGR"];
@@ -75,7 +113,7 @@ const SHORTEST_IMAGE: usize = 64;
 /// The inputs that hold an address or an image.
 pub(in crate::content) fn media_fields(nodes: &Map<String, Value>) -> Vec<MediaField> {
     let media_field = |opened: Opened<'_>| match (opened.takes, opened.value.as_str()) {
-        (Takes::Media(media), Some(text)) if is_source(text) => {
+        (Takes::Media(media) | Takes::Path(media), Some(text)) if is_source(text) => {
             Some(MediaField { pointer: opened.pointer, value: text.to_owned(), media })
         }
         _ => None,
@@ -104,18 +142,23 @@ fn wrong(takes: Takes, value: &Value) -> Option<(ViolationCode, String)> {
         // The runtime refuses these itself.
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => return None,
     };
+    if matches!(takes, Takes::Media(_) | Takes::Path(_)) && is_source(text) {
+        return bad_source(text).map(|message| (ViolationCode::InvalidImage, message));
+    }
+    let from_start = |fits: fn(&str) -> bool| text.strip_prefix(INPUTS).is_some_and(fits);
     let (may_be, fits) = match takes {
-        Takes::Media(_) if is_source(text) => {
-            return bad_source(text).map(|message| (ViolationCode::InvalidImage, message));
-        }
-        Takes::Media(_) => (
+        Takes::Media(_) | Takes::Views => (
             "a URL, an `s3://` address, a data URI, or the plain name of a file in the runtime's input folder",
             is_plain(text),
         ),
-        Takes::Name | Takes::Names => ("a plain name", is_plain(text) && !text.contains("://")),
-        Takes::Path => {
-            let inside = text.strip_prefix("input/").is_some_and(is_plain);
-            ("`input/` and the plain name of what is there", inside || text.is_empty())
+        Takes::Path(_) => (
+            "a URL, an `s3://` address, a data URI, or `input/` and the plain name of a file there",
+            from_start(is_plain) || text.is_empty(),
+        ),
+        Takes::Name => ("the plain name of a file that the runtime has", is_plain(text)),
+        Takes::Folder => ("the plain name of a folder within the runtime's", is_plain_folder(text)),
+        Takes::FolderPath => {
+            ("`input/` and the plain name of a folder there", from_start(is_plain_folder) || text.is_empty())
         }
     };
     (!fits).then(|| (ViolationCode::NotAllowed, format!("must be {may_be}: {}", file_names::PLAIN)))
@@ -129,37 +172,49 @@ struct Opened<'a> {
 }
 
 fn opened(nodes: &Map<String, Value>) -> impl Iterator<Item = Opened<'_>> {
-    nodes
-        .iter()
-        .flat_map(|(id, node)| {
-            let class = class_type(node).unwrap_or_default();
-            let of_class = OPENS.iter().filter(move |opens| opens.class == class);
-            of_class.filter_map(move |opens| Some((id, opens, node.get("inputs")?.get(opens.input)?)))
-        })
-        .flat_map(|(id, opens, value)| {
-            let pointer = format!("/{}/inputs/{}", pointer_segment(id), opens.input);
-            let (pointer, value) = unwrapped(pointer, value);
-            let takes = opens.takes;
-            match (takes, value) {
-                (Takes::Names, Value::Object(names)) => names
-                    .iter()
-                    .map(|(key, value)| Opened {
-                        pointer: format!("{pointer}/{}", pointer_segment(key)),
-                        value,
-                        takes,
-                    })
-                    .collect(),
-                _ => vec![Opened { pointer, value, takes }],
+    nodes.iter().flat_map(|(id, node)| {
+        let class = class_type(node).unwrap_or_default();
+        let of_node = inputs(node).filter_map(|(input, value)| Some((input, value, opener(class, input)?)));
+        let mut found = Vec::new();
+        for (input, value, opens) in of_node {
+            let pointer = format!("/{}/inputs/{}", pointer_segment(id), pointer_segment(input));
+            if linked_node(value).is_some() {
+                found.push(Opened { pointer, value, takes: opens.takes });
+            } else {
+                values_in(pointer, value, opens.takes, &mut found);
             }
-        })
+        }
+        found
+    })
 }
 
-/// ComfyUI takes `{"__value__": x}` for x, so that a list can be told from a link.
-fn unwrapped(pointer: String, value: &Value) -> (String, &Value) {
-    match value.get("__value__") {
-        Some(inner) => (format!("{pointer}/__value__"), inner),
-        None => (pointer, value),
+/// The values in lists, objects and `{"__value__": x}`, which ComfyUI takes for x.
+fn values_in<'a>(pointer: String, value: &'a Value, takes: Takes, found: &mut Vec<Opened<'a>>) {
+    match value {
+        Value::Array(values) => {
+            for (n, value) in values.iter().enumerate() {
+                values_in(format!("{pointer}/{n}"), value, takes, found);
+            }
+        }
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                let takes = match takes {
+                    Takes::Views if is_drawn(value) => continue,
+                    Takes::Views if key == "recording" => VIDEO,
+                    Takes::Views if key != "__value__" => IMAGE,
+                    other => other,
+                };
+                values_in(format!("{pointer}/{}", pointer_segment(key)), value, takes, found);
+            }
+        }
+        value => found.push(Opened { pointer, value, takes }),
     }
+}
+
+/// What an export holds of what the editor drew: `threed/scene_1.png [temp]`.
+fn is_drawn(value: &Value) -> bool {
+    let name = value.as_str().and_then(|text| text.strip_suffix(" [temp]")?.strip_prefix(DRAWN));
+    name.is_some_and(|name| !name.contains(['/', '[']) && is_plain(name))
 }
 
 /// Whether a text is an address or an image, not the name of a file.
@@ -227,7 +282,7 @@ mod tests {
         for Opens { class, input, takes } in &OPENS {
             for name in ["x.png [output]", "../x.png", "/etc/x.png", "darkroom/x"] {
                 let value = match takes {
-                    Takes::Names => json!({"image": name}),
+                    Takes::Views => json!({"image": name}),
                     _ => json!(name),
                 };
                 let found = violations(&node(class, input, value));
@@ -239,24 +294,67 @@ mod tests {
     }
 
     #[test]
-    fn paths_stay_among_the_inputs() {
-        let path = |value: &str| violations(&node("VHS_LoadVideoPath", "video", json!(value))).is_empty();
-        assert!(path("input/x.mp4") && path("input/a/x.mp4") && path("input/"));
-        for value in ["x.mp4", "output/x.mp4", "input/../output/x.mp4", "input/darkroom/x", "https://a/x.mp4"]
-        {
-            assert!(!path(value), "{value}");
+    fn folders_are_those_within_the_inputs() {
+        let takes =
+            |class: &str, input: &str, value: &str| violations(&node(class, input, json!(value))).is_empty();
+        assert!(takes("LoadVideoDataSetFromFolder", "folder", "set/1"));
+        assert!(takes("VHS_LoadImagesPath", "directory", "input/set"));
+        for folder in ["", ".", "./", "darkroom", "https://a/b"] {
+            assert!(!takes("LoadVideoDataSetFromFolder", "folder", folder), "{folder:?}");
+            assert!(!takes("VHS_LoadImagesPath", "directory", &format!("input/{folder}")), "{folder:?}");
         }
+    }
+
+    #[test]
+    fn paths_stay_among_the_inputs_or_are_fetched() {
+        let nodes = |value: &str| node("VHS_LoadVideoPath", "video", json!(value));
+        for value in ["input/x.mp4", "input/a/x.mp4", "input/", "https://a/x.mp4"] {
+            assert!(violations(&nodes(value)).is_empty(), "{value}");
+        }
+        for value in ["x.mp4", "output/x.mp4", "input/../output/x.mp4", "input/darkroom/x", "file:///x.mp4"] {
+            assert!(!violations(&nodes(value)).is_empty(), "{value}");
+        }
+        assert_eq!(media_fields(&nodes("https://a/x.mp4"))[0].media, Media::Video);
+        assert!(comfyui_path_from_start("VHS_LoadVideoPath", "video"));
+        assert!(!comfyui_path_from_start("VHS_LoadVideo", "video"));
     }
 
     #[test]
     fn only_media_are_fetched() {
         for (class, input) in
-            [("LoadLatent", "latent"), ("VHS_LoadImages", "directory"), ("VHS_LoadAudio", "audio_file")]
+            [("LoadLatent", "latent"), ("VHS_LoadImages", "directory"), ("GeminiInputFiles", "file")]
         {
             let nodes = node(class, input, json!("https://a/b"));
             assert!(media_fields(&nodes).is_empty());
             assert_eq!(violations(&nodes)[0].code, ViolationCode::NotAllowed);
         }
+    }
+
+    #[test]
+    fn the_views_of_a_scene_are_media_unless_the_editor_drew_them() {
+        let drawn = json!({
+            "image": "threed/scene_1764201600000.png [temp]",
+            "mask": "https://a/b.png",
+            "recording": "https://a/b.mp4",
+            "camera_info": {"cameraType": "perspective", "position": {"x": 1}},
+        });
+        let nodes = node("Load3D", "image", drawn);
+        assert_eq!(violations(&nodes), []);
+        let media: Vec<_> =
+            media_fields(&nodes).into_iter().map(|field| (field.pointer, field.media)).collect();
+        let expected = [("mask", Media::Image), ("recording", Media::Video)];
+        assert_eq!(media, expected.map(|(view, media)| (format!("/a~1b/inputs/image/{view}"), media)));
+
+        for others in ["ComfyUI_temp_a_1.png [temp]", "threed/../x.png [temp]", "threed/a/b.png [temp]"] {
+            assert_eq!(violations(&node("Load3D", "image", json!({"image": others}))).len(), 1, "{others}");
+        }
+    }
+
+    #[test]
+    fn a_list_of_files_is_judged_file_by_file() {
+        let nodes = node("LoadImageSetNode", "images", json!({"__value__": ["a.png", "https://a/b", "/x"]}));
+        assert_eq!(media_fields(&nodes)[0].pointer, "/a~1b/inputs/images/__value__/1");
+        assert_eq!(violations(&nodes)[0].pointer, "/a~1b/inputs/images/__value__/2");
     }
 
     #[test]

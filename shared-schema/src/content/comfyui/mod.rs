@@ -1,10 +1,12 @@
-//! Checks of a ComfyUI workflow that need no ComfyUI: its format, its graph, its loader nodes, its literal sizes.
+//! Checks of a ComfyUI workflow that need no ComfyUI: its format, its graph, what it opens, its literal sizes.
 
+mod fields;
 mod file_names;
 mod graph;
 mod limits;
 mod loaders;
 mod node_rules;
+mod values;
 
 use serde_json::{Map, Value};
 
@@ -12,6 +14,7 @@ use crate::violation::quoted;
 use crate::{RuntimeEntry, TaskType, Violation, ViolationCode, schema};
 
 pub use file_names::COMFYUI_JOBS_FOLDER;
+pub use loaders::comfyui_path_from_start;
 pub(super) use loaders::media_fields;
 pub(super) use node_rules::violations as refused_nodes;
 
@@ -29,6 +32,7 @@ pub(super) fn violations(
 
     violations.extend(graph::violations(nodes, runtime.and_then(|runtime| runtime.nodes.as_ref())));
     violations.extend(loaders::violations(nodes));
+    violations.extend(values::violations(nodes));
     if let Some(runtime) = runtime {
         violations.extend(limits::violations(nodes, &runtime.limits));
         violations.extend(refused_nodes(nodes, &runtime.node_rules()));

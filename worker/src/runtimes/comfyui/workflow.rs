@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 use shared_schema::ErrorCode;
+use shared_schema::content::comfyui_path_from_start;
 use shared_schema::violation::pointer_segment;
 
 use crate::error::TaskError;
@@ -38,19 +39,37 @@ pub(super) fn prepare(
 /// A node with its inputs replaced. What they replace may be whole images, as data URIs, and is not copied.
 fn copy_of(id: &str, node: &Value, names: &mut HashMap<String, String>) -> Value {
     let Value::Object(node) = node else { return node.clone() };
-    let mut replaced =
-        |input: &str| names.remove(&format!("/{}/inputs/{}", pointer_segment(id), pointer_segment(input)));
+    let class = node.get("class_type").and_then(Value::as_str).unwrap_or_default();
     let fields = node.iter().map(|(key, value)| match value {
         Value::Object(inputs) if key == "inputs" => {
             let inputs = inputs.iter().map(|(input, value)| {
-                let value = replaced(input).map_or_else(|| value.clone(), Value::String);
-                (input.clone(), value)
+                let pointer = format!("/{}/inputs/{}", pointer_segment(id), pointer_segment(input));
+                let from_start = comfyui_path_from_start(class, input);
+                (input.clone(), replaced(pointer, value, from_start, names))
             });
             (key.clone(), Value::Object(inputs.collect()))
         }
         other => (key.clone(), other.clone()),
     });
     Value::Object(fields.collect())
+}
+
+/// A value with what stands at its pointer, or at those of the values in it, replaced. `from_start` makes a name a path
+/// from where the runtime was started.
+fn replaced(pointer: String, value: &Value, from_start: bool, names: &mut HashMap<String, String>) -> Value {
+    if let Some(name) = names.remove(&pointer) {
+        return Value::String(if from_start { format!("input/{name}") } else { name });
+    }
+    let mut inner = |key: &str, value: &Value| {
+        replaced(format!("{pointer}/{}", pointer_segment(key)), value, from_start, names)
+    };
+    match value {
+        Value::Object(fields) => {
+            Value::Object(fields.iter().map(|(key, value)| (key.clone(), inner(key, value))).collect())
+        }
+        Value::Array(values) => (0..).zip(values).map(|(n, value)| inner(&n.to_string(), value)).collect(),
+        other => other.clone(),
+    }
 }
 
 /// Prefixes the file names of every node that saves.
@@ -105,6 +124,26 @@ mod tests {
         expected["1"]["inputs"]["image"] = json!("darkroom/u/input-1.png");
         expected["4"]["inputs"]["filename_prefix"] = json!("darkroom/u/out");
         assert_eq!(prepared, expected);
+    }
+
+    #[test]
+    fn inputs_are_replaced_wherever_a_loader_takes_them() {
+        let content = json!({
+            "1": {"class_type": "LoadImage", "inputs": {"image": {"__value__": "https://a/b.png"}}},
+            "2": {"class_type": "Load3D", "inputs": {"image": {"image": "https://a/b.png", "recording": ""}}},
+            "3": {"class_type": "VHS_LoadVideoPath", "inputs": {"video": "https://a/b.mp4"}},
+            "4": {"class_type": "LoadImageSetNode", "inputs": {"images": {"__value__": ["a.png", "https://a/b"]}}},
+        });
+        let pointers = ["/1/inputs/image/__value__", "/2/inputs/image/image", "/3/inputs/video"];
+        let replacements = pointers.into_iter().chain(["/4/inputs/images/__value__/1"]);
+        let replacements = (1..)
+            .zip(replacements)
+            .map(|(n, pointer)| Replacement { pointer: pointer.to_owned(), name: format!("darkroom/u/{n}") });
+        let prepared = prepare(content.as_object().unwrap(), replacements.collect(), "darkroom/u").unwrap();
+        assert_eq!(prepared["1"]["inputs"], json!({"image": {"__value__": "darkroom/u/1"}}));
+        assert_eq!(prepared["2"]["inputs"], json!({"image": {"image": "darkroom/u/2", "recording": ""}}));
+        assert_eq!(prepared["3"]["inputs"], json!({"video": "input/darkroom/u/3"}));
+        assert_eq!(prepared["4"]["inputs"], json!({"images": {"__value__": ["a.png", "darkroom/u/4"]}}));
     }
 
     #[test]

@@ -1,0 +1,144 @@
+//! What an input of any node is for, as far as its name and the class of its node say.
+//!
+//! Extensions are free to name their inputs as they like. The names here are those that they agree on.
+
+/// What the text of an input is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Field {
+    /// Words for a model or a person, which may say anything.
+    Text,
+    /// The name of a file or folder, or an address.
+    Path,
+    /// A choice, the name of a model, a number, or something unknown.
+    Other,
+}
+
+/// Parts of names of texts, wherever they stand in a name.
+const TEXT_PARTS: [&str; 16] = [
+    "prompt",
+    "text",
+    "caption",
+    "string",
+    "instruction",
+    "description",
+    "lyric",
+    "wildcard",
+    "regex",
+    "expression",
+    "question",
+    "comment",
+    "positive",
+    "negative",
+    "message",
+    "conversation",
+];
+
+/// Words of names of texts, by themselves or between others.
+const TEXT_WORDS: [&str; 22] = [
+    "tag",
+    "tags",
+    "title",
+    "note",
+    "notes",
+    "value",
+    "find",
+    "replace",
+    "delimiter",
+    "separator",
+    "query",
+    "label",
+    "labels",
+    "system",
+    "user",
+    "story",
+    "speech",
+    "template",
+    "operation",
+    "operator",
+    "op",
+    "code",
+];
+
+const PATH_WORDS: [&str; 12] =
+    ["path", "paths", "file", "files", "folder", "folders", "dir", "dirs", "url", "urls", "uri", "link"];
+
+/// Words in the names of classes whose nodes are about text.
+const TEXT_CLASSES: [&str; 6] = ["prompt", "text", "string", "wildcard", "caption", "lyrics"];
+
+/// Words in the names of classes whose nodes open something.
+const OPENING_CLASSES: [&str; 9] =
+    ["load", "save", "file", "folder", "read", "write", "path", "url", "import"];
+
+/// What the input `name` of a node of that class is for.
+pub(super) fn field(class: &str, name: &str) -> Field {
+    let name = name.to_ascii_lowercase();
+    let words = || {
+        let split = name.split(|c: char| !c.is_alphanumeric());
+        split.map(|word| word.trim_end_matches(|c: char| c.is_ascii_digit())).filter(|word| !word.is_empty())
+    };
+    let is_path = |word: &str| {
+        PATH_WORDS.contains(&word)
+            || ["file", "folder"].iter().any(|beginning| word.starts_with(beginning))
+            || ["path", "folder", "directory", "directories", "filename"]
+                .iter()
+                .any(|end| word.ends_with(end))
+    };
+    if words().any(is_path) {
+        Field::Path
+    } else if is_text(&name) || words().any(|word| TEXT_WORDS.contains(&word)) || is_about_text(class) {
+        Field::Text
+    } else {
+        Field::Other
+    }
+}
+
+fn is_text(name: &str) -> bool {
+    TEXT_PARTS.iter().any(|part| name.contains(part)) && !name.contains("texture")
+}
+
+fn is_about_text(class: &str) -> bool {
+    let class = class.to_ascii_lowercase();
+    let has = |words: &[&str]| words.iter().any(|word| class.contains(word));
+    has(&TEXT_CLASSES) && !has(&OPENING_CLASSES)
+}
+
+/// Whether nodes of that class make something of a text that is no text any more.
+pub(super) fn ends_texts(class: &str) -> bool {
+    class.contains("TextEncode") || class.contains("Sampler")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_say_what_inputs_are_for() {
+        for (class, name, expected) in [
+            ("CLIPTextEncode", "text", Field::Text),
+            ("CLIPTextEncodeSDXL", "text_g", Field::Text),
+            ("easy positive", "positive", Field::Text),
+            ("ImpactWildcardProcessor", "populated_text", Field::Text),
+            ("PrimitiveStringMultiline", "value", Field::Text),
+            ("RegexExtract", "regex_pattern", Field::Text),
+            ("StringReplace", "find", Field::Text),
+            ("GeminiNode", "prompt", Field::Text),
+            ("CR Combine Prompt", "part1", Field::Text),
+            ("ShowText|pysssss", "text_0", Field::Text),
+            ("Any", "model.prompt", Field::Text),
+            ("Load Text File", "file_path", Field::Path),
+            ("Image Save", "output_path", Field::Path),
+            ("Any", "text_file", Field::Path),
+            ("Any", "filenames", Field::Path),
+            ("Any", "image_directory", Field::Path),
+            ("OllamaGenerate", "url", Field::Path),
+            ("Load Text File", "name", Field::Other),
+            ("Any", "profile", Field::Other),
+            ("Any", "direction", Field::Other),
+            ("Any", "texture", Field::Other),
+            ("Painter", "mask", Field::Other),
+            ("CheckpointLoaderSimple", "ckpt_name", Field::Other),
+        ] {
+            assert_eq!(field(class, name), expected, "{class} {name}");
+        }
+    }
+}

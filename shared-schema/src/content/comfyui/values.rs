@@ -1,0 +1,247 @@
+//! What the values of all nodes may not name, whether or not the class of the node is known: the files of the machine and
+//! of other callers, and addresses that the runtime would open itself.
+//!
+//! Texts for models and people may say anything, as long as nothing opens them: a text that comes by links to an input for
+//! a path is judged like a path.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value};
+
+use super::fields::{Field, ends_texts, field};
+use super::file_names::{is_shared_folder, reaches};
+use super::graph::linked_node;
+use super::{class_type, inputs, loaders};
+use crate::violation::{pointer_segment, quoted};
+use crate::{Violation, ViolationCode};
+
+/// JSON in a text in JSON in a text is looked into so many times.
+const MOST_TEXTS_IN_TEXTS: usize = 3;
+
+/// The longest name of a folder that is compared with those of all callers.
+const LONGEST_FOLDER: usize = 256;
+
+/// The worker replaces this input, whatever it says.
+const REPLACED: &str = "filename_prefix";
+
+/// Values that reach for what their caller may not see.
+pub(super) fn violations(nodes: &Map<String, Value>) -> Vec<Violation> {
+    let mut found = Vec::new();
+    // Texts that would be refused as paths, each with its node.
+    let mut texts = Vec::new();
+    for (id, node) in nodes {
+        let class = class_type(node).unwrap_or_default();
+        let judged = inputs(node).filter(|(input, _)| *input != REPLACED && !loaders::opens(class, input));
+        for (input, value) in judged {
+            let mut walk = Walk { class, id, input, found: &mut found, texts: &mut texts };
+            if linked_node(value).is_none() {
+                walk.value(input, value, &mut Vec::new());
+            }
+        }
+    }
+    if !texts.is_empty() {
+        let opened = feeding_paths(nodes);
+        found.extend(texts.into_iter().filter_map(|(id, violation)| {
+            let sink = opened.get(id)?;
+            let message = format!("{}; it is linked to {sink}", violation.message);
+            Some(Violation { message, ..violation })
+        }));
+    }
+    found
+}
+
+/// One value of a node, with all that it holds.
+struct Walk<'a, 'b> {
+    class: &'a str,
+    id: &'a str,
+    input: &'a str,
+    found: &'b mut Vec<Violation>,
+    texts: &'b mut Vec<(&'a str, Violation)>,
+}
+
+impl<'a> Walk<'a, '_> {
+    /// `name` is that of the input, or of the innermost field; `way` leads from the input to the value.
+    fn value(&mut self, name: &str, value: &'a Value, way: &mut Vec<String>) {
+        match value {
+            Value::String(text) => self.text(name, text, way, 0),
+            Value::Array(values) => {
+                for (n, value) in values.iter().enumerate() {
+                    way.push(n.to_string());
+                    self.value(name, value, way);
+                    way.pop();
+                }
+            }
+            Value::Object(fields) => {
+                for (key, value) in fields {
+                    way.push(pointer_segment(key));
+                    self.value(self.innermost(name, key), value, way);
+                    way.pop();
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    fn text(&mut self, name: &str, text: &str, way: &[String], depth: usize) {
+        if let Some(inner) = json_in(text).filter(|_| depth < MOST_TEXTS_IN_TEXTS) {
+            return self.json(name, &inner, way, depth + 1);
+        }
+        let why = match reaches(text) {
+            Some(reach) => reach.why(),
+            None if text.len() <= LONGEST_FOLDER && is_shared_folder(text) && self.reads_paths(name) => {
+                "names a folder that holds the files of all callers"
+            }
+            None => return,
+        };
+        let violation = Violation::new(self.pointer(way), ViolationCode::NotAllowed, why);
+        match field(self.class, name) {
+            Field::Text => self.texts.push((self.id, violation)),
+            Field::Path | Field::Other => self.found.push(violation),
+        }
+    }
+
+    /// The values in a text that is JSON; all of them stand at the text.
+    fn json(&mut self, name: &str, value: &Value, way: &[String], depth: usize) {
+        match value {
+            Value::String(text) => self.text(name, text, way, depth),
+            Value::Array(values) => values.iter().for_each(|value| self.json(name, value, way, depth)),
+            Value::Object(fields) => {
+                fields
+                    .iter()
+                    .for_each(|(key, value)| self.json(self.innermost(name, key), value, way, depth));
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    /// Fields of a text are texts, whatever their names.
+    fn innermost<'n>(&self, outer: &'n str, inner: &'n str) -> &'n str {
+        let outer_stays = inner == "__value__" || field(self.class, outer) == Field::Text;
+        if outer_stays { outer } else { inner }
+    }
+
+    /// A folder to write to may be any that is plain: what is written there bears a name of its own.
+    fn reads_paths(&self, name: &str) -> bool {
+        let writes = |text: &str| ["save", "out", "dest"].iter().any(|word| text.contains(word));
+        field(self.class, name) == Field::Path
+            && !writes(&name.to_ascii_lowercase())
+            && !self.class.to_ascii_lowercase().contains("save")
+    }
+
+    fn pointer(&self, way: &[String]) -> String {
+        let mut pointer = format!("/{}/inputs/{}", pointer_segment(self.id), pointer_segment(self.input));
+        way.iter().for_each(|segment| pointer.extend(["/", segment]));
+        pointer
+    }
+}
+
+/// The lists and objects that widgets keep as text.
+fn json_in(text: &str) -> Option<Value> {
+    let text = text.trim();
+    text.starts_with(['{', '[', '"']).then(|| serde_json::from_str(text).ok())?
+}
+
+/// The nodes whose texts may come to an input for a path, each with a description of that input.
+fn feeding_paths(nodes: &Map<String, Value>) -> HashMap<&str, String> {
+    let mut feeding = HashMap::new();
+    for (id, node) in nodes {
+        let class = class_type(node).unwrap_or_default();
+        let sinks =
+            inputs(node).filter(|(input, _)| *input != REPLACED && field(class, input) == Field::Path);
+        for (input, target) in sinks.filter_map(|(input, value)| Some((input, linked_node(value)?))) {
+            let sink = format!("{} of node {}, which is for a path", quoted(input), quoted(id));
+            let mut open = vec![target];
+            while let Some(id) = open.pop() {
+                let carries = |node: &&Value| !class_type(node).is_some_and(ends_texts);
+                let Some(node) = nodes.get(id).filter(carries) else { continue };
+                if feeding.insert(id, sink.clone()).is_none() {
+                    open.extend(inputs(node).filter_map(|(_, value)| linked_node(value)));
+                }
+            }
+        }
+    }
+    feeding
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn refused(content: &Value) -> Vec<String> {
+        violations(content.as_object().unwrap()).into_iter().map(|violation| violation.pointer).collect()
+    }
+
+    #[test]
+    fn values_are_judged_wherever_they_stand_in_a_node_of_any_class() {
+        let content = json!({"a/b": {"class_type": "Nobody knows", "inputs": {
+            "mask": "/dev/zero",
+            "format.codec": "../x",
+            "wrapped": {"__value__": "x.png [output]"},
+            "list": {"__value__": ["a.png", ["darkroom/x"]]},
+            "lora_1": {"on": true, "lora": "~/x"},
+            "widget": "{\"layers\": [{\"src\": \"\\u002fetc\\u002fpasswd\"}]}",
+            "one": ["http://169.254.169.254/"],
+            "folder": "output",
+            "seed": 1,
+        }}});
+        let expected = [
+            "mask",
+            "format.codec",
+            "wrapped/__value__",
+            "list/__value__/1/0",
+            "lora_1/lora",
+            "widget",
+            "one/0",
+            "folder",
+        ];
+        assert_eq!(refused(&content), expected.map(|input| format!("/a~1b/inputs/{input}")));
+    }
+
+    #[test]
+    fn texts_may_say_anything() {
+        let content = json!({
+            "1": {"class_type": "CLIPTextEncode", "inputs": {"text": "/imagine a cat, ../x, see http://x"}},
+            "2": {"class_type": "PrimitiveStringMultiline", "inputs": {"value": "file:///etc/passwd"}},
+            "3": {"class_type": "ShowText|pysssss", "inputs": {"text": ["2", 0], "text_0": "~/x"}},
+            "4": {"class_type": "MathExpression", "inputs": {"expression": "/2", "operation": "/"}},
+            "5": {"class_type": "Styles", "inputs": {"positive": {"__value__": [{"path": "/x"}]}}},
+            "6": {"class_type": "SaveImage", "inputs": {"filename_prefix": "/abs/../x", "images": ["9", 0]}},
+        });
+        assert_eq!(refused(&content), [""; 0]);
+    }
+
+    #[test]
+    fn a_text_that_is_linked_to_a_path_is_judged_like_one() {
+        let content = json!({
+            "text": {"class_type": "PrimitiveString", "inputs": {"value": "/etc"}},
+            "join": {"class_type": "StringConcatenate", "inputs": {"string_a": ["text", 0], "string_b": "passwd"}},
+            "load": {"class_type": "Nobody knows", "inputs": {"file_path": ["join", 0]}},
+        });
+        let found = violations(content.as_object().unwrap());
+        assert_eq!(found[0].pointer, "/text/inputs/value");
+        assert!(found[0].message.ends_with("linked to `file_path` of node `load`, which is for a path"));
+        assert_eq!(found.len(), 1);
+    }
+
+    #[test]
+    fn a_text_that_became_conditioning_or_a_replaced_prefix_is_no_path() {
+        let content = json!({
+            "text": {"class_type": "PrimitiveString", "inputs": {"value": "/imagine a cat"}},
+            "encode": {"class_type": "CLIPTextEncode", "inputs": {"text": ["text", 0]}},
+            "odd": {"class_type": "Nobody knows", "inputs": {"path": ["encode", 0]}},
+            "save": {"class_type": "SaveImage", "inputs": {"filename_prefix": ["text", 0]}},
+        });
+        assert_eq!(refused(&content), [""; 0]);
+    }
+
+    #[test]
+    fn links_in_a_circle_do_not_keep_the_check() {
+        let content = json!({
+            "a": {"class_type": "Text", "inputs": {"text": ["b", 0], "text_b": "/x"}},
+            "b": {"class_type": "Text", "inputs": {"text": ["a", 0]}},
+            "c": {"class_type": "Nobody knows", "inputs": {"path": ["b", 0]}},
+        });
+        assert_eq!(refused(&content), ["/a/inputs/text_b"]);
+    }
+}
