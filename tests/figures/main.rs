@@ -49,13 +49,23 @@ struct Effort {
     gpu_seconds: u32,
     /// The most tasks of one cell.
     tasks: u32,
+    /// The fewest tasks of one cell.
+    least_tasks: u32,
 }
 
-const FULL: Effort =
-    Effort { requests: 3_000, calls: 400, starts: 15, invocations: 100, gpu_seconds: 20, tasks: 40 };
+const FULL: Effort = Effort {
+    requests: 3_000,
+    calls: 400,
+    starts: 15,
+    invocations: 100,
+    gpu_seconds: 20,
+    tasks: 40,
+    least_tasks: 6,
+};
 
 /// Shows that everything still works; its figures mean little.
-const QUICK: Effort = Effort { requests: 50, calls: 10, starts: 2, invocations: 5, gpu_seconds: 2, tasks: 4 };
+const QUICK: Effort =
+    Effort { requests: 50, calls: 10, starts: 2, invocations: 5, gpu_seconds: 2, tasks: 4, least_tasks: 2 };
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {

@@ -17,6 +17,11 @@ impl Sample {
         Ok(Self(times))
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// The shortest.
     pub(crate) fn min(&self) -> Duration {
         self.0[0]

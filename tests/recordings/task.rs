@@ -1,6 +1,7 @@
 //! The recorded requests, made tasks again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -36,5 +37,10 @@ pub(crate) fn png(pointer: &str, bytes: impl Into<Bytes>) -> Input {
 
 /// The options of a client of the runtime at that address.
 pub(crate) fn options(url: &str) -> RuntimeOptions {
-    RuntimeOptions { api_base_url: Some(url.to_owned()), dynamic_model: false, max_task_bytes: 64 << 20 }
+    RuntimeOptions {
+        api_base_url: Some(url.to_owned()),
+        dynamic_model: false,
+        max_task_bytes: 64 << 20,
+        stuck_after: Duration::from_secs(600),
+    }
 }

@@ -35,7 +35,9 @@ fn client(simulation: &Simulation) -> Arc<dyn Runtime> {
 
 fn client_with(simulation: &Simulation, max_task_bytes: u64) -> Arc<dyn Runtime> {
     let api_base_url = Some(simulation.url());
-    comfyui::connect(&RuntimeOptions { api_base_url, dynamic_model: false, max_task_bytes }).unwrap()
+    let stuck_after = Duration::from_secs(600);
+    comfyui::connect(&RuntimeOptions { api_base_url, dynamic_model: false, max_task_bytes, stuck_after })
+        .unwrap()
 }
 
 /// From checkpoint to saved pictures; every seed is different work.

@@ -1,11 +1,17 @@
 //! How long a simulated runtime takes for its work.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::RwLock;
 
 /// What a simulated runtime costs in time. The default costs nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Behaviour {
-    /// Time that one run occupies the runtime, split evenly over its steps: progress can be watched, and an
+    /// Time that one run occupies the runtime, split over its steps (a step of SD WebUI's second pass takes as much longer
+    /// as it has more pixels): progress can be watched, and an
     /// interrupt strikes between two steps. Drawing comes on top unless pictures are `predrawn`.
     pub latency: Duration,
     /// Time from the start until the runtime can be used. SD WebUI answers on `/` meanwhile, but its API is not
@@ -14,30 +20,65 @@ pub struct Behaviour {
     /// Makes one picture per size, of noise, and hands it out again and again: a benchmark measures its own work and
     /// not the drawing, on files at least as large as those of a real runtime.
     pub predrawn: bool,
+    /// How progress is reported while a run lasts.
+    pub progress: ProgressReports,
+}
+
+/// How a runtime reports the progress of its runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum ProgressReports {
+    /// Step by step of the sampler, evenly: 5 % at a time with 20 steps.
+    #[default]
+    Stepped,
+    /// Nothing for the first half of a run, since the model is loaded; then step by step. So it was recorded: SD WebUI stands at
+    /// 1 % for 5 s of a run of 10 s.
+    Flat,
+    /// All steps in the last fifth of a run, after four fifths without any.
+    Late,
+    /// None: SD WebUI's progress is 0 throughout, ComfyUI sends neither `progress` nor `progress_state`.
+    Missing,
+}
+
+impl ProgressReports {
+    /// The share of a run's latency that passes before its first step begins.
+    fn quiet(self) -> f64 {
+        match self {
+            Self::Stepped | Self::Missing => 0.0,
+            Self::Flat => 0.5,
+            Self::Late => 0.8,
+        }
+    }
 }
 
 /// Spreads the latency of one run over its steps. Each step ends at a fixed time after the start, so that rounding does not
 /// add up.
 pub(crate) struct Pace {
     start: Instant,
-    latency: Duration,
-    steps: u32,
-    taken: u32,
+    quiet: Duration,
+    working: Duration,
+    /// The weight of all steps together.
+    weight: f64,
+    taken: f64,
+    held: Arc<RwLock<()>>,
 }
 
 impl Pace {
-    pub(crate) fn new(latency: Duration, steps: u32) -> Self {
-        Self { start: Instant::now(), latency, steps: steps.max(1), taken: 0 }
+    /// For steps that weigh so much together. Nothing is worked on while `held` is locked for writing.
+    pub(crate) fn new(behaviour: &Behaviour, weight: f64, held: Arc<RwLock<()>>) -> Self {
+        let quiet = behaviour.latency.mul_f64(behaviour.progress.quiet());
+        let working = behaviour.latency.saturating_sub(quiet);
+        Self { start: Instant::now(), quiet, working, weight: weight.max(1.0), taken: 0.0, held }
     }
 
-    /// Waits until the next step is over.
-    pub(crate) async fn step(&mut self) {
-        self.taken += 1;
-        let end = self.start + self.latency.mul_f64(f64::from(self.taken) / f64::from(self.steps));
-        if self.latency.is_zero() {
+    /// Waits until the next step, of that weight, is over.
+    pub(crate) async fn step(&mut self, weight: f64) {
+        self.taken += weight;
+        if self.quiet.is_zero() && self.working.is_zero() {
             tokio::task::yield_now().await;
         } else {
-            tokio::time::sleep_until(end.into()).await;
+            let done = (self.taken / self.weight).min(1.0);
+            tokio::time::sleep_until((self.start + self.quiet + self.working.mul_f64(done)).into()).await;
         }
+        drop(self.held.read().await);
     }
 }

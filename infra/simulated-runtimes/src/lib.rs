@@ -14,7 +14,7 @@ mod samples;
 mod sdwebui;
 mod server;
 
-pub use behaviour::Behaviour;
+pub use behaviour::{Behaviour, ProgressReports};
 pub use call_faults::{CallFault, CallFaults, Order};
 pub use comfyui::ComfyUiOptions;
 pub use faults::{Fault, Faults};
@@ -22,7 +22,7 @@ pub use job_slot::BusyInterval;
 pub use requests::RecordedRequest;
 pub use samples::Sample;
 pub use sdwebui::{Dialect, SdWebUiOptions};
-pub use server::Simulation;
+pub use server::{Hold, Simulation};
 
 /// The checkpoint that both simulations offer unless told otherwise, as SD WebUI downloads it by default.
 pub const DEFAULT_MODEL: &str = "v1-5-pruned-emaonly.safetensors";

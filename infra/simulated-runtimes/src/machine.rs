@@ -1,9 +1,16 @@
 //! What both runtimes share: the machine they run on.
 
+use std::sync::Arc;
+
+use tokio::sync::RwLock;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    behaviour::Behaviour, call_faults::CallFaults, faults::Faults, job_slot::JobSlot, picture::Artist,
+    behaviour::{Behaviour, Pace},
+    call_faults::CallFaults,
+    faults::Faults,
+    job_slot::JobSlot,
+    picture::Artist,
     requests::RequestLog,
 };
 
@@ -17,6 +24,8 @@ pub(crate) struct Machine {
     pub(crate) gpu: JobSlot,
     pub(crate) requests: RequestLog,
     pub(crate) artist: Artist,
+    /// Locked for writing while runs are to stand still between two steps.
+    pub(crate) held: Arc<RwLock<()>>,
     /// Cancelled when the simulation stops: connections are cut, jobs are abandoned.
     pub(crate) died: CancellationToken,
 }
@@ -31,7 +40,13 @@ impl Machine {
             call_faults: CallFaults::default(),
             gpu: JobSlot::default(),
             requests: RequestLog::default(),
+            held: Arc::default(),
             died: CancellationToken::new(),
         }
+    }
+
+    /// The pace of a run that begins now, whose steps weigh so much together.
+    pub(crate) fn pace(&self, weight: f64) -> Pace {
+        Pace::new(&self.behaviour, weight, Arc::clone(&self.held))
     }
 }

@@ -3,7 +3,9 @@
 use std::{net::SocketAddr, time::Duration};
 
 use clap::{Parser, Subcommand};
-use simulated_runtimes::{Behaviour, ComfyUiOptions, DEFAULT_MODEL, SdWebUiOptions, Simulation};
+use simulated_runtimes::{
+    Behaviour, ComfyUiOptions, DEFAULT_MODEL, ProgressReports, SdWebUiOptions, Simulation,
+};
 use tracing_subscriber::EnvFilter;
 
 #[derive(Parser)]
@@ -29,6 +31,9 @@ struct Options {
     /// Time that one run takes, in milliseconds.
     #[arg(long, default_value_t = 1_000)]
     latency_ms: u64,
+    /// How progress is reported.
+    #[arg(long, value_enum, default_value_t)]
+    progress: ProgressReports,
     /// Checkpoint on disk; may be given several times.
     #[arg(long = "model", default_value = DEFAULT_MODEL)]
     models: Vec<String>,
@@ -39,12 +44,14 @@ async fn main() -> anyhow::Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).init();
     let simulation = match Arguments::parse().runtime {
-        Runtime::Sdwebui(Options { listen, latency_ms, models }) => {
-            let options = SdWebUiOptions { models, behaviour: behaviour(latency_ms), ..Default::default() };
+        Runtime::Sdwebui(Options { listen, latency_ms, progress, models }) => {
+            let options =
+                SdWebUiOptions { models, behaviour: behaviour(latency_ms, progress), ..Default::default() };
             Simulation::start_sdwebui(listen, options).await?
         }
-        Runtime::Comfyui(Options { listen, latency_ms, models }) => {
-            let options = ComfyUiOptions { models, behaviour: behaviour(latency_ms), ..Default::default() };
+        Runtime::Comfyui(Options { listen, latency_ms, progress, models }) => {
+            let options =
+                ComfyUiOptions { models, behaviour: behaviour(latency_ms, progress), ..Default::default() };
             Simulation::start_comfyui(listen, options).await?
         }
     };
@@ -54,6 +61,6 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn behaviour(latency_ms: u64) -> Behaviour {
-    Behaviour { latency: Duration::from_millis(latency_ms), ..Default::default() }
+fn behaviour(latency_ms: u64, progress: ProgressReports) -> Behaviour {
+    Behaviour { latency: Duration::from_millis(latency_ms), progress, ..Default::default() }
 }

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use axum::{Router, extract::DefaultBodyLimit, middleware};
 use tokio::{
     net::{TcpListener, TcpSocket},
+    sync::OwnedRwLockWriteGuard,
     task::JoinHandle,
 };
 
@@ -22,6 +23,11 @@ use crate::{
 
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;
+
+/// Runs stand still while this lives.
+#[must_use = "runs go on when it is dropped"]
+#[derive(Debug)]
+pub struct Hold(#[expect(dead_code, reason = "held, not used")] OwnedRwLockWriteGuard<()>);
 
 /// A running simulation. Dropping it stops it as a killed process stops: connections are cut, jobs are lost.
 pub struct Simulation {
@@ -103,6 +109,12 @@ impl Simulation {
     /// Which calls shall fail, whatever they are about. May be changed at any time.
     pub fn call_faults(&self) -> &CallFaults {
         &self.machine.call_faults
+    }
+
+    /// Makes runs stand still between two steps until the returned value is dropped: what a test does meanwhile happens in the
+    /// middle of a run, on a slow machine too.
+    pub async fn hold(&self) -> Hold {
+        Hold(Arc::clone(&self.machine.held).write_owned().await)
     }
 
     /// Stops it and waits until its port is free again.

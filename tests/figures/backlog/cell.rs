@@ -1,10 +1,10 @@
-//! The cells of the table: kinds of tasks × durations of a run × latencies of AWS.
+//! The cells of the table: kinds of tasks × durations of a run × latencies of AWS; and ways of reporting progress × durations.
 
 use std::time::Duration;
 
 use integration_tests::lab::{Lab, Runtime};
 use serde_json::{Value, json};
-use simulated_runtimes::{Behaviour, ComfyUiOptions, DEFAULT_MODEL, SdWebUiOptions};
+use simulated_runtimes::{Behaviour, ComfyUiOptions, DEFAULT_MODEL, ProgressReports, SdWebUiOptions};
 
 use super::predecessor::{self, Predecessor};
 
@@ -22,6 +22,10 @@ pub(super) struct Kind {
     pub(super) input_bytes: Option<usize>,
     /// How long a run takes, in milliseconds.
     gpu_ms: &'static [u32],
+    /// What each call to AWS takes longer, in milliseconds.
+    aws_ms: &'static [u32],
+    /// How the runtime reports progress, if that is what the cells are about. They are measured with the pipeline only.
+    pub(super) progress: Option<ProgressReports>,
     /// What the predecessor needed, for each latency of AWS.
     predecessor: Option<&'static [Predecessor; AWS_MS.len()]>,
 }
@@ -33,6 +37,8 @@ pub(super) const KINDS: &[Kind] = &[
         side: 512,
         input_bytes: None,
         gpu_ms: &[0, 500, 2000],
+        aws_ms: &AWS_MS,
+        progress: None,
         predecessor: Some(&predecessor::TEXT_TO_IMAGE_512),
     },
     Kind {
@@ -41,6 +47,8 @@ pub(super) const KINDS: &[Kind] = &[
         side: 1024,
         input_bytes: None,
         gpu_ms: &[0, 500, 2000],
+        aws_ms: &AWS_MS,
+        progress: None,
         predecessor: Some(&predecessor::TEXT_TO_IMAGE_1024),
     },
     Kind {
@@ -49,6 +57,8 @@ pub(super) const KINDS: &[Kind] = &[
         side: 512,
         input_bytes: Some(1_000_000),
         gpu_ms: &[0, 500, 2000],
+        aws_ms: &AWS_MS,
+        progress: None,
         predecessor: Some(&predecessor::IMAGE_TO_IMAGE_512),
     },
     Kind {
@@ -57,6 +67,8 @@ pub(super) const KINDS: &[Kind] = &[
         side: 1024,
         input_bytes: Some(3_000_000),
         gpu_ms: &[0, 500, 2000],
+        aws_ms: &AWS_MS,
+        progress: None,
         predecessor: Some(&predecessor::IMAGE_TO_IMAGE_1024),
     },
     Kind {
@@ -65,9 +77,33 @@ pub(super) const KINDS: &[Kind] = &[
         side: 1024,
         input_bytes: None,
         gpu_ms: &[500, 2000],
+        aws_ms: &AWS_MS,
+        progress: None,
         predecessor: None,
     },
+    ahead("sdwebui", "text-to-image", ProgressReports::Stepped),
+    ahead("sdwebui", "text-to-image", ProgressReports::Flat),
+    ahead("sdwebui", "text-to-image", ProgressReports::Late),
+    ahead("sdwebui", "text-to-image", ProgressReports::Missing),
+    ahead("comfyui", "pipeline", ProgressReports::Stepped),
+    ahead("comfyui", "pipeline", ProgressReports::Flat),
+    ahead("comfyui", "pipeline", ProgressReports::Late),
+    ahead("comfyui", "pipeline", ProgressReports::Missing),
 ];
+
+/// Whether the next job is handed over ahead of time, with runs of many lengths and that kind of progress.
+const fn ahead(runtime_type: &'static str, task_type: &'static str, progress: ProgressReports) -> Kind {
+    Kind {
+        runtime_type,
+        task_type,
+        side: 1024,
+        input_bytes: None,
+        gpu_ms: &[500, 1300, 2000, 3000, 5000, 8000],
+        aws_ms: &[50],
+        progress: Some(progress),
+        predecessor: None,
+    }
+}
 
 /// A kind of task, with a duration of its run and a latency of AWS.
 #[derive(Debug, Clone, Copy)]
@@ -82,7 +118,7 @@ impl Kind {
     pub(super) fn cells(&'static self) -> impl Iterator<Item = Cell> {
         let of_duration = move |gpu_ms: &u32| {
             let gpu_ms = *gpu_ms;
-            AWS_MS.into_iter().map(move |aws_ms| Cell { kind: self, gpu_ms, aws_ms })
+            self.aws_ms.iter().map(move |aws_ms| Cell { kind: self, gpu_ms, aws_ms: *aws_ms })
         };
         self.gpu_ms.iter().flat_map(of_duration)
     }
@@ -93,7 +129,13 @@ impl Kind {
         let input = self.input_bytes.map_or_else(String::new, |bytes| {
             format!(", {} MB by URL from a server that takes 200 ms", bytes / 1_000_000)
         });
-        format!("{product}, {} {}²{input}", self.task_type, self.side)
+        let progress = self.progress.map_or("", |progress| match progress {
+            ProgressReports::Stepped => ", progress in steps",
+            ProgressReports::Flat => ", no progress in the first half of a run",
+            ProgressReports::Late => ", no progress before the last fifth of a run",
+            ProgressReports::Missing => ", no progress",
+        });
+        format!("{product}, {} {}²{input}{progress}", self.task_type, self.side)
     }
 
     /// The content of a task, which differs from all others in its seed.
@@ -124,13 +166,20 @@ impl Cell {
     /// By what it is selected.
     pub(super) fn name(&self) -> String {
         let Self { kind, gpu_ms, aws_ms } = self;
-        format!("{} {} {} gpu-{gpu_ms} aws-{aws_ms}", kind.runtime_type, kind.task_type, kind.side)
+        let progress = kind.progress.map_or("", |progress| match progress {
+            ProgressReports::Stepped => " progress-stepped",
+            ProgressReports::Flat => " progress-flat",
+            ProgressReports::Late => " progress-late",
+            ProgressReports::Missing => " progress-missing",
+        });
+        format!("{} {} {} gpu-{gpu_ms} aws-{aws_ms}{progress}", kind.runtime_type, kind.task_type, kind.side)
     }
 
     /// A simulated runtime that takes so long for a run, and no time for anything else.
     pub(super) async fn runtime(&self, lab: &Lab) -> Runtime {
         let latency = Duration::from_millis(self.gpu_ms.into());
-        let behaviour = Behaviour { latency, predrawn: true, ..Behaviour::default() };
+        let progress = self.kind.progress.unwrap_or_default();
+        let behaviour = Behaviour { latency, predrawn: true, progress, ..Behaviour::default() };
         match self.kind.runtime_type {
             "sdwebui" => lab.sdwebui(SdWebUiOptions { behaviour, ..SdWebUiOptions::default() }).await,
             _ => lab.comfyui(ComfyUiOptions { behaviour, ..ComfyUiOptions::default() }).await,
@@ -140,10 +189,17 @@ impl Cell {
     /// The share of the time that the GPU should be busy at least; there is no aim for one that takes no time.
     pub(super) fn least_busy(&self) -> Option<f64> {
         match self.gpu_ms {
+            // The first run of a kind may have an end that nothing foretells, and these cells have few.
+            _ if self.kind.progress.is_some() => None,
             0 => None,
             500 => Some(0.98),
             _ => Some(0.995),
         }
+    }
+
+    /// How long the GPU may be free between two jobs, as a rule, in milliseconds: less than any round trip to it.
+    pub(super) fn most_gap_ms(&self) -> Option<f64> {
+        (self.gpu_ms > 0).then_some(2.0)
     }
 
     /// The CPU time that a task may take, in milliseconds; the aim is for images of 1024².

@@ -40,8 +40,11 @@ impl Selection {
             "sdwebui text-to-image 512 gpu-500 aws-0",
             "sdwebui image-to-image 512 gpu-0 aws-50",
             "comfyui pipeline 1024 gpu-500 aws-50",
+            "sdwebui text-to-image 1024 gpu-1300 aws-50 progress-missing",
+            "comfyui pipeline 1024 gpu-1300 aws-50 progress-flat",
         ];
-        Self(cells.into_iter().flat_map(|name| Self::with_words(name).0).collect())
+        let all = Self::all().0.into_iter();
+        Self(all.filter(|cell| cells.contains(&cell.name().as_str())).collect())
     }
 }
 
@@ -73,5 +76,5 @@ pub(crate) async fn measure(effort: &Effort, Selection(cells): &Selection) -> Re
 /// How many tasks the backlog of that cell has.
 fn tasks(effort: &Effort, cell: &Cell) -> usize {
     let in_time = effort.gpu_seconds * 1000 / cell.gpu_ms.max(1);
-    in_time.clamp(2, effort.tasks) as usize
+    in_time.clamp(effort.least_tasks, effort.tasks) as usize
 }

@@ -7,8 +7,19 @@ use super::measurement::{Both, Measurement};
 use crate::grid::Grid;
 use crate::sample::millis;
 
-const HEAD: [&str; 10] =
-    ["GPU", "AWS", "worker", "busy", "job p50", "gap p50", "gap p99", "tasks/s", "CPU per task", "peak"];
+const HEAD: [&str; 11] = [
+    "GPU",
+    "AWS",
+    "worker",
+    "busy",
+    "job p50",
+    "gap p50",
+    "gap p99",
+    "ahead",
+    "tasks/s",
+    "CPU per task",
+    "peak",
+];
 
 /// Lines so far.
 #[derive(Default)]
@@ -32,18 +43,21 @@ impl Report {
 
         let [gpu, aws] = [format!("{} ms", cell.gpu_ms), format!("+{} ms", cell.aws_ms)];
         let mut line = cells(gpu, aws, "pipelined", &both.pipelined);
-        let Measurement { busy, cpu_per_task, peak_megabytes, .. } = &both.pipelined;
+        let Measurement { busy, gaps, cpu_per_task, peak_megabytes, .. } = &both.pipelined;
         let is_missed = [
             (3, cell.least_busy().is_some_and(|least| *busy < least)),
-            (8, cell.most_cpu_ms().is_some_and(|most| millis(*cpu_per_task) >= most)),
-            (9, *peak_megabytes > most_memory),
+            (5, cell.most_gap_ms().is_some_and(|most| millis(gaps.median()) >= most)),
+            (9, cell.most_cpu_ms().is_some_and(|most| millis(*cpu_per_task) >= most)),
+            (10, *peak_megabytes > most_memory),
         ];
         for (column, _) in is_missed.into_iter().filter(|(_, missed)| *missed) {
             self.missed.push(format!("{}: {} {}", cell.name(), HEAD[column], line[column]));
             line[column].push_str(" MISSED");
         }
         self.lines.push(line);
-        self.lines.push(cells(String::new(), String::new(), "sequential", &both.sequential));
+        if let Some(sequential) = &both.sequential {
+            self.lines.push(cells(String::new(), String::new(), "sequential", sequential));
+        }
         self.lines.extend(predecessor(cell));
     }
 }
@@ -58,6 +72,7 @@ fn cells(gpu: String, aws: String, worker: &str, measured: &Measurement) -> [Str
         ms(measured.jobs.median()),
         ms(measured.gaps.median()),
         ms(measured.gaps.p99()),
+        format!("{}/{}", measured.ahead, measured.gaps.count()),
         rate(measured.tasks_per_second),
         ms(measured.cpu_per_task),
         format!("{:.1} MB", measured.peak_megabytes),
@@ -68,7 +83,7 @@ fn predecessor(cell: &Cell) -> Option<[String; HEAD.len()]> {
     let (needed, pace) = cell.predecessor()?;
     let busy = pace.busy.map_or_else(String::new, |busy| format!("{busy:.1} %"));
     let rate = rate(pace.tasks_per_second);
-    let texts = ["", "", "predecessor", &busy, "", needed.added, "", &rate, needed.cpu, needed.peak];
+    let texts = ["", "", "predecessor", &busy, "", needed.added, "", "", &rate, needed.cpu, needed.peak];
     Some(texts.map(str::to_owned))
 }
 

@@ -1,5 +1,7 @@
 //! Has a backlog worked off by a worker process, and watches the runtime's slot and the process meanwhile.
 
+use std::time::Instant;
+
 use anyhow::{Context, Result, ensure};
 use futures_util::future;
 use integration_tests::lab::{FrontDoor, Lab, Runtime};
@@ -21,13 +23,16 @@ struct Site {
     images: Images,
 }
 
-/// Measures a cell: `tasks` with the pipeline, and half as many without it.
+/// Measures a cell: `tasks` with the pipeline, and half as many without it if the cell is about that.
 pub(super) async fn run(cell: &Cell, tasks: usize) -> Result<Both> {
     let site = Site::new(cell).await?;
     // The simulation draws its one picture; it is not measured.
     site.work_off(1, "true").await?;
     let pipelined = site.measure(tasks, "true").await?;
-    let sequential = site.measure((tasks / 2).max(2), "false").await?;
+    let sequential = match cell.kind.progress {
+        None => Some(site.measure((tasks / 2).max(2), "false").await?),
+        Some(_) => None,
+    };
     Ok(Both { pipelined, sequential, image_bytes: site.image_bytes().await? })
 }
 
@@ -43,7 +48,9 @@ impl Site {
 
     async fn measure(&self, tasks: usize, pipeline: &str) -> Result<Measurement> {
         let (worker, cpu_per_task, jobs) = self.work_off(tasks, pipeline).await?;
-        Measurement::new(&jobs, cpu_per_task, worker.memory()?.peak)
+        let posted = self.posted()?;
+        let posted = &posted[posted.len().saturating_sub(tasks)..];
+        Measurement::new(&jobs, posted, cpu_per_task, worker.memory()?.peak)
     }
 
     /// All tasks wait in the queue before the worker starts. Returns the worker, its CPU time per task after the first,
@@ -68,6 +75,17 @@ impl Site {
 
         self.all_are_stored(before + tasks).await?;
         Ok((worker, cpu_per_task, simulation.busy().split_off(before)))
+    }
+
+    /// When each job of the simulation was posted.
+    fn posted(&self) -> Result<Vec<Instant>> {
+        let simulation = self.runtime.simulation.as_ref().context("the runtime is no simulation")?;
+        let is_job = |path: &str| ["txt2img", "img2img", "prompt"].iter().any(|job| path.ends_with(job));
+        let requests = simulation.requests().into_iter();
+        Ok(requests
+            .filter(|asked| asked.method == "POST" && is_job(&asked.path))
+            .map(|asked| asked.at)
+            .collect())
     }
 
     async fn submit(&self, seed: usize) {

@@ -105,6 +105,7 @@ impl Config {
         let mut vars = Vars::new(&var);
         let runtime_type = vars.runtime_type();
         let max_task_bytes = vars.parsed("MAX_TASK_BYTES", 268_435_456);
+        let stuck_seconds = vars.parsed("STUCK_SECONDS", 600);
         let config = Self {
             queue_url: vars.required("SQS_QUEUE_URL"),
             completion_topic_arn: vars.required("SNS_TOPIC_ARN"),
@@ -115,6 +116,7 @@ impl Config {
                 api_base_url: vars.text("API_BASE_URL"),
                 dynamic_model: vars.flag("DYNAMIC_SD_MODEL", false),
                 max_task_bytes,
+                stuck_after: Duration::from_secs(stuck_seconds),
             },
             notify_when_running: vars.flag("EXP_CALLBACK_WHEN_RUNNING", false),
             input_allow_hosts: vars.parsed("INPUT_ALLOW_HOSTS", AllowedHosts::default()),
@@ -128,7 +130,7 @@ impl Config {
             worker_concurrency: vars.parsed("WORKER_CONCURRENCY", 1),
             pipeline: vars.flag("PIPELINE", true),
             staged_seconds: vars.parsed("STAGED_SECONDS", 30),
-            stuck_seconds: vars.parsed("STUCK_SECONDS", 600),
+            stuck_seconds,
             state_file: vars.text("STATE_FILE").map(PathBuf::from),
             host_name: vars.text("HOSTNAME").unwrap_or_default(),
             visibility_timeout_seconds: vars.parsed("VISIBILITY_TIMEOUT_SECONDS", 120),

@@ -4,6 +4,9 @@
 //! of each kind (`WORKER_CONCURRENCY` of each, for runtimes that take several jobs), so at most three tasks are inside
 //! and memory is bounded. A task that waits keeps the place it has: whoever is behind it waits, too.
 
+mod forecast;
+mod history;
+pub mod kind;
 pub mod pace;
 
 use std::sync::Arc;
@@ -15,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 
 use pace::Pace;
 
-/// How long before the end of a run the next job is handed over: longer than any round trip to the runtime and than the
-/// error of most forecasts, short enough that little is lost when the run turns out to last.
+/// How long before the end of a run the next job is handed over, beside the error of a forecast: longer than any round trip to the
+/// runtime, short enough that little is lost when the run turns out to last.
 const HAND_OVER_AHEAD: Duration = Duration::from_secs(1);
 
 /// How long before the end of a run the next message is asked for, beside the usual time of preparing one.

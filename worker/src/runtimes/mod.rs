@@ -3,9 +3,11 @@
 //! A new runtime is a folder that implements [`Runtime`], a line in [`REGISTRY`], and the schemas of its task types.
 
 pub mod comfyui;
+pub(crate) mod looks;
 pub mod sdwebui;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -223,6 +225,8 @@ pub struct RuntimeOptions {
     pub dynamic_model: bool,
     /// The most bytes that the results of one task may have.
     pub max_task_bytes: u64,
+    /// How long a run may show no sign of life (`STUCK_SECONDS`).
+    pub stuck_after: Duration,
 }
 
 /// One type of runtime.

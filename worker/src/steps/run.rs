@@ -14,6 +14,7 @@ use super::{Stop, Work, Worker};
 use crate::error::TaskError;
 use crate::inputs::Input;
 use crate::pipeline::Turn;
+use crate::pipeline::kind::Kind;
 use crate::pipeline::pace::Underway;
 use crate::runtimes::{Job, Place, Progress, RunHandle, RunOutput};
 
@@ -225,7 +226,7 @@ impl Worker {
 
     /// Waits for the first bound that is hit. Time and signs of life count from when the runtime works on the job.
     async fn bound(&self, given: &Given<'_>, turn: &mut Turn, underway: &mut Option<Underway>) -> Bound {
-        let Given { work, limit, progress, .. } = given;
+        let Given { work, task, limit, progress, .. } = given;
         let wanted = turn.wanted();
         let turn_comes = async {
             turn.comes().await;
@@ -241,7 +242,7 @@ impl Worker {
             if let Some(gap) = self.pipeline.pace.gap(wanted) {
                 self.vitals.metrics().gpu_gap(gap);
             }
-            *underway = Some(self.pipeline.pace.begin(progress));
+            *underway = Some(self.pipeline.pace.begin(Kind::of(task), progress));
             tokio::select! {
                 () = sleep(limit.duration()) => Bound::Timeout,
                 () = self.no_progress(progress) => Bound::Stuck,

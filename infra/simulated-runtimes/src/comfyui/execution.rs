@@ -110,8 +110,8 @@ impl<'a> Execution<'a> {
         let mut plan = Plan::new(self.job, &self.comfy.definitions, |node| self.cached(node).is_some());
         let fresh: Vec<_> =
             plan.nodes().filter(|node| self.cached(node).is_none()).map(str::to_owned).collect();
-        let steps = fresh.iter().map(|node| 1 + self.sampler_steps(node)).sum();
-        let mut pace = Pace::new(self.comfy.machine.behaviour.latency, steps);
+        let steps: u32 = fresh.iter().map(|node| 1 + self.sampler_steps(node)).sum();
+        let mut pace = self.comfy.machine.pace(steps.into());
         let failing = self.failing_node(&fresh);
         while let Some(node) = plan.next() {
             if let Some(made) = self.cached(&node).cloned() {
@@ -146,14 +146,14 @@ impl<'a> Execution<'a> {
         }
         let steps = self.sampler_steps(node);
         for step in 1..=steps {
-            pace.step().await;
+            pace.step(1.0).await;
             self.check_interrupt()?;
             narrator.node_steps(node, step, steps);
             if self.previews() {
                 narrator.preview(node);
             }
         }
-        pace.step().await;
+        pace.step(1.0).await;
         let spoiled = match self.fault {
             Some(Fault::OtherFormat(sample)) => Some(sample),
             _ => None,

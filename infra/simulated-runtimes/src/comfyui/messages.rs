@@ -7,7 +7,7 @@ use super::{
     Comfy,
     job::{self, Job},
 };
-use crate::samples::Sample;
+use crate::{behaviour::ProgressReports, samples::Sample};
 
 pub(super) fn queue_status(comfy: &Comfy) -> Value {
     json!({"status": {"exec_info": {"queue_remaining": comfy.queue().remaining()}}})
@@ -60,6 +60,9 @@ impl<'a> Narrator<'a> {
     pub(super) fn node_steps(&mut self, node: &str, value: u32, max: u32) {
         self.note(node, json!(value), json!(max), "running");
         self.tell_progress();
+        if self.reports_nothing() {
+            return;
+        }
         // Sent in this order of keys: value, max, prompt_id, node.
         let data = json!({"value": value, "max": max, "prompt_id": self.job.id, "node": node});
         if let Some(client) = self.job.client() {
@@ -115,8 +118,15 @@ impl<'a> Narrator<'a> {
 
     /// Without a client id everybody hears this one.
     fn tell_progress(&self) {
+        if self.reports_nothing() {
+            return;
+        }
         let data = json!({"prompt_id": self.job.id, "nodes": self.progress});
         self.comfy.sockets().send(self.job.client(), "progress_state", &data);
+    }
+
+    fn reports_nothing(&self) -> bool {
+        self.comfy.machine.behaviour.progress == ProgressReports::Missing
     }
 
     fn note(&mut self, node: &str, value: Value, max: Value, state: &str) {

@@ -19,7 +19,6 @@ use super::{
     images,
 };
 use crate::{
-    behaviour::Pace,
     connection::Cutter,
     faults::Fault,
     picture::{self, Caption},
@@ -109,7 +108,7 @@ async fn upscale(
         Some(target) => format!("<p>{}, Postprocess upscaler: {upscaler}</p>", target.describe()),
         None => "<p></p>".to_owned(),
     };
-    let mut pace = Pace::new(webui.machine.behaviour.latency, count);
+    let mut pace = webui.machine.pace(count.into());
     let mut upscaled = Vec::new();
     for image in images {
         webui.progress().next_job();
@@ -124,7 +123,7 @@ async fn upscale(
             ));
         }
         if target.is_some() {
-            pace.step().await;
+            pace.step(1.0).await;
         }
         let (webui, target) = (Arc::clone(&webui), target.clone());
         let file = tokio::task::spawn_blocking(move || resize(&webui, &image, target.as_ref())).await;

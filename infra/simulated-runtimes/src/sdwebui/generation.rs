@@ -72,6 +72,13 @@ pub(super) struct Generation {
     pub(super) subseed: i64,
 }
 
+/// One pass of the sampler.
+pub(super) struct Pass {
+    pub(super) steps: u32,
+    /// How long one of its steps takes, where one of the first pass takes 1.
+    pub(super) step_weight: f64,
+}
+
 impl Generation {
     pub(super) fn new(job: &'static str, parameters: Map<String, Value>) -> Self {
         let chosen = |field: &str| parameters.get(field).and_then(Value::as_i64).filter(|seed| *seed != -1);
@@ -136,6 +143,22 @@ impl Generation {
             (0, y) => (width * y / height.max(1), y),
             size => size,
         }
+    }
+
+    /// The passes of the sampler over each image: a second one over the enlarged image, if it was asked for.
+    pub(super) fn passes(&self) -> Vec<Pass> {
+        let steps = |field: &str| u32::try_from(self.integer(field)).unwrap_or(u32::MAX);
+        let mut passes = vec![Pass { steps: steps("steps"), step_weight: 1.0 }];
+        if self.boolean("enable_hr") {
+            let (width, height) = self.final_size();
+            let pixels = (self.integer("width") * self.integer("height")).max(1);
+            let own_steps = Some(steps("hr_second_pass_steps")).filter(|steps| *steps > 0);
+            passes.push(Pass {
+                steps: own_steps.unwrap_or_else(|| steps("steps")),
+                step_weight: (width as f64) * (height as f64) / (pixels as f64),
+            });
+        }
+        passes
     }
 
     /// The strength as `info` has it: nothing was denoised unless there was an image or a second pass.

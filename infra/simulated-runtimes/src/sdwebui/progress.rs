@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::WebUi;
+use crate::behaviour::ProgressReports;
 
 /// The state of the current run, or what is left of the last one.
 pub(super) struct Progress {
@@ -67,12 +68,18 @@ impl Progress {
         self.interrupted
     }
 
+    /// A pass of so many steps begins.
+    pub(super) fn begin_pass(&mut self, steps: u32) {
+        self.sampling_steps = steps;
+    }
+
     /// One sampling step is done. False if the sampler shall stop here.
     pub(super) fn step(&mut self) -> bool {
         self.sampling_step += 1;
         !self.interrupted && !self.skipped
     }
 
+    /// A pass is over, or an image of several.
     pub(super) fn next_job(&mut self) {
         self.skipped = false;
         self.job_number += 1;
@@ -84,9 +91,10 @@ impl Progress {
         self.job_count = 0;
     }
 
-    fn describe(&self) -> Value {
+    fn describe(&self, reports: ProgressReports) -> Value {
+        let is_silent = reports == ProgressReports::Missing;
         let (progress, remaining) = match (self.started, self.job_count) {
-            (Some(started), 1..) => {
+            (Some(started), 1..) if !is_silent => {
                 let jobs = f64::from(self.job_count);
                 let step = f64::from(self.sampling_step) / f64::from(self.sampling_steps.max(1));
                 let progress = 0.01 + (f64::from(self.job_number) + step) / jobs;
@@ -106,7 +114,7 @@ impl Progress {
                 "job_count": self.job_count,
                 "job_timestamp": self.job_timestamp,
                 "job_no": self.job_number,
-                "sampling_step": self.sampling_step,
+                "sampling_step": if is_silent { 0 } else { self.sampling_step },
                 "sampling_steps": self.sampling_steps,
             },
             "current_image": null,
@@ -116,7 +124,7 @@ impl Progress {
 }
 
 pub(super) async fn progress(State(webui): State<Arc<WebUi>>) -> Json<Value> {
-    Json(webui.progress().describe())
+    Json(webui.progress().describe(webui.machine.behaviour.progress))
 }
 
 /// Strikes whatever runs, between two steps; the next run forgets it.

@@ -14,7 +14,6 @@ use super::{
     infotext::{self, Report},
 };
 use crate::{
-    behaviour::Pace,
     faults::{Fault, Occasion},
     picture::{Caption, Picture},
     samples::Sample,
@@ -57,26 +56,32 @@ async fn produce(webui: &Arc<WebUi>, generation: &Generation) -> Result<Produced
     if pixels.saturating_mul(batch).saturating_mul(iterations) > MAX_PIXELS {
         return Err(Failure::out_of_memory());
     }
-    let steps = u32::try_from(generation.integer("steps")).unwrap_or(u32::MAX);
+    let passes = generation.passes();
     let iterations = u32::try_from(iterations).unwrap_or(u32::MAX);
-    let mut report = Report::new(webui, webui.progress().begin(generation.job, iterations, steps));
-    let mut pace = Pace::new(webui.machine.behaviour.latency, steps.saturating_mul(iterations));
+    let jobs = iterations.saturating_mul(u32::try_from(passes.len()).unwrap_or(u32::MAX));
+    let first_steps = passes.first().map_or(0, |pass| pass.steps);
+    let mut report = Report::new(webui, webui.progress().begin(generation.job, jobs, first_steps));
+    let weight: f64 = passes.iter().map(|pass| f64::from(pass.steps) * pass.step_weight).sum();
+    let mut pace = webui.machine.pace(weight * f64::from(iterations));
     let mut seed = generation.seed;
     for _ in 0..iterations {
         if webui.progress().interrupted() {
             break;
         }
-        for _ in 0..steps {
-            pace.step().await;
-            if !webui.progress().step() {
-                break;
+        for pass in &passes {
+            webui.progress().begin_pass(pass.steps);
+            for _ in 0..pass.steps {
+                pace.step(pass.step_weight).await;
+                if !webui.progress().step() {
+                    break;
+                }
             }
+            webui.progress().next_job();
         }
         for _ in 0..batch {
             report.add(generation, seed);
             seed += 1;
         }
-        webui.progress().next_job();
     }
     let pictures = draw(webui, generation, &mut report, width, height).await;
     webui.progress().end();

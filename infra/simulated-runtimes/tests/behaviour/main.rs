@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
 
 mod comfyui;
+mod progress;
 mod sdwebui;
 
 use std::{net::SocketAddr, time::Duration};

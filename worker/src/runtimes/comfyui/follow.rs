@@ -13,10 +13,12 @@ use super::history::Entry;
 use super::queue::Whereabouts;
 use super::worker_thread::WorkerThread;
 use crate::error::TaskError;
-use crate::runtimes::Progress;
+use crate::runtimes::{Place, Progress};
 
 /// How often to look for the job while the socket says nothing.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long the last event of a running job counts: until then a look would say no more, and costs both sides CPU time.
+const HEARD_FOR: Duration = Duration::from_secs(5);
 /// How soon to look for the first time, and again when the socket says that the job has ended; doubled each time.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(25);
 /// How long a runtime may refuse or break connections: longer than a hiccup, shorter than a restart.
@@ -45,7 +47,7 @@ pub(super) async fn follow(
 ) -> Result<Finished, TaskError> {
     let budget = Budget::new(client.most_bytes);
     let mut images = Vec::new();
-    let mut ended = false;
+    let (mut ended, mut lost) = (false, false);
     let mut absences = 0;
     let mut last_answer = Instant::now();
     let mut pause = LOOK_AGAIN_AFTER;
@@ -60,9 +62,15 @@ pub(super) async fn follow(
                 }
                 Event::Ended => (ended, pause) = (true, LOOK_AGAIN_AFTER),
                 Event::Lost if events.carry_results() && !ended => return Err(results_lost()),
-                Event::Lost => deaf = true,
+                Event::Lost => (lost, deaf) = (true, true),
             },
-            () = sleep(pause) => pause = (pause * 2).min(LOOK_EVERY),
+            () = sleep(pause) => {
+                if !lost && !ended && is_heard_of(progress) {
+                    pause = HEARD_FOR;
+                    continue;
+                }
+                pause = (pause * 2).min(LOOK_EVERY);
+            }
         }
         let found = client.find(prompt_id).await;
         if found.is_ok() {
@@ -101,6 +109,12 @@ pub(super) async fn follow(
             Err(_) => {}
         }
     }
+}
+
+/// Whether the job runs, and an event has said so lately.
+fn is_heard_of(progress: &Progress) -> bool {
+    let last = *progress.watch().borrow();
+    matches!(progress.place(), Place::Running(_)) && last.share.is_some() && last.at.elapsed() < HEARD_FOR
 }
 
 fn patience_with(error: &CallError) -> Duration {

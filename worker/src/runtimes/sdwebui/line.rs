@@ -41,6 +41,8 @@ const SMALLEST_CALL: (&str, &str) = (
 /// The calls that this worker has posted.
 pub(super) struct Line {
     client: Arc<Client>,
+    /// How long a run may show no sign of life.
+    stuck_after: Duration,
     /// Held by the call that is to be answered next. Fair, as the server is: places are taken in the order of posting.
     front: Arc<Mutex<()>>,
     /// How many interruptions there were; locked for writing during each.
@@ -62,8 +64,14 @@ pub(super) struct Call {
 type Reply = oneshot::Sender<Result<Answer, TaskError>>;
 
 impl Line {
-    pub(super) fn new(client: Arc<Client>) -> Self {
-        Self { client, front: Arc::default(), interruptions: RwLock::default(), given_up: TaskTracker::new() }
+    pub(super) fn new(client: Arc<Client>, stuck_after: Duration) -> Self {
+        Self {
+            client,
+            stuck_after,
+            front: Arc::default(),
+            interruptions: RwLock::default(),
+            given_up: TaskTracker::new(),
+        }
     }
 
     /// Makes the call and returns its answer. Servers go on with a call whose client has gone: a future that is merely
@@ -92,7 +100,7 @@ impl Line {
                     biased;
                     result = &mut answer => result,
                     () = stop.cancelled() => return self.give_up(answer, reply).await,
-                    never = progress::follow(&self.client, &progress) => match never {},
+                    never = progress::follow(&self.client, &progress, self.stuck_after) => match never {},
                 },
                 () = stop.cancelled() => {
                     let _given_up = self.given_up.token();

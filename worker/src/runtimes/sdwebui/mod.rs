@@ -45,7 +45,7 @@ const FREE_PATIENCE: Duration = Duration::from_secs(300);
 /// Makes the client side of the server at `API_BASE_URL`. Connects to nothing yet.
 pub fn connect(options: &RuntimeOptions) -> Result<Arc<dyn Runtime>, String> {
     let client = Arc::new(Client::new(options)?);
-    let line = Arc::new(Line::new(Arc::clone(&client)));
+    let line = Arc::new(Line::new(Arc::clone(&client), options.stuck_after));
     Ok(Arc::new(SdWebUi { client, models: Models::new(options.dynamic_model), line }))
 }
 

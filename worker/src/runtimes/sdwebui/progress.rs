@@ -9,15 +9,10 @@ use tokio::time::sleep;
 use super::client::Client;
 use crate::error::TaskError;
 use crate::runtimes::Progress;
+use crate::runtimes::looks::Looks;
 
 /// Without the preview: making one costs the server time.
 const PATH: &str = "progress?skip_current_image=true";
-
-/// When a run is looked at first: many are over by then.
-const FIRST_LOOK: Duration = Duration::from_millis(250);
-
-/// The pause between two looks.
-const PERIOD: Duration = Duration::from_secs(1);
 
 /// Between two runs a server seems idle: it collects its memory, and may load a model, before it says that the next began.
 const BETWEEN_RUNS: Duration = Duration::from_millis(500);
@@ -77,10 +72,11 @@ pub(super) async fn is_idle(client: &Client) -> Result<bool, TaskError> {
 
 /// Tells how far the run is that the server works on, until dropped. Whatever moves is a sign of life, also where the share
 /// stands or starts anew, as between the passes and stages of a run.
-pub(super) async fn follow(client: &Client, progress: &Progress) -> Infallible {
+pub(super) async fn follow(client: &Client, progress: &Progress, stuck_after: Duration) -> Infallible {
     let (mut last, mut farthest) = (None, 0.0);
-    sleep(FIRST_LOOK).await;
+    let looks = Looks::new(stuck_after);
     loop {
+        looks.next().await;
         // A server that does not tell shows no sign of life.
         if let Ok(look) = Look::at(client).await
             && look.is_busy()
@@ -94,6 +90,5 @@ pub(super) async fn follow(client: &Client, progress: &Progress) -> Infallible {
             }
             last = Some(look);
         }
-        sleep(PERIOD).await;
     }
 }
