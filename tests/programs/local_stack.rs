@@ -5,6 +5,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use aws_sdk_sqs::types::QueueAttributeName;
 use axum::Router;
 use axum::http::HeaderMap;
 use axum::routing::post;
@@ -177,6 +178,66 @@ async fn ctrl_c_ends_it() {
     stack.process.signal("INT");
     assert_eq!(stack.process.ended().await.code(), Some(0));
     assert!(signalled.elapsed() < Duration::from_secs(10), "it took {:?}", signalled.elapsed());
+}
+
+/// Stops a stack in the middle of its work, and starts another one on its folder: every task ends once.
+async fn restarted(signal: &str) {
+    let ids = ["one", "two", "three", "four"];
+    let mut stack = Served::start_with(&["--latency-ms", "600000"]).await;
+    for id in ids {
+        stack.submit(id).await;
+    }
+    let sqs = Clients::new(&stack.aws_url).sqs;
+    let queue = sqs.get_queue_url().queue_name("darkroom-sdruntime").send().await.unwrap().queue_url.unwrap();
+    wait::until("a task in the worker", async || {
+        let name = QueueAttributeName::ApproximateNumberOfMessagesNotVisible;
+        let call = sqs.get_queue_attributes().queue_url(&queue).attribute_names(name.clone());
+        let in_flight = call.send().await.unwrap().attributes.unwrap().remove(&name).unwrap();
+        (in_flight != "0").then_some(())
+    })
+    .await;
+    stack.process.signal(signal);
+    let status = stack.process.ended().await;
+    let all = "4 messages in darkroom-sdruntime";
+    if signal == "TERM" {
+        assert!(status.success());
+        let printed = stack.process.printed().join("\n");
+        assert!(printed.contains(&format!("kept        {all}")), "{printed}");
+    }
+    let Served { folder, process: first, .. } = stack;
+
+    let mut stack = Served::start_in(folder, &[]).await;
+    let restored = |line: &str| line.contains(&format!("restored    {all}")).then_some(());
+    stack.process.said("what was restored", restored).await;
+    for id in ids {
+        stack.image(id).await;
+        let ended = |process: &Process| {
+            let ends = |line: &&String| {
+                line.contains(&format!("succeeded  {id}")) || line.contains(&format!("failed     {id}"))
+            };
+            process.printed().iter().filter(ends).count()
+        };
+        assert_eq!((ended(&first), ended(&stack.process)), (0, 1), "{id}");
+        let folder = stack.folder.0.join("darkroom-output/output").join(id);
+        let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let outs = files.filter(|path| path.extension().is_some_and(|extension| extension == "out"));
+        assert_eq!(outs.count(), 1, "{id}");
+    }
+    // Nothing of them is left for a third one.
+    stack.process.signal("TERM");
+    assert!(stack.process.ended().await.success());
+    let printed = stack.process.printed().join("\n");
+    assert!(!printed.contains("kept  "), "{printed}");
+}
+
+#[tokio::test]
+async fn a_stack_that_is_stopped_keeps_its_tasks_for_the_next_one() {
+    restarted("TERM").await;
+}
+
+#[tokio::test]
+async fn a_stack_that_is_killed_loses_no_task() {
+    restarted("KILL").await;
 }
 
 #[tokio::test]

@@ -29,7 +29,10 @@ impl Drop for Folder {
 
 /// Starts the program on free ports.
 pub(crate) fn start(folder: &Folder, more: &[&str]) -> Process {
-    let mut arguments = vec!["--listen", "127.0.0.1:0", "--aws-listen", "127.0.0.1:0", "--latency-ms", "50"];
+    let mut arguments = vec!["--listen", "127.0.0.1:0", "--aws-listen", "127.0.0.1:0"];
+    if !more.contains(&"--latency-ms") {
+        arguments.extend(["--latency-ms", "50"]);
+    }
     arguments.extend(["--data-dir", folder.path()]);
     arguments.extend(more);
     Process::start_with("local-stack", &arguments, &[])
@@ -51,9 +54,13 @@ impl Served {
 
     /// The same with further options.
     pub(crate) async fn start_with(more: &[&str]) -> Self {
+        Self::start_in(Folder::new(), more).await
+    }
+
+    /// The same on a folder that another stack may have used.
+    pub(crate) async fn start_in(folder: Folder, more: &[&str]) -> Self {
         // This test's own HTTP client wants a TLS provider, though nothing here speaks TLS.
         rustls::crypto::ring::default_provider().install_default().ok();
-        let folder = Folder::new();
         let mut process = start(&folder, &[&["--api-key", KEY], more].concat());
         let mut url = async |label: &str| {
             let find =

@@ -37,6 +37,7 @@ impl Aws {
             data_dir: folder.clone(),
             latency,
             keeps_calls: true,
+            keeps_messages: false,
         };
         let embedded = EmbeddedAws::start(options).await.unwrap();
         let url = embedded.url();

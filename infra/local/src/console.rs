@@ -39,6 +39,9 @@ pub fn welcome(stack: &Stack, data_dir: &Path) {
         ));
     }
     subscriptions(stack);
+    for (queue, messages) in &stack.restored {
+        say(format_args!("  restored    {messages} messages in {queue}"));
+    }
     let names = stack.runtimes.iter().map(|runtime| &runtime.deployed.name);
     let mut samples = names.map(|name| samples::sample(&stack.registry, name, "my-first-task", None));
     if let Some(sample) = samples.find_map(Result::ok) {
@@ -47,6 +50,13 @@ pub fn welcome(stack: &Stack, data_dir: &Path) {
             "  curl -s {}/v1alpha2 -H 'x-api-key: {}' -d '{}'\n",
             stack.url, stack.api_key, sample.body
         ));
+    }
+}
+
+/// What stays for the next process, said when the stack has stopped.
+pub fn farewell(data_dir: &Path, kept: &[(String, usize)]) {
+    for (queue, messages) in kept {
+        say(format_args!("  kept        {messages} messages in {queue}, below {}", data_dir.display()));
     }
 }
 

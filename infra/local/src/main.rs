@@ -26,7 +26,8 @@ async fn main() -> anyhow::Result<()> {
         () = stopping.cancelled() => Ok(()),
     };
     console::say("\nstopping");
-    stack.stop().await;
+    let kept = stack.stop().await;
+    console::farewell(&data_dir, &kept);
     result
 }
 

@@ -59,6 +59,8 @@ pub struct Stack {
     pub runtimes: Vec<Running>,
     /// Who is to hear of results.
     pub subscriptions: Subscriptions,
+    /// Queues that held messages when the stack started, and how many.
+    pub restored: Vec<(String, usize)>,
     stopping: CancellationToken,
     tasks: TaskTracker,
 }
@@ -80,8 +82,10 @@ impl Stack {
             data_dir: options.data_dir.clone(),
             latency: Duration::ZERO,
             keeps_calls: false,
+            keeps_messages: true,
         })
         .await?;
+        let restored = aws.held();
         let clients = Clients::new(&aws.url());
         let config = options.config;
         let shared = provision::shared(&clients, &config.name).await?;
@@ -98,6 +102,7 @@ impl Stack {
             registry: config::registry(&config.runtimes),
             runtimes: Vec::new(),
             subscriptions: config.subscriptions.clone(),
+            restored,
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
             aws,
@@ -119,15 +124,18 @@ impl Stack {
         data_dir.join(&self.shared.bucket)
     }
 
-    /// Stops: workers give back or finish what they have, then the rest ends.
-    pub async fn stop(self) {
+    /// Stops: workers give back or finish what they have, then the rest ends. Returns the queues that still hold messages, which
+    /// the next stack on the same folder restores, and how many.
+    pub async fn stop(self) -> Vec<(String, usize)> {
         self.stopping.cancel();
         self.tasks.close();
         self.tasks.wait().await;
         for simulation in self.runtimes.into_iter().filter_map(|runtime| runtime.simulation) {
             simulation.stop().await;
         }
+        let kept = self.aws.held();
         self.aws.stop().await;
+        kept
     }
 
     /// A queue for the runtime, and who works on it.

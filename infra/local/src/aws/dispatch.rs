@@ -1,5 +1,6 @@
 //! Every request comes in here: is it allowed, which service and action is it for, shall it fail.
 
+use std::fs::File;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::AwsOptions;
 use super::calls::{self, CallLog, Delivery, Subject};
 use super::connection::Connection;
+use super::disk;
 use super::faults::{Fault, Faults, Service};
 use super::permissions::Permissions;
 use super::protocol::{Call, Form, QueryShape, ServiceError};
@@ -22,6 +24,12 @@ use super::s3::S3;
 use super::sns::{self, Sns};
 use super::sqs::{self, Sqs};
 use crate::guard;
+
+/// Queues with their messages, below the data folder; no bucket can have such a name.
+const QUEUES: &str = ".queues";
+
+/// Topics and subscriptions, beside them.
+const TOPICS: &str = ".topics.json";
 
 /// Larger than any call of SQS or SNS: a batch of 1 MiB, escaped.
 const BODY_LIMIT: usize = 8 * 1024 * 1024;
@@ -35,6 +43,8 @@ pub(super) struct Services {
     pub(super) faults: Faults,
     pub(super) calls: CallLog,
     latency: Duration,
+    /// The right to what is kept.
+    _lock: Option<File>,
 }
 
 /// A call, before the service that it is for looks at it.
@@ -58,15 +68,18 @@ impl Services {
         address: SocketAddr,
         stop: CancellationToken,
     ) -> anyhow::Result<Self> {
-        let sqs = Arc::new(Sqs::new(stop.clone()));
+        let kept = |name: &str| options.keeps_messages.then(|| options.data_dir.join(name));
+        let lock = options.keeps_messages.then(|| disk::lock(&options.data_dir)).transpose()?;
+        let sqs = Arc::new(Sqs::new(kept(QUEUES), stop.clone())?);
         Ok(Self {
             s3: S3::new(&options.data_dir, address)?,
-            sns: Sns::new(Arc::clone(&sqs), address, stop)?,
+            sns: Sns::new(Arc::clone(&sqs), address, kept(TOPICS), stop)?,
             sqs,
             permissions: Permissions::default(),
             faults: Faults::default(),
             calls: CallLog::new(options.keeps_calls),
             latency: options.latency,
+            _lock: lock,
         })
     }
 

@@ -2,6 +2,7 @@
 
 mod calls;
 mod connection;
+mod disk;
 mod dispatch;
 mod faults;
 mod message_attributes;
@@ -58,6 +59,9 @@ pub struct AwsOptions {
     pub latency: Duration,
     /// Keeps a record of every call, for [`EmbeddedAws::calls`]. It is never shortened: for tests only.
     pub keeps_calls: bool,
+    /// Keeps queues with their messages, topics and subscriptions below `data_dir`, for the next process. Otherwise they end with
+    /// this one.
+    pub keeps_messages: bool,
 }
 
 /// S3, SNS and SQS on one port, until it is stopped or dropped.
@@ -100,6 +104,11 @@ impl EmbeddedAws {
     /// The endpoint URL for AWS clients, `http://127.0.0.1:4566`.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// How many messages the queues hold, visible or not, by the queues' names and without the empty ones.
+    pub fn held(&self) -> Vec<(String, usize)> {
+        self.services.sqs.held()
     }
 
     /// Lets a test break calls.

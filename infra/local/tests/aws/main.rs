@@ -11,6 +11,7 @@ mod calls;
 mod faults;
 mod guard;
 mod http_subscriptions;
+mod kept;
 mod permissions;
 mod query_protocol;
 mod s3;

@@ -18,7 +18,7 @@ pub(crate) struct Aws {
 }
 
 /// A folder that goes with its test.
-pub(crate) struct DataDir(PathBuf);
+pub(crate) struct DataDir(pub(crate) PathBuf);
 
 impl std::ops::Deref for DataDir {
     type Target = Path;
@@ -42,6 +42,7 @@ pub(crate) async fn start() -> Aws {
         data_dir: data_dir.clone(),
         latency: Duration::ZERO,
         keeps_calls: true,
+        keeps_messages: false,
     };
     let endpoints = EmbeddedAws::start(options).await.unwrap();
     let config = sdk_config(&endpoints, "test", "test");

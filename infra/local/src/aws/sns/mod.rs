@@ -6,6 +6,7 @@ mod envelope;
 mod error;
 mod filter_policy;
 mod http_delivery;
+mod kept;
 mod publication;
 mod query_shape;
 mod subscription;
@@ -13,13 +14,16 @@ mod topic;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use anyhow::Context as _;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use self::delivery::Delivery;
 use self::http_delivery::HttpDelivery;
+use self::kept::Kept;
 use self::publication::Publication;
 pub(super) use self::query_shape::SHAPE;
 use self::subscription::Subscription;
@@ -34,6 +38,7 @@ pub(super) const API_VERSION: &str = "2010-03-31";
 pub(super) struct Sns {
     directory: Mutex<Directory>,
     delivery: Delivery,
+    kept: Kept,
 }
 
 /// By ARN.
@@ -44,16 +49,28 @@ struct Directory {
 }
 
 impl Sns {
-    /// `address` is our own, for the URLs in documents.
-    pub(super) fn new(sqs: Arc<Sqs>, address: SocketAddr, stop: CancellationToken) -> anyhow::Result<Self> {
+    /// `address` is our own, for the URLs in documents. Topics and subscriptions are kept in `file`, if there is one.
+    pub(super) fn new(
+        sqs: Arc<Sqs>,
+        address: SocketAddr,
+        file: Option<PathBuf>,
+        stop: CancellationToken,
+    ) -> anyhow::Result<Self> {
         let http = HttpDelivery::new(stop)?;
         let delivery = Delivery { sqs, http, base_url: format!("http://{address}") };
-        Ok(Self { directory: Mutex::default(), delivery })
+        let kept = Kept(file);
+        let directory = kept.read().context("the topics of before cannot be restored")?;
+        Ok(Self { directory: Mutex::new(directory), delivery, kept })
     }
 
     /// Runs one call of the API. What it publishes is delivered twice if the test asked for that.
     pub(super) async fn call(&self, call: &Call, delivers_twice: bool) -> Result<Value, ServiceError> {
-        actions::run(self, call, delivers_twice)
+        let answer = actions::run(self, call, delivers_twice)?;
+        let reads = ["Publish", "List", "Get"];
+        if !reads.iter().any(|verb| call.action.starts_with(verb)) {
+            self.kept.write(&self.directory())?;
+        }
+        Ok(answer)
     }
 
     /// Waits for HTTP deliveries that are under way.

@@ -20,6 +20,8 @@ pub(super) struct Subscription {
     pub(super) settings: SubscriptionSettings,
     /// What an HTTP endpoint must give back before it gets messages; `None` once it did.
     pub(super) token: Option<String>,
+    /// It is from before a restart, and nobody has made it again since.
+    pub(super) is_restored: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +77,15 @@ impl Subscription {
         let token =
             matches!(protocol, Protocol::Http | Protocol::Https).then(|| Uuid::new_v4().simple().to_string());
         let arn = format!("{topic_arn}:{}", Uuid::new_v4());
-        Ok(Self { arn, topic_arn: topic_arn.to_owned(), protocol, endpoint, settings, token })
+        Ok(Self {
+            arn,
+            topic_arn: topic_arn.to_owned(),
+            protocol,
+            endpoint,
+            settings,
+            token,
+            is_restored: false,
+        })
     }
 
     pub(super) fn is_confirmed(&self) -> bool {
@@ -137,6 +147,11 @@ impl SubscriptionSettings {
             settings.set(&name, value)?;
         }
         Ok(settings)
+    }
+
+    /// What was set, word for word.
+    pub(super) fn texts(&self) -> &BTreeMap<String, String> {
+        &self.texts
     }
 
     /// Sets one attribute; an empty value takes it away.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::error;
 use crate::aws::protocol::ServiceError;
 
@@ -11,7 +13,7 @@ const DEFAULT_MESSAGE_SIZE: usize = 262_144;
 /// What `MaximumMessageSize` may be raised to.
 const LARGEST_MESSAGE_SIZE: usize = 1_048_576;
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Topic {
     pub(super) arn: String,
     /// Those that were set.

@@ -98,3 +98,8 @@ pub(super) fn batch_too_long(limit: usize, size: usize) -> ServiceError {
         format!("Batch requests cannot be longer than {limit} bytes. You have sent {size} bytes."),
     )
 }
+
+/// What cannot be kept is not taken in.
+pub(super) fn not_kept(error: std::io::Error) -> ServiceError {
+    ServiceError::internal(format!("The data folder cannot be written: {error}"))
+}

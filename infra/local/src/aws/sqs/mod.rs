@@ -1,18 +1,22 @@
-//! Simple Queue Service: standard queues in memory.
+//! Simple Queue Service: standard queues in memory, and in files if they are to be kept.
 
 mod actions;
 mod error;
+mod folder;
 mod message;
 mod query_shape;
 mod queue;
 mod settings;
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use anyhow::Context as _;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+use self::folder::Folder;
 pub(super) use self::message::NewMessage;
 use self::message::ReceiptHandle;
 pub(super) use self::query_shape::SHAPE;
@@ -23,13 +27,47 @@ use super::protocol::{Call, ServiceError};
 /// All queues of the account.
 pub(super) struct Sqs {
     queues: Mutex<BTreeMap<String, Arc<Queue>>>,
+    /// Where they are kept, if they are.
+    root: Option<PathBuf>,
     /// Ends long polls when the server stops.
     stop: CancellationToken,
 }
 
 impl Sqs {
-    pub(super) fn new(stop: CancellationToken) -> Self {
-        Self { queues: Mutex::default(), stop }
+    /// Queues that are kept below `root`, if there is one; with those that are there.
+    pub(super) fn new(root: Option<PathBuf>, stop: CancellationToken) -> anyhow::Result<Self> {
+        let sqs = Self { queues: Mutex::default(), root, stop };
+        if let Some(root) = &sqs.root {
+            sqs.restore(root)
+                .with_context(|| format!("the queues in {} cannot be restored", root.display()))?;
+        }
+        Ok(sqs)
+    }
+
+    fn restore(&self, root: &Path) -> anyhow::Result<()> {
+        let mut queues = self.queues();
+        for (name, folder) in folder::queues(root)? {
+            queues.extend(Queue::restore(&name, folder)?.map(|queue| (name, Arc::new(queue))));
+        }
+        // Moved to its dead-letter queue, but not yet gone from its own, when the process ended.
+        for buried in queues.values().flat_map(|queue| queue.buried()) {
+            if let Some(source) = queues.values().find(|queue| queue.arn == buried.source) {
+                source.forget(buried.message);
+            }
+        }
+        for queue in queues.values() {
+            let messages = queue.len();
+            if messages > 0 {
+                tracing::info!(queue = queue.name, messages, "messages restored");
+            }
+        }
+        Ok(())
+    }
+
+    /// How many messages each queue holds, by name, without the empty ones.
+    pub(super) fn held(&self) -> Vec<(String, usize)> {
+        let held = self.all().into_iter().map(|queue| (queue.name.clone(), queue.len()));
+        held.filter(|(_, messages)| *messages > 0).collect()
     }
 
     /// Runs one call of the API.
@@ -67,17 +105,23 @@ impl Sqs {
         let mut queues = self.queues();
         match queues.get(name) {
             Some(queue) if queue.settings().agree_with(attributes)? => Ok(()),
+            // A queue of before a restart takes the attributes with which it is made again.
+            Some(queue) if queue.is_restored() => queue.set(attributes),
             Some(_) => Err(error::queue_name_exists()),
             None => {
                 let settings = QueueSettings::default().with(attributes)?;
-                queues.insert(name.to_owned(), Arc::new(Queue::new(name, settings, tags)));
+                let folder = Folder::create(self.root.as_deref(), name).map_err(error::not_kept)?;
+                let queue = Queue::new(name, settings, tags, folder);
+                queue.keep()?;
+                queues.insert(name.to_owned(), Arc::new(queue));
                 Ok(())
             }
         }
     }
 
     fn delete(&self, name: &str) -> Result<(), ServiceError> {
-        self.queues().remove(name).map(drop).ok_or_else(error::queue_does_not_exist)
+        let queue = self.queues().remove(name).ok_or_else(error::queue_does_not_exist)?;
+        queue.delete_folder()
     }
 
     fn all(&self) -> Vec<Arc<Queue>> {

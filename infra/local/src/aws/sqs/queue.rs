@@ -1,6 +1,7 @@
-//! One standard queue, in memory.
+//! One standard queue, in memory, and in a folder if it is to be kept.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -10,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::error;
+use super::folder::{Folder, Kept};
 use super::message::{NewMessage, ReceiptHandle, Received, StoredMessage};
 use super::settings::QueueSettings;
 use crate::aws::protocol::ServiceError;
@@ -29,7 +31,17 @@ pub(crate) struct Queue {
     changed: Notify,
 }
 
+/// A message that was moved to a dead-letter queue.
+pub(super) struct Buried {
+    pub(super) message: Uuid,
+    /// ARN of the queue that it was moved from.
+    pub(super) source: String,
+}
+
 struct State {
+    folder: Folder,
+    /// The queue is from before a restart, and nobody has set its attributes since.
+    is_restored: bool,
     settings: QueueSettings,
     modified_at: u64,
     tags: BTreeMap<String, String>,
@@ -50,13 +62,20 @@ pub(super) struct ReceiveRequest {
 }
 
 impl Queue {
-    pub(super) fn new(name: &str, settings: QueueSettings, tags: BTreeMap<String, String>) -> Self {
+    pub(super) fn new(
+        name: &str,
+        settings: QueueSettings,
+        tags: BTreeMap<String, String>,
+        folder: Folder,
+    ) -> Self {
         let now = epoch_seconds();
         Self {
             name: name.to_owned(),
             arn: crate::aws::arn("sqs", name),
             created_at: now,
             state: Mutex::new(State {
+                folder,
+                is_restored: false,
                 settings,
                 modified_at: now,
                 tags,
@@ -68,6 +87,58 @@ impl Queue {
         }
     }
 
+    /// The queue that is kept in that folder, if one is.
+    pub(super) fn restore(name: &str, folder: Folder) -> anyhow::Result<Option<Self>> {
+        let Some(Kept { attributes, tags }) = folder.kept()? else { return Ok(None) };
+        let messages = folder.messages()?;
+        let queue = Self::new(name, QueueSettings::default().with(&attributes)?, tags, folder);
+        let mut state = queue.state();
+        state.is_restored = true;
+        for (position, message) in messages {
+            state.place(position, message);
+        }
+        drop(state);
+        Ok(Some(queue))
+    }
+
+    /// Writes what is set, if the queue is kept.
+    pub(super) fn keep(&self) -> Result<(), ServiceError> {
+        self.state().keep()
+    }
+
+    /// Takes away what is kept of a queue that is deleted.
+    pub(super) fn delete_folder(&self) -> Result<(), ServiceError> {
+        let mut state = self.state();
+        std::mem::take(&mut state.folder).delete().map_err(error::not_kept)
+    }
+
+    /// Whether it is from before a restart, and nobody has set its attributes since.
+    pub(super) fn is_restored(&self) -> bool {
+        self.state().is_restored
+    }
+
+    /// How many messages it holds, visible or not.
+    pub(super) fn len(&self) -> usize {
+        self.state().messages.len()
+    }
+
+    /// The messages that came from another queue.
+    pub(super) fn buried(&self) -> Vec<Buried> {
+        let state = self.state();
+        let buried = state.messages.values().filter_map(|message| {
+            Some(Buried { message: message.id, source: message.dead_letter_source.clone()? })
+        });
+        buried.collect()
+    }
+
+    /// Drops every copy of a message.
+    pub(super) fn forget(&self, message: Uuid) {
+        let mut state = self.state();
+        for position in state.positions.get(&message).cloned().unwrap_or_default() {
+            state.remove(position);
+        }
+    }
+
     pub(super) fn settings(&self) -> QueueSettings {
         self.state().settings.clone()
     }
@@ -76,7 +147,8 @@ impl Queue {
         let mut state = self.state();
         state.settings = state.settings.with(attributes)?;
         state.modified_at = epoch_seconds();
-        Ok(())
+        state.is_restored = false;
+        state.keep()
     }
 
     /// Every attribute, those that are counted included.
@@ -108,8 +180,13 @@ impl Queue {
         self.state().tags.clone()
     }
 
-    pub(super) fn change_tags(&self, change: impl FnOnce(&mut BTreeMap<String, String>)) {
-        change(&mut self.state().tags);
+    pub(super) fn change_tags(
+        &self,
+        change: impl FnOnce(&mut BTreeMap<String, String>),
+    ) -> Result<(), ServiceError> {
+        let mut state = self.state();
+        change(&mut state.tags);
+        state.keep()
     }
 
     /// Takes a message in and gives its id.
@@ -124,7 +201,7 @@ impl Queue {
         let delay = content.delay.unwrap_or_else(|| state.settings.delay());
         let message = StoredMessage::new(content, delay);
         let id = message.id;
-        state.append(message);
+        state.append(message).map_err(error::not_kept)?;
         drop(state);
         self.changed.notify_waiters();
         Ok(id)
@@ -170,7 +247,8 @@ impl Queue {
         let visibility = request.visibility.unwrap_or_else(|| state.settings.visibility_timeout());
         let limit = state.settings.redrive().map(|policy| policy.max_receive_count);
         let (mut received, mut dead) = (Vec::new(), Vec::new());
-        for (position, message) in &mut state.messages {
+        let State { messages, folder, .. } = &mut *state;
+        for (position, message) in messages {
             if received.len() == request.max_messages {
                 break;
             }
@@ -181,31 +259,33 @@ impl Queue {
                 dead.push(*position);
             } else {
                 received.push(message.receive(now, visibility));
+                // It is hidden in memory already; an attempt that is not counted after a restart is no reason to refuse it.
+                if let Err(error) = folder.keep_message(*position, message) {
+                    tracing::error!(message = %message.id, %error, "a delivery is not counted on disk");
+                }
             }
         }
-        let dead: Vec<StoredMessage> =
-            dead.into_iter().filter_map(|position| state.remove(position)).collect();
-        drop(state);
-        if let Some(dead_letters) = dead_letters.filter(|_| !dead.is_empty()) {
-            dead_letters.bury(dead, &self.arn);
+        // First there, then gone from here: if the process ends in between, the restart finds both.
+        for position in dead {
+            if let (Some(message), Some(dead_letters)) = (state.messages.get(&position), dead_letters) {
+                dead_letters.bury(message.clone(), &self.arn)?;
+                state.remove(position);
+            }
         }
         Ok(received)
     }
 
-    /// Takes over messages of another queue, with their ids, contents and counts.
-    fn bury(&self, dead: Vec<StoredMessage>, source: &str) {
-        let mut state = self.state();
-        for message in dead {
-            let moved = StoredMessage {
-                available_at: Instant::now(),
-                receipt: None,
-                dead_letter_source: Some(source.to_owned()),
-                ..message
-            };
-            state.append(moved);
-        }
-        drop(state);
+    /// Takes over a message of another queue, with its id, content and counts.
+    fn bury(&self, message: StoredMessage, source: &str) -> Result<(), ServiceError> {
+        let moved = StoredMessage {
+            available_at: Instant::now(),
+            receipt: None,
+            dead_letter_source: Some(source.to_owned()),
+            ..message
+        };
+        self.state().append(moved).map_err(error::not_kept)?;
         self.changed.notify_waiters();
+        Ok(())
     }
 
     fn next_availability(&self) -> Option<Instant> {
@@ -262,7 +342,9 @@ impl Queue {
         let copies: Vec<StoredMessage> = state.messages.values().filter(is_meant).cloned().collect();
         let count = copies.len();
         for copy in copies {
-            state.append(StoredMessage { available_at: now, receipt: None, ..copy });
+            if let Err(error) = state.append(StoredMessage { available_at: now, receipt: None, ..copy }) {
+                tracing::error!(%error, "a copy of a message is not kept");
+            }
         }
         drop(state);
         self.changed.notify_waiters();
@@ -271,8 +353,10 @@ impl Queue {
 
     pub(super) fn purge(&self) {
         let mut state = self.state();
-        state.messages.clear();
-        state.positions.clear();
+        let positions: Vec<u64> = state.messages.keys().copied().collect();
+        for position in positions {
+            state.remove(position);
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -281,14 +365,26 @@ impl Queue {
 }
 
 impl State {
-    fn append(&mut self, message: StoredMessage) {
-        self.positions.entry(message.id).or_default().push(self.next_position);
-        self.messages.insert(self.next_position, message);
-        self.next_position += 1;
+    fn append(&mut self, message: StoredMessage) -> io::Result<()> {
+        self.folder.keep_message(self.next_position, &message)?;
+        self.place(self.next_position, message);
+        Ok(())
+    }
+
+    fn place(&mut self, position: u64, message: StoredMessage) {
+        self.positions.entry(message.id).or_default().push(position);
+        self.messages.insert(position, message);
+        self.next_position = position + 1;
+    }
+
+    fn keep(&self) -> Result<(), ServiceError> {
+        let kept = Kept { attributes: self.settings.all().collect(), tags: self.tags.clone() };
+        self.folder.keep(&kept).map_err(error::not_kept)
     }
 
     fn remove(&mut self, position: u64) -> Option<StoredMessage> {
         let message = self.messages.remove(&position)?;
+        self.folder.forget_message(position);
         if let Some(copies) = self.positions.get_mut(&message.id) {
             copies.retain(|copy| *copy != position);
             if copies.is_empty() {

@@ -37,7 +37,10 @@ pub(super) fn subscribe(sns: &Sns, input: Subscribe) -> Result<Value, ServiceErr
         .of_topic(&input.topic_arn)
         .find(|subscription| subscription.protocol == protocol && subscription.endpoint == input.endpoint);
     let subscription = match existing {
-        Some(existing) if existing.settings == settings => existing.clone(),
+        // A subscription of before a restart takes the settings with which it is made again.
+        Some(existing) if existing.settings == settings || existing.is_restored => {
+            Subscription { settings, is_restored: false, ..existing.clone() }
+        }
         Some(_) => {
             return Err(error::invalid_parameter(
                 "Attributes Reason: Subscription already exists with different attributes",

@@ -107,7 +107,7 @@ pub(super) struct TagQueue {
 }
 
 pub(super) fn tag(sqs: &Sqs, input: TagQueue) -> Result<Value, ServiceError> {
-    sqs.by_url(&input.queue_url)?.change_tags(|tags| tags.extend(input.tags));
+    sqs.by_url(&input.queue_url)?.change_tags(|tags| tags.extend(input.tags))?;
     Ok(nothing())
 }
 
@@ -119,7 +119,7 @@ pub(super) struct UntagQueue {
 }
 
 pub(super) fn untag(sqs: &Sqs, input: UntagQueue) -> Result<Value, ServiceError> {
-    sqs.by_url(&input.queue_url)?.change_tags(|tags| tags.retain(|key, _| !input.tag_keys.contains(key)));
+    sqs.by_url(&input.queue_url)?.change_tags(|tags| tags.retain(|key, _| !input.tag_keys.contains(key)))?;
     Ok(nothing())
 }
 

@@ -1,0 +1,177 @@
+//! A queue on disk, so that a restart of the process loses nothing: `queue.json` holds what was set, and each message is a file.
+//!
+//! A message is written before its call is answered. A message that was in flight is visible after a restart: the process that
+//! received it may be gone, too, and a worker that still has it loses its lease, as it would on AWS.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::message::{NewMessage, StoredMessage};
+use crate::aws::disk;
+use crate::aws::message_attributes::MessageAttributes;
+
+const QUEUE: &str = "queue.json";
+
+/// The folder of one queue, if queues are kept.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Folder(Option<PathBuf>);
+
+/// What was set of a queue.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Kept {
+    pub(super) attributes: BTreeMap<String, String>,
+    pub(super) tags: BTreeMap<String, String>,
+}
+
+/// A message as its file has it. Times are milliseconds since 1970.
+#[derive(Serialize, Deserialize)]
+struct KeptMessage {
+    id: String,
+    body: String,
+    attributes: MessageAttributes,
+    trace_header: Option<String>,
+    group_id: Option<String>,
+    sent_at: u64,
+    first_received_at: Option<u64>,
+    receive_count: u32,
+    /// Of a message that nobody has received from this queue yet.
+    delayed_until: Option<u64>,
+    dead_letter_source: Option<String>,
+}
+
+/// The names and folders of the queues below `root`.
+pub(super) fn queues(root: &Path) -> io::Result<Vec<(String, Folder)>> {
+    fs::create_dir_all(root)?;
+    let mut queues = Vec::new();
+    for entry in fs::read_dir(root)? {
+        let entry = entry?;
+        if let Some(name) = entry.file_name().to_str().filter(|_| entry.path().join(QUEUE).is_file()) {
+            queues.push((name.to_owned(), Folder(Some(entry.path()))));
+        }
+    }
+    Ok(queues)
+}
+
+impl Folder {
+    /// That of a new queue.
+    pub(super) fn create(root: Option<&Path>, queue: &str) -> io::Result<Self> {
+        let Some(path) = root.map(|root| root.join(queue)) else { return Ok(Self(None)) };
+        fs::create_dir_all(&path)?;
+        Ok(Self(Some(path)))
+    }
+
+    pub(super) fn keep(&self, kept: &Kept) -> io::Result<()> {
+        self.0.as_ref().map_or(Ok(()), |path| disk::write(&path.join(QUEUE), kept))
+    }
+
+    pub(super) fn kept(&self) -> io::Result<Option<Kept>> {
+        self.0.as_ref().map_or(Ok(None), |path| disk::read(&path.join(QUEUE)))
+    }
+
+    pub(super) fn keep_message(&self, position: u64, message: &StoredMessage) -> io::Result<()> {
+        self.file(position).map_or(Ok(()), |path| disk::write(&path, &KeptMessage::from(message)))
+    }
+
+    /// What cannot be deleted comes again after a restart; that is said.
+    pub(super) fn forget_message(&self, position: u64) {
+        if let Some(path) = self.file(position)
+            && let Err(error) = fs::remove_file(&path)
+        {
+            tracing::error!(path = %path.display(), %error, "a message that is gone cannot be deleted, and will be restored");
+        }
+    }
+
+    pub(super) fn delete(&self) -> io::Result<()> {
+        self.0.as_ref().map_or(Ok(()), fs::remove_dir_all)
+    }
+
+    /// All messages, in order. A file that cannot be read stays where it is, and is named in the log.
+    pub(super) fn messages(&self) -> io::Result<BTreeMap<u64, StoredMessage>> {
+        let mut messages = BTreeMap::new();
+        let Some(folder) = &self.0 else { return Ok(messages) };
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            let position = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());
+            let Some(position) = position else { continue };
+            if path.extension().is_some_and(|extension| extension == disk::UNFINISHED) {
+                // Its call was never answered.
+                fs::remove_file(&path)?;
+                continue;
+            }
+            let kept =
+                disk::read::<KeptMessage>(&path).and_then(|kept| kept.map(KeptMessage::restored).transpose());
+            match kept {
+                Ok(message) => messages.extend(message.map(|message| (position, message))),
+                Err(error) => {
+                    tracing::error!(path = %path.display(), %error, "a message cannot be restored; its file stays");
+                }
+            }
+        }
+        Ok(messages)
+    }
+
+    fn file(&self, position: u64) -> Option<PathBuf> {
+        self.0.as_ref().map(|folder| folder.join(format!("{position:020}.json")))
+    }
+}
+
+impl From<&StoredMessage> for KeptMessage {
+    fn from(message: &StoredMessage) -> Self {
+        let StoredMessage { id, content, sent_at, first_received_at, receive_count, .. } = message;
+        let delay = message.available_at.checked_duration_since(Instant::now());
+        let delayed_until =
+            delay.filter(|_| message.receipt.is_none()).map(|delay| SystemTime::now() + delay);
+        Self {
+            id: id.to_string(),
+            body: content.body.clone(),
+            attributes: content.attributes.clone(),
+            trace_header: content.trace_header.clone(),
+            group_id: content.group_id.clone(),
+            sent_at: millis(*sent_at),
+            first_received_at: first_received_at.map(millis),
+            receive_count: *receive_count,
+            delayed_until: delayed_until.map(millis),
+            dead_letter_source: message.dead_letter_source.clone(),
+        }
+    }
+}
+
+impl KeptMessage {
+    fn restored(self) -> io::Result<StoredMessage> {
+        let id = Uuid::parse_str(&self.id).map_err(io::Error::other)?;
+        let delay = self.delayed_until.and_then(|until| time(until).duration_since(SystemTime::now()).ok());
+        let content = NewMessage {
+            body: self.body,
+            attributes: self.attributes,
+            trace_header: self.trace_header,
+            group_id: self.group_id,
+            delay: None,
+        };
+        Ok(StoredMessage {
+            id,
+            content,
+            sent_at: time(self.sent_at),
+            first_received_at: self.first_received_at.map(time),
+            receive_count: self.receive_count,
+            available_at: Instant::now() + delay.unwrap_or_default(),
+            receipt: None,
+            dead_letter_source: self.dead_letter_source,
+        })
+    }
+}
+
+fn millis(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn time(millis: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(millis)
+}

@@ -1,0 +1,230 @@
+//! Queues, messages, topics and subscriptions outlive the process, if they are to be kept.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use aws_sdk_sqs::types::{Message, MessageAttributeValue, MessageSystemAttributeName, QueueAttributeName};
+use local_stack::aws::{AwsOptions, EmbeddedAws};
+use serde_json::json;
+
+use crate::support::{DataDir, sdk_config};
+
+/// Endpoints on a folder that another process may have used.
+struct Aws {
+    endpoints: EmbeddedAws,
+    sns: aws_sdk_sns::Client,
+    sqs: aws_sdk_sqs::Client,
+}
+
+fn options(folder: &Path) -> AwsOptions {
+    AwsOptions {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        data_dir: folder.to_owned(),
+        latency: std::time::Duration::ZERO,
+        keeps_calls: false,
+        keeps_messages: true,
+    }
+}
+
+fn folder() -> DataDir {
+    DataDir(std::env::temp_dir().join(format!("embedded-aws-{}", uuid::Uuid::new_v4())))
+}
+
+async fn on(folder: &Path) -> Aws {
+    let endpoints = EmbeddedAws::start(options(folder)).await.unwrap();
+    let config = sdk_config(&endpoints, "test", "test");
+    Aws { endpoints, sns: aws_sdk_sns::Client::new(&config), sqs: aws_sdk_sqs::Client::new(&config) }
+}
+
+/// Nothing is written then: an end like any other.
+async fn end(aws: Aws) {
+    aws.endpoints.stop().await;
+}
+
+async fn queue(aws: &Aws, name: &str) -> String {
+    aws.sqs.create_queue().queue_name(name).send().await.unwrap().queue_url.unwrap()
+}
+
+async fn url(aws: &Aws, name: &str) -> String {
+    aws.sqs.get_queue_url().queue_name(name).send().await.unwrap().queue_url.unwrap()
+}
+
+async fn send(aws: &Aws, url: &str, body: &str) {
+    aws.sqs.send_message().queue_url(url).message_body(body).send().await.unwrap();
+}
+
+async fn receive(aws: &Aws, url: &str) -> Vec<Message> {
+    let call = aws.sqs.receive_message().queue_url(url).max_number_of_messages(10);
+    let call = call.message_attribute_names("All");
+    let call = call.message_system_attribute_names(MessageSystemAttributeName::All);
+    call.send().await.unwrap().messages.unwrap_or_default()
+}
+
+fn bodies(messages: &[Message]) -> Vec<&str> {
+    messages.iter().map(|message| message.body().unwrap()).collect()
+}
+
+fn files(folder: &Path, queue: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder.join(".queues").join(queue)).unwrap();
+    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.file_name().unwrap() != "queue.json");
+    paths
+}
+
+#[tokio::test]
+async fn messages_come_back_as_they_were_sent_and_as_often_as_they_were_received() {
+    let folder = folder();
+    let before = on(&folder).await;
+    let url_before = queue(&before, "q").await;
+    send(&before, &url_before, "deleted").await;
+    let deleted = receive(&before, &url_before).await.pop().unwrap();
+    let attribute = MessageAttributeValue::builder().data_type("String").string_value("comfyui");
+    let sent = before.sqs.send_message().queue_url(&url_before).message_body("in flight");
+    let sent = sent.message_attributes("runtime", attribute.build().unwrap()).send().await.unwrap();
+    let received = receive(&before, &url_before).await;
+    assert_eq!(bodies(&received), ["in flight"]);
+    send(&before, &url_before, "waits").await;
+    let delayed = before.sqs.send_message().queue_url(&url_before).message_body("delayed");
+    delayed.delay_seconds(900).send().await.unwrap();
+    let delete = before.sqs.delete_message().queue_url(&url_before);
+    delete.receipt_handle(deleted.receipt_handle.unwrap()).send().await.unwrap();
+    end(before).await;
+
+    let after = on(&folder).await;
+    assert_eq!(after.endpoints.held(), [("q".to_owned(), 3)]);
+    let url = url(&after, "q").await;
+    let messages = receive(&after, &url).await;
+    assert_eq!(bodies(&messages), ["in flight", "waits"]);
+    assert_eq!(messages[0].message_id, sent.message_id);
+    assert_eq!(messages[0].message_attributes().unwrap()["runtime"].string_value(), Some("comfyui"));
+    let count = |message: &Message| {
+        message.attributes().unwrap()[&MessageSystemAttributeName::ApproximateReceiveCount].clone()
+    };
+    assert_eq!([count(&messages[0]), count(&messages[1])], ["2", "1"]);
+    let sent_at =
+        |message: &Message| message.attributes().unwrap()[&MessageSystemAttributeName::SentTimestamp].clone();
+    assert_eq!(sent_at(&messages[0]), sent_at(&received[0]));
+    // A handle of before is stale, as it is when the visibility timeout has passed.
+    let stale = after.sqs.delete_message().queue_url(&url);
+    stale.receipt_handle(received[0].receipt_handle().unwrap()).send().await.unwrap();
+    assert_eq!(after.endpoints.held(), [("q".to_owned(), 3)]);
+}
+
+#[tokio::test]
+async fn a_restored_queue_takes_the_attributes_with_which_it_is_made_again() {
+    let folder = folder();
+    let before = on(&folder).await;
+    let create = |aws: &Aws, seconds: &str| {
+        let call = aws.sqs.create_queue().queue_name("q");
+        call.attributes(QueueAttributeName::VisibilityTimeout, seconds).send()
+    };
+    let made = create(&before, "60").await.unwrap().queue_url.unwrap();
+    send(&before, &made, "stays").await;
+    end(before).await;
+
+    let after = on(&folder).await;
+    let url = create(&after, "90").await.unwrap().queue_url.unwrap();
+    let call = after.sqs.get_queue_attributes().queue_url(&url);
+    let attributes = call.attribute_names(QueueAttributeName::All).send().await.unwrap().attributes.unwrap();
+    assert_eq!(attributes[&QueueAttributeName::VisibilityTimeout], "90");
+    assert_eq!(bodies(&receive(&after, &url).await), ["stays"]);
+    assert!(create(&after, "60").await.is_err(), "only the first time after a restart");
+}
+
+#[tokio::test]
+async fn what_is_purged_deleted_or_unfinished_does_not_come_back() {
+    let folder = folder();
+    let before = on(&folder).await;
+    for name in ["purged", "deleted", "unfinished"] {
+        let url = queue(&before, name).await;
+        send(&before, &url, name).await;
+    }
+    before.sqs.purge_queue().queue_url(url(&before, "purged").await).send().await.unwrap();
+    before.sqs.delete_queue().queue_url(url(&before, "deleted").await).send().await.unwrap();
+    end(before).await;
+    let [kept] = files(&folder, "unfinished").try_into().unwrap();
+    std::fs::rename(&kept, kept.with_extension("unfinished")).unwrap();
+
+    let after = on(&folder).await;
+    assert_eq!(after.endpoints.held(), []);
+    let queues = after.sqs.list_queues().send().await.unwrap().queue_urls.unwrap();
+    assert_eq!(queues.len(), 2, "{queues:?}");
+    assert_eq!(files(&folder, "unfinished"), [] as [PathBuf; 0]);
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_read_stays_and_hinders_no_other() {
+    let folder = folder();
+    let before = on(&folder).await;
+    let made = queue(&before, "q").await;
+    send(&before, &made, "first").await;
+    let [first] = files(&folder, "q").try_into().unwrap();
+    send(&before, &made, "second").await;
+    end(before).await;
+    std::fs::write(&first, "{").unwrap();
+
+    let after = on(&folder).await;
+    assert_eq!(bodies(&receive(&after, &url(&after, "q").await).await), ["second"]);
+    assert!(first.is_file());
+    send(&after, &url(&after, "q").await, "third").await;
+    assert!(first.is_file());
+}
+
+#[tokio::test]
+async fn a_message_that_dies_while_the_process_does_is_in_one_queue_only() {
+    let folder = folder();
+    let before = on(&folder).await;
+    queue(&before, "dead").await;
+    let redrive =
+        json!({ "deadLetterTargetArn": "arn:aws:sqs:us-east-1:000000000000:dead", "maxReceiveCount": 1 });
+    let call = before.sqs.create_queue().queue_name("q");
+    let call = call.attributes(QueueAttributeName::RedrivePolicy, redrive.to_string());
+    let made = call.attributes(QueueAttributeName::VisibilityTimeout, "0").send().await.unwrap();
+    let made = made.queue_url.unwrap();
+    send(&before, &made, "dies").await;
+    assert_eq!(bodies(&receive(&before, &made).await), ["dies"]);
+    let [file] = files(&folder, "q").try_into().unwrap();
+    let kept = std::fs::read(&file).unwrap();
+    assert_eq!(receive(&before, &made).await.len(), 0);
+    end(before).await;
+    // As if the process had ended before the message was gone from its first queue.
+    std::fs::write(&file, kept).unwrap();
+
+    let after = on(&folder).await;
+    assert_eq!(after.endpoints.held(), [("dead".to_owned(), 1)]);
+    assert!(!file.exists());
+}
+
+#[tokio::test]
+async fn topics_and_subscriptions_come_back() {
+    let folder = folder();
+    let before = on(&folder).await;
+    queue(&before, "q").await;
+    let topic = before.sns.create_topic().name("t").send().await.unwrap().topic_arn.unwrap();
+    let subscribe = |aws: &Aws, raw: &str| {
+        let call = aws.sns.subscribe().topic_arn(&topic).protocol("sqs");
+        let call = call.endpoint("arn:aws:sqs:us-east-1:000000000000:q");
+        call.set_attributes(Some(HashMap::from([("RawMessageDelivery".to_owned(), raw.to_owned())]))).send()
+    };
+    let arn = subscribe(&before, "false").await.unwrap().subscription_arn.unwrap();
+    end(before).await;
+
+    let after = on(&folder).await;
+    after.sns.publish().topic_arn(&topic).message("enveloped").send().await.unwrap();
+    let url = url(&after, "q").await;
+    assert!(receive(&after, &url).await[0].body().unwrap().contains("\"enveloped\""));
+    assert_eq!(subscribe(&after, "true").await.unwrap().subscription_arn.unwrap(), arn);
+    after.sns.publish().topic_arn(&topic).message("raw").send().await.unwrap();
+    assert_eq!(bodies(&receive(&after, &url).await), ["raw"]);
+    assert!(subscribe(&after, "false").await.is_err(), "only the first time after a restart");
+}
+
+#[tokio::test]
+async fn two_processes_do_not_share_a_folder_of_queues() {
+    let folder = folder();
+    let first = on(&folder).await;
+    let refused = EmbeddedAws::start(options(&folder)).await.unwrap_err().to_string();
+    assert!(refused.contains("use another --data-dir"), "{refused}");
+    end(first).await;
+    on(&folder).await;
+}
