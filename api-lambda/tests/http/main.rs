@@ -15,3 +15,4 @@ mod refused;
 mod s3;
 mod sizes;
 mod sns;
+mod workflows;

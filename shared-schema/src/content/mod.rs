@@ -3,6 +3,7 @@
 //! A new type of runtime is a row here, its task types in [`TaskType`], their schemas, and modules of its own.
 
 mod comfyui;
+mod depth;
 mod limit;
 mod sdwebui;
 
@@ -13,6 +14,7 @@ use serde_json::{Map, Value};
 use crate::{RuntimeEntry, TaskType, Violation};
 
 pub use comfyui::{COMFYUI_JOBS_FOLDER, comfyui_path_from_start};
+pub use depth::MAX_CONTENT_DEPTH;
 
 /// What one type of runtime takes as the content of its tasks.
 struct RuntimeType {
@@ -22,6 +24,8 @@ struct RuntimeType {
     media_fields: fn(TaskType, &Map<String, Value>) -> Vec<MediaField>,
     named_models: fn(&Map<String, Value>) -> Vec<NamedModel>,
     refused_nodes: fn(&Map<String, Value>, &NodeRules) -> Vec<Violation>,
+    tidy: fn(&mut Map<String, Value>),
+    not_an_object: fn(&Value) -> Option<String>,
 }
 
 static SDWEBUI: RuntimeType = RuntimeType {
@@ -37,6 +41,8 @@ static SDWEBUI: RuntimeType = RuntimeType {
     named_models: sdwebui::named_models,
     // Its contents have no nodes.
     refused_nodes: |_, _| Vec::new(),
+    tidy: |_| {},
+    not_an_object: |_| None,
 };
 
 static COMFYUI: RuntimeType = RuntimeType {
@@ -47,6 +53,8 @@ static COMFYUI: RuntimeType = RuntimeType {
     // Loader nodes name models, any number of them: none is the model of the task.
     named_models: |_| Vec::new(),
     refused_nodes: comfyui::refused_nodes,
+    tidy: comfyui::tidy,
+    not_an_object: comfyui::not_an_object,
 };
 
 static RUNTIME_TYPES: [&RuntimeType; 2] = [&SDWEBUI, &COMFYUI];
@@ -154,10 +162,23 @@ pub fn runtime_type_of(task_type: TaskType) -> &'static str {
 /// `runtime` adds its limits, its models and its node list. The content passes the schema of its task type first; what
 /// a schema cannot express is checked here, field by field, where the types of the values allow it.
 pub fn violations(task_type: TaskType, content: &Value, runtime: Option<&RuntimeEntry>) -> Vec<Violation> {
+    if let Some(violation) = depth::violation(content) {
+        return vec![violation];
+    }
     let mut violations = (of(task_type).violations)(task_type, content, runtime);
     let max_bytes = runtime.and_then(|runtime| runtime.limits.max_bytes);
     violations.extend(max_bytes.and_then(|max_bytes| limit::bytes(content, max_bytes)));
     violations
+}
+
+/// What to send in place of a content that is no object, where that can be told.
+pub fn not_an_object(task_type: TaskType, content: &Value) -> Option<String> {
+    (of(task_type).not_an_object)(content)
+}
+
+/// Takes out of an accepted content what is the runtime's own and no caller's to say.
+pub fn tidy(task_type: TaskType, content: &mut Map<String, Value>) {
+    (of(task_type).tidy)(content);
 }
 
 /// The fields of a content that hold images (in loader nodes also video and sound), in the order of the content.

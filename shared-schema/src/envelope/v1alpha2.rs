@@ -12,6 +12,7 @@ const PREFIX: &str = "/task/metadata/prefix";
 const RUNTIME: &str = "/task/metadata/runtime";
 const TASK_TYPE: &str = "/task/metadata/tasktype";
 const START_BY: &str = "/task/metadata/start_by";
+const CONTENT: &str = "/task/content";
 
 /// Checks a request body against everything that is known, and takes it apart.
 ///
@@ -33,11 +34,14 @@ pub fn accept(mut body: Value, registry: &Registry) -> Result<Accepted, Vec<Viol
         if let Some(name) = name.filter(|_| clean(&violations, RUNTIME)) {
             violations.extend(check_runtime(name, runtime, task_type, registry));
         }
-        if let (Some(task_type), Some(content)) =
-            (task_type, body.pointer("/task/content").filter(|content| content.is_object()))
-        {
-            let found = content::violations(task_type, content, runtime);
-            violations.extend(found.into_iter().map(|violation| violation.below("/task/content")));
+        if let (Some(task_type), Some(content)) = (task_type, body.pointer(CONTENT)) {
+            if content.is_object() {
+                let found = content::violations(task_type, content, runtime);
+                violations.extend(found.into_iter().map(|violation| violation.below(CONTENT)));
+            } else if let Some(message) = content::not_an_object(task_type, content) {
+                violations.retain(|violation| violation.pointer != CONTENT);
+                violations.push(Violation::new(CONTENT, ViolationCode::WrongType, message));
+            }
         }
     }
     if !violations.is_empty() {
@@ -53,7 +57,8 @@ pub fn accept(mut body: Value, registry: &Registry) -> Result<Accepted, Vec<Viol
         let message = "must be a task with metadata and content";
         return Err(vec![Violation::new("/task", ViolationCode::WrongForm, message)]);
     };
-    let task = Task { content, ..task };
+    let mut task = Task { content, ..task };
+    content::tidy(task.metadata.tasktype, &mut task.content);
     let route = Route::Runtime(task.metadata.runtime.clone());
     Ok(Accepted { task, route })
 }

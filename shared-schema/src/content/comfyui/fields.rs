@@ -2,6 +2,8 @@
 //!
 //! Extensions are free to name their inputs as they like. The names here are those that they agree on.
 
+use super::openers;
+
 /// What the text of an input is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Field {
@@ -69,9 +71,9 @@ const TEXT_CLASSES: [&str; 6] = ["prompt", "text", "string", "wildcard", "captio
 const OPENING_CLASSES: [&str; 9] =
     ["load", "save", "file", "folder", "read", "write", "path", "url", "import"];
 
-/// What the input `name` of a node of that class is for.
-pub(super) fn field(class: &str, name: &str) -> Field {
-    let name = name.to_ascii_lowercase();
+/// What an input of a node of that class is for, by its name as written.
+pub(super) fn field(class: &str, written: &str) -> Field {
+    let name = written.to_ascii_lowercase();
     let words = || {
         let split = name.split(|c: char| !c.is_alphanumeric());
         split.map(|word| word.trim_end_matches(|c: char| c.is_ascii_digit())).filter(|word| !word.is_empty())
@@ -83,7 +85,7 @@ pub(super) fn field(class: &str, name: &str) -> Field {
                 .iter()
                 .any(|end| word.ends_with(end))
     };
-    if words().any(is_path) {
+    if openers::takes(class, written).is_some() || words().any(is_path) {
         Field::Path
     } else if is_text(&name) || words().any(|word| TEXT_WORDS.contains(&word)) || is_about_text(class) {
         Field::Text
@@ -131,11 +133,13 @@ mod tests {
             ("Any", "filenames", Field::Path),
             ("Any", "image_directory", Field::Path),
             ("OllamaGenerate", "url", Field::Path),
+            ("LoadText|pysssss", "root_dir", Field::Path),
+            ("Create Grid Image", "pattern_glob", Field::Path),
             ("Load Text File", "name", Field::Other),
             ("Any", "profile", Field::Other),
             ("Any", "direction", Field::Other),
             ("Any", "texture", Field::Other),
-            ("Painter", "mask", Field::Other),
+            ("Painter", "mask", Field::Path),
             ("CheckpointLoaderSimple", "ckpt_name", Field::Other),
         ] {
             assert_eq!(field(class, name), expected, "{class} {name}");

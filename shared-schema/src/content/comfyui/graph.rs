@@ -1,6 +1,9 @@
 //! The graph of a ComfyUI workflow: links to existing nodes, no cycles, and known nodes where a node list is at hand.
+//!
+//! ComfyUI looks at links only on the way from its output nodes backwards (`validate_prompt` in its `execution.py`): what
+//! no output needs may link to nothing, or in a circle.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
@@ -12,10 +15,14 @@ use crate::{Violation, ViolationCode};
 /// How many nodes of a cycle a message names.
 const MOST_NAMED: usize = 10;
 
+/// Words in the names of the classes that yield results.
+const OUTPUTS: [&str; 6] = ["Save", "Preview", "Show", "Display", "VideoCombine", "WebSocket"];
+
 /// What is wrong with the links and, given the runtime's node list, with the classes of the nodes.
 pub(super) fn violations(nodes: &Map<String, Value>, catalogue: Option<&NodeCatalogue>) -> Vec<Violation> {
     let mut violations = Vec::new();
-    for (id, node) in nodes {
+    let needed = needed(nodes, catalogue);
+    for (id, node) in nodes.iter().filter(|(id, _)| needed.contains(id.as_str())) {
         for (input, value) in inputs(node) {
             let pointer = || format!("/{}/inputs/{}", pointer_segment(id), pointer_segment(input));
             let fault = bad_link(value, nodes, catalogue);
@@ -23,7 +30,7 @@ pub(super) fn violations(nodes: &Map<String, Value>, catalogue: Option<&NodeCata
                 .extend(fault.map(|message| Violation::new(pointer(), ViolationCode::BadLink, message)));
         }
     }
-    violations.extend(cycle(nodes));
+    violations.extend(cycle(nodes, &needed));
     if let Some(catalogue) = catalogue {
         violations.extend(unknown_nodes(nodes, catalogue));
         violations.extend(no_output(nodes, catalogue));
@@ -40,20 +47,33 @@ pub(super) fn linked_node(value: &Value) -> Option<&str> {
     }
 }
 
-/// Says what is wrong with a value that is, or looks like, a link `["id", slot]`. Other arrays are plain values.
-fn bad_link(value: &Value, nodes: &Map<String, Value>, catalogue: Option<&NodeCatalogue>) -> Option<String> {
-    let [target, slot] = value.as_array()?.as_slice() else { return None };
-    let slot = slot.as_number()?;
-    let id = match target {
-        Value::String(id) => id,
-        Value::Number(id) => {
-            let id = id.to_string();
-            return nodes
-                .contains_key(&id)
-                .then(|| format!("write the node id as text: `[\"{id}\", {slot}]`"));
-        }
-        _ => return None,
+/// The nodes that outputs need, outputs included: only these are checked and run.
+///
+/// Without a node list nobody knows which classes are outputs. Then those are taken for outputs whose names say so; if
+/// there is none, every node may be one.
+fn needed<'a>(nodes: &'a Map<String, Value>, catalogue: Option<&NodeCatalogue>) -> HashSet<&'a str> {
+    let is_output = |class: &str| match catalogue {
+        Some(catalogue) => catalogue.0.get(class).is_some_and(|class| class.output_node),
+        None => OUTPUTS.iter().any(|word| class.contains(word)),
     };
+    let outputs = nodes.iter().filter(|(_, node)| class_type(node).is_some_and(is_output));
+    let mut open: Vec<&str> = outputs.map(|(id, _)| id.as_str()).collect();
+    if open.is_empty() {
+        return nodes.keys().map(String::as_str).collect();
+    }
+    let mut needed: HashSet<&str> = open.iter().copied().collect();
+    while let Some(node) = open.pop().and_then(|id| nodes.get(id)) {
+        let targets = inputs(node).filter_map(|(_, value)| linked_node(value));
+        let known = targets.filter_map(|target| Some(nodes.get_key_value(target)?.0.as_str()));
+        open.extend(known.filter(|id| needed.insert(id)));
+    }
+    needed
+}
+
+/// Says what is wrong with a link. Other arrays are plain values: `[64, 64]`.
+fn bad_link(value: &Value, nodes: &Map<String, Value>, catalogue: Option<&NodeCatalogue>) -> Option<String> {
+    let id = linked_node(value)?;
+    let slot = value.get(1)?.as_number()?;
     let Some(node) = nodes.get(id) else {
         return Some(format!("links to node {}, which does not exist", quoted(id)));
     };
@@ -94,7 +114,7 @@ fn no_output(nodes: &Map<String, Value>, catalogue: &NodeCatalogue) -> Option<Vi
 
 /// The first cycle, at the input that closes it. Depth-first and without recursion, so that a long chain of nodes
 /// cannot exhaust the stack.
-fn cycle(nodes: &Map<String, Value>) -> Option<Violation> {
+fn cycle(nodes: &Map<String, Value>, needed: &HashSet<&str>) -> Option<Violation> {
     #[derive(Clone, Copy, PartialEq)]
     enum State {
         New,
@@ -108,7 +128,7 @@ fn cycle(nodes: &Map<String, Value>) -> Option<Violation> {
     for start in 0..ids.len() {
         // The nodes from `start` to the current one, each with the number of its links that were followed.
         let mut path = vec![(start, 0)];
-        if states[start] == State::Done {
+        if states[start] == State::Done || !needed.contains(ids[start].as_str()) {
             continue;
         }
         while let Some((node, followed)) = path.last_mut() {
@@ -139,10 +159,7 @@ fn cycle(nodes: &Map<String, Value>) -> Option<Violation> {
 /// For each node, in order, the inputs that link to existing nodes, with the positions of those.
 fn linked_nodes(nodes: &Map<String, Value>) -> Vec<Vec<(&str, usize)>> {
     let positions: HashMap<&str, usize> = nodes.keys().enumerate().map(|(n, id)| (id.as_str(), n)).collect();
-    let target = |value: &Value| match value.as_array()?.as_slice() {
-        [Value::String(id), Value::Number(_)] => positions.get(id.as_str()).copied(),
-        _ => None,
-    };
+    let target = |value: &Value| positions.get(linked_node(value)?).copied();
     let links =
         |node| inputs(node).filter_map(|(input, value)| Some((input.as_str(), target(value)?))).collect();
     nodes.values().map(links).collect()
@@ -175,12 +192,12 @@ mod tests {
     }
 
     #[test]
-    fn links_must_name_existing_nodes_as_text() {
+    fn links_must_name_existing_nodes() {
         let content = json!({
             "1": {"class_type": "A", "inputs": {"size": [64, 64], "pair": ["a", "b"], "three": ["1", 0, 0]}},
-            "57:12": {"class_type": "B", "inputs": {"ok": ["1", 0], "number": [1, 0], "gone": ["9", 0], "low": ["1", -1]}},
+            "57:12": {"class_type": "B", "inputs": {"ok": ["1", 0], "number": [1, 0], "true": ["1", true], "gone": ["9", 0], "low": ["1", -1]}},
         });
-        let expected = ["number", "gone", "low"];
+        let expected = ["gone", "low"];
         assert_eq!(
             codes(&content, None),
             expected.map(|input| (format!("/57:12/inputs/{input}"), ViolationCode::BadLink))
@@ -221,6 +238,31 @@ mod tests {
     fn a_node_may_not_wait_for_itself() {
         let content = json!({"a": {"class_type": "A", "inputs": {"x": ["a", 0]}}});
         assert_eq!(codes(&content, None), [("/a/inputs/x".to_owned(), ViolationCode::Cycle)]);
+    }
+
+    #[test]
+    fn only_what_outputs_need_is_judged() {
+        let stray = json!({
+            "1": {"class_type": "EmptyImage", "inputs": {}},
+            "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0]}},
+            "3": {"class_type": "ImageInvert", "inputs": {"image": ["99", 0]}},
+            "4": {"class_type": "ImageInvert", "inputs": {"image": ["5", 0]}},
+            "5": {"class_type": "ImageInvert", "inputs": {"image": ["4", 0]}},
+        });
+        assert_eq!(codes(&stray, None), []);
+        let mut needed = stray.clone();
+        needed["2"]["inputs"]["more"] = json!(["3", 0]);
+        needed["2"]["inputs"]["most"] = json!(["5", 0]);
+        let found: Vec<ViolationCode> = codes(&needed, None).into_iter().map(|(_, code)| code).collect();
+        assert_eq!(found, [ViolationCode::BadLink, ViolationCode::Cycle]);
+
+        let catalogue = serde_json::from_value(json!({
+            "EmptyImage": {"output": ["IMAGE"]}, "ImageInvert": {"output": ["IMAGE"]},
+            "SaveImage": {"output": [], "output_node": true},
+        }))
+        .unwrap();
+        assert_eq!(codes(&stray, Some(&catalogue)), []);
+        assert_eq!(codes(&needed, Some(&catalogue)).len(), 2);
     }
 
     #[test]

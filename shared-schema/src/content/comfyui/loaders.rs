@@ -5,86 +5,14 @@
 
 use serde_json::{Map, Value};
 
+use super::class_type;
 use super::file_names::{self, is_plain, is_plain_folder};
 use super::graph::linked_node;
-use super::{class_type, inputs};
-use crate::content::{Media, MediaField};
+use super::openers::{self, IMAGE, Opens, Takes, VIDEO};
+use crate::content::MediaField;
 use crate::image_source::{ImageSource, decode_base64};
 use crate::violation::pointer_segment;
 use crate::{Violation, ViolationCode};
-
-/// What an input of a node takes.
-#[derive(Clone, Copy)]
-enum Takes {
-    /// A file of the runtime's input folder, which the worker can put there.
-    Media(Media),
-    /// The same, named by a path from where the runtime was started. The node would take any path, and addresses.
-    Path(Media),
-    /// A file of the runtime's. ComfyUI lists what it takes, so that the worker cannot add to it.
-    Name,
-    /// A folder within the runtime's input or output folder.
-    Folder,
-    /// A folder named by a path from where the runtime was started.
-    FolderPath,
-    /// What the editor draws of a 3D scene: an object of pictures, and a video named `recording`.
-    Views,
-}
-
-/// An input of a node class that names something to open.
-struct Opens {
-    class: &'static str,
-    input: &'static str,
-    takes: Takes,
-}
-
-const fn opens_input(class: &'static str, input: &'static str, takes: Takes) -> Opens {
-    Opens { class, input, takes }
-}
-
-const IMAGE: Takes = Takes::Media(Media::Image);
-const VIDEO: Takes = Takes::Media(Media::Video);
-const AUDIO: Takes = Takes::Media(Media::Audio);
-
-/// Those of ComfyUI itself and of VideoHelperSuite (`VHS_`).
-const OPENS: [Opens; 37] = [
-    opens_input("LoadImage", "image", IMAGE),
-    opens_input("LoadImageMask", "image", IMAGE),
-    opens_input("LoadImageOutput", "image", IMAGE),
-    opens_input("WebcamCapture", "image", IMAGE),
-    opens_input("Painter", "mask", IMAGE),
-    opens_input("LoadVideo", "file", VIDEO),
-    opens_input("LoadAudio", "audio", AUDIO),
-    opens_input("RecordAudio", "audio", AUDIO),
-    opens_input("LoadLatent", "latent", Takes::Name),
-    opens_input("Load3D", "model_file", Takes::Name),
-    opens_input("Load3D", "image", Takes::Views),
-    opens_input("Load3DAnimation", "model_file", Takes::Name),
-    opens_input("Load3DAnimation", "image", Takes::Views),
-    opens_input("Load3DAdvanced", "model_file", Takes::Name),
-    opens_input("Load3DAdvanced", "image", Takes::Views),
-    opens_input("GeminiInputFiles", "file", Takes::Name),
-    opens_input("OpenAIInputFiles", "file", Takes::Name),
-    opens_input("LoadImageSetFromFolderNode", "folder", Takes::Folder),
-    opens_input("LoadImageTextSetFromFolderNode", "folder", Takes::Folder),
-    opens_input("LoadImageDataSetFromFolder", "folder", Takes::Folder),
-    opens_input("LoadImageTextDataSetFromFolder", "folder", Takes::Folder),
-    opens_input("LoadVideoDataSetFromFolder", "folder", Takes::Folder),
-    opens_input("LoadVideoTextDataSetFromFolder", "folder", Takes::Folder),
-    opens_input("LoadTrainingDataset", "folder_name", Takes::Folder),
-    opens_input("SaveImageDataSetToFolder", "folder_name", Takes::Folder),
-    opens_input("SaveImageTextDataSetToFolder", "folder_name", Takes::Folder),
-    opens_input("SaveTrainingDataset", "folder_name", Takes::Folder),
-    opens_input("VHS_LoadVideo", "video", VIDEO),
-    opens_input("VHS_LoadVideoFFmpeg", "video", VIDEO),
-    opens_input("VHS_LoadAudioUpload", "audio", AUDIO),
-    opens_input("VHS_LoadImages", "directory", Takes::Folder),
-    opens_input("VHS_LoadImagePath", "image", Takes::Path(Media::Image)),
-    opens_input("VHS_LoadVideoPath", "video", Takes::Path(Media::Video)),
-    opens_input("VHS_LoadVideoFFmpegPath", "video", Takes::Path(Media::Video)),
-    opens_input("VHS_LoadAudio", "audio_file", Takes::Path(Media::Audio)),
-    opens_input("VHS_LoadImagesPath", "directory", Takes::FolderPath),
-    opens_input("LoadImageSetNode", "images", IMAGE),
-];
 
 /// Where paths from the runtime's start lead to its inputs.
 const INPUTS: &str = "input/";
@@ -94,16 +22,7 @@ const DRAWN: &str = "threed/";
 
 /// Whether the worker has to name an uploaded file by its path from where the runtime was started.
 pub fn comfyui_path_from_start(class: &str, input: &str) -> bool {
-    opener(class, input).is_some_and(|opens| matches!(opens.takes, Takes::Path(_)))
-}
-
-/// Whether that input names something to open, and is checked here.
-pub(super) fn opens(class: &str, input: &str) -> bool {
-    opener(class, input).is_some()
-}
-
-fn opener(class: &str, input: &str) -> Option<&'static Opens> {
-    OPENS.iter().find(|opens| opens.class == class && opens.input == input)
+    matches!(openers::takes(class, input), Some(Takes::Path(_)))
 }
 
 /// The beginnings of PNG, JPEG, GIF and WebP files in base64. Short texts with them may be names of files.
@@ -155,7 +74,7 @@ fn wrong(takes: Takes, value: &Value) -> Option<(ViolationCode, String)> {
             "a URL, an `s3://` address, a data URI, or `input/` and the plain name of a file there",
             from_start(is_plain) || text.is_empty(),
         ),
-        Takes::Name => ("the plain name of a file that the runtime has", is_plain(text)),
+        Takes::Name | Takes::Place => ("the plain name of a file that the runtime has", is_plain(text)),
         Takes::Folder => ("the plain name of a folder within the runtime's", is_plain_folder(text)),
         Takes::FolderPath => {
             ("`input/` and the plain name of a folder there", from_start(is_plain_folder) || text.is_empty())
@@ -174,14 +93,15 @@ struct Opened<'a> {
 fn opened(nodes: &Map<String, Value>) -> impl Iterator<Item = Opened<'_>> {
     nodes.iter().flat_map(|(id, node)| {
         let class = class_type(node).unwrap_or_default();
-        let of_node = inputs(node).filter_map(|(input, value)| Some((input, value, opener(class, input)?)));
+        let of_class = openers::of(class).iter().filter(|opens| opens.takes != Takes::Place);
+        let of_node = of_class.filter_map(|opens| Some((opens, node.get("inputs")?.get(opens.input)?)));
         let mut found = Vec::new();
-        for (input, value, opens) in of_node {
+        for (&Opens { input, takes, .. }, value) in of_node {
             let pointer = format!("/{}/inputs/{}", pointer_segment(id), pointer_segment(input));
             if linked_node(value).is_some() {
-                found.push(Opened { pointer, value, takes: opens.takes });
+                found.push(Opened { pointer, value, takes });
             } else {
-                values_in(pointer, value, opens.takes, &mut found);
+                values_in(pointer, value, takes, &mut found);
             }
         }
         found
@@ -239,6 +159,7 @@ fn bad_source(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::content::Media;
     use serde_json::json;
 
     fn node(class: &str, input: &str, value: Value) -> Map<String, Value> {
@@ -279,7 +200,7 @@ mod tests {
 
     #[test]
     fn what_reaches_other_files_is_refused_in_every_node_that_opens_files() {
-        for Opens { class, input, takes } in &OPENS {
+        for Opens { class, input, takes } in &openers::KNOWN {
             for name in ["x.png [output]", "../x.png", "/etc/x.png", "darkroom/x"] {
                 let value = match takes {
                     Takes::Views => json!({"image": name}),

@@ -11,7 +11,8 @@ use serde_json::{Map, Value};
 use super::fields::{Field, ends_texts, field};
 use super::file_names::{is_shared_folder, reaches};
 use super::graph::linked_node;
-use super::{class_type, inputs, loaders};
+use super::openers::{self, Takes};
+use super::{class_type, inputs};
 use crate::violation::{pointer_segment, quoted};
 use crate::{Violation, ViolationCode};
 
@@ -31,7 +32,9 @@ pub(super) fn violations(nodes: &Map<String, Value>) -> Vec<Violation> {
     let mut texts = Vec::new();
     for (id, node) in nodes {
         let class = class_type(node).unwrap_or_default();
-        let judged = inputs(node).filter(|(input, _)| *input != REPLACED && !loaders::opens(class, input));
+        let opened = openers::of(class).iter().filter(|opens| opens.takes != Takes::Place);
+        let is_opened = |input: &str| opened.clone().any(|opens| opens.input == input);
+        let judged = inputs(node).filter(|(input, _)| *input != REPLACED && !is_opened(input));
         for (input, value) in judged {
             let mut walk = Walk { class, id, input, found: &mut found, texts: &mut texts };
             if linked_node(value).is_none() {
