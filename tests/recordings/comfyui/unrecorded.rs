@@ -1,5 +1,6 @@
 //! Answers that could not be recorded. They are made by hand: of ComfyUI's documented behaviour and source.
 
+use integration_tests::fixtures;
 use serde_json::{Value, json};
 use shared_schema::ErrorCode;
 use worker::error::TaskError;
@@ -54,4 +55,23 @@ async fn a_proxys_error_page_is_not_the_workflows_fault() {
 
     assert_eq!(error.code, ErrorCode::RuntimeUnavailable);
     assert!(!error.message.contains("html"), "{error}");
+}
+
+/// A person's title of a node says nothing about what is missing.
+#[tokio::test]
+async fn a_missing_node_is_named_by_its_class_and_id() {
+    let content = fixtures::load("cases/20-odd-but-legal-nodes/request.json");
+    let (id, node) = content.as_object().unwrap().iter().next().unwrap();
+    let (class, title) = (node["class_type"].as_str().unwrap(), node["_meta"]["title"].as_str().unwrap());
+    let message = format!("Node '{title}' not found. The custom node may not be installed.");
+    let extra = json!({ "node_id": id, "class_type": class, "node_title": title });
+    let error = json!({ "type": "missing_node_type", "message": message, "details": format!("Node ID '#{id}'"), "extra_info": extra });
+    let (_, error) =
+        answered_with(json!({ "status": 400, "body": { "error": error, "node_errors": {} } })).await;
+
+    assert_eq!((error.code, error.node_id.as_deref()), (ErrorCode::RuntimeRejected, Some(id.as_str())));
+    assert!(
+        error.message.contains(class) && error.message.contains(id) && !error.message.contains(title),
+        "{error}"
+    );
 }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use shared_schema::ErrorCode;
 use shared_schema::violation::pointer_segment;
 
-use super::wording::{cut, without_paths};
+use super::wording::{cut, fit_for_callers};
 use crate::error::TaskError;
 
 /// Whether an answer complains of nodes. A 200 may, too: ComfyUI then leaves the outputs that depend on them out without a
@@ -54,13 +54,33 @@ fn complaints(body: &Value) -> Vec<Complaint<'_>> {
     complaints
 }
 
-/// `message` and `details` of an error; the message alone is always general.
+/// `message` and `details` of an error; the message alone is always general, or names a missing node by its title.
 fn general_reason(error: &Value) -> String {
-    let text = |key: &str| without_paths(&cut(error[key].as_str().unwrap_or_default(), 500));
+    let extra = |key: &str| error["extra_info"][key].as_str().map(|text| cut(&fit_for_callers(text), 200));
+    if let ("missing_node_type", Some(class)) =
+        (error["type"].as_str().unwrap_or_default(), extra("class_type"))
+    {
+        let node = extra("node_id").map_or_else(|| "a node".to_owned(), |node_id| format!("node {node_id}"));
+        return format!("{node} is of the class {class}, which the runtime does not have");
+    }
+    let text = |key: &str| words(error[key].as_str().unwrap_or_default());
     match (text("message"), text("details")) {
         (message, details) if details.is_empty() => message,
         (message, details) => format!("{message}: {details}"),
     }
+}
+
+/// The server's words, short, and without the lists of everything that it has: other callers' files are among it.
+fn words(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().map(without_choices).collect();
+    cut(&fit_for_callers(&lines.join("\n")), 500)
+}
+
+/// `value_not_in_list` says `ckpt_name: 'x' not in ['a', 'b']`, in `details`, and in older servers for all nodes at once.
+fn without_choices(line: &str) -> &str {
+    let lists = [" not in [", " not in (", " not in {"];
+    let end = lists.iter().filter_map(|list| line.find(list)).min();
+    end.map_or(line, |end| &line[..end + " not in".len()]).trim_end_matches(" not in")
 }
 
 fn listed(complaints: &[Complaint<'_>]) -> String {
@@ -74,14 +94,14 @@ fn listed(complaints: &[Complaint<'_>]) -> String {
     text
 }
 
-/// The answer for the `.out` file: without tracebacks, and without the lists of everything that the server has.
+/// The answer for the `.out` file, without tracebacks.
 fn reason(body: &Value) -> Value {
     let error = |error: &Value| {
-        let words = |key: &str| error[key].as_str().map(|text| without_paths(&cut(text, 500)));
+        let text = |key: &str| error[key].as_str().map(words);
         json!({
             "type": error["type"],
-            "message": words("message"),
-            "details": words("details"),
+            "message": text("message"),
+            "details": text("details"),
             "input_name": error["extra_info"]["input_name"],
         })
     };
@@ -112,19 +132,56 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_model_comes_with_those_that_are_there() {
+    fn a_missing_model_is_named_and_nothing_else_that_the_server_has() {
         let error = explained("error-missing-model");
         assert_eq!(error.field.as_deref(), Some("/content/1/inputs/ckpt_name"));
-        let choice =
-            "'not-there.safetensors' not in ['sd15_random_full.safetensors', 'sd15_random_tiny.safetensors']";
-        assert!(error.message.contains(choice), "{}", error.message);
+        assert!(
+            error.message.ends_with("Value not in list: ckpt_name: 'not-there.safetensors'"),
+            "{}",
+            error.message
+        );
+        let told = format!("{} {:?}", error.message, error.reason);
+        assert!(!told.contains("sd15_random"), "{told}");
     }
 
     #[test]
-    fn an_unknown_node_is_named() {
+    fn no_list_and_no_folder_of_a_job_is_forwarded() {
+        let job = "darkroom/53a5516f-29c3-4168-a6d2-70030438aef2";
+        for details in [
+            format!("folder: 'nope' not in ['{job}', 'x']"),
+            format!("folder: 'nope' not in ('{job}',)\nimage: 'y' not in ['{job}/a.png']"),
+            format!("folder - Invalid folder: {job}"),
+        ] {
+            let error = json!({"type": "value_not_in_list", "message": "Value not in list", "details": details,
+                "extra_info": {"input_name": "folder", "input_config": [[job]]}});
+            let nodes = json!({"1": {"class_type": "LoadImageSetFromFolderNode", "errors": [error]}});
+            let error = explain(&json!({"error": error, "node_errors": nodes}));
+            let told = format!("{} {:?}", error.message, error.reason);
+            assert!(!told.contains("53a5516f"), "{told}");
+            assert!(error.message.contains("folder"), "{}", error.message);
+        }
+    }
+
+    #[test]
+    fn an_unknown_node_is_named_by_its_class_and_id() {
         let error = explained("error-unknown-node");
         assert_eq!(error.node_id.as_deref(), Some("1"));
-        assert!(error.message.contains("Node 'NoSuchNode' not found"), "{}", error.message);
+        assert!(
+            error.message.ends_with("node 1 is of the class NoSuchNode, which the runtime does not have"),
+            "{}",
+            error.message
+        );
+
+        let extra =
+            json!({"node_id": "57:12:3", "class_type": "Power Lora Loader (rgthree)", "node_title": "Lora"});
+        let error = explain(
+            &json!({"error": {"type": "missing_node_type", "message": "Node 'Lora' not found.", "extra_info": extra}}),
+        );
+        assert!(
+            error.message.contains("node 57:12:3 is of the class Power Lora Loader (rgthree)"),
+            "{}",
+            error.message
+        );
     }
 
     #[test]

@@ -1,4 +1,6 @@
-//! ComfyUI's own words made fit for a caller: short, and without the paths of the server.
+//! ComfyUI's own words made fit for a caller: short, and without the paths of the server and the folders of jobs.
+
+use shared_schema::content::COMFYUI_JOBS_FOLDER;
 
 /// The first lines of a text: at most three, and at most 500 characters.
 pub(super) fn first_lines(text: &str) -> String {
@@ -12,6 +14,41 @@ pub(super) fn cut(text: &str, most: usize) -> String {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }
+}
+
+/// A text without paths of the server and without the folders of jobs.
+pub(super) fn fit_for_callers(text: &str) -> String {
+    without_folders(&without_paths(text))
+}
+
+/// A text with the name of every job's folder replaced by `…`: a caller who knows it could name the files of another.
+pub(super) fn without_folders(text: &str) -> String {
+    /// What may stand between the two segments of the name: a separator, escaped, encoded or in a list.
+    const BETWEEN_AT_MOST: usize = 8;
+    let lower = text.to_ascii_lowercase();
+    let mut shown = String::with_capacity(text.len());
+    let mut from = 0;
+    for (start, name) in lower.match_indices(COMFYUI_JOBS_FOLDER) {
+        let behind = start + name.len();
+        let uuid = (behind + 1..=behind + BETWEEN_AT_MOST).find(|at| is_uuid(lower.as_bytes(), *at));
+        if let Some(uuid) = uuid {
+            shown.push_str(&text[from..start]);
+            shown.push('…');
+            from = uuid + UUID_LENGTH;
+        }
+    }
+    shown.push_str(&text[from..]);
+    shown
+}
+
+const UUID_LENGTH: usize = 36;
+
+fn is_uuid(text: &[u8], start: usize) -> bool {
+    let is_dash = |place: usize| [8, 13, 18, 23].contains(&place);
+    text.get(start..start + UUID_LENGTH).is_some_and(|uuid| {
+        let mut bytes = uuid.iter().enumerate();
+        bytes.all(|(place, byte)| if is_dash(place) { *byte == b'-' } else { byte.is_ascii_hexdigit() })
+    })
 }
 
 /// A text with every absolute path, of Unix or Windows, replaced by `…`. URLs and relative names stay.
@@ -84,6 +121,21 @@ mod tests {
             "darkroom/x/input-1.png — größer",
         ] {
             assert_eq!(without_paths(said), said);
+        }
+    }
+
+    #[test]
+    fn the_folders_of_jobs_disappear() {
+        const UUID: &str = "53a5516f-29c3-4168-a6d2-70030438aef2";
+        let part = &UUID[1..];
+        for (said, shown) in [
+            (format!("['darkroom/{UUID}', 'darkroom/{UUID}/a', 'é']"), "['…', '…/a', 'é']".to_owned()),
+            (format!(r"é darkroom\\{UUID}\x.png; DARKROOM%2F{UUID}!"), r"é …\x.png; …!".to_owned()),
+            (format!("darkroom/{part}"), format!("darkroom/{part}")),
+            (format!("{UUID} darkroom"), format!("{UUID} darkroom")),
+            ("darkroom/éééééééé".to_owned(), "darkroom/éééééééé".to_owned()),
+        ] {
+            assert_eq!(without_folders(&said), shown);
         }
     }
 
