@@ -2,6 +2,7 @@
 
 mod odd_json;
 mod outcome;
+mod results;
 mod runs;
 mod unrecorded;
 

@@ -86,8 +86,9 @@ impl Replay {
         assert_eq!(posted["client_id"].as_str(), self.player.client_id().as_deref(), "{name}");
         assert!(posted["client_id"].as_str().unwrap().starts_with("darkroom-"), "{name}");
         assert!(uuid::Uuid::parse_str(posted["prompt_id"].as_str().unwrap()).is_ok(), "{name}");
-        let handle = json!({ "prompt_id": posted["prompt_id"], "client_id": posted["client_id"] });
-        assert_eq!(self.handle, RunHandle(handle), "{name}");
+        for id in ["prompt_id", "client_id"] {
+            assert_eq!(self.handle.0[id], posted[id], "{name}");
+        }
 
         let mut expected = self.recording["request"]["body"]["prompt"].clone();
         let nodes = expected.as_object_mut().unwrap();
@@ -103,6 +104,14 @@ impl Replay {
         if let Some(folder) = folder {
             let unguessable = folder.strip_prefix("darkroom/").unwrap();
             assert!(uuid::Uuid::parse_str(unguessable).is_ok(), "{name} saves to {folder}");
+            assert_eq!(self.handle.0["output_folder"], folder, "{name}");
+            let uploads = self.player.heard().of("POST /upload/image");
+            let holds =
+                |body: &[u8]| body.windows(unguessable.len()).any(|part| part == unguessable.as_bytes());
+            assert!(
+                uploads.iter().all(|upload| !holds(&upload.body)),
+                "{name}: the folder of inputs tells that of results"
+            );
         }
     }
 }

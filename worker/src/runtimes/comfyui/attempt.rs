@@ -7,22 +7,22 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use shared_schema::ErrorCode;
-use shared_schema::content::COMFYUI_JOBS_FOLDER;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
+use super::budget::Budget;
 use super::client::{Answer, CallError, Client};
 use super::events::Events;
-use super::fetch::fetch;
+use super::fetch::{Fetched, fetch};
 use super::follow::{follow, results_lost};
 use super::frames::Reader;
-use super::handle::Handle;
+use super::handle::{Handle, unguessable_folder};
+use super::outputs::{self, Outputs};
 use super::queue::Whereabouts;
 use super::withdraw::withdraw;
 use super::worker_thread::WorkerThread;
 use super::workflow::{self, Replacement};
-use super::{outputs, rejection, verdict};
+use super::{rejection, verdict};
 use crate::error::TaskError;
 use crate::inputs::Input;
 use crate::runtimes::{Job, RunOutput};
@@ -81,10 +81,8 @@ impl Attempt {
     }
 
     async fn begin(&mut self, job: &Job) -> Result<Events, TaskError> {
-        // No other caller can guess it: inputs and results lie there.
-        let folder = format!("{COMFYUI_JOBS_FOLDER}/{}", Uuid::new_v4());
-        let uploads = unless_stopped(&job.stop, self.upload(&job.inputs, &folder)).await?;
-        let workflow = workflow::prepare(&job.task.content, uploads, &folder)?;
+        let uploads = unless_stopped(&job.stop, self.upload(&job.inputs, &unguessable_folder())).await?;
+        let workflow = workflow::prepare(&job.task.content, uploads, &self.handle.output_folder)?;
         let events = unless_stopped(&job.stop, async { Ok(self.listen(job).await) }).await?;
         if events.would_miss_results() {
             return Err(results_lost());
@@ -103,15 +101,20 @@ impl Attempt {
         self.queued = false;
         verdict::judge(&finished.entry)?;
         // The workflow that was queued has the same nodes in the same order.
-        let outputs = outputs::collect(&finished.entry, &job.task.content, finished.images);
-        if outputs.is_empty() {
-            let message = "the workflow ran, but yielded neither a file nor a text";
-            return Err(TaskError::new(ErrorCode::NoOutput, message));
+        let folder = &self.handle.output_folder;
+        let outputs = outputs::collect(&finished.entry, &job.task.content, folder, finished.images);
+        let fetching = self.fetch(&outputs, &finished.budget);
+        let fetched = unless_stopped(&job.stop, fetching).await?;
+        outputs.finished(&self.handle.prompt_id, fetched, &finished.blocks)
+    }
+
+    /// The previews only if there is no other file.
+    async fn fetch(&self, outputs: &Outputs, budget: &Budget) -> Result<Vec<(usize, Fetched)>, TaskError> {
+        let mut fetched = fetch(&self.client, outputs.sources(false), budget).await?;
+        if fetched.iter().all(|(_, result)| matches!(result, Fetched::NoFile)) {
+            fetched.extend(fetch(&self.client, outputs.sources(true), budget).await?);
         }
-        let fetching = fetch(&self.client, outputs.files, &finished.budget);
-        let files = unless_stopped(&job.stop, fetching).await?;
-        let report = json!({ "code": 200, "prompt_id": self.handle.prompt_id, "outputs": outputs.report });
-        Ok(RunOutput { files, report, warnings: Vec::new() })
+        Ok(fetched)
     }
 
     async fn upload(&self, inputs: &[Input], folder: &str) -> Result<Vec<Replacement>, TaskError> {
@@ -143,7 +146,7 @@ impl Attempt {
 
     /// Posts the workflow. A stop waits for the answer: a job that may or may not be queued is hard to withdraw.
     async fn queue(&mut self, workflow: &Value, stop: &CancellationToken) -> Result<(), TaskError> {
-        let Handle { prompt_id, client_id } = &self.handle;
+        let Handle { prompt_id, client_id, .. } = &self.handle;
         // No `number`: two equal ones would kill ComfyUI's worker thread. No `extra_data`: parts of it break calls.
         let body = json!({ "prompt": workflow, "client_id": client_id, "prompt_id": prompt_id });
         self.queued = true;

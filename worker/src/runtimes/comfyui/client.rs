@@ -16,7 +16,7 @@ use url::Url;
 
 use super::budget::Budget;
 use super::history::Entry;
-use super::outputs::FileRef;
+use super::items::FileRef;
 use super::queue::{Queue, Whereabouts};
 use crate::error::TaskError;
 use crate::http;
@@ -104,6 +104,16 @@ pub(super) struct Uploaded {
     pub(super) subfolder: String,
 }
 
+/// What came of the wish for a file.
+#[derive(Debug)]
+pub(super) enum Viewed {
+    File(Bytes),
+    /// ComfyUI does not have it.
+    Missing,
+    /// It does not lie in a folder that ComfyUI gives files from.
+    Outside,
+}
+
 /// A client of one ComfyUI.
 #[derive(Debug, Clone)]
 pub(super) struct Client {
@@ -177,18 +187,28 @@ impl Client {
         self.send(self.http.post(self.url("prompt")).json(body).timeout(QUEUE_WITHIN)).await
     }
 
-    /// Fetches a result, whose bytes are taken from the budget; `None` when ComfyUI does not have it.
-    pub(super) async fn view(&self, file: &FileRef, budget: &Budget) -> Result<Option<Bytes>, CallError> {
+    /// Fetches a result, whose bytes are taken from the budget.
+    pub(super) async fn view(&self, file: &FileRef, budget: &Budget) -> Result<Viewed, CallError> {
         let mut url = self.url("view");
         url.query_pairs_mut()
             .append_pair("filename", &file.filename)
             .append_pair("subfolder", &file.subfolder)
             .append_pair("type", &file.kind);
+        self.viewed(url, budget).await
+    }
+
+    /// Fetches an image from the cache of the extension comfyui-tooling-nodes (`ETN_SaveImageCache`).
+    pub(super) async fn cached_image(&self, id: &str, budget: &Budget) -> Result<Viewed, CallError> {
+        self.viewed(self.url(&format!("api/etn/image/{id}")), budget).await
+    }
+
+    async fn viewed(&self, url: Url, budget: &Budget) -> Result<Viewed, CallError> {
         let answer = self.send_within(self.http.get(url).timeout(TRANSFER_WITHIN), budget).await?;
-        if answer.status == StatusCode::NOT_FOUND {
-            return Ok(None);
+        match answer.status {
+            StatusCode::NOT_FOUND => Ok(Viewed::Missing),
+            StatusCode::BAD_REQUEST | StatusCode::FORBIDDEN => Ok(Viewed::Outside),
+            _ => Ok(Viewed::File(answer.accepted()?.body)),
         }
-        Ok(Some(answer.accepted()?.body))
     }
 
     /// Takes jobs out of the queue; one that runs is not touched.

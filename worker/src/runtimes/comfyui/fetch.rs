@@ -8,8 +8,9 @@ use shared_schema::ErrorCode;
 use tokio::time::sleep;
 
 use super::budget::Budget;
-use super::client::{CallError, Client};
-use super::outputs::{FileRef, Source};
+use super::client::{CallError, Client, Viewed};
+use super::items::{FileRef, Place};
+use super::outputs::Source;
 use crate::error::TaskError;
 use crate::runtimes::OutputFile;
 
@@ -19,39 +20,77 @@ const AT_A_TIME: usize = 4;
 const TRIES: u32 = 3;
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-/// The files, in their order. What is fetched is taken from the budget.
+/// What came of one result.
+#[derive(Debug)]
+pub(super) enum Fetched {
+    File(OutputFile),
+    /// The text names no file.
+    NoFile,
+    /// It lies where ComfyUI gives nothing away: outside of its folders.
+    Outside,
+}
+
+/// The files, each with its place. What is fetched is taken from the budget.
 pub(super) async fn fetch(
     client: &Client,
-    sources: Vec<Source>,
+    sources: Vec<(usize, Source)>,
     budget: &Budget,
-) -> Result<Vec<OutputFile>, TaskError> {
-    let files: Vec<_> = sources.into_iter().map(|source| one(client, source, budget)).collect();
+) -> Result<Vec<(usize, Fetched)>, TaskError> {
+    let files: Vec<_> =
+        sources.into_iter().map(|(place, source)| one(client, place, source, budget)).collect();
     stream::iter(files).buffered(AT_A_TIME).try_collect().await
 }
 
-async fn one(client: &Client, source: Source, budget: &Budget) -> Result<OutputFile, TaskError> {
-    match source {
-        Source::Received(bytes) => Ok(OutputFile { bytes, name: None }),
-        Source::Stored(file) => {
-            Ok(OutputFile { bytes: stored(client, &file, budget).await?, name: Some(file.filename) })
-        }
-    }
+async fn one(
+    client: &Client,
+    place: usize,
+    source: Source,
+    budget: &Budget,
+) -> Result<(usize, Fetched), TaskError> {
+    let fetched = match source {
+        Source::Received(bytes) => file(bytes, None),
+        Source::At(Place::Stored(named)) => match view(client, &named, budget).await? {
+            Viewed::File(bytes) => file(bytes, Some(named.filename)),
+            Viewed::Outside => Fetched::Outside,
+            Viewed::Missing => return Err(lost(client).await),
+        },
+        Source::At(Place::Named(candidates)) => first_of(client, candidates, budget).await?,
+        Source::At(Place::Cached(id)) => match client.cached_image(&id, budget).await? {
+            Viewed::File(bytes) => file(bytes, None),
+            Viewed::Missing | Viewed::Outside => return Err(lost(client).await),
+        },
+    };
+    Ok((place, fetched))
 }
 
-async fn stored(client: &Client, file: &FileRef, budget: &Budget) -> Result<Bytes, TaskError> {
+/// The first of these files that exists.
+async fn first_of(client: &Client, candidates: Vec<FileRef>, budget: &Budget) -> Result<Fetched, CallError> {
+    for named in candidates {
+        if let Viewed::File(bytes) = view(client, &named, budget).await? {
+            return Ok(file(bytes, Some(named.filename)));
+        }
+    }
+    Ok(Fetched::NoFile)
+}
+
+fn file(bytes: Bytes, name: Option<String>) -> Fetched {
+    Fetched::File(OutputFile { bytes, name })
+}
+
+/// A file that was deleted after a node's run lives on in the cache, which names it again and again. Without the cache, the next
+/// attempt runs the node anew; so this is worth a retry, not `no_output`.
+async fn lost(client: &Client) -> TaskError {
+    client.free_memory().await;
+    let message = "the runtime named a result that it does not have any more";
+    TaskError::new(ErrorCode::RuntimeBadAnswer, message)
+}
+
+async fn view(client: &Client, file: &FileRef, budget: &Budget) -> Result<Viewed, CallError> {
     let mut tries = 1;
     loop {
         match client.view(file, budget).await {
-            Ok(Some(bytes)) => return Ok(bytes),
-            Ok(None) => {
-                // A file that was deleted after a node's run lives on in the cache, which names it again and again.
-                // Without the cache, the next attempt runs the node anew; so this is worth a retry, not `no_output`.
-                client.free_memory().await;
-                let message = "the runtime named a result that it does not have any more";
-                return Err(TaskError::new(ErrorCode::RuntimeBadAnswer, message));
-            }
             Err(error) if may_pass(&error) && tries < TRIES => sleep(TRY_AGAIN_AFTER).await,
-            Err(error) => return Err(error.into()),
+            result => return result,
         }
         tries += 1;
     }

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 use super::budget::Budget;
 use super::client::{CallError, Client};
 use super::events::Events;
-use super::frames::{Event, SocketImage};
+use super::frames::{Block, Event, SocketImage};
 use super::history::Entry;
 use super::queue::Whereabouts;
 use super::worker_thread::WorkerThread;
@@ -21,6 +21,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const HEARD_FOR: Duration = Duration::from_secs(5);
 /// How soon to look for the first time, and again when the socket says that the job has ended; doubled each time.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(25);
+/// How often a job is seen to have ended before its last events are no longer waited for.
+const LATE_LOOKS: u32 = 4;
+/// How many blocked nodes are kept: each turn of a loop may have its own.
+const BLOCKS_AT_MOST: usize = 20;
 /// How long a runtime may refuse or break connections: longer than a hiccup, shorter than a restart.
 const UNREACHABLE_AT_MOST: Duration = Duration::from_secs(10);
 /// How long a runtime may leave calls unanswered: it stands still while it loads a model.
@@ -32,6 +36,8 @@ pub(super) struct Finished {
     pub(super) entry: Entry,
     /// What came over the socket, in order.
     pub(super) images: Vec<SocketImage>,
+    /// The nodes that did not run, as far as the socket said so.
+    pub(super) blocks: Vec<Block>,
     /// What is left for the other results.
     pub(super) budget: Budget,
 }
@@ -47,7 +53,9 @@ pub(super) async fn follow(
 ) -> Result<Finished, TaskError> {
     let budget = Budget::new(client.most_bytes);
     let mut images = Vec::new();
+    let mut blocks = Vec::new();
     let (mut ended, mut lost) = (false, false);
+    let mut late_looks = 0;
     let mut absences = 0;
     let mut last_answer = Instant::now();
     let mut pause = LOOK_AGAIN_AFTER;
@@ -60,12 +68,18 @@ pub(super) async fn follow(
                     images.push(image);
                     continue;
                 }
+                Event::Blocked(block) => {
+                    if blocks.len() < BLOCKS_AT_MOST {
+                        blocks.push(block);
+                    }
+                    continue;
+                }
                 Event::Ended => (ended, pause) = (true, LOOK_AGAIN_AFTER),
                 Event::Lost if events.carry_results() && !ended => return Err(results_lost()),
-                Event::Lost => (lost, deaf) = (true, true),
+                Event::Lost => (lost, deaf, late_looks) = (true, true, LATE_LOOKS),
             },
             () = sleep(pause) => {
-                if !lost && !ended && is_heard_of(progress) {
+                if !lost && !ended && late_looks == 0 && is_heard_of(progress) {
                     pause = HEARD_FOR;
                     continue;
                 }
@@ -77,12 +91,19 @@ pub(super) async fn follow(
             last_answer = Instant::now();
         }
         match found {
-            Ok(Whereabouts::Finished(entry)) if ended || !events.carry_results() => {
+            Ok(Whereabouts::Finished(entry))
+                if ended || late_looks >= LATE_LOOKS && !events.carry_results() =>
+            {
                 progress.begins();
-                return Ok(Finished { entry, images, budget });
+                return Ok(Finished { entry, images, blocks, budget });
             }
-            // The last images are still on their way.
-            Ok(Whereabouts::Finished(_)) => {}
+            // The last events are still on their way.
+            Ok(Whereabouts::Finished(_)) => {
+                if late_looks < LATE_LOOKS {
+                    pause = LOOK_AGAIN_AFTER;
+                }
+                late_looks += 1;
+            }
             // Once may be the moment between queue and history.
             Ok(Whereabouts::Nowhere) if absences == 0 => absences = 1,
             Ok(Whereabouts::Nowhere) => return Err(job_lost()),
@@ -128,7 +149,6 @@ fn job_lost() -> TaskError {
 
 /// What was sent meanwhile cannot be fetched, and whether anything was is not known.
 pub(super) fn results_lost() -> TaskError {
-    let message =
-        "the connection that carries the images of SaveImageWebsocket was lost; SaveImage would keep them";
+    let message = "the connection that carries the images of nodes such as SaveImageWebsocket was lost; SaveImage would keep them";
     TaskError::new(ErrorCode::RuntimeUnavailable, message)
 }

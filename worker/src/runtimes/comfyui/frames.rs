@@ -1,6 +1,6 @@
 //! What the frames of ComfyUI's WebSocket say of one job.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -8,8 +8,12 @@ use serde_json::{Map, Value};
 use shared_schema::python_json;
 
 use super::share::Share;
-use super::workflow;
+use super::wording::cut;
+use super::workflow::{self, Sends};
 use crate::runtimes::Progress;
+
+/// How much is kept of each word about a blocked node, in characters.
+const SAID_AT_MOST: usize = 500;
 
 /// What is worth knowing of the socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,25 +22,35 @@ pub(super) enum Event {
     Ended,
     /// A result that is stored nowhere.
     Image(SocketImage),
+    /// A node did not run, since another one blocked it. The history does not say so.
+    Blocked(Block),
     /// There is no connection, or not any more; events may have been missed.
     Lost,
 }
 
-/// An image that a `SaveImageWebsocket` node sent.
+/// An image that a node such as `SaveImageWebsocket` sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SocketImage {
     pub(super) node_id: String,
     pub(super) bytes: Bytes,
 }
 
+/// A node that did not run, and what the node that blocked it says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Block {
+    pub(super) node_id: String,
+    pub(super) class: String,
+    pub(super) message: String,
+}
+
 /// Makes events of frames, and tells of the progress that they tell of.
 pub(super) struct Reader {
     prompt_id: String,
-    image_nodes: HashSet<String>,
+    image_nodes: HashMap<String, Sends>,
     share: Share,
     progress: Progress,
-    /// The node of `image_nodes` that runs, if one does.
-    running: Option<String>,
+    /// The node of `image_nodes` that runs, if one does, and what it sends.
+    running: Option<(String, Sends)>,
 }
 
 /// As much of a text frame as matters; the rest of its kinds have other fields.
@@ -56,6 +70,26 @@ struct TextData {
     max: Option<f64>,
     #[serde(default)]
     nodes: Value,
+    // Of an `execution_error`.
+    #[serde(default)]
+    node_id: Value,
+    #[serde(default)]
+    node_type: Value,
+    #[serde(default)]
+    exception_type: Value,
+    #[serde(default)]
+    exception_message: Value,
+}
+
+impl TextData {
+    fn block(&self) -> Block {
+        let text = |value: &Value| cut(value.as_str().unwrap_or_default(), SAID_AT_MOST);
+        Block {
+            node_id: text(&self.node_id),
+            class: text(&self.node_type),
+            message: text(&self.exception_message),
+        }
+    }
 }
 
 impl Reader {
@@ -88,7 +122,11 @@ impl Reader {
                 self.share.steps(&node, value, max);
             }
             ("executing", TextData { node: Some(node), .. }) => {
-                self.running = Some(node).filter(|node| self.image_nodes.contains(node));
+                self.running = self.image_nodes.get(&node).map(|sends| (node, *sends));
+            }
+            // `ExecutionBlocker` with a message; the run goes on without the node.
+            ("execution_error", data) if data.exception_type == "ExecutionBlocked" => {
+                return Some(Event::Blocked(data.block()));
             }
             ("executing" | "execution_success" | "execution_error" | "execution_interrupted", _) => {
                 self.running = None;
@@ -102,12 +140,13 @@ impl Reader {
 
     /// Binary frames name neither job nor node: they belong to the node that runs. Those of other nodes are previews.
     pub(super) fn binary(&mut self, frame: &Bytes) -> Option<Event> {
-        /// Event 1 (an image), format 2 (PNG), both big-endian.
+        /// Event 1 (an image), format 1 (JPEG) or 2 (PNG), both big-endian.
+        const JPEG_IMAGE: [u8; 8] = [0, 0, 0, 1, 0, 0, 0, 1];
         const PNG_IMAGE: [u8; 8] = [0, 0, 0, 1, 0, 0, 0, 2];
-        let node_id = self.running.clone()?;
-        frame
-            .starts_with(&PNG_IMAGE)
-            .then(|| Event::Image(SocketImage { node_id, bytes: frame.slice(PNG_IMAGE.len()..) }))
+        let (node_id, sends) = self.running.clone()?;
+        let is_result =
+            frame.starts_with(&PNG_IMAGE) || frame.starts_with(&JPEG_IMAGE) && sends == Sends::PngOrJpeg;
+        is_result.then(|| Event::Image(SocketImage { node_id, bytes: frame.slice(PNG_IMAGE.len()..) }))
     }
 }
 
@@ -195,6 +234,18 @@ mod tests {
     }
 
     #[test]
+    fn a_blocked_node_does_not_end_the_run() {
+        let frame = r#"{"type":"execution_error","data":{"prompt_id":"mine","node_id":"7","node_type":"SaveImage",
+            "exception_message":"Execution Blocked: no face found","exception_type":"ExecutionBlocked","traceback":[]}}"#;
+        let block = Block {
+            node_id: "7".to_owned(),
+            class: "SaveImage".to_owned(),
+            message: "Execution Blocked: no face found".to_owned(),
+        };
+        assert_eq!(reader(&json!({})).text(frame), Some(Event::Blocked(block)));
+    }
+
+    #[test]
     fn other_jobs_are_not_heard() {
         let mut reader = reader(&json!({}));
         assert_eq!(reader.text(r#"{"type":"execution_success","data":{"prompt_id":"theirs"}}"#), None);
@@ -221,5 +272,17 @@ mod tests {
 
         reader.text(r#"{"type":"executing","data":{"prompt_id":"mine","node":null}}"#);
         assert_eq!(reader.binary(&png), None);
+    }
+
+    #[test]
+    fn other_nodes_than_comfyuis_own_may_send_jpeg() {
+        let mut reader = reader(&json!({"9": {"class_type": "ETN_SendImageWebSocket"}}));
+        reader.text(r#"{"type":"executing","data":{"prompt_id":"mine","node":"9"}}"#);
+        let image = SocketImage { node_id: "9".to_owned(), bytes: Bytes::from_static(b"\xff\xd8") };
+        assert_eq!(
+            reader.binary(&Bytes::from_static(b"\0\0\0\x01\0\0\0\x01\xff\xd8")),
+            Some(Event::Image(image))
+        );
+        assert_eq!(reader.binary(&Bytes::from_static(b"\0\0\0\x04\0\0\0\x01\xff\xd8")), None);
     }
 }

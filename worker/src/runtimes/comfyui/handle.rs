@@ -1,6 +1,7 @@
 //! By what one of the worker's jobs is found again in ComfyUI, and told from a person's.
 
 use serde::{Deserialize, Serialize};
+use shared_schema::content::COMFYUI_JOBS_FOLDER;
 use uuid::Uuid;
 
 use crate::runtimes::RunHandle;
@@ -16,12 +17,19 @@ pub(super) struct Handle {
     /// Whose socket hears of the job: its own, so that nothing is taken for that of another job. Without a client id,
     /// ComfyUI may leave the outputs of cached nodes out of the history.
     pub(super) client_id: String,
+    /// The folder below ComfyUI's output folder that results go to. Nobody can guess it, even who knows where the inputs are.
+    #[serde(default)]
+    pub(super) output_folder: String,
 }
 
 impl Handle {
     /// Names that no job had before.
     pub(super) fn new() -> Self {
-        Self { prompt_id: Uuid::new_v4().to_string(), client_id: format!("{OURS}{}", Uuid::new_v4()) }
+        Self {
+            prompt_id: Uuid::new_v4().to_string(),
+            client_id: format!("{OURS}{}", Uuid::new_v4()),
+            output_folder: unguessable_folder(),
+        }
     }
 
     /// The names that a former process of the worker wrote down. `None` when they are not of this form.
@@ -33,6 +41,11 @@ impl Handle {
     pub(super) fn written(&self) -> RunHandle {
         RunHandle(serde_json::json!(self))
     }
+}
+
+/// A folder that no other caller can guess.
+pub(super) fn unguessable_folder() -> String {
+    format!("{COMFYUI_JOBS_FOLDER}/{}", Uuid::new_v4())
 }
 
 /// Whether the job of that client is a worker's.

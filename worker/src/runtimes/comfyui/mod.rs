@@ -16,8 +16,11 @@ mod share;
 mod worker_thread;
 
 mod history;
-mod outputs;
 mod verdict;
+
+mod items;
+mod order;
+mod outputs;
 
 mod fetch;
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use shared_schema::ErrorCode;
 
 use super::history::Entry;
-use super::wording::{cut, first_lines, without_paths};
+use super::wording::{cut, first_lines, fit_for_callers};
 use crate::error::TaskError;
 
 /// What memory allocators of CPUs and GPUs say, in lower case.
@@ -19,36 +19,40 @@ const OUT_OF_MEMORY: &[&str] = &[
 
 /// `Ok` for a run that succeeded.
 ///
-/// An interrupted run has the status `error`, too: only the name of its last message tells it from a failure. The traceback
-/// and the inputs of the failed node are left out, since they show the server's files and other people's data.
+/// Messages count before the status: an interrupted run has the status `error`, too, and a run that failed in part (a dependency
+/// cycle that came into being while it ran) has the status `success`. The traceback and the inputs of the failed node are left
+/// out, since they show the server's files and other people's data.
 pub(super) fn judge(entry: &Entry) -> Result<(), TaskError> {
     let status = &entry.status;
-    if status["status_str"] == "success" {
-        return Ok(());
-    }
     let said = |name: &str| {
         let messages = status["messages"].as_array().into_iter().flatten();
-        messages.rev().find(|message| message[0] == name).map(|message| &message[1])
+        messages.rev().find(|message| message[0] == name && !is_block(&message[1])).map(|message| &message[1])
     };
     if let Some(interruption) = said("execution_interrupted") {
         let error = TaskError::new(ErrorCode::Interrupted, "the run was interrupted in the runtime");
         return Err(at_node_of(error, interruption));
     }
-    match said("execution_error") {
-        Some(failure) => Err(execution_error(failure)),
-        None if status["status_str"] == "error" => {
+    if let Some(failure) = said("execution_error") {
+        return Err(execution_error(failure));
+    }
+    match status["status_str"].as_str() {
+        Some("success") => Ok(()),
+        Some("error") => {
             Err(TaskError::new(ErrorCode::RuntimeFailed, "the run failed; the runtime does not say why"))
         }
-        None => {
-            Err(TaskError::new(ErrorCode::RuntimeBadAnswer, "the runtime does not say how the run ended"))
-        }
+        _ => Err(TaskError::new(ErrorCode::RuntimeBadAnswer, "the runtime does not say how the run ended")),
     }
+}
+
+/// Whether an `execution_error` only says that a node did not run since another one blocked it, which fails no run.
+pub(super) fn is_block(failure: &Value) -> bool {
+    failure["exception_type"] == "ExecutionBlocked"
 }
 
 fn execution_error(failure: &Value) -> TaskError {
     let text = |key: &str| failure[key].as_str().unwrap_or_default();
     let kind = text("exception_type");
-    let explanation = without_paths(text("exception_message"));
+    let explanation = fit_for_callers(text("exception_message"));
     let message = format!("{} failed: {kind}: {}", text("node_type"), first_lines(&explanation));
     let reason = json!({
         "exception_type": kind,
@@ -133,6 +137,21 @@ mod tests {
             assert_eq!(error.code, ErrorCode::OutOfMemory, "{message}");
         }
         assert_eq!(failing_with("ValueError", "memory of a summer").code, ErrorCode::RuntimeFailed);
+    }
+
+    #[test]
+    fn a_run_that_failed_in_part_is_no_success() {
+        let cycle = json!({"node_id": "7", "exception_type": "graph.DependencyCycleError", "exception_message": "Dependency cycle detected"});
+        let ended = |failure: &Value| {
+            let messages = json!([["execution_start", {}], ["execution_error", failure]]);
+            judge(&entry(
+                json!({"status": {"status_str": "success", "completed": true, "messages": messages}}),
+            ))
+        };
+        let error = ended(&cycle).unwrap_err();
+        assert_eq!((error.code, error.node_id.as_deref()), (ErrorCode::RuntimeFailed, Some("7")));
+        assert!(error.message.contains("Dependency cycle detected"), "{}", error.message);
+        assert_eq!(ended(&json!({"node_id": "7", "exception_type": "ExecutionBlocked"})), Ok(()));
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! What is changed in a caller's workflow before ComfyUI gets it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 use shared_schema::ErrorCode;
 use shared_schema::content::comfyui_path_from_start;
 use shared_schema::violation::pointer_segment;
+use uuid::Uuid;
 
 use crate::error::TaskError;
 
@@ -33,6 +34,7 @@ pub(super) fn prepare(
         return Err(error.at_field(format!("/content{pointer}")));
     }
     save_into(&mut workflow, folder);
+    run_anew(&mut workflow);
     Ok(workflow)
 }
 
@@ -94,16 +96,50 @@ fn file_name(prefix: &str) -> String {
     let last = prefix.rsplit(['/', '\\']).next().unwrap_or_default();
     let plain = |c: char| if c.is_alphanumeric() || "%-_.".contains(c) { c } else { '_' };
     let name: String = last.trim_start_matches('.').chars().take(MOST).map(plain).collect();
+    // `/view` gives no file away that has two dots in a row.
+    let name = name.replace("..", "__");
     if name.is_empty() { DEFAULT_NAME.to_owned() } else { name }
 }
 
+/// What a node sends over the WebSocket and stores nowhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sends {
+    /// `SaveImageWebsocket` sends PNG; anything else is a preview.
+    Png,
+    /// Nodes of other makers, such as `ETN_SendImageWebSocket`, send JPEG, too.
+    PngOrJpeg,
+}
+
 /// The nodes whose images are sent over the WebSocket and stored nowhere.
-pub(super) fn socket_nodes(workflow: &Map<String, Value>) -> HashSet<String> {
-    workflow
-        .iter()
-        .filter(|(_, node)| node["class_type"] == "SaveImageWebsocket")
-        .map(|(id, _)| id.clone())
-        .collect()
+pub(super) fn socket_nodes(workflow: &Map<String, Value>) -> HashMap<String, Sends> {
+    workflow.iter().filter_map(|(id, node)| Some((id.clone(), sends(node)?))).collect()
+}
+
+fn sends(node: &Value) -> Option<Sends> {
+    const RECEIVERS: &[&str] = &["load", "receive", "input"];
+    let class = node["class_type"].as_str()?;
+    let name = class.to_ascii_lowercase();
+    match class {
+        "SaveImageWebsocket" => Some(Sends::Png),
+        _ if name.contains("websocket") && !RECEIVERS.iter().any(|word| name.contains(word)) => {
+            Some(Sends::PngOrJpeg)
+        }
+        _ => None,
+    }
+}
+
+/// Makes nodes run again although ComfyUI has them in its cache, if what they yielded is in no folder: it was sent over a
+/// socket that is gone, or lies in a cache that forgets. An input that a node does not know counts for ComfyUI's cache and
+/// reaches no node. `SaveImageWebsocket` runs always.
+fn run_anew(workflow: &mut Value) {
+    let nodes = workflow.as_object_mut().into_iter().flat_map(Map::values_mut);
+    let is_in_no_folder =
+        |node: &Value| sends(node) == Some(Sends::PngOrJpeg) || node["class_type"] == "ETN_SaveImageCache";
+    for node in nodes.filter(|node| is_in_no_folder(node)) {
+        if let Some(inputs) = node["inputs"].as_object_mut() {
+            inputs.insert("darkroom_job".to_owned(), Value::String(Uuid::new_v4().to_string()));
+        }
+    }
 }
 
 #[cfg(test)]
@@ -156,6 +192,7 @@ mod tests {
             (json!(""), "out"),
             (json!("%width%x%height%/cat: é1"), "cat__é1"),
             (json!("cat-%year%"), "cat-%year%"),
+            (json!("v1..2...3"), "v1__2__.3"),
             (json!(["3", 0]), "out"),
             (json!("n".repeat(100)), &"n".repeat(64)),
         ] {
@@ -174,8 +211,14 @@ mod tests {
 
     #[test]
     fn nodes_that_send_over_the_socket_are_known() {
-        let workflow =
-            json!({"57:1": {"class_type": "SaveImageWebsocket"}, "2": {"class_type": "SaveImage"}});
-        assert_eq!(socket_nodes(workflow.as_object().unwrap()), HashSet::from(["57:1".to_owned()]));
+        let classes = ["SaveImageWebsocket", "SaveImage", "ETN_SendImageWebSocket", "LoadImageFromWebsocket"];
+        let nodes = classes.map(|class| (class.to_owned(), json!({"class_type": class, "inputs": {}})));
+        let workflow: Map<String, Value> = nodes.into_iter().collect();
+        let expected = [("SaveImageWebsocket", Sends::Png), ("ETN_SendImageWebSocket", Sends::PngOrJpeg)];
+        assert_eq!(socket_nodes(&workflow), expected.map(|(id, sends)| (id.to_owned(), sends)).into());
+
+        let [once, again] = [(); 2].map(|()| prepare(&workflow, Vec::new(), "darkroom/u").unwrap());
+        let differs = |id: &&String| once[id.as_str()] != again[id.as_str()];
+        assert_eq!(workflow.keys().filter(differs).collect::<Vec<_>>(), ["ETN_SendImageWebSocket"]);
     }
 }
