@@ -75,6 +75,14 @@ async fn a_dead_worker_thread_counts_as_stuck_and_is_not_fed() {
     door.submit("comfyui", "pipeline", "waits, too", workflow).await;
     let address = address(&runtime);
     drop(runtime.simulation.take());
+    // Real restarts take longer than the second between two probes.
+    wait::until("the worker to find the runtime away", async || {
+        let lines = worker.lines();
+        let is_it =
+            |line: &String| line.contains("waiting for the runtime") && line.contains("runtime_unavailable");
+        lines.iter().any(is_it).then_some(())
+    })
+    .await;
     let started = wait::until("the port to be free again", async || {
         Simulation::start_comfyui(address, ComfyUiOptions::default()).await.ok()
     });

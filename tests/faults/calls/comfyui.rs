@@ -54,7 +54,14 @@ pub(crate) fn cases() -> Vec<Case> {
     let over_socket = Scene::of(Task::OverSocket).running(600);
     add("GET ws, which brings the images", get("/ws"), &over_socket, &[(CutBefore, Each)]);
     add("POST prompt", post("/prompt"), &task, &[(CutBefore, Each), (CutAfter, Each)]);
-    add("GET queue, of a job", get("/queue"), &task, &[(Failed, Nth(2)), (Failed, Each), (CutBefore, Each)]);
+    // While its socket reports the job, nobody looks into the queue.
+    let unheard = Scene::of(Task::Workflow).running(2_000).failing(Fault::DropWebSocket, 1);
+    add(
+        "GET queue, of a job",
+        get("/queue"),
+        &unheard,
+        &[(Failed, Nth(2)), (Failed, Each), (CutBefore, Each)],
+    );
     let more = [(Failed, Nth(2)), (CutBefore, Nth(3)), (Failed, First(2)), (Failed, Each), (CutBefore, Each)];
     add("GET view", get("/view"), &task, &more);
     add("POST history, to forget a job", post("/history"), &task, &[(Failed, Each), (CutBefore, Each)]);
