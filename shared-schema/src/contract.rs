@@ -30,6 +30,11 @@ impl Contract {
         Self { node_rules, ..self }
     }
 
+    /// The same, with settings of extensions that every task may override whose runtime is not known.
+    pub fn with_allowed_settings(self, settings: Vec<String>) -> Self {
+        Self { registry: self.registry.with_allowed_settings(settings), ..self }
+    }
+
     /// The runtimes that are known.
     pub fn registry(&self) -> &Registry {
         &self.registry

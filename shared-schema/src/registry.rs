@@ -14,6 +14,9 @@ use crate::{RuntimeName, TaskType};
 #[serde(transparent)]
 pub struct Registry {
     entries: Vec<RuntimeEntry>,
+    /// Settings that tasks may override whose runtime is not known.
+    #[serde(skip)]
+    allowed_settings: Vec<String>,
 }
 
 /// One deployed runtime.
@@ -43,6 +46,10 @@ pub struct RuntimeEntry {
     /// Classes of nodes that its callers may not use.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub denied_nodes: Vec<String>,
+    /// Settings of its extensions that `override_settings` may have, beside those that shape an image. Those that lead to
+    /// files or addresses are refused all the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allowed_settings: Vec<String>,
     /// A file with the runtime's node list (the answer of `/object_info`), beside the registry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nodes_file: Option<String>,
@@ -88,7 +95,17 @@ pub struct NodeClass {
 impl Registry {
     /// A registry of these runtimes.
     pub fn new(entries: Vec<RuntimeEntry>) -> Self {
-        Self { entries }
+        Self { entries, allowed_settings: Vec::new() }
+    }
+
+    /// The same, with settings that tasks may override whose runtime is not known.
+    pub fn with_allowed_settings(self, allowed_settings: Vec<String>) -> Self {
+        Self { allowed_settings, ..self }
+    }
+
+    /// The settings of extensions that tasks for that runtime may override.
+    pub fn allowed_settings<'a>(&'a self, runtime: Option<&'a RuntimeEntry>) -> &'a [String] {
+        runtime.map_or(&self.allowed_settings, |runtime| &runtime.allowed_settings)
     }
 
     /// Whether nothing is known about runtimes.
@@ -112,13 +129,14 @@ impl Registry {
     }
 
     /// The runtime that serves a model: the first that lists it. One that lists none serves any, but only when no other
-    /// claims the model.
+    /// claims the model; one whose models' hashes are not known may have it by its hash.
     pub fn by_model(&self, model: &str, task_type: TaskType) -> Option<&RuntimeEntry> {
         let mut takers = self.entries.iter().filter(|entry| entry.takes(task_type));
         takers
             .clone()
-            .find(|entry| !entry.models.is_empty() && entry.serves(model))
-            .or_else(|| takers.find(|entry| entry.models.is_empty()))
+            .find(|entry| entry.lists(model))
+            .or_else(|| takers.clone().find(|entry| entry.models.is_empty()))
+            .or_else(|| takers.find(|entry| entry.may_serve(model)))
     }
 }
 
@@ -142,25 +160,62 @@ impl RuntimeEntry {
         NodeRules { allowed: self.allowed_nodes.clone(), denied: self.denied_nodes.clone() }
     }
 
-    /// Whether it serves that model, however the model is spelt.
-    pub fn serves(&self, model: &str) -> bool {
-        self.models.is_empty() || self.models.iter().any(|own| same_model(own, model))
+    /// Whether it may serve that model, as far as its list tells: a hash can be that of any model that is listed without.
+    pub fn may_serve(&self, model: &str) -> bool {
+        let may_have = |listed: &String| hash_of(listed).is_none();
+        self.models.is_empty() || self.lists(model) || (is_hash(model) && self.models.iter().any(may_have))
+    }
+
+    /// Whether its list has that model, however it is spelt: by title, name, file or hash, with or without its folder.
+    fn lists(&self, model: &str) -> bool {
+        let by_hash = |listed: &str| {
+            let hash = hash_of(listed).filter(|_| is_hash(model))?;
+            let model = model.trim().to_ascii_lowercase();
+            Some(model.starts_with(&hash.to_ascii_lowercase()))
+        };
+        let is_it = |listed: &String| same_file(listed, model) || by_hash(listed) == Some(true);
+        self.models.iter().any(is_it)
     }
 }
 
-/// Whether two spellings name one checkpoint: runtimes write titles, names with and without extension, and names
-/// followed by a hash in brackets.
+/// Whether two spellings name one checkpoint: runtimes write titles, names with and without extension, names followed by a
+/// hash in brackets, folders in either manner, and hashes in either case.
 pub fn same_model(a: &str, b: &str) -> bool {
     bare_model_name(a) == bare_model_name(b)
+        || (is_hash(a) && is_hash(b) && a.trim().eq_ignore_ascii_case(b.trim()))
 }
 
-fn bare_model_name(name: &str) -> &str {
+/// The same, when one of them may lack the folder: results name the file alone.
+pub fn same_file(a: &str, b: &str) -> bool {
+    let (a, b) = (bare_model_name(a), bare_model_name(b));
+    let file = |name: &str| name.rsplit('/').next().unwrap_or_default().to_owned();
+    a == b || (file(&a) == file(&b) && !(is_in_folder(&a) && is_in_folder(&b)))
+}
+
+fn is_in_folder(name: &str) -> bool {
+    name.contains('/')
+}
+
+/// Whether a text can be the hash of a checkpoint: the old one of 8 digits, the short one of 10, or the whole SHA-256.
+fn is_hash(text: &str) -> bool {
+    let text = text.trim();
+    matches!(text.len(), 8 | 10 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// The hash in the brackets of a title.
+fn hash_of(title: &str) -> Option<&str> {
+    title.trim().strip_suffix(']')?.rsplit_once(" [").map(|(_, hash)| hash)
+}
+
+fn bare_model_name(name: &str) -> String {
     let name = name.trim();
     let name = match name.rsplit_once(" [") {
         Some((before, hash)) if hash.ends_with(']') => before,
         _ => name,
     };
-    [".safetensors", ".ckpt", ".pt"].iter().find_map(|extension| name.strip_suffix(extension)).unwrap_or(name)
+    let extensions = [".safetensors", ".ckpt", ".pt", ".sft", ".gguf"];
+    let name = extensions.iter().find_map(|extension| name.strip_suffix(extension)).unwrap_or(name);
+    name.replace('\\', "/")
 }
 
 #[cfg(test)]
@@ -174,6 +229,29 @@ mod tests {
             assert!(same_model(spelling, "sd15_b"), "{spelling}");
         }
         assert!(!same_model("sd15_a", "sd15_b"));
+    }
+
+    #[test]
+    fn a_model_may_be_spelt_in_every_way_that_a_server_takes() {
+        let entry = |models: &[&str]| -> RuntimeEntry {
+            serde_json::from_value(json!({"name": "a", "type": "sdwebui", "models": models})).unwrap()
+        };
+        let (plain, titled) = (entry(&["x.safetensors"]), entry(&["x.safetensors [0123456789]"]));
+        let long = format!("0123456789{}", "ab".repeat(27));
+        for (name, plainly, by_title) in [
+            ("x", true, true),
+            ("sd15\\x.safetensors [0123456789]", true, true),
+            ("sd15/x", true, true),
+            ("0123456789", true, true),
+            (long.as_str(), true, true),
+            ("9999999999", true, false),
+            ("y", false, false),
+            ("nope.safetensors [0123456789]", false, false),
+        ] {
+            assert_eq!(plain.may_serve(name), plainly, "{name}");
+            assert_eq!(titled.may_serve(name), by_title, "{name}");
+        }
+        assert!(!entry(&["a/x"]).may_serve("b/x"));
     }
 
     #[test]

@@ -25,5 +25,6 @@ function entry(runtime: Runtime) {
     claim_check: runtime.claimCheck,
     allowed_nodes: nodes.allowed,
     denied_nodes: nodes.denied,
+    allowed_settings: runtime.allowedSettings,
   };
 }

@@ -14,6 +14,7 @@ it("says of each runtime what the front door must know, in its words", () => {
       claim_check: true,
       allowed_nodes: [],
       denied_nodes: [],
+      allowed_settings: ["control_net_no_detectmap"],
     },
     {
       name: "comfyui",
@@ -24,6 +25,7 @@ it("says of each runtime what the front door must know, in its words", () => {
       claim_check: true,
       allowed_nodes: [],
       denied_nodes: ["VHS_LoadVideoPath", "LoadImageFromUrl"],
+      allowed_settings: [],
     },
   ]);
 });

@@ -13,6 +13,7 @@
 - { name: INPUT_S3_BUCKETS, value: {{ join "," .Values.worker.inputBuckets | quote }} }
 - { name: NODES_ALLOWED, value: {{ join "," .Values.worker.nodesAllowed | quote }} }
 - { name: NODES_DENIED, value: {{ join "," .Values.worker.nodesDenied | quote }} }
+- { name: SETTINGS_ALLOWED, value: {{ join "," .Values.worker.settingsAllowed | quote }} }
 - { name: MAX_ATTEMPTS, value: {{ .Values.worker.attempts | quote }} }
 - { name: WORKER_CONCURRENCY, value: {{ .Values.worker.concurrency | quote }} }
 - { name: VISIBILITY_TIMEOUT_SECONDS, value: {{ .Values.deadlines.visibility | quote }} }

@@ -20,7 +20,7 @@ pub use depth::MAX_CONTENT_DEPTH;
 struct RuntimeType {
     name: &'static str,
     task_types: &'static [TaskType],
-    violations: fn(TaskType, &Value, Option<&RuntimeEntry>) -> Vec<Violation>,
+    violations: fn(TaskType, &Value, Option<&RuntimeEntry>, &[String]) -> Vec<Violation>,
     media_fields: fn(TaskType, &Map<String, Value>) -> Vec<MediaField>,
     named_models: fn(&Map<String, Value>) -> Vec<NamedModel>,
     refused_nodes: fn(&Map<String, Value>, &NodeRules) -> Vec<Violation>,
@@ -48,7 +48,8 @@ static SDWEBUI: RuntimeType = RuntimeType {
 static COMFYUI: RuntimeType = RuntimeType {
     name: "comfyui",
     task_types: &[TaskType::Pipeline],
-    violations: comfyui::violations,
+    // Its contents have no settings.
+    violations: |task_type, content, runtime, _| comfyui::violations(task_type, content, runtime),
     media_fields: |_, nodes| comfyui::media_fields(nodes),
     // Loader nodes name models, any number of them: none is the model of the task.
     named_models: |_| Vec::new(),
@@ -162,10 +163,21 @@ pub fn runtime_type_of(task_type: TaskType) -> &'static str {
 /// `runtime` adds its limits, its models and its node list. The content passes the schema of its task type first; what
 /// a schema cannot express is checked here, field by field, where the types of the values allow it.
 pub fn violations(task_type: TaskType, content: &Value, runtime: Option<&RuntimeEntry>) -> Vec<Violation> {
+    let allowed_settings = runtime.map_or(&[][..], |runtime| &runtime.allowed_settings);
+    violations_with(task_type, content, runtime, allowed_settings)
+}
+
+/// The same, with settings of extensions that the content may override ([`RuntimeEntry::allowed_settings`]).
+pub fn violations_with(
+    task_type: TaskType,
+    content: &Value,
+    runtime: Option<&RuntimeEntry>,
+    allowed_settings: &[String],
+) -> Vec<Violation> {
     if let Some(violation) = depth::violation(content) {
         return vec![violation];
     }
-    let mut violations = (of(task_type).violations)(task_type, content, runtime);
+    let mut violations = (of(task_type).violations)(task_type, content, runtime, allowed_settings);
     let max_bytes = runtime.and_then(|runtime| runtime.limits.max_bytes);
     violations.extend(max_bytes.and_then(|max_bytes| limit::bytes(content, max_bytes)));
     violations
@@ -179,6 +191,11 @@ pub fn not_an_object(task_type: TaskType, content: &Value) -> Option<String> {
 /// Takes out of an accepted content what is the runtime's own and no caller's to say.
 pub fn tidy(task_type: TaskType, content: &mut Map<String, Value>) {
     (of(task_type).tidy)(content);
+}
+
+/// Whether a deployment may let its callers override that setting: none that leads to files or addresses.
+pub fn may_be_allowed(setting: &str) -> bool {
+    sdwebui::may_be_allowed(setting)
 }
 
 /// The fields of a content that hold images (in loader nodes also video and sound), in the order of the content.

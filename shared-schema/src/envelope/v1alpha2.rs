@@ -36,7 +36,8 @@ pub fn accept(mut body: Value, registry: &Registry) -> Result<Accepted, Vec<Viol
         }
         if let (Some(task_type), Some(content)) = (task_type, body.pointer(CONTENT)) {
             if content.is_object() {
-                let found = content::violations(task_type, content, runtime);
+                let allowed = registry.allowed_settings(runtime);
+                let found = content::violations_with(task_type, content, runtime, allowed);
                 violations.extend(found.into_iter().map(|violation| violation.below(CONTENT)));
             } else if let Some(message) = content::not_an_object(task_type, content) {
                 violations.retain(|violation| violation.pointer != CONTENT);

@@ -62,6 +62,7 @@ function own(runtime: Runtime, around: RuntimeSurroundings): Values {
       inputBuckets: runtime.inputs.buckets,
       nodesAllowed: runtime.nodes.allowed,
       nodesDenied: runtime.nodes.denied,
+      settingsAllowed: runtime.allowedSettings,
     },
     deadlines: runtime.deadlines,
     aws: { region: config.region },

@@ -168,6 +168,7 @@ function runtimeRules(runtime: Runtime, place: string): string[] {
     if (runtime.model) fault("model", "ComfyUI's workflows name their checkpoints");
     if (runtime.models.length > 0) fault("models", "ComfyUI's workflows name their checkpoints");
     if (runtime.dynamicModel) fault("dynamicModel", "only SD WebUI loads what a task names");
+    if (runtime.allowedSettings.length > 0) fault("allowedSettings", "ComfyUI has no settings to override");
     if (runtime.taskTypes.some((type) => type !== "pipeline"))
       fault("taskTypes", "ComfyUI takes `pipeline` only");
   }

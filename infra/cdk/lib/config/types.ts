@@ -61,6 +61,7 @@ export interface Runtime {
   taskTypes: string[];
   limits: { maxPixels?: number; maxSteps?: number; maxImages?: number; maxBytes?: number };
   nodes: { allowed: string[]; denied: string[] };
+  allowedSettings: string[];
   claimCheck: boolean;
   inputs: { hosts: string[]; buckets: string[] };
   image?: string;

@@ -95,6 +95,7 @@ describe("the values of a release", () => {
       model: rendered.runtime.model,
       dynamicModel: rendered.worker.dynamicModel,
       nodes: rendered.worker.nodesDenied,
+      allowedSettings: rendered.worker.settingsAllowed,
       inputs: rendered.worker.inputBuckets,
       args: rendered.runtime.extraArgs,
       env: rendered.runtime.env,

@@ -82,6 +82,8 @@ pub struct Runtime {
     pub limits: Limits,
     /// Which classes of nodes workflows may have.
     pub nodes: Nodes,
+    /// Settings of extensions that tasks may override.
+    pub allowed_settings: Vec<String>,
     /// Whether it takes tasks that are too large for a message.
     pub claim_check: bool,
     /// Where input images may come from, besides every public address.

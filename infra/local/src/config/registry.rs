@@ -25,6 +25,7 @@ fn entry(runtime: &Runtime) -> RuntimeEntry {
         claim_check: runtime.claim_check,
         allowed_nodes: runtime.nodes.allowed.clone(),
         denied_nodes: runtime.nodes.denied.clone(),
+        allowed_settings: runtime.allowed_settings.clone(),
         nodes_file: None,
         nodes: None,
     }

@@ -74,6 +74,7 @@ fn runtime_faults(runtime: &Runtime) -> Vec<(&'static str, String)> {
         fault(!runtime.models.is_empty(), "models", "ComfyUI's workflows name their checkpoints");
         fault(runtime.dynamic_model, "dynamicModel", "only SD WebUI loads what a task names");
         fault(takes_others, "taskTypes", "ComfyUI takes `pipeline` only");
+        fault(!runtime.allowed_settings.is_empty(), "allowedSettings", "ComfyUI has no settings to override");
     }
     let is_never_loaded = !runtime.models.is_empty() && !runtime.dynamic_model;
     fault(is_never_loaded, "models", "only used with `dynamicModel: true`");

@@ -16,6 +16,7 @@ pub fn worker_variables(config: &Config, runtime: &Runtime) -> BTreeMap<&'static
         ("INPUT_S3_BUCKETS", runtime.inputs.buckets.join(",")),
         ("NODES_ALLOWED", runtime.nodes.allowed.join(",")),
         ("NODES_DENIED", runtime.nodes.denied.join(",")),
+        ("SETTINGS_ALLOWED", runtime.allowed_settings.join(",")),
         ("MAX_ATTEMPTS", runtime.attempts.to_string()),
         ("WORKER_CONCURRENCY", runtime.concurrency.to_string()),
         ("VISIBILITY_TIMEOUT_SECONDS", runtime.deadlines.visibility.to_string()),

@@ -2,6 +2,7 @@
 
 mod images;
 mod limits;
+mod ranges;
 mod scripts;
 mod settings;
 
@@ -12,18 +13,23 @@ use crate::violation::{listed, quoted};
 use crate::{RuntimeEntry, TaskType, Violation, ViolationCode, schema};
 
 pub(super) use images::media_fields;
+pub(super) use settings::may_be_allowed;
 
 /// Everything that is wrong with the content.
 pub(super) fn violations(
     task_type: TaskType,
     content: &Value,
     runtime: Option<&RuntimeEntry>,
+    allowed_settings: &[String],
 ) -> Vec<Violation> {
     let mut violations = schema::content(task_type).violations(content);
     let Some(fields) = content.as_object() else { return violations };
 
     violations.extend(images::violations(task_type, fields));
-    violations.extend(settings::violations(task_type, fields));
+    violations.extend(settings::violations(task_type, fields, allowed_settings));
+    let of_ranges = ranges::violations(fields);
+    let known: Vec<_> = violations.iter().map(|violation| violation.pointer.clone()).collect();
+    violations.extend(of_ranges.into_iter().filter(|violation| !known.contains(&violation.pointer)));
     if let Some(runtime) = runtime {
         violations.extend(limits::violations(task_type, fields, &runtime.limits));
         violations.extend(unknown_models(fields, runtime));
@@ -53,7 +59,7 @@ fn unknown_models(fields: &Map<String, Value>, runtime: &RuntimeEntry) -> Vec<Vi
         let message = format!("this runtime does not serve the model {}; use {models}", quoted(&model));
         Violation::new(pointer, ViolationCode::UnknownModel, message)
     };
-    named_models(fields).into_iter().filter(|(_, model)| !runtime.serves(model)).map(unknown).collect()
+    named_models(fields).into_iter().filter(|(_, model)| !runtime.may_serve(model)).map(unknown).collect()
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::{TaskType, Violation, ViolationCode};
 
 /// The settings that shape an image: of AUTOMATIC1111 1.10, and of Forge where the names begin with `forge_`. The best
 /// known come first, since messages show the beginning of the list.
-const OVERRIDABLE: [&str; 99] = [
+const OVERRIDABLE: [&str; 98] = [
     "sd_model_checkpoint",
     "sd_vae",
     "CLIP_stop_at_last_layers",
@@ -97,7 +97,6 @@ const OVERRIDABLE: [&str; 99] = [
     "DAT_tile",
     "DAT_tile_overlap",
     "extra_networks_default_multiplier",
-    "grid_format",
     "grid_only_if_multiple",
     "grid_prevent_empty_spots",
     "grid_background_color",
@@ -113,7 +112,11 @@ const OVERRIDABLE: [&str; 99] = [
 ];
 
 /// Settings that are not overridable, wherever the request carries them.
-pub(super) fn violations(task_type: TaskType, fields: &Map<String, Value>) -> Vec<Violation> {
+pub(super) fn violations(
+    task_type: TaskType,
+    fields: &Map<String, Value>,
+    allowed: &[String],
+) -> Vec<Violation> {
     if !matches!(task_type, TaskType::TextToImage | TaskType::ImageToImage) {
         return Vec::new();
     }
@@ -122,7 +125,7 @@ pub(super) fn violations(task_type: TaskType, fields: &Map<String, Value>) -> Ve
         ("/override_settings", fields.get("override_settings")),
         ("/alwayson_scripts/override_settings", legacy),
     ];
-    let refused = places.into_iter().flat_map(|(at, settings)| refused(at, settings));
+    let refused = places.into_iter().flat_map(|(at, settings)| refused(at, settings, allowed));
     refused.chain(infotext(fields)).collect()
 }
 
@@ -133,14 +136,51 @@ fn infotext(fields: &Map<String, Value>) -> Option<Violation> {
     is_set.then(|| Violation::new("/infotext", ViolationCode::NotAllowed, message))
 }
 
-fn refused(at: &str, settings: Option<&Value>) -> Vec<Violation> {
-    let keys = settings.and_then(Value::as_object).into_iter().flat_map(Map::keys);
-    let not_allowed = |key: &String| {
-        let message =
-            format!("is no setting that a request may override; possible are {}", listed(OVERRIDABLE));
-        Violation::new(format!("{at}/{}", pointer_segment(key)), ViolationCode::NotAllowed, message)
+fn refused(at: &str, settings: Option<&Value>, allowed: &[String]) -> Vec<Violation> {
+    let settings = settings.and_then(Value::as_object).into_iter().flatten();
+    let not_allowed = |(key, value): (&String, &Value)| {
+        let message = if OVERRIDABLE.contains(&key.as_str()) {
+            return None;
+        } else if allowed.contains(key) && may_be_allowed(key) {
+            if !is_path(value) {
+                return None;
+            }
+            "must not be a path".to_owned()
+        } else if key == "grid_format" {
+            "is only for grids that the runtime keeps; those that it sends have `samples_format`".to_owned()
+        } else {
+            format!("is no setting that a request may override; possible are {}", listed(OVERRIDABLE))
+        };
+        let pointer = format!("{at}/{}", pointer_segment(key));
+        Some(Violation::new(pointer, ViolationCode::NotAllowed, message))
     };
-    keys.filter(|key| !OVERRIDABLE.contains(&key.as_str())).map(not_allowed).collect()
+    settings.filter_map(not_allowed).collect()
+}
+
+/// Parts of the names of settings that lead to files or addresses, or that change the program for others.
+const NEVER: [&str; 11] =
+    ["dir", "path", "folder", "file", "pattern", "url", "api_", "config", "command", "temp", "disable_"];
+
+/// Whether a deployment may let its callers override the setting of an extension: none that leads to files or addresses.
+pub(in crate::content) fn may_be_allowed(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    !name.is_empty() && NEVER.iter().all(|part| !name.contains(part))
+}
+
+/// Whether a value leads to a file by its place.
+fn is_path(value: &Value) -> bool {
+    match value {
+        Value::String(text) => {
+            let text = text.trim();
+            let is_address = text.contains("://") || text.chars().nth(1) == Some(':');
+            is_address
+                || text.starts_with(['/', '\\', '~'])
+                || text.split(['/', '\\']).any(|part| part == "..")
+        }
+        Value::Array(items) => items.iter().any(is_path),
+        Value::Object(fields) => fields.values().any(is_path),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -158,10 +198,31 @@ mod tests {
     }
 
     #[test]
+    fn a_deployment_adds_settings_of_extensions_but_no_paths() {
+        let allowed = ["control_net_no_detectmap", "control_net_models_path", "ad_words"].map(str::to_owned);
+        let refused = |settings: Value| {
+            let content = json!({ "override_settings": settings });
+            let found = violations(TaskType::TextToImage, content.as_object().unwrap(), &allowed);
+            found.into_iter().map(|violation| violation.pointer).collect::<Vec<_>>()
+        };
+        assert!(
+            refused(json!({"control_net_no_detectmap": true, "ad_words": "a/b, c", "tiling": true}))
+                .is_empty()
+        );
+        let settings =
+            json!({"control_net_models_path": "x", "ad_words": ["../x"], "other": 1, "grid_format": "jpg"});
+        assert_eq!(
+            refused(settings),
+            ["control_net_models_path", "ad_words", "other", "grid_format"]
+                .map(|name| format!("/override_settings/{name}"))
+        );
+    }
+
+    #[test]
     fn settings_do_not_come_in_by_the_infotext() {
         let found = |infotext: Value| {
             let content = json!({"infotext": infotext});
-            violations(TaskType::TextToImage, content.as_object().unwrap())
+            violations(TaskType::TextToImage, content.as_object().unwrap(), &[])
         };
         assert_eq!(found(json!("a dog\nSteps: 20, Model hash: 0123456789"))[0].pointer, "/infotext");
         assert!(found(Value::Null).is_empty() && found(json!("")).is_empty());
@@ -173,7 +234,7 @@ mod tests {
             "override_settings": {"outdir_samples": "/", "CLIP_stop_at_last_layers": 2},
             "alwayson_scripts": {"override_settings": {"api_enable_requests": true}},
         });
-        let found = violations(TaskType::TextToImage, content.as_object().unwrap());
+        let found = violations(TaskType::TextToImage, content.as_object().unwrap(), &[]);
         let pointers: Vec<&str> = found.iter().map(|violation| violation.pointer.as_str()).collect();
         assert_eq!(
             pointers,
