@@ -39,6 +39,7 @@ fn every_fixture_is_used() {
     for file in fixtures::all() {
         let used = recording_in("comfyui", &file).is_some()
             || recording_in("sdwebui", &file).is_some()
+            || recording_in("a1111", &file).is_some()
             || whole_files.contains(&file)
             // Read by the tests of the shipped programs.
             || file.starts_with("predecessors/")
@@ -52,7 +53,9 @@ fn every_fixture_is_used() {
 #[test]
 fn every_test_of_its_own_has_a_recording() {
     let all = fixtures::all();
-    for (folder, own_tests) in [("comfyui", comfyui::OWN_TESTS), ("sdwebui", sdwebui::OWN_TESTS)] {
+    for (folder, own_tests) in
+        [("comfyui", comfyui::OWN_TESTS), ("sdwebui", sdwebui::OWN_TESTS), ("a1111", sdwebui::A1111_TESTS)]
+    {
         for (name, _) in own_tests {
             let file = format!("{folder}/{name}.json");
             assert!(all.contains(&file), "tests/fixtures/{file} is gone, but has a test");

@@ -66,5 +66,8 @@ pub(crate) fn answer(recorded: &Value) -> Response {
     if let Some(content_type) = content_type {
         answer = answer.header("content-type", content_type);
     }
+    if let Some(pause) = recorded["headers"]["Retry-After"].as_str() {
+        answer = answer.header("retry-after", pause);
+    }
     answer.body(Body::from(body)).unwrap()
 }

@@ -42,5 +42,6 @@ pub(crate) fn options(url: &str) -> RuntimeOptions {
         dynamic_model: false,
         max_task_bytes: 64 << 20,
         stuck_after: Duration::from_secs(600),
+        settings_allowed: Vec::new(),
     }
 }

@@ -35,9 +35,14 @@ fn client(simulation: &Simulation) -> Arc<dyn Runtime> {
 
 fn client_with(simulation: &Simulation, max_task_bytes: u64) -> Arc<dyn Runtime> {
     let api_base_url = Some(simulation.url());
-    let stuck_after = Duration::from_secs(600);
-    comfyui::connect(&RuntimeOptions { api_base_url, dynamic_model: false, max_task_bytes, stuck_after })
-        .unwrap()
+    comfyui::connect(&RuntimeOptions {
+        api_base_url,
+        dynamic_model: false,
+        max_task_bytes,
+        stuck_after: Duration::from_secs(600),
+        settings_allowed: Vec::new(),
+    })
+    .unwrap()
 }
 
 /// From checkpoint to saved pictures; every seed is different work.

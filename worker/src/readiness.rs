@@ -68,7 +68,7 @@ impl Worker {
 
     async fn make_ready(&self) {
         let patience = CLEARING_PATIENCE.min(Duration::from_secs(self.config.stuck_seconds));
-        let mut last = None;
+        let mut last: Option<String> = None;
         let mut clearing_since = None;
         loop {
             match self.probe().await {
@@ -84,8 +84,9 @@ impl Worker {
                     if error.code == ErrorCode::RuntimeStuck {
                         self.runtime_is_stuck(&error.message);
                     }
-                    if last.replace(error.code) != Some(error.code) {
-                        tracing::info!(runtime = %self.config.runtime_name, error.code = %error.code, "waiting for the runtime");
+                    if last.as_deref() != Some(error.message.as_str()) {
+                        tracing::info!(runtime = %self.config.runtime_name, error.code = %error.code, reason = %error.message, "waiting for the runtime");
+                        last = Some(error.message);
                     }
                 }
             }

@@ -1,8 +1,11 @@
-//! The recordings of SD WebUI Forge, which has AUTOMATIC1111's interface.
+//! The recordings of SD WebUI Forge, and of AUTOMATIC1111, whose interface it has.
 
+mod a1111;
 mod control;
 mod generations;
 mod models;
+mod names;
+mod partial;
 mod refusals;
 mod together;
 
@@ -22,6 +25,16 @@ pub(crate) const OWN_TESTS: OwnTests = &[
     ("models-and-options", control::a_server_with_a_model_is_ready_and_its_settings_are_pinned),
     ("png-info", generations::what_a_picture_tells_of_its_making_is_kept),
     ("progress-and-interrupt", control::an_interrupted_run_yields_nothing_and_the_next_one_runs),
+];
+
+/// The recordings of AUTOMATIC1111: a new one fails until a test replays it.
+pub(crate) const A1111_TESTS: OwnTests = &[
+    ("control", a1111::its_control_calls_are_understood),
+    ("errors", a1111::every_recorded_error_tells_whose_fault_it_is),
+    ("extras", a1111::its_enlargements_become_files),
+    ("information", a1111::a_server_without_a_page_is_ready),
+    ("progress-and-interrupt", a1111::an_interrupted_run_yields_nothing),
+    ("txt2img", a1111::every_image_becomes_a_file_in_its_order),
 ];
 
 /// The recorded calls, in order.

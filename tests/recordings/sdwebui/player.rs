@@ -88,9 +88,25 @@ impl Stage {
 
 const INTERRUPT: &str = "/sdapi/v1/interrupt";
 
+/// What the worker looks up where a server has it.
+const LOOKED_UP: [&str; 9] = [
+    "/sdapi/v1/progress",
+    "/sdapi/v1/options",
+    "/sdapi/v1/sd-models",
+    "/sdapi/v1/samplers",
+    "/sdapi/v1/schedulers",
+    "/sdapi/v1/upscalers",
+    "/sdapi/v1/latent-upscale-modes",
+    "/sdapi/v1/scripts",
+    "/sdapi/v1/sd-vae",
+];
+
 async fn hear(State(stage): State<Arc<Stage>>, method: Method, uri: Uri, body: Bytes) -> Response {
     let request = stage.heard.add(&method, &uri, &body);
     stage.answer(&method, &uri).await.unwrap_or_else(|| {
+        if method == Method::GET && LOOKED_UP.contains(&uri.path()) {
+            return server::answer(&json!({ "status": 404, "body": { "detail": "Not Found" } }));
+        }
         stage.unanswered.lock().unwrap().push(request.line);
         server::answer(&json!({ "status": 404, "body": { "detail": "Not Found" } }))
     })

@@ -18,8 +18,8 @@ pub(super) async fn every_recorded_error_tells_whose_fault_it_is() {
         (RuntimeRejected, None, "Request to local resource not allowed"),
         (RuntimeRejected, None, "AssertionError: could not find upscaler named No such"),
         (RuntimeFailed, None, "RuntimeError: Calculated padded input size"),
-        (RuntimeUnavailable, None, "does not offer its API"),
-        (RuntimeUnavailable, None, "does not offer its API"),
+        (RuntimeUnavailable, None, "does not serve `POST /sdapi/v1/txt2img`"),
+        (RuntimeUnavailable, None, "does not serve `POST /sdapi/v1/txt2img`"),
     ];
     let recorded = calls("errors");
     assert_eq!(recorded.len(), expected.len(), "an error was recorded whose meaning nobody has said");

@@ -224,9 +224,12 @@ async fn an_enlargement_that_failed_is_not_waited_for() {
     let server = Server::start().await;
     let pixel =
         "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mNgAAAAAgAB5Sfe/AAAAABJRU5ErkJggg==";
+    // Another client's: the worker asks for no enlarger that is not there.
     let body = json!({ "image": pixel, "upscaler_1": "No such" });
-    let failed = server.runtime.run(task::job("extra-single-image", &body, Vec::new())).await.unwrap_err();
-    assert_eq!(failed.code, ErrorCode::RuntimeRejected);
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let url = format!("{}/sdapi/v1/extra-single-image", server.simulation.url());
+    assert_eq!(client.post(url).json(&body).send().await.unwrap().status().as_u16(), 500);
 
     assert_eq!(server.runtime.clear(&[]).await, Ok(false));
     server.until_clear().await;

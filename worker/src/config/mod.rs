@@ -117,6 +117,7 @@ impl Config {
                 dynamic_model: vars.flag("DYNAMIC_SD_MODEL", false),
                 max_task_bytes,
                 stuck_after: Duration::from_secs(stuck_seconds),
+                settings_allowed: vars.list("SETTINGS_ALLOWED"),
             },
             notify_when_running: vars.flag("EXP_CALLBACK_WHEN_RUNNING", false),
             input_allow_hosts: vars.parsed("INPUT_ALLOW_HOSTS", AllowedHosts::default()),

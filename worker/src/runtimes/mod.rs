@@ -227,6 +227,8 @@ pub struct RuntimeOptions {
     pub max_task_bytes: u64,
     /// How long a run may show no sign of life (`STUCK_SECONDS`).
     pub stuck_after: Duration,
+    /// Settings of extensions that a task may override (`SETTINGS_ALLOWED`).
+    pub settings_allowed: Vec<String>,
 }
 
 /// One type of runtime.

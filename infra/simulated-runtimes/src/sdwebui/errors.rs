@@ -54,8 +54,7 @@ impl Failure {
                 (status, Json(json!({"detail": detail}))).into_response()
             }
             (Self::Http { status, detail }, Dialect::Automatic1111) => {
-                let errors = format!("{}: {detail}", status.as_u16());
-                let body = json!({"error": "HTTPException", "detail": detail, "body": "", "errors": errors});
+                let body = json!({"error": "HTTPException", "detail": detail, "body": "", "errors": ""});
                 (status, Json(body)).into_response()
             }
             (Self::Http { status, detail }, Dialect::SdNext) => {

@@ -67,7 +67,7 @@ pub(super) async fn single_image(
     ConnectInfo(cutter): ConnectInfo<Cutter>,
     body: Bytes,
 ) -> Result<Response, Failure> {
-    let fields = fields::validate(&body, &[FIELDS, ONE_IMAGE])?;
+    let fields = fields::validate(webui.dialect, &body, &[FIELDS, ONE_IMAGE])?;
     let image = images::load(&webui, fields.get("image").and_then(Value::as_str).unwrap_or_default())?;
     let work = upscale(Arc::clone(&webui), "extra-single-image", fields, vec![image]);
     answer(&webui, cutter, work).await
@@ -78,7 +78,7 @@ pub(super) async fn batch_images(
     ConnectInfo(cutter): ConnectInfo<Cutter>,
     body: Bytes,
 ) -> Result<Response, Failure> {
-    let fields = fields::validate(&body, &[FIELDS, IMAGE_LIST])?;
+    let fields = fields::validate(webui.dialect, &body, &[FIELDS, IMAGE_LIST])?;
     let list = fields.get("imageList").and_then(Value::as_array).into_iter().flatten();
     let images =
         list.map(|image| images::load(&webui, image.get("data").and_then(Value::as_str).unwrap_or_default()));
@@ -90,6 +90,11 @@ pub(super) async fn batch_images(
 pub(super) async fn upscalers() -> Json<Value> {
     let describe = |name: &&str| json!({"name": name, "model_name": null, "model_path": null, "model_url": null, "scale": 4.0});
     Json(UPSCALERS.iter().map(describe).collect())
+}
+
+pub(super) async fn latent_upscale_modes() -> Json<Value> {
+    let names = ["Latent", "Latent (antialiased)", "Latent (bicubic)", "Latent (nearest)"];
+    Json(names.iter().map(|name| json!({ "name": name })).collect())
 }
 
 /// Upscales `images` one after the other. A single image is answered in `image`, several in `images`.
@@ -129,7 +134,7 @@ async fn upscale(
         let file = tokio::task::spawn_blocking(move || resize(&webui, &image, target.as_ref())).await;
         upscaled.push(file.map_err(|error| Failure::exception("RuntimeError", &error.to_string()))??);
     }
-    webui.progress().end();
+    webui.progress().end(webui.dialect);
     drop(job);
     let is_single = label == "extra-single-image";
     if is_single && upscaled.is_empty() {

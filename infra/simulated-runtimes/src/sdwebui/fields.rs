@@ -1,9 +1,12 @@
-//! Checks request bodies as pydantic 2 does in its lax mode: strings that hold numbers are numbers, unknown fields are
-//! ignored, and every violation is reported.
+//! Checks request bodies as pydantic does: strings that hold numbers are numbers, unknown fields are ignored, and every
+//! violation is reported. Forge has pydantic 2 in its lax mode; [`pydantic1`] is what the others have.
 
 use serde_json::{Map, Value, json};
 
-use super::errors::Failure;
+use super::{Dialect, errors::Failure, pydantic1};
+
+/// Fields that Forge added: the others ignore them.
+const FORGE_ONLY: [&str; 4] = ["distilled_cfg_scale", "hr_additional_modules", "hr_cfg", "hr_distilled_cfg"];
 
 /// Name, type and default (as JSON) of one field, in the order in which the API echoes them.
 pub(super) type Field = (&'static str, Kind, &'static str);
@@ -27,55 +30,101 @@ pub(super) enum Kind {
     RequiredList,
 }
 
+impl Kind {
+    pub(super) fn takes_null(self) -> bool {
+        matches!(
+            self,
+            Self::TextOrNull
+                | Self::NumberOrNull
+                | Self::IntegerOrNull
+                | Self::BooleanOrNull
+                | Self::ObjectOrNull
+                | Self::ListOrNull
+        )
+    }
+}
+
 /// The body of a request as an object that has every field of `fields`, in their order.
 ///
 /// # Errors
 /// FastAPI's list of violations.
-pub(super) fn validate(body: &[u8], fields: &[&[Field]]) -> Result<Map<String, Value>, Failure> {
-    let object = parse(body)?;
+pub(super) fn validate(
+    dialect: Dialect,
+    body: &[u8],
+    fields: &[&[Field]],
+) -> Result<Map<String, Value>, Failure> {
+    let is_forge = dialect == Dialect::Forge;
+    let object = parse(is_forge, body)?;
+    let coerce = if is_forge { coerce } else { pydantic1::coerce };
     let mut values = Map::new();
     let mut violations = Vec::new();
-    for (name, kind, default) in fields.iter().copied().flatten().copied() {
+    let known = fields.iter().copied().flatten().copied();
+    for (name, kind, default) in known.filter(|(name, ..)| is_forge || !FORGE_ONLY.contains(name)) {
         match object.get(name) {
             Some(value) => match coerce(value, kind) {
                 Ok(value) => _ = values.insert(name.to_owned(), value),
-                Err((rule, message)) => {
+                Err((rule, message)) if is_forge => {
                     violations.push(violation(rule, json!(["body", name]), message, value));
                 }
+                Err((rule, message)) => {
+                    violations.push(json!({"loc": ["body", name], "msg": message, "type": rule}));
+                }
             },
-            None if kind == Kind::RequiredList => {
+            None if kind == Kind::RequiredList && is_forge => {
                 let whole = Value::Object(object.clone());
                 violations.push(violation("missing", json!(["body", name]), "Field required", &whole));
             }
+            None if kind == Kind::RequiredList => violations
+                .push(json!({"loc": ["body", name], "msg": "field required", "type": "value_error.missing"})),
             None => _ = values.insert(name.to_owned(), serde_json::from_str(default).unwrap_or_default()),
         }
     }
     if violations.is_empty() { Ok(values) } else { Err(Failure::Validation(violations)) }
 }
 
-fn parse(body: &[u8]) -> Result<Map<String, Value>, Failure> {
+fn parse(is_forge: bool, body: &[u8]) -> Result<Map<String, Value>, Failure> {
     let refuse = |violation| Failure::Validation(vec![violation]);
     if body.is_empty() {
-        return Err(refuse(violation("missing", json!(["body"]), "Field required", &Value::Null)));
+        return Err(refuse(match is_forge {
+            true => violation("missing", json!(["body"]), "Field required", &Value::Null),
+            false => json!({"loc": ["body"], "msg": "field required", "type": "value_error.missing"}),
+        }));
     }
     match serde_json::from_slice(body) {
         Ok(Value::Object(object)) => Ok(object),
-        Ok(other) => {
-            let message = "Input should be a valid dictionary or object to extract fields from";
-            Err(refuse(violation("model_attributes_type", json!(["body"]), message, &other)))
-        }
+        Ok(other) => Err(refuse(match is_forge {
+            true => {
+                let message = "Input should be a valid dictionary or object to extract fields from";
+                violation("model_attributes_type", json!(["body"]), message, &other)
+            }
+            false => {
+                json!({"loc": ["body"], "msg": "value is not a valid dict", "type": "type_error.dict"})
+            }
+        })),
         Err(error) => {
             // Python counts characters of the whole text from 0, serde_json columns of a line from 1.
-            let position = error.column().saturating_sub(1);
+            let (line, column) = (error.line(), error.column());
+            let position = column.saturating_sub(1);
             let reason = if error.to_string().starts_with("key must be a string") {
                 "Expecting property name enclosed in double quotes"
             } else {
                 "Expecting value"
             };
-            Err(refuse(json!({
-                "type": "json_invalid", "loc": ["body", position], "msg": "JSON decode error", "input": {},
-                "ctx": {"error": reason},
-            })))
+            Err(refuse(match is_forge {
+                true => json!({
+                    "type": "json_invalid", "loc": ["body", position], "msg": "JSON decode error", "input": {},
+                    "ctx": {"error": reason},
+                }),
+                false => json!({
+                    "loc": ["body", position],
+                    "msg": format!("{reason}: line {line} column {column} (char {position})"),
+                    "type": "value_error.jsondecode",
+                    "ctx": {
+                        "msg": reason, "doc": String::from_utf8_lossy(body), "pos": position, "lineno": line,
+                        "colno": column,
+                    },
+                }),
+            }))
         }
     }
 }
@@ -87,20 +136,12 @@ fn violation(rule: &str, location: Value, message: &str, input: &Value) -> Value
     })
 }
 
-type Violation = (&'static str, &'static str);
+/// The type of a violation and its message.
+pub(super) type Violation = (&'static str, &'static str);
 
 fn coerce(value: &Value, kind: Kind) -> Result<Value, Violation> {
     match kind {
-        Kind::TextOrNull
-        | Kind::NumberOrNull
-        | Kind::IntegerOrNull
-        | Kind::BooleanOrNull
-        | Kind::ObjectOrNull
-        | Kind::ListOrNull
-            if value.is_null() =>
-        {
-            Ok(Value::Null)
-        }
+        _ if kind.takes_null() && value.is_null() => Ok(Value::Null),
         Kind::Text | Kind::TextOrNull => {
             value.is_string().then(|| value.clone()).ok_or(("string_type", "Input should be a valid string"))
         }
@@ -174,8 +215,19 @@ mod tests {
 
     const FIELDS: &[Field] = &[("steps", Kind::Integer, "50"), ("cfg_scale", Kind::Number, "7.0")];
 
+    fn checked_by(dialect: Dialect, body: Value) -> Result<Value, Failure> {
+        validate(dialect, body.to_string().as_bytes(), &[FIELDS]).map(Value::Object)
+    }
+
     fn checked(body: Value) -> Result<Value, Failure> {
-        validate(body.to_string().as_bytes(), &[FIELDS]).map(Value::Object)
+        checked_by(Dialect::Forge, body)
+    }
+
+    #[test]
+    fn pydantic_1_cuts_fractions_off() {
+        let values = checked_by(Dialect::Automatic1111, json!({"steps": 20.9, "cfg_scale": true})).unwrap();
+        assert_eq!(values, json!({"steps": 20, "cfg_scale": 1.0}));
+        assert!(checked_by(Dialect::Automatic1111, json!({"steps": "20.9"})).is_err());
     }
 
     #[test]

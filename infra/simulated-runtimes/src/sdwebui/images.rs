@@ -67,7 +67,7 @@ pub(super) fn size(image: &[u8]) -> Option<(u32, u32)> {
 const PNG_INFO: &[Field] = &[("image", Kind::Text, r#""""#)];
 
 pub(super) async fn png_info(State(webui): State<Arc<WebUi>>, body: Bytes) -> Result<Json<Value>, Failure> {
-    let fields = fields::validate(&body, &[PNG_INFO])?;
+    let fields = fields::validate(webui.dialect, &body, &[PNG_INFO])?;
     let image = load(&webui, fields.get("image").and_then(Value::as_str).unwrap_or_default())?;
     let mut items = Map::new();
     let mut infotext = String::new();

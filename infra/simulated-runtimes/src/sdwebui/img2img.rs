@@ -11,12 +11,12 @@ use axum::{
 use serde_json::{Value, json};
 
 use super::{
-    WebUi,
+    Dialect, WebUi,
     answer::answer,
     errors::Failure,
     fields::{self, Field, Kind},
     generation::{Generation, HEAD, TAIL},
-    images, run, scripts,
+    images, run, samplers, scripts,
 };
 use crate::connection::Cutter;
 
@@ -50,20 +50,27 @@ pub(super) async fn img2img(
     body: Bytes,
 ) -> Result<Response, Failure> {
     let (before, after) = HEAD;
-    let mut parameters = fields::validate(&body, &[before, DENOISING, after, FIELDS, TAIL])?;
+    let mut parameters = fields::validate(webui.dialect, &body, &[before, DENOISING, after, FIELDS, TAIL])?;
     let Some(Value::Array(init_images)) = parameters.get("init_images").cloned() else {
         return Err(Failure::http(StatusCode::NOT_FOUND, "Init image not found"));
     };
     if let Some(mask) = parameters.get("mask").and_then(Value::as_str) {
         images::load(&webui, mask)?;
     }
-    scripts::check(&parameters)?;
+    scripts::check(webui.dialect, &parameters)?;
+    samplers::check(webui.dialect, &parameters)?;
     let mut sources = Vec::new();
     for image in &init_images {
         sources.push(images::load(&webui, image.as_str().unwrap_or_default())?);
     }
     let Some(first) = sources.first() else {
-        return Err(Failure::exception("IndexError", "list index out of range"));
+        return Err(match webui.dialect {
+            Dialect::Automatic1111 => Failure::exception(
+                "RuntimeError",
+                "Expected 3D (unbatched) or 4D (batched) input to conv2d, but got input of size: [0]",
+            ),
+            Dialect::Forge | Dialect::SdNext => Failure::exception("IndexError", "list index out of range"),
+        });
     };
     let source = images::size(first);
     if !parameters.get("include_init_images").and_then(Value::as_bool).unwrap_or_default() {

@@ -11,6 +11,7 @@ mod infotext;
 mod models;
 mod options;
 mod progress;
+mod pydantic1;
 mod run;
 mod samplers;
 mod scripts;
@@ -64,7 +65,7 @@ pub enum Dialect {
     /// SD WebUI Forge f2.0.1, as recorded.
     #[default]
     Forge,
-    /// AUTOMATIC1111 1.10: the error bodies of its API middleware, as its source has them.
+    /// AUTOMATIC1111 1.10.1, as recorded.
     Automatic1111,
     /// SD.Next: 204 without a body for control calls, 200 without images when inference raised, as observed.
     SdNext,
@@ -103,12 +104,12 @@ impl WebUi {
 }
 
 pub(crate) fn router(machine: Arc<Machine>, options: SdWebUiOptions) -> Router {
-    let models = Models::new(&options.models);
+    let models = Models::new(options.dialect, &options.models);
     let webui = Arc::new(WebUi {
         machine,
         dialect: options.dialect,
         started: Instant::now(),
-        settings: Mutex::new(Settings::new(models.loaded())),
+        settings: Mutex::new(Settings::new(options.dialect, models.loaded())),
         models: Mutex::new(models),
         progress: Mutex::default(),
     });
@@ -129,11 +130,15 @@ pub(crate) fn router(machine: Arc<Machine>, options: SdWebUiOptions) -> Router {
         .route("/samplers", get(samplers::samplers))
         .route("/schedulers", get(samplers::schedulers))
         .route("/upscalers", get(extras::upscalers))
+        .route("/latent-upscale-modes", get(extras::latent_upscale_modes))
+        .route("/sd-vae", get(models::vaes))
+        .route("/sd-modules", get(models::modules))
         .route("/scripts", get(scripts::list))
         .route("/memory", get(memory));
     Router::new()
         .route("/", get(|| async { "Stable Diffusion (simulated)" }))
         .nest("/sdapi/v1", api)
+        .route("/controlnet/model_list", get(scripts::control_nets))
         .fallback(|| async { Failure::http(StatusCode::NOT_FOUND, "Not Found") })
         .method_not_allowed_fallback(|| async {
             Failure::http(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")

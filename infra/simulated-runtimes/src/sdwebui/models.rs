@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State, response::Response};
+use axum::{Json, extract::State, http::StatusCode, response::Response};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::WebUi;
+use super::{Dialect, WebUi, errors::Failure};
 
 /// Where checkpoints lie on the server.
 const FOLDER: &str = "/opt/webui/models/Stable-diffusion";
@@ -19,14 +19,15 @@ pub(super) struct Checkpoint {
     pub(super) sha256: String,
     /// The hash becomes known, and part of the title, when the checkpoint is loaded for the first time.
     hashed: bool,
+    dialect: Dialect,
 }
 
 impl Checkpoint {
-    fn new(file: &str) -> Self {
+    fn new(dialect: Dialect, file: &str) -> Self {
         // There is no file to hash; its name will do.
         let digest = Sha256::digest(file.as_bytes());
         let sha256 = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { file: file.to_owned(), sha256, hashed: false }
+        Self { file: file.to_owned(), sha256, hashed: false, dialect }
     }
 
     /// The file name without its extension.
@@ -38,12 +39,19 @@ impl Checkpoint {
         self.sha256.get(..SHORT_HASH).unwrap_or(&self.sha256)
     }
 
+    /// SD.Next leaves the extension out.
+    pub(super) fn selected_name(&self) -> &str {
+        if self.dialect == Dialect::SdNext { self.name() } else { &self.file }
+    }
+
     fn title(&self) -> String {
-        if self.hashed { format!("{} [{}]", self.file, self.short_hash()) } else { self.file.clone() }
+        let name = self.selected_name();
+        if self.hashed { format!("{name} [{}]", self.short_hash()) } else { name.to_owned() }
     }
 
     fn is_called(&self, name: &str) -> bool {
-        let always = name == self.file || name == self.name() || name == format!("{FOLDER}/{}", self.file);
+        let always =
+            name == self.selected_name() || name == self.name() || name == format!("{FOLDER}/{}", self.file);
         let hashed = name == self.title()
             || name == self.short_hash()
             || name == self.sha256
@@ -72,9 +80,9 @@ pub(super) struct Models {
 
 impl Models {
     /// The first checkpoint is loaded at once.
-    pub(super) fn new(files: &[String]) -> Self {
+    pub(super) fn new(dialect: Dialect, files: &[String]) -> Self {
         let mut models = Self {
-            checkpoints: files.iter().map(|file| Checkpoint::new(file)).collect(),
+            checkpoints: files.iter().map(|file| Checkpoint::new(dialect, file)).collect(),
             selected: 0,
             loaded: None,
         };
@@ -127,6 +135,22 @@ impl Models {
 
 pub(super) async fn list(State(webui): State<Arc<WebUi>>) -> Json<Value> {
     Json(webui.models().checkpoints.iter().map(Checkpoint::describe).collect())
+}
+
+/// No VAE is there beside the checkpoints. Forge lists VAEs among its modules.
+pub(super) async fn vaes(State(webui): State<Arc<WebUi>>) -> Result<Json<Value>, Failure> {
+    match webui.dialect {
+        Dialect::Forge => Err(Failure::http(StatusCode::NOT_FOUND, "Not Found")),
+        Dialect::Automatic1111 | Dialect::SdNext => Ok(Json(json!([]))),
+    }
+}
+
+/// What Forge loads beside a checkpoint: none is there.
+pub(super) async fn modules(State(webui): State<Arc<WebUi>>) -> Result<Json<Value>, Failure> {
+    match webui.dialect {
+        Dialect::Forge => Ok(Json(json!([]))),
+        Dialect::Automatic1111 | Dialect::SdNext => Err(Failure::http(StatusCode::NOT_FOUND, "Not Found")),
+    }
 }
 
 pub(super) async fn refresh(State(webui): State<Arc<WebUi>>) -> Response {

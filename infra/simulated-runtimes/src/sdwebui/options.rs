@@ -23,9 +23,15 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    pub(super) fn new(loaded: Option<&Checkpoint>) -> Self {
+    pub(super) fn new(dialect: Dialect, loaded: Option<&Checkpoint>) -> Self {
         let mut settings =
             Self { defaults: serde_json::from_str(DEFAULTS).unwrap_or_default(), stored: Map::new() };
+        let own = match dialect {
+            Dialect::Forge => json!({"forge_additional_modules": [], "forge_preset": "sd"}),
+            Dialect::SdNext => json!({"diffusers_pipeline": "Autodetect", "samples_format": "jpg"}),
+            Dialect::Automatic1111 => json!({}),
+        };
+        settings.defaults.extend(own.as_object().cloned().unwrap_or_default());
         if let Some(checkpoint) = loaded {
             settings.select_model(checkpoint);
         }
@@ -37,7 +43,7 @@ impl Settings {
     }
 
     pub(super) fn select_model(&mut self, checkpoint: &Checkpoint) {
-        self.stored.insert("sd_model_checkpoint".to_owned(), json!(checkpoint.file));
+        self.stored.insert("sd_model_checkpoint".to_owned(), json!(checkpoint.selected_name()));
         self.stored.insert("sd_checkpoint_hash".to_owned(), json!(checkpoint.sha256));
     }
 
@@ -67,7 +73,7 @@ pub(super) async fn get(State(webui): State<Arc<WebUi>>) -> Json<Value> {
 
 pub(super) async fn set(State(webui): State<Arc<WebUi>>, body: Bytes) -> Result<Json<Value>, Failure> {
     // An object without known fields: FastAPI takes any.
-    fields::validate(&body, &[])?;
+    fields::validate(webui.dialect, &body, &[])?;
     let mut values: Map<String, Value> = serde_json::from_slice(&body).unwrap_or_default();
     let checkpoint = values.shift_remove("sd_model_checkpoint");
     let mut models = webui.models();

@@ -6,7 +6,7 @@ use axum::{Json, extract::State, response::Response};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use super::WebUi;
+use super::{Dialect, WebUi};
 use crate::behaviour::ProgressReports;
 
 /// The state of the current run, or what is left of the last one.
@@ -86,7 +86,11 @@ impl Progress {
         self.sampling_step = 0;
     }
 
-    pub(super) fn end(&mut self) {
+    /// SD.Next forgets an interrupt then, the others when the next run begins.
+    pub(super) fn end(&mut self, dialect: Dialect) {
+        if dialect == Dialect::SdNext {
+            (self.interrupted, self.skipped) = (false, false);
+        }
         self.job = "";
         self.job_count = 0;
     }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::{
-    WebUi,
+    Dialect, WebUi,
     answer::{self, Generated},
     errors::Failure,
     generation::Generation,
@@ -22,6 +22,9 @@ use crate::{
 /// A GPU has no room for more pixels than this in one request.
 const MAX_PIXELS: i64 = 64 * 1024 * 1024;
 
+/// Pixels of a picture for each of its latent image, in one direction.
+const LATENT_PIXEL: i64 = 8;
+
 /// Runs `generation` as soon as all that came before are done. Its images are encoded while the next run goes on already.
 pub(super) async fn generate(webui: Arc<WebUi>, mut generation: Generation) -> Result<Generated, Failure> {
     let (job, fault) = webui.take_turn(generation.job, generation.text("prompt")).await?;
@@ -30,9 +33,10 @@ pub(super) async fn generate(webui: Arc<WebUi>, mut generation: Generation) -> R
     }
     let restore = webui.override_settings(&mut generation)?;
     let produced = produce(&webui, &generation).await;
-    let format = webui.settings().value("samples_format");
     webui.restore_settings(restore);
     drop(job);
+    // Images are encoded when the settings are the server's own again.
+    let format = webui.settings().value("samples_format");
     let Produced { pictures, report } = produced?;
     let info = infotext::info(&generation, &report);
     let images = if generation.boolean("send_images") {
@@ -50,7 +54,7 @@ struct Produced {
 }
 
 async fn produce(webui: &Arc<WebUi>, generation: &Generation) -> Result<Produced, Failure> {
-    let (width, height) = size(generation)?;
+    let (width, height) = size(webui.dialect, generation)?;
     let (batch, iterations) = (generation.integer("batch_size").max(1), generation.integer("n_iter").max(1));
     let pixels = i64::from(width) * i64::from(height);
     if pixels.saturating_mul(batch).saturating_mul(iterations) > MAX_PIXELS {
@@ -83,23 +87,37 @@ async fn produce(webui: &Arc<WebUi>, generation: &Generation) -> Result<Produced
             seed += 1;
         }
     }
+    if webui.dialect == Dialect::Forge
+        && generation.boolean("enable_hr")
+        && generation.value("hr_additional_modules").is_null()
+    {
+        // After the first pass.
+        webui.progress().end(webui.dialect);
+        return Err(Failure::exception("TypeError", "argument of type 'NoneType' is not iterable"));
+    }
     let pictures = draw(webui, generation, &mut report, width, height).await;
-    webui.progress().end();
+    webui.progress().end(webui.dialect);
     Ok(Produced { pictures: pictures?, report })
 }
 
-/// Width and height in pixels. SD WebUI accepts any, and fails in the model when there is nothing to compute.
-fn size(generation: &Generation) -> Result<(u32, u32), Failure> {
+/// Width and height of the pictures, in pixels: what the request asks for, without what is no whole latent pixel. SD WebUI
+/// accepts any, and fails in the model when there is nothing to compute.
+fn size(dialect: Dialect, generation: &Generation) -> Result<(u32, u32), Failure> {
     let (width, height) = generation.final_size();
-    let side = |length: i64| u32::try_from(length).ok().filter(|length| *length > 0);
+    let side =
+        |length: i64| u32::try_from(length / LATENT_PIXEL * LATENT_PIXEL).ok().filter(|side| *side > 0);
+    let has_steps = generation.integer("steps") > 0;
     match (side(width), side(height)) {
-        (Some(width), Some(height)) if generation.integer("steps") > 0 => Ok((width, height)),
+        (Some(width), Some(height)) if has_steps => Ok((width, height)),
+        (Some(_), Some(_)) if dialect == Dialect::Automatic1111 => {
+            Err(Failure::exception("ZeroDivisionError", "integer division or modulo by zero"))
+        }
         _ => {
             let message = format!(
                 "Calculated padded input size per channel: ({} x {}). Kernel size: (3 x 3). Kernel size can't be greater \
                  than actual input size",
-                height / 8 + 2,
-                width / 8 + 2,
+                height / LATENT_PIXEL + 2,
+                width / LATENT_PIXEL + 2,
             );
             Err(Failure::exception("RuntimeError", &message))
         }
@@ -190,6 +208,7 @@ impl WebUi {
             match models.by_alias(name.as_str().unwrap_or_default()) {
                 Some(_) if self.machine.faults.strike(Occasion::ModelSwitch).is_some() => {}
                 Some(model) => models.load(model),
+                None if self.dialect == Dialect::Automatic1111 => {}
                 None => generation.forget_override("sd_model_checkpoint"),
             }
         }

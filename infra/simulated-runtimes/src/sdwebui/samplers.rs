@@ -1,7 +1,9 @@
 //! Samplers and their schedules.
 
-use axum::Json;
-use serde_json::{Value, json};
+use axum::{Json, http::StatusCode};
+use serde_json::{Map, Value, json};
+
+use super::{Dialect, errors::Failure};
 
 /// Samplers by name, with one alias each.
 const SAMPLERS: &[(&str, &str)] = &[
@@ -35,6 +37,16 @@ const SCHEDULES: &[(&str, &str)] = &[
     ("beta", "Beta"),
 ];
 
+/// SD.Next refuses a sampler that it does not have, or that is spelt otherwise.
+pub(super) fn check(dialect: Dialect, parameters: &Map<String, Value>) -> Result<(), Failure> {
+    let text = |field: &str| parameters.get(field).and_then(Value::as_str).filter(|name| !name.is_empty());
+    let name = text("sampler_name").or_else(|| text("sampler_index")).unwrap_or_default();
+    if dialect == Dialect::SdNext && SAMPLERS.iter().all(|(known, _)| *known != name) {
+        return Err(Failure::http(StatusCode::NOT_FOUND, "Sampler not found"));
+    }
+    Ok(())
+}
+
 /// Name of the sampler and label of the schedule that really run. Names of the time before schedules were separate, such as
 /// `DPM++ 2M Karras`, are understood; an unknown sampler gives way to the first one.
 pub(super) fn resolve(sampler: &str, schedule: &str) -> (String, String) {
@@ -48,7 +60,8 @@ pub(super) fn resolve(sampler: &str, schedule: &str) -> (String, String) {
         Some((base, suffix)) if label(suffix).is_some() => (base, label(suffix)),
         _ => (sampler, None),
     };
-    let known = SAMPLERS.iter().find(|(name, alias)| base.eq_ignore_ascii_case(name) || base == *alias);
+    // In its exact spelling: aliases are for the page.
+    let known = SAMPLERS.iter().find(|(name, _)| base == *name);
     let name = known.or(SAMPLERS.first()).map_or(base, |(name, _)| *name);
     let schedule = label(schedule).or(suffix).unwrap_or("Automatic");
     (name.to_owned(), schedule.to_owned())

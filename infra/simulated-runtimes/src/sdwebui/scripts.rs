@@ -3,7 +3,7 @@
 use axum::{Json, http::StatusCode};
 use serde_json::{Map, Value, json};
 
-use super::errors::Failure;
+use super::{Dialect, errors::Failure};
 
 const SELECTABLE: &[&str] =
     &["prompt matrix", "prompts from file or textbox", "x/y/z plot", "sd upscale", "loopback"];
@@ -11,10 +11,11 @@ const ALWAYS_ON: &[&str] =
     &["controlnet", "seed", "refiner", "sampler", "soft inpainting", "dynamic thresholding"];
 
 /// Refuses scripts that are not installed.
-pub(super) fn check(parameters: &Map<String, Value>) -> Result<(), Failure> {
+pub(super) fn check(dialect: Dialect, parameters: &Map<String, Value>) -> Result<(), Failure> {
     let refuse = |detail: &str| Err(Failure::http(StatusCode::UNPROCESSABLE_ENTITY, detail));
     if let Some(name) = parameters.get("script_name").and_then(Value::as_str).filter(|name| !name.is_empty())
         && !SELECTABLE.contains(&name.to_lowercase().as_str())
+        && dialect != Dialect::SdNext
     {
         return refuse(&format!("Script '{name}' not found"));
     }
@@ -34,6 +35,11 @@ pub(super) fn check(parameters: &Map<String, Value>) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Of the ControlNet extension, and of Forge.
+pub(super) async fn control_nets() -> Json<Value> {
+    Json(json!({"model_list": ["None", "control_v11p_sd15_canny [d14c016b]"]}))
 }
 
 pub(super) async fn list() -> Json<Value> {

@@ -14,7 +14,7 @@ use super::{
     errors::Failure,
     fields::{self, Field, Kind},
     generation::{Generation, HEAD, TAIL},
-    run, scripts,
+    run, samplers, scripts,
 };
 use crate::connection::Cutter;
 
@@ -49,8 +49,9 @@ pub(super) async fn txt2img(
     body: Bytes,
 ) -> Result<Response, Failure> {
     let (before, after) = HEAD;
-    let parameters = fields::validate(&body, &[before, DENOISING, after, FIELDS, TAIL])?;
-    scripts::check(&parameters)?;
+    let parameters = fields::validate(webui.dialect, &body, &[before, DENOISING, after, FIELDS, TAIL])?;
+    scripts::check(webui.dialect, &parameters)?;
+    samplers::check(webui.dialect, &parameters)?;
     let generation = Generation::new("scripts_txt2img", parameters);
     answer(&webui, cutter, run::generate(Arc::clone(&webui), generation)).await
 }

@@ -4,12 +4,14 @@ use std::error::Error;
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::CONTENT_TYPE;
+use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Body, RequestBuilder, StatusCode, retry};
 use serde_json::Value;
 use shared_schema::ErrorCode;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 
-use super::{address, refusal};
+use super::{address, interrupted, refusal};
 use crate::error::TaskError;
 use crate::http;
 use crate::runtimes::RuntimeOptions;
@@ -22,6 +24,14 @@ const CONTROL_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long one call to interrupt may take; it only sets a flag.
 const INTERRUPT_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a call is made again while the server answers that it gets too many: SD.Next counts 300 in a minute for each
+/// client and path, and a generation as five.
+const BUSY_PATIENCE: Duration = Duration::from_secs(120);
+
+/// The pause before such a call is made again when the server names none, and the longest that it may name.
+const BUSY_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_BUSY_PAUSE: Duration = Duration::from_secs(60);
 
 /// What an answer may hold beside the images, in bytes: parameters, infotexts and settings.
 const WORDS_BYTES: u64 = 1 << 20;
@@ -40,6 +50,9 @@ pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) body: Vec<u8>,
 }
+
+/// An answer, and the pause that the server asks for.
+type Sent = (Answer, Option<Duration>);
 
 impl Client {
     /// A client of the server that the options name. Connects to nothing yet.
@@ -63,23 +76,33 @@ impl Client {
     /// Looks something up. The answer must be JSON.
     pub(super) async fn get(&self, path: &str) -> Result<Value, TaskError> {
         let request = self.http.get(self.url(path)).timeout(CONTROL_PATIENCE);
-        let answer = self.send(request).await?.accepted(path)?;
-        serde_json::from_slice(&answer.body).map_err(|_| {
-            let message = format!("the runtime's answer to `{path}` is not JSON");
-            TaskError::new(ErrorCode::RuntimeBadAnswer, message)
-        })
+        self.send(request).await?.accepted("GET", path)?.json(path)
+    }
+
+    /// Looks something up that not every server has: `None` where it is not served. Made once, however busy the server is.
+    pub(super) async fn get_if_served(&self, path: &str) -> Result<Option<Value>, TaskError> {
+        let request = self.http.get(self.url(path)).timeout(CONTROL_PATIENCE);
+        let (answer, _) = self.send_once(request).await?;
+        if answer.is_not_served() {
+            return Ok(None);
+        }
+        answer.accepted("GET", path)?.json(path).map(Some)
     }
 
     /// Gives a command without arguments. Servers answer with 200 and anything, or with 204: only success counts. Loading
-    /// a model takes as long as it takes.
-    pub(super) async fn command(&self, path: &str) -> Result<(), TaskError> {
-        self.send(self.post(path, "{}")).await?.accepted(path).map(drop)
+    /// a model takes as long as it takes. `false` where the server does not have the command.
+    pub(super) async fn command(&self, path: &str) -> Result<bool, TaskError> {
+        let answer = self.send(self.post(path, "{}")).await?;
+        if answer.is_not_served() {
+            return Ok(false);
+        }
+        answer.accepted("POST", path).map(|_| true)
     }
 
     /// Interrupts whatever the server is generating.
     pub(super) async fn interrupt(&self) -> Result<(), TaskError> {
         let request = self.post("interrupt", "{}").timeout(INTERRUPT_PATIENCE);
-        self.send(request).await?.accepted("interrupt").map(drop)
+        self.send_once(request).await?.0.accepted("POST", "interrupt").map(drop)
     }
 
     /// Sets options. Takes as long as loading a model takes, if one of them is the model.
@@ -87,9 +110,14 @@ impl Client {
         self.send(self.post("options", options.to_string())).await
     }
 
-    /// Runs a generation. Takes as long as it takes: the caller's `stop` bounds it.
-    pub(super) async fn generate(&self, path: &str, body: Bytes) -> Result<Answer, TaskError> {
-        self.send(self.post(path, body)).await
+    /// Runs a generation. Takes as long as it takes: `stop` ends it only before the server has taken it.
+    pub(super) async fn generate(
+        &self,
+        path: &str,
+        body: Bytes,
+        stop: &CancellationToken,
+    ) -> Result<Answer, TaskError> {
+        self.send_until(self.post(path, body), stop).await
     }
 
     fn url(&self, path: &str) -> String {
@@ -101,6 +129,34 @@ impl Client {
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Answer, TaskError> {
+        self.send_until(request, &CancellationToken::new()).await
+    }
+
+    /// Sends the request, again while the server answers that it gets too many: that one was not worked on.
+    async fn send_until(
+        &self,
+        request: RequestBuilder,
+        stop: &CancellationToken,
+    ) -> Result<Answer, TaskError> {
+        let until = Instant::now() + BUSY_PATIENCE;
+        let mut next = Some(request);
+        loop {
+            let Some(request) = next else { return Err(interrupted()) };
+            next = request.try_clone();
+            let (answer, pause) = self.send_once(request).await?;
+            let pause = pause.unwrap_or(BUSY_PAUSE).min(LONGEST_BUSY_PAUSE);
+            let is_over = next.is_none() || Instant::now() + pause > until;
+            if answer.status != StatusCode::TOO_MANY_REQUESTS || is_over {
+                return Ok(answer);
+            }
+            tracing::debug!(pause_ms = pause.as_millis() as u64, "the runtime gets too many requests");
+            if stop.run_until_cancelled(sleep(pause)).await.is_none() {
+                return Err(interrupted());
+            }
+        }
+    }
+
+    async fn send_once(&self, request: RequestBuilder) -> Result<Sent, TaskError> {
         let mut response = request.send().await.map_err(unavailable)?;
         let announced = response.content_length().unwrap_or_default().min(self.max_answer_bytes);
         let mut body = Vec::with_capacity(announced as usize);
@@ -113,19 +169,33 @@ impl Client {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Answer { status: response.status(), body })
+        let pause = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+        Ok((Answer { status: response.status(), body }, pause.map(Duration::from_secs)))
     }
 }
 
 impl Answer {
     /// The answer of a call that is not about a task: without success, the server cannot be worked with now.
-    pub(super) fn accepted(self, path: &str) -> Result<Self, TaskError> {
+    pub(super) fn accepted(self, method: &str, path: &str) -> Result<Self, TaskError> {
         if self.status.is_success() {
             return Ok(self);
         }
+        let (path, _) = path.split_once('?').unwrap_or((path, ""));
         let cause = refusal::from_answer(self.status.as_u16(), &self.body).message;
-        let message = format!("the runtime does not serve `{path}`: {cause}");
+        let message = format!("`{method} /sdapi/v1/{path}`: {cause}");
         Err(TaskError::new(ErrorCode::RuntimeUnavailable, message))
+    }
+
+    /// Whether the server does not have the endpoint, or not yet.
+    pub(super) fn is_not_served(&self) -> bool {
+        refusal::is_about_the_route(self.status.as_u16(), &self.body)
+    }
+
+    fn json(&self, path: &str) -> Result<Value, TaskError> {
+        serde_json::from_slice(&self.body).map_err(|_| {
+            let message = format!("the runtime's answer to `{path}` is not JSON");
+            TaskError::new(ErrorCode::RuntimeBadAnswer, message)
+        })
     }
 }
 

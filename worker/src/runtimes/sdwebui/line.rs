@@ -21,7 +21,9 @@ use tracing::Instrument;
 
 use super::access::Use;
 use super::client::{Answer, Client};
-use super::{interrupted, progress};
+use super::encoding::Around;
+use super::interrupted;
+use super::progress::{self, CutShort};
 use crate::error::TaskError;
 use crate::runtimes::Progress;
 
@@ -57,11 +59,21 @@ pub(super) struct Call {
     pub(super) body: Bytes,
     /// Held until the server has answered.
     pub(super) using: Use,
+    /// What is set in the server for this call only.
+    pub(super) around: Option<Around>,
     pub(super) stop: CancellationToken,
     pub(super) progress: Progress,
 }
 
-type Reply = oneshot::Sender<Result<Answer, TaskError>>;
+/// The answer of a call.
+#[derive(Debug)]
+pub(super) struct Made {
+    pub(super) answer: Answer,
+    /// What somebody else cut short meanwhile.
+    pub(super) cut_short: CutShort,
+}
+
+type Reply = oneshot::Sender<Result<Made, TaskError>>;
 
 impl Line {
     pub(super) fn new(client: Arc<Client>, stuck_after: Duration) -> Self {
@@ -76,22 +88,46 @@ impl Line {
 
     /// Makes the call and returns its answer. Servers go on with a call whose client has gone: a future that is merely
     /// dropped leaves the generation running, only `stop` ends it.
-    pub(super) async fn make(self: &Arc<Self>, call: Call) -> Result<Answer, TaskError> {
+    pub(super) async fn make(self: &Arc<Self>, call: Call) -> Result<Made, TaskError> {
         let (reply, answer) = oneshot::channel();
         // A task of its own: the call keeps its place until the server has answered it, whoever gave up waiting.
         tokio::spawn(Arc::clone(self).follow_through(call, reply).in_current_span());
         answer.await.unwrap_or_else(|_| Err(interrupted()))
     }
 
+    /// Sets what the call needs, and sets it back when the server has answered, whoever gave up waiting.
     async fn follow_through(self: Arc<Self>, call: Call, reply: Reply) {
-        let Call { path, body, using: _using, stop, progress } = call;
+        let Call { path, body, using, around, stop, progress } = call;
+        let begun = match &around {
+            Some(around) => around.begin(&self.client).await,
+            None => Ok(()),
+        };
+        match begun {
+            Ok(()) => self.until_answered(path, body, stop, progress, reply).await,
+            Err(error) => drop(reply.send(Err(error))),
+        }
+        if let Some(around) = around {
+            around.end(&self.client).await;
+        }
+        drop(using);
+    }
+
+    async fn until_answered(
+        &self,
+        path: &str,
+        body: Bytes,
+        stop: CancellationToken,
+        progress: Progress,
+        reply: Reply,
+    ) {
         loop {
             let posting = self.interruptions.read();
             let Some(before) = stop.run_until_cancelled(posting).await.map(|count| *count) else {
                 reply.send(Err(interrupted())).ok();
                 return;
             };
-            let mut answer = pin!(self.client.generate(path, body.clone()));
+            let cut_short = CutShort::default();
+            let mut answer = pin!(self.client.generate(path, body.clone(), &stop));
             let mut front = pin!(self.front.lock());
             let result = tokio::select! {
                 biased;
@@ -100,7 +136,7 @@ impl Line {
                     biased;
                     result = &mut answer => result,
                     () = stop.cancelled() => return self.give_up(answer, reply).await,
-                    never = progress::follow(&self.client, &progress, self.stuck_after) => match never {},
+                    never = progress::follow(&self.client, &progress, self.stuck_after, &cut_short) => match never {},
                 },
                 () = stop.cancelled() => {
                     let _given_up = self.given_up.token();
@@ -115,7 +151,10 @@ impl Line {
             };
             let is_success = result.as_ref().is_ok_and(|answer| answer.status.is_success());
             if !is_success || self.interruptions.try_read().is_ok_and(|count| *count == before) {
-                reply.send(result).ok();
+                if is_success {
+                    cut_short.look_back(&self.client).await;
+                }
+                reply.send(result.map(|answer| Made { answer, cut_short })).ok();
                 return;
             }
             tracing::warn!("running a task again: the interruption of another one may have hit it");
@@ -169,7 +208,8 @@ impl Line {
         let line = Arc::clone(self);
         let interrupting = async move {
             let _front = front;
-            line.interrupt_until(line.client.generate(path, body.into())).await;
+            let never = CancellationToken::new();
+            line.interrupt_until(line.client.generate(path, body.into(), &never)).await;
         };
         self.given_up.spawn(interrupting.in_current_span());
         Ok(false)

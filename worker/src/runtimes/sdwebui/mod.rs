@@ -1,19 +1,24 @@
-//! SD WebUI: AUTOMATIC1111 and what speaks its API (Forge, SD.Next).
+//! SD WebUI: AUTOMATIC1111 and what speaks its API (Forge, Forge Neo, reForge, SD.Next, stable-diffusion.cpp).
 //!
 //! Its runs have no ids, so nothing can be asked or told about one of them, and none is found again: [`line`] says how
-//! runs are kept apart all the same.
+//! runs are kept apart all the same. What a server does not have or know, it mostly leaves out without a word: [`names`] looks
+//! first, [`replaced`] compares afterwards.
 
 mod access;
 mod address;
 mod client;
+mod encoding;
 mod line;
 mod models;
+mod names;
 mod progress;
 #[cfg(test)]
 mod recordings;
 mod refusal;
+mod replaced;
 mod request;
 mod response;
+mod server;
 mod settings;
 
 use std::sync::Arc;
@@ -21,13 +26,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::Value;
-use shared_schema::ErrorCode;
+use shared_schema::{ErrorCode, content};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use self::client::Client;
-use self::line::{Call, Line};
+use self::encoding::Encoding;
+use self::line::{Call, Line, Made};
 use self::models::{Models, Prepared};
+use self::server::Server;
 use super::{Job, RunHandle, RunOutput, Runtime, RuntimeOptions};
 use crate::error::TaskError;
 pub use address::DEFAULT_ADDRESS;
@@ -44,14 +51,22 @@ const FREE_PATIENCE: Duration = Duration::from_secs(300);
 
 /// Makes the client side of the server at `API_BASE_URL`. Connects to nothing yet.
 pub fn connect(options: &RuntimeOptions) -> Result<Arc<dyn Runtime>, String> {
+    if let Some(name) = options.settings_allowed.iter().find(|name| !content::may_be_allowed(name)) {
+        return Err(format!("SETTINGS_ALLOWED: `{name}` leads to files or addresses, which no task may set"));
+    }
     let client = Arc::new(Client::new(options)?);
     let line = Arc::new(Line::new(Arc::clone(&client), options.stuck_after));
-    Ok(Arc::new(SdWebUi { client, models: Models::new(options.dynamic_model), line }))
+    let settings_allowed = options.settings_allowed.clone();
+    let (models, server) = (Models::new(options.dynamic_model), Server::default());
+    Ok(Arc::new(SdWebUi { client, models, server, encoding: Encoding::default(), settings_allowed, line }))
 }
 
 struct SdWebUi {
     client: Arc<Client>,
     models: Models,
+    server: Server,
+    encoding: Encoding,
+    settings_allowed: Vec<String>,
     line: Arc<Line>,
 }
 
@@ -59,24 +74,39 @@ struct SdWebUi {
 impl Runtime for SdWebUi {
     async fn ready(&self) -> Result<(), TaskError> {
         // The page at `/` is up before the API is.
-        progress::answers(&self.client).await?;
-        if models::loaded(&self.client.get("options").await?).is_some() {
+        let options = self.client.get_if_served("options").await?;
+        if options.as_ref().and_then(models::loaded).is_some() {
             return Ok(());
         }
-        match self.client.get("sd-models").await? {
-            Value::Array(models) if !models.is_empty() => Ok(()),
-            _ => Err(TaskError::new(ErrorCode::RuntimeUnavailable, "the runtime has no model yet")),
-        }
+        let message = match (self.client.get_if_served("sd-models").await?, options) {
+            (Some(Value::Array(models)), _) if !models.is_empty() => return Ok(()),
+            (None, None) => {
+                "the runtime serves neither `GET /sdapi/v1/options` nor `GET /sdapi/v1/sd-models`: its API is not up yet, \
+                 or it was started without `--api`"
+            }
+            _ => "the runtime has no model yet",
+        };
+        Err(TaskError::new(ErrorCode::RuntimeUnavailable, message))
     }
 
     async fn settle(&self) -> Result<(), TaskError> {
         let settling = async {
             // The options of a server that works hold the overrides of its run.
             let _alone = self.models.access.alone().await;
-            let options = self.client.get("options").await?;
+            self.server.forget();
+            let Some(options) = self.client.get_if_served("options").await? else { return Ok(()) };
             self.models.remember(&options);
-            let pinned = Value::Object(settings::to_pin(&options));
-            self.client.set_options(&pinned).await?.accepted("options").map(drop)
+            self.server.learn(&options);
+            self.encoding.remember(&options);
+            let mut pinned = settings::to_pin(&options, &self.settings_allowed);
+            pinned.extend(self.encoding.remembered());
+            let pinned = Value::Object(pinned);
+            let answer = self.client.set_options(&pinned).await?;
+            if answer.is_not_served() {
+                tracing::info!("the runtime has no options to set");
+                return Ok(());
+            }
+            answer.accepted("POST", "options").map(drop)
         };
         timeout(SETTLE_PATIENCE, settling).await.unwrap_or_else(|_| {
             let message = "the runtime does not take its settings in time";
@@ -89,29 +119,70 @@ impl Runtime for SdWebUi {
     }
 
     async fn run(&self, job: Job) -> Result<RunOutput, TaskError> {
-        let request = request::build(&job.task, &job.inputs)?;
-        let preparing = self.models.prepare(&self.client, &request);
+        let mut request = request::build(&job.task, &job.inputs)?;
+        let preparing = async {
+            names::settle(&self.client, &self.server, &mut request).await?;
+            self.models.prepare(&self.client, &self.server, &mut request).await
+        };
         let Prepared { using, model } = unless_stopped(&job.stop, preparing).await??;
-        let (path, body) = (request.endpoint.path(), request.body.clone());
-        let call = Call { path, body, using, stop: job.stop, progress: job.progress };
-        let answer = self.line.make(call).await?;
+        let around = self.encoding.around(&self.client, &request).await?;
+        if let Some(around) = &around {
+            job.handles.send(around.handle()).ok();
+        }
+        let (path, body) = (request.endpoint.path(), request.body());
+        let call = Call { path, body, using, around, stop: job.stop, progress: job.progress };
+        let Made { answer, cut_short } = self.line.make(call).await?;
+        if answer.is_not_served() {
+            return Err(self.not_served(path).await);
+        }
         let generation = response::read(answer, &request, &job.task.metadata.id)?;
+        if cut_short.holds(generation.began.as_deref()) {
+            let message = "the run was interrupted or skipped in the runtime by somebody else; its images are unfinished";
+            return Err(TaskError::new(ErrorCode::Interrupted, message));
+        }
         models::check_that_ran(model.as_deref(), generation.model.as_deref())?;
         Ok(generation.output)
+    }
+
+    async fn adopt(&self, _job: Job, handle: &RunHandle) -> Option<Result<RunOutput, TaskError>> {
+        // The run is not found again, but what was set for it is set back.
+        self.encoding.recover(&self.client, handle).await;
+        None
     }
 
     async fn free_memory(&self) {
         let freeing = async {
             let _alone = self.models.access.alone().await;
             for command in ["unload-checkpoint", "reload-checkpoint"] {
-                // Servers without the command free what they can by themselves.
-                if let Err(error) = self.client.command(command).await {
-                    tracing::warn!(%error, "the runtime does not free its memory");
+                match self.client.command(command).await {
+                    Ok(true) => {}
+                    // Such servers free what they can by themselves: Forge Neo loads the model again before it runs it.
+                    Ok(false) => tracing::debug!(command, "the runtime does not have the command"),
+                    Err(error) => tracing::warn!(%error, "the runtime does not free its memory"),
                 }
             }
         };
         if timeout(FREE_PATIENCE, freeing).await.is_err() {
             tracing::warn!("the runtime does not free its memory in time");
+        }
+    }
+}
+
+impl SdWebUi {
+    /// Why a generation has found no endpoint: the server does not have it, or has no API at all (yet).
+    async fn not_served(&self, path: &str) -> TaskError {
+        match self.ready().await {
+            Ok(()) => {
+                let message = format!(
+                    "the runtime does not serve `POST /sdapi/v1/{path}`, which tasks of this type need; send them to another one"
+                );
+                TaskError::new(ErrorCode::UnsupportedTaskType, message).at_field("/metadata/tasktype")
+            }
+            Err(error) => {
+                let message =
+                    format!("the runtime does not serve `POST /sdapi/v1/{path}`: {}", error.message);
+                TaskError::new(ErrorCode::RuntimeUnavailable, message)
+            }
         }
     }
 }

@@ -4,14 +4,18 @@ use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 use shared_schema::ErrorCode;
-use shared_schema::registry::same_model;
+use shared_schema::registry::{same_file, same_model};
 use shared_schema::violation::quoted;
 
 use super::access::{Access, Use};
 use super::client::Client;
 use super::refusal;
 use super::request::{NamedModel, Request};
+use super::server::Server;
 use crate::error::TaskError;
+
+/// The setting of Forge that says which VAE and text encoders are loaded beside a checkpoint.
+pub(super) const MODULES: &str = "forge_additional_modules";
 
 /// The switching of checkpoints between tasks.
 #[derive(Debug)]
@@ -56,14 +60,25 @@ impl Models {
 
     /// Makes the server ready to run the request with its checkpoint, in a turn that other calls may be waiting for, too,
     /// unless something has to be changed.
-    pub(super) async fn prepare(&self, client: &Client, request: &Request) -> Result<Prepared, TaskError> {
-        if let Some(model) = &request.override_model {
+    pub(super) async fn prepare(
+        &self,
+        client: &Client,
+        server: &Server,
+        request: &mut Request,
+    ) -> Result<Prepared, TaskError> {
+        if let Some(model) = request.override_model.clone() {
             let alone = self.access.alone().await;
-            // A server drops an unknown override without a word and runs what is loaded.
-            let title = find(client, &model.name).await?.ok_or_else(|| not_found(model))?;
+            // A server drops an unknown override without a word and runs what is loaded, and SD.Next knows fewer spellings
+            // than it lists: it gets the one that every server knows.
+            let title = find(client, &model.name).await?.ok_or_else(|| not_found(&model))?;
+            request.set("sd_model_checkpoint", json!(title));
+            let names_modules = request.settings().is_some_and(|settings| settings.contains_key(MODULES));
+            if let (false, Some(modules)) = (names_modules, server.modules(client).await?) {
+                request.set(MODULES, modules);
+            }
             return Ok(Prepared { using: alone.kept(), model: Some(title) });
         }
-        if request.overrides_settings {
+        if request.settings().is_some() {
             // Forge sets them on arrival, ahead of the call's turn, for whatever runs; others show them to whoever asks
             // for the options, and encode with them the images of the run before.
             let alone = self.access.alone().await;
@@ -107,6 +122,15 @@ impl<'a> Wanted<'a> {
             Self::AtStart(name) => mismatch(name, None),
         }
     }
+
+    /// The server takes no options, so it cannot switch.
+    fn not_switchable(self, loaded: Option<&str>) -> TaskError {
+        let error = mismatch(self.name(), loaded).finally();
+        match self {
+            Self::ByTask(model) => error.at_field(&model.pointer),
+            Self::AtStart(_) => error,
+        }
+    }
 }
 
 /// The name of the loaded checkpoint, if it is the one of that name.
@@ -127,7 +151,15 @@ async fn switch(client: &Client, wanted: Wanted<'_>) -> Result<String, TaskError
         return Ok(title);
     }
     tracing::info!(model = %title, "switching the model");
-    let answer = client.set_options(&json!({ "sd_model_checkpoint": title })).await?;
+    let mut options = json!({ "sd_model_checkpoint": title });
+    if let Some(modules) = before.get(MODULES).filter(|modules| !modules.is_null()) {
+        // Forge Neo otherwise loads the checkpoint without them.
+        options[MODULES] = modules.clone();
+    }
+    let answer = client.set_options(&options).await?;
+    if answer.is_not_served() {
+        return Err(wanted.not_switchable(loaded(&before)));
+    }
     if !answer.status.is_success() {
         let refused = refusal::from_answer(answer.status.as_u16(), &answer.body);
         return Err(match refused.code {
@@ -148,7 +180,9 @@ async fn find(client: &Client, name: &str) -> Result<Option<String>, TaskError> 
     if let Some(title) = title_of(&client.get("sd-models").await?, name) {
         return Ok(Some(title));
     }
-    client.command("refresh-checkpoints").await?;
+    if !client.command("refresh-checkpoints").await? {
+        return Ok(None);
+    }
     Ok(title_of(&client.get("sd-models").await?, name))
 }
 
@@ -157,16 +191,18 @@ pub(super) fn loaded(options: &Value) -> Option<&str> {
     options["sd_model_checkpoint"].as_str().filter(|name| !name.is_empty())
 }
 
-/// The title of the listed checkpoint that goes by that name: its title, name, file or hash, else another spelling.
+/// The title of the listed checkpoint that goes by that name: its title, name, file or hash, else another spelling of one
+/// of these, else the file without its folder.
 fn title_of(models: &Value, name: &str) -> Option<String> {
     let models = models.as_array()?;
-    let fields = |model: &'_ Value| -> Vec<String> {
-        let names = ["title", "model_name", "filename", "hash", "sha256"];
-        names.iter().filter_map(|field| model[field].as_str()).map(str::to_owned).collect()
+    let by = |same: fn(&str, &str) -> bool| {
+        models.iter().find(|model| {
+            let names = ["title", "model_name", "filename", "hash", "sha256"];
+            names.iter().filter_map(|field| model[field].as_str()).any(|listed| same(listed, name))
+        })
     };
-    let exact = models.iter().find(|model| fields(model).iter().any(|field| field == name));
-    let spelt = || models.iter().find(|model| fields(model).iter().any(|field| same_file(field, name)));
-    exact.or_else(spelt)?["title"].as_str().map(str::to_owned)
+    let found = by(|listed, name| listed == name).or_else(|| by(same_model)).or_else(|| by(same_file));
+    found?["title"].as_str().map(str::to_owned)
 }
 
 /// Checks that the run used the checkpoint that was wanted, as far as the server tells.
@@ -175,14 +211,6 @@ pub(super) fn check_that_ran(wanted: Option<&str>, ran: Option<&str>) -> Result<
         (Some(wanted), Some(ran)) if !same_file(wanted, ran) => Err(mismatch(wanted, Some(ran))),
         _ => Ok(()),
     }
-}
-
-/// Whether two names lead to the same file; results name the file without its folder.
-fn same_file(a: &str, b: &str) -> bool {
-    fn without_folder(name: &str) -> &str {
-        name.rsplit(['/', '\\']).next().unwrap_or(name)
-    }
-    same_model(a, b) || same_model(without_folder(a), without_folder(b))
 }
 
 fn not_found(model: &NamedModel) -> TaskError {
@@ -215,6 +243,25 @@ mod tests {
         }
         assert_eq!(title_of(&models, "a18cfea7eb").as_deref(), Some("sd15_b.safetensors [a18cfea7eb]"));
         assert_eq!(title_of(&models, "nope.safetensors"), None);
+    }
+
+    #[test]
+    fn folders_and_hashes_are_spelt_as_people_do() {
+        let models = json!([
+            {"title": "other/x.safetensors [0123456789]", "model_name": "other_x", "hash": "0123456789",
+             "sha256": "0123456789abcdef", "filename": "/models/other/x.safetensors"},
+            {"title": "sd15/x.safetensors", "model_name": "sd15_x", "hash": null, "filename": "/models/sd15/x.safetensors"},
+        ]);
+        for (name, title) in [
+            ("sd15\\x.safetensors [9999999999]", "sd15/x.safetensors"),
+            ("sd15/x", "sd15/x.safetensors"),
+            ("other\\x", "other/x.safetensors [0123456789]"),
+            ("0123456789ABCDEF", "other/x.safetensors [0123456789]"),
+            ("x", "other/x.safetensors [0123456789]"),
+        ] {
+            assert_eq!(title_of(&models, name).as_deref(), Some(title), "{name}");
+        }
+        assert_eq!(title_of(&models, "nope.safetensors [0123456789]"), None);
     }
 
     #[test]

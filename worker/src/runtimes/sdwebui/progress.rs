@@ -1,6 +1,8 @@
 //! `GET /progress`: what the server says of the run that it works on, which it does not name.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -28,23 +30,30 @@ struct Look {
     job_count: Value,
     job_number: Value,
     step: Value,
-    has_ever_run: bool,
+    /// When the run began, which is the only thing that tells one from another.
+    began: Value,
+    /// Whether somebody interrupted or skipped it. Stays until the next run begins.
+    is_cut_short: bool,
 }
 
 impl Look {
-    async fn at(client: &Client) -> Result<Self, TaskError> {
-        let mut answer = client.get(PATH).await?;
+    /// `None` where the server does not tell.
+    async fn at(client: &Client) -> Result<Option<Self>, TaskError> {
+        let Some(mut answer) = client.get_if_served(PATH).await? else { return Ok(None) };
         let share = answer["progress"].as_f64().unwrap_or_default();
         let mut state = answer["state"].take();
         let mut field = |name: &str| state.get_mut(name).map(Value::take).unwrap_or_default();
-        Ok(Self {
+        let flags = ["interrupted", "skipped", "stopping_generation"];
+        let is_cut_short = flags.map(|flag| field(flag) == true).contains(&true);
+        Ok(Some(Self {
             share,
             job: field("job"),
             job_count: field("job_count"),
             job_number: field("job_no"),
             step: field("sampling_step"),
-            has_ever_run: field("job_timestamp") != NEVER,
-        })
+            began: field("job_timestamp"),
+            is_cut_short,
+        }))
     }
 
     /// Whether something runs. The count is -1 until the run has reckoned it, and the share 0 as long.
@@ -55,33 +64,60 @@ impl Look {
     }
 }
 
-/// Asks whether the server can be reached and offers its API.
-pub(super) async fn answers(client: &Client) -> Result<(), TaskError> {
-    client.get(PATH).await.map(drop)
+/// The runs that somebody else cut short while a call was in front, by the time stamps that the server gives them.
+#[derive(Debug, Default)]
+pub(super) struct CutShort(Mutex<BTreeSet<String>>);
+
+impl CutShort {
+    fn note(&self, look: &Look) {
+        if look.is_cut_short {
+            let began = look.began.as_str().unwrap_or_default().to_owned();
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(began);
+        }
+    }
+
+    /// Looks once more after the answer: what was cut short says so until the next run begins.
+    pub(super) async fn look_back(&self, client: &Client) {
+        if let Ok(Some(look)) = Look::at(client).await {
+            self.note(&look);
+        }
+    }
+
+    /// Whether the run that began then is one of them; any, where its answer does not tell when it began.
+    pub(super) fn holds(&self, began: Option<&str>) -> bool {
+        let runs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        began.map_or(!runs.is_empty(), |began| runs.contains(began))
+    }
 }
 
-/// Whether nothing runs. One that has run before is asked twice.
+/// Whether nothing runs, as far as the server tells. One that has run before is asked twice.
 pub(super) async fn is_idle(client: &Client) -> Result<bool, TaskError> {
-    let look = Look::at(client).await?;
-    if look.is_busy() || !look.has_ever_run {
+    let Some(look) = Look::at(client).await? else { return Ok(true) };
+    if look.is_busy() || look.began == NEVER {
         return Ok(!look.is_busy());
     }
     sleep(BETWEEN_RUNS).await;
-    Ok(!Look::at(client).await?.is_busy())
+    Ok(Look::at(client).await?.is_none_or(|look| !look.is_busy()))
 }
 
 /// Tells how far the run is that the server works on, until dropped. Whatever moves is a sign of life, also where the share
 /// stands or starts anew, as between the passes and stages of a run.
-pub(super) async fn follow(client: &Client, progress: &Progress, stuck_after: Duration) -> Infallible {
+pub(super) async fn follow(
+    client: &Client,
+    progress: &Progress,
+    stuck_after: Duration,
+    cut_short: &CutShort,
+) -> Infallible {
     let (mut last, mut farthest) = (None, 0.0);
     let looks = Looks::new(stuck_after);
     loop {
         looks.next().await;
         // A server that does not tell shows no sign of life.
-        if let Ok(look) = Look::at(client).await
+        if let Ok(Some(look)) = Look::at(client).await
             && look.is_busy()
             && last.as_ref() != Some(&look)
         {
+            cut_short.note(&look);
             if look.share > farthest {
                 farthest = look.share;
                 progress.reached(farthest);

@@ -4,9 +4,14 @@ use std::path::Path;
 
 use serde_json::Value;
 
-/// The calls of a recording, in order.
+/// The calls of a recording of Forge, in order.
 pub(super) fn calls(name: &str) -> Vec<Value> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/sdwebui");
+    calls_of(&format!("sdwebui/{name}"))
+}
+
+/// The calls of a recording, in order.
+pub(super) fn calls_of(name: &str) -> Vec<Value> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures");
     let text = std::fs::read_to_string(folder.join(format!("{name}.json"))).unwrap();
     let recording: Value = serde_json::from_str(&text).unwrap();
     recording["calls"].as_array().unwrap().clone()

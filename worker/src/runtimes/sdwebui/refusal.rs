@@ -10,7 +10,8 @@ use crate::error::TaskError;
 const MOST_CHARACTERS: usize = 500;
 
 /// Errors in the task that servers report with a status in the 500s, each with the field at fault where that is certain.
-const CALLER_ERRORS: [(&str, Option<&str>); 8] = [
+const CALLER_ERRORS: [(&str, Option<&str>); 9] = [
+    ("Invalid image format", Some("/content/override_settings/samples_format")),
     ("Invalid encoded image", None),
     ("Invalid image url", None),
     ("Requests not allowed", None),
@@ -29,11 +30,20 @@ pub(super) fn from_answer(status: u16, body: &[u8]) -> TaskError {
     }
 }
 
+/// Whether the answer says that nobody serves the path, or not with that method.
+pub(super) fn is_about_the_route(status: u16, body: &[u8]) -> bool {
+    let is_about_it = || match serde_json::from_slice(body) {
+        Ok(json @ Value::Object(_)) => Said::read(&json).is_about_the_route(),
+        _ => true,
+    };
+    matches!(status, 404 | 405) && is_about_it()
+}
+
 /// Not the interface itself, but something before it: a proxy, or a server that is only half started.
 fn without_words(status: u16) -> TaskError {
     let (code, what) = match status {
         401 | 403 => return login_refused(),
-        404 | 405 => return no_interface(),
+        404 | 405 => return not_served(status),
         408 | 429 => (ErrorCode::RuntimeUnavailable, "is busy"),
         400..500 => (ErrorCode::RuntimeRejected, "refused the request"),
         _ => (ErrorCode::RuntimeBadAnswer, "gave an answer that is not JSON"),
@@ -45,7 +55,7 @@ fn in_words(status: u16, json: Value) -> TaskError {
     let said = Said::read(&json);
     let (code, field) = match status {
         401 | 403 => return login_refused(),
-        404 | 405 if said.is_about_the_route() => return no_interface(),
+        404 | 405 if said.is_about_the_route() => return not_served(status),
         408 | 429 | 502..=504 => (ErrorCode::RuntimeUnavailable, None),
         _ if said.is_out_of_memory() => (ErrorCode::OutOfMemory, None),
         400..500 => {
@@ -77,8 +87,10 @@ fn login_refused() -> TaskError {
     TaskError::new(ErrorCode::RuntimeUnavailable, message)
 }
 
-fn no_interface() -> TaskError {
-    let message = "the runtime does not offer its API (yet); it must be started with `--api`";
+fn not_served(status: u16) -> TaskError {
+    let message = format!(
+        "the runtime has no such endpoint (status {status}): its API is not up yet, or it was started without `--api`"
+    );
     TaskError::new(ErrorCode::RuntimeUnavailable, message)
 }
 
@@ -136,11 +148,16 @@ impl Said {
     }
 }
 
+/// Whether JSON itself is broken, as pydantic 2 and 1 name it.
+fn is_about_json(problem: &Value) -> bool {
+    matches!(problem["type"].as_str(), Some("json_invalid" | "value_error.jsondecode"))
+}
+
 /// The problems of a schema check as one text, and the field of the first.
 fn listed(problems: &[Value]) -> (Option<String>, Option<String>) {
     let location = |problem: &Value| -> Vec<String> {
         // Where JSON itself is broken, the location counts characters.
-        let parts = problem["loc"].as_array().filter(|_| problem["type"] != "json_invalid");
+        let parts = problem["loc"].as_array().filter(|_| !is_about_json(problem));
         let text = |part: &Value| part.as_str().map_or_else(|| part.to_string(), str::to_owned);
         parts.into_iter().flatten().skip_while(|part| *part == "body").map(text).collect()
     };
@@ -193,27 +210,28 @@ fn cut(text: &str) -> String {
 mod tests {
     use serde_json::json;
 
+    use super::super::recordings::calls_of;
     use super::*;
 
     fn of(status: u16, body: Value) -> TaskError {
         from_answer(status, body.to_string().as_bytes())
     }
 
-    /// AUTOMATIC1111's shape, by hand from its source: it was not recorded.
     #[test]
     fn a_failure_of_automatic1111_is_read_from_errors() {
-        let body =
-            json!({"error": "OutOfMemoryError", "detail": "", "body": "", "errors": "CUDA out of memory."});
+        let calls = calls_of("a1111/errors");
+        let failed =
+            calls.iter().find(|call| call["response"]["body"]["error"] == "ZeroDivisionError").unwrap();
+        let body = failed["response"]["body"].clone();
         let error = of(500, body.clone());
-        assert_eq!(error.code, ErrorCode::OutOfMemory);
-        assert!(error.message.ends_with("OutOfMemoryError: CUDA out of memory."), "{error}");
-        assert_eq!(error.reason, Some(body));
-
-        let failed = of(500, json!({"error": "TypeError", "detail": "", "body": "", "errors": "no size"}));
         assert_eq!(
-            (failed.code, failed.message.as_str()),
-            (ErrorCode::RuntimeFailed, "the runtime failed: TypeError: no size")
+            (error.code, error.message.as_str()),
+            (
+                ErrorCode::RuntimeFailed,
+                "the runtime failed: ZeroDivisionError: integer division or modulo by zero"
+            )
         );
+        assert_eq!(error.reason, Some(body));
     }
 
     /// SD.Next's shape, by hand from its documented answers: it was not recorded.

@@ -61,16 +61,15 @@ impl Endpoint {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Request {
     pub(super) endpoint: Endpoint,
-    /// JSON.
-    pub(super) body: Bytes,
+    /// The body, with a text that nobody can foresee in the place of each image.
+    pub(super) fields: Value,
+    placeholders: Vec<Placeholder>,
     /// JSON Pointers into the body of the images that were put there.
     pub(super) images: Vec<String>,
     /// The checkpoint to switch to before the call, where the worker may (`alwayson_scripts.sd_model_checkpoint`).
     pub(super) model: Option<NamedModel>,
     /// The checkpoint that the server loads for this call only (`override_settings.sd_model_checkpoint`).
     pub(super) override_model: Option<NamedModel>,
-    /// Whether the call runs with other settings than the server's.
-    pub(super) overrides_settings: bool,
     /// Whether an answer without images is a failure.
     pub(super) wants_images: bool,
 }
@@ -96,6 +95,7 @@ pub(super) fn build(task: &Task, inputs: &[Input]) -> Result<Request, TaskError>
     if let (true, Value::Object(fields)) = (endpoint.generates(), &mut body) {
         let mut scripts = take_object(fields, "alwayson_scripts").unwrap_or_default();
         merge_settings(fields, &mut scripts);
+        leave_out_unset(fields);
         if endpoint == Endpoint::Img2img && link_image(fields, &mut scripts) {
             images.push("/init_images/0".to_owned());
         }
@@ -105,11 +105,28 @@ pub(super) fn build(task: &Task, inputs: &[Input]) -> Result<Request, TaskError>
         fields.insert("override_settings_restore_afterwards".to_owned(), Value::Bool(true));
     }
     let wants_images = !body.get("send_images").is_some_and(is_off);
-    let overrides_settings =
-        body["override_settings"].as_object().is_some_and(|settings| !settings.is_empty());
     let (model, override_model) = named_models(task);
-    let body = written(&body, &placeholders);
-    Ok(Request { endpoint, body, images, model, override_model, overrides_settings, wants_images })
+    Ok(Request { endpoint, fields: body, placeholders, images, model, override_model, wants_images })
+}
+
+impl Request {
+    /// The body as JSON text.
+    pub(super) fn body(&self) -> Bytes {
+        written(&self.fields, &self.placeholders)
+    }
+
+    /// The settings that the call runs with instead of the server's.
+    pub(super) fn settings(&self) -> Option<&Map<String, Value>> {
+        self.fields["override_settings"].as_object().filter(|settings| !settings.is_empty())
+    }
+
+    /// Gives the call a setting, in the place of the one that it has.
+    pub(super) fn set(&mut self, name: &str, value: Value) {
+        if !self.fields["override_settings"].is_object() {
+            self.fields["override_settings"] = Value::Object(Map::new());
+        }
+        self.fields["override_settings"][name] = value;
+    }
 }
 
 /// The checkpoint to switch to, and the one for this call only.
@@ -123,27 +140,28 @@ fn named_models(task: &Task) -> (Option<NamedModel>, Option<NamedModel>) {
 }
 
 /// Stands for an image until the body is written.
-struct Placeholder<'a> {
+#[derive(Debug, Clone, PartialEq)]
+struct Placeholder {
     /// Text that nobody can foresee.
     text: String,
-    image: &'a [u8],
+    image: Bytes,
 }
 
 /// Puts the fetched images where their addresses stood. Servers would fetch addresses and open paths themselves, with
 /// their own rights: nothing but base64 may reach them.
-fn put_in<'a>(body: &mut Value, inputs: &'a [Input]) -> Vec<Placeholder<'a>> {
-    let put = |input: &'a Input| {
+fn put_in(body: &mut Value, inputs: &[Input]) -> Vec<Placeholder> {
+    let put = |input: &Input| {
         let field = body.pointer_mut(&input.pointer)?;
         let text = Uuid::new_v4().to_string();
         *field = Value::String(text.clone());
-        Some(Placeholder { text, image: &input.bytes })
+        Some(Placeholder { text, image: input.bytes.clone() })
     };
     inputs.iter().filter_map(put).collect()
 }
 
 /// The JSON text of the body. Images are encoded into their place in it: as strings of the body they would be copied
 /// twice, and searched for what JSON escapes, which takes longer than the encoding.
-fn written(body: &Value, placeholders: &[Placeholder<'_>]) -> Bytes {
+fn written(body: &Value, placeholders: &[Placeholder]) -> Bytes {
     let text = body.to_string();
     let mut places: Vec<_> = placeholders
         .iter()
@@ -174,6 +192,15 @@ fn merge_settings(fields: &mut Map<String, Value>, scripts: &mut Map<String, Val
     }
 }
 
+/// Leaves out settings that name nothing: null is the same as absent, and a checkpoint or VAE without a name is the
+/// server's own. Some servers fail with them.
+fn leave_out_unset(fields: &mut Map<String, Value>) {
+    if let Some(Value::Object(settings)) = fields.get_mut("override_settings") {
+        let may_be_empty = |name: &str| !matches!(name, "sd_model_checkpoint" | "sd_vae");
+        settings.retain(|name, value| !value.is_null() && (may_be_empty(name) || *value != ""));
+    }
+}
+
 /// Makes the image that predecessors' clients put among the scripts the one to start from.
 fn link_image(fields: &mut Map<String, Value>, scripts: &mut Map<String, Value>) -> bool {
     match scripts.remove("image_link") {
@@ -193,7 +220,19 @@ fn take_object(fields: &mut Map<String, Value>, name: &str) -> Option<Map<String
     }
 }
 
-/// Whether a server would read the value as false; it takes words and numbers for flags.
+/// Whether a server would read the value as true; it takes words and numbers for flags.
+pub(super) fn is_on(flag: &Value) -> bool {
+    match flag {
+        Value::Bool(on) => *on,
+        Value::Number(number) => number.as_f64() == Some(1.0),
+        Value::String(word) => {
+            matches!(word.to_ascii_lowercase().as_str(), "true" | "t" | "yes" | "y" | "on" | "1")
+        }
+        _ => false,
+    }
+}
+
+/// Whether a server would read the value as false.
 fn is_off(flag: &Value) -> bool {
     match flag {
         Value::Bool(on) => !on,
@@ -217,7 +256,7 @@ mod tests {
     }
 
     fn body(request: &Request) -> Value {
-        serde_json::from_slice(&request.body).unwrap()
+        serde_json::from_slice(&request.body()).unwrap()
     }
 
     fn input(pointer: &str, bytes: &'static [u8]) -> Input {
@@ -305,6 +344,16 @@ mod tests {
         assert_eq!(request.model, named("a.safetensors", "/content/alwayson_scripts/sd_model_checkpoint"));
         let overriding = "/content/alwayson_scripts/override_settings/sd_model_checkpoint";
         assert_eq!(request.override_model, named("theirs", overriding));
+    }
+
+    #[test]
+    fn settings_that_name_nothing_are_left_out() {
+        let content =
+            json!({"override_settings": {"sd_model_checkpoint": "", "sd_vae": null, "tiling": true}});
+        let request = build(&task("text-to-image", content), &[]).unwrap();
+        assert_eq!(body(&request)["override_settings"], json!({"tiling": true}));
+        let content = json!({"override_settings": {"sd_model_checkpoint": null}});
+        assert_eq!(build(&task("text-to-image", content), &[]).unwrap().settings(), None);
     }
 
     #[test]

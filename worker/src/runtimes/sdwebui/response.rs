@@ -8,8 +8,8 @@ use shared_schema::image_source::{ImageSource, decode_base64};
 use shared_schema::{ErrorCode, TaskId};
 
 use super::client::Answer;
-use super::refusal;
 use super::request::Request;
+use super::{refusal, replaced};
 use crate::error::TaskError;
 use crate::runtimes::{OutputFile, RunOutput};
 
@@ -19,6 +19,8 @@ pub(super) struct Generation {
     pub(super) output: RunOutput,
     /// The checkpoint that made the images, if the server tells.
     pub(super) model: Option<String>,
+    /// When the run began, by the server's clock, if it tells.
+    pub(super) began: Option<String>,
 }
 
 /// What an answer consists of.
@@ -42,15 +44,20 @@ pub(super) fn read(answer: Answer, request: &Request, id: &TaskId) -> Result<Gen
     if !answer.status.is_success() {
         return Err(refusal::from_answer(answer.status.as_u16(), &answer.body));
     }
-    let Fields { images, image, others } = serde_json::from_slice(&answer.body)
+    let Fields { images, image, mut others } = serde_json::from_slice(&answer.body)
         .map_err(|_| bad_answer("the runtime's answer is not a JSON object as its API describes it"))?;
     let images = images.or_else(|| Some(vec![image?]));
     let files = files(images, request.wants_images)?;
-    let (report, model) = match request.endpoint.generates() {
-        true => generation_report(others, &request.images, id),
-        false => (extras_report(others, id), None),
-    };
-    Ok(Generation { output: RunOutput { files, report, warnings: Vec::new() }, model })
+    if !request.endpoint.generates() {
+        let output = RunOutput { files, report: extras_report(others, id), warnings: Vec::new() };
+        return Ok(Generation { output, model: None, began: None });
+    }
+    let info = info(others.remove("info"));
+    let model = model(&info);
+    let warnings = replaced::warnings(request, &info, files.len());
+    let report = generation_report(others, &info, model.as_deref(), &request.images, id);
+    let began = info["job_timestamp"].as_str().map(str::to_owned);
+    Ok(Generation { output: RunOutput { files, report, warnings }, model, began })
 }
 
 fn files(images: Option<Vec<Text<'_>>>, wants_images: bool) -> Result<Vec<OutputFile>, TaskError> {
@@ -87,11 +94,11 @@ fn bad_answer(message: &str) -> TaskError {
 /// The `.out` file of predecessors, and what they left out under `generation`.
 fn generation_report(
     mut fields: Map<String, Value>,
+    info: &Value,
+    model: Option<&str>,
     images: &[String],
     id: &TaskId,
-) -> (Value, Option<String>) {
-    let info = info(fields.remove("info"));
-    let model = model(&info);
+) -> Value {
     let mut parameters = fields.remove("parameters").filter(Value::is_object).unwrap_or_else(|| json!({}));
     for pointer in images {
         // Servers echo the request; the report is for reading.
@@ -106,7 +113,7 @@ fn generation_report(
         seed => seed.to_string(),
     });
     parameters["error_msg"] = Value::String(String::new());
-    let report = json!({
+    json!({
         "images": [""],
         "parameters": parameters,
         "info": "",
@@ -116,8 +123,7 @@ fn generation_report(
             "infotexts": info["infotexts"],
             "index_of_first_image": info["index_of_first_image"],
         },
-    });
-    (report, model)
+    })
 }
 
 fn extras_report(mut fields: Map<String, Value>, id: &TaskId) -> Value {
@@ -167,24 +173,26 @@ pub fn failure_report(id: &TaskId, error: &TaskError, attempts: u32) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
     use reqwest::StatusCode;
+    use shared_schema::Task;
 
     use super::super::recordings::calls;
-    use super::super::request::Endpoint;
+    use super::super::request::{self, Endpoint};
     use super::*;
 
     fn request(endpoint: Endpoint) -> Request {
+        let kind = match endpoint {
+            Endpoint::Txt2img => "text-to-image",
+            Endpoint::Img2img => "image-to-image",
+            Endpoint::ExtraSingleImage => "extra-single-image",
+            Endpoint::ExtraBatchImages => "extra-batch-images",
+        };
+        let metadata = json!({"id": "t", "runtime": "sd", "tasktype": kind});
+        let task: Task = serde_json::from_value(json!({"metadata": metadata, "content": {}})).unwrap();
         let images = vec!["/init_images/0".to_owned(), "/mask".to_owned()];
-        Request {
-            endpoint,
-            body: Bytes::new(),
-            images,
-            model: None,
-            override_model: None,
-            overrides_settings: false,
-            wants_images: true,
-        }
+        let mut request = request::build(&task, &[]).unwrap();
+        request.images = images;
+        request
     }
 
     fn id() -> TaskId {
@@ -272,7 +280,8 @@ mod tests {
         let body = json!({"images": [], "parameters": {}, "info": ""});
         assert_eq!(read_body(Endpoint::Txt2img, &body).unwrap_err().code, ErrorCode::NoOutput);
 
-        let silent = Request { wants_images: false, ..request(Endpoint::Txt2img) };
+        let mut silent = request(Endpoint::Txt2img);
+        silent.wants_images = false;
         let answer = Answer { status: StatusCode::OK, body: body.to_string().into_bytes() };
         let output = read(answer, &silent, &id()).unwrap().output;
         assert_eq!((output.files.len(), &output.report["parameters"]["image_seed"]), (0, &json!("")));

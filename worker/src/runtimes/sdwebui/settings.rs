@@ -11,10 +11,10 @@ use shared_schema::{TaskType, content};
 /// A server restores an overridden setting after a request only if its own settings file holds the key; otherwise the
 /// value of one caller stays for the next. Setting each to the value that it already has writes it there. The checkpoint
 /// is left out: servers restore it anyway, and setting it could load a model.
-pub(super) fn to_pin(options: &Value) -> Map<String, Value> {
+pub(super) fn to_pin(options: &Value, allowed: &[String]) -> Map<String, Value> {
     // The contract knows what a task may override: it is asked about everything there is.
     let asking = json!({ "override_settings": options });
-    let refused: HashSet<String> = content::violations(TaskType::TextToImage, &asking, None)
+    let refused: HashSet<String> = content::violations_with(TaskType::TextToImage, &asking, None, allowed)
         .into_iter()
         .map(|refusal| refusal.pointer)
         .collect();
@@ -45,14 +45,14 @@ mod tests {
 
     #[test]
     fn what_a_task_may_override_is_pinned_to_its_present_value() {
-        let pinned = to_pin(&answer_to("models-and-options", "GET", "options"));
+        let pinned = to_pin(&answer_to("models-and-options", "GET", "options"), &[]);
         assert_eq!(pinned["samples_format"], "png");
         assert_eq!(pinned["CLIP_stop_at_last_layers"].to_string(), "1");
     }
 
     #[test]
     fn the_checkpoint_and_what_no_task_may_override_are_left_alone() {
-        let pinned = to_pin(&answer_to("models-and-options", "GET", "options"));
+        let pinned = to_pin(&answer_to("models-and-options", "GET", "options"), &[]);
         for name in
             ["sd_model_checkpoint", "api_enable_requests", "api_forbid_local_requests", "sd_checkpoint_hash"]
         {
@@ -61,8 +61,15 @@ mod tests {
     }
 
     #[test]
+    fn settings_of_extensions_that_a_task_may_override_are_pinned_too() {
+        let options = json!({"control_net_no_detectmap": false, "control_net_models_path": "/x"});
+        let pinned = to_pin(&options, &["control_net_no_detectmap".to_owned()]);
+        assert_eq!(Value::Object(pinned), json!({"control_net_no_detectmap": false}));
+    }
+
+    #[test]
     fn fractions_stay_fractions_and_empty_settings_are_left_out() {
-        let pinned = to_pin(&json!({"eta_ancestral": 0.5, "sd_vae": null, "tiling": false}));
+        let pinned = to_pin(&json!({"eta_ancestral": 0.5, "sd_vae": null, "tiling": false}), &[]);
         assert_eq!(Value::Object(pinned), json!({"eta_ancestral": 0.5, "tiling": false}));
     }
 }

@@ -1,0 +1,58 @@
+//! What the server ran instead of what was asked for, as far as its answer tells: the caller is warned.
+
+use serde_json::Value;
+use shared_schema::notification::{Warning, WarningCode};
+use shared_schema::violation::quoted;
+
+use super::names::squeezed;
+use super::request::Request;
+
+/// The warnings of a generation with that `info`, which yielded so many images.
+pub(super) fn warnings(request: &Request, info: &Value, images: usize) -> Vec<Warning> {
+    [sampler(request, info), scheduler(request, info), count(request, images)].into_iter().flatten().collect()
+}
+
+fn sampler(request: &Request, info: &Value) -> Option<Warning> {
+    let (field, asked) = ["sampler_name", "sampler_index"]
+        .into_iter()
+        .find_map(|field| Some((field, request.fields[field].as_str().filter(|name| !name.is_empty())?)))?;
+    let ran = info["sampler_name"].as_str()?;
+    // The name of a scheduler may follow, which the server takes apart.
+    let is_it = squeezed(asked) == squeezed(ran) || asked.starts_with(&format!("{ran} "));
+    (!is_it).then(|| replaced("sampler", field, asked, ran))
+}
+
+fn scheduler(request: &Request, info: &Value) -> Option<Warning> {
+    let asked = request.fields["scheduler"].as_str().filter(|name| !name.is_empty())?;
+    let ran =
+        info["infotexts"][0].as_str()?.lines().last()?.split_once("Schedule type: ")?.1.split(", ").next()?;
+    let (asked_squeezed, ran_squeezed) = (squeezed(asked), squeezed(ran));
+    // Where it is the sampler's own, servers call it automatic.
+    let is_it =
+        asked_squeezed == ran_squeezed || [&asked_squeezed, &ran_squeezed].contains(&&"automatic".to_owned());
+    (!is_it).then(|| replaced("scheduler", "scheduler", asked, ran))
+}
+
+/// stable-diffusion.cpp makes one batch, whatever is asked for.
+fn count(request: &Request, images: usize) -> Option<Warning> {
+    let number = |field: &str| match &request.fields[field] {
+        Value::Number(number) => number.as_f64().map(|number| number as usize),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    };
+    let (batch_size, batches) = (number("batch_size").unwrap_or(1), number("n_iter").unwrap_or(1));
+    let asked = batch_size.saturating_mul(batches);
+    // Scripts make as many as they like.
+    let has_script = request.fields["script_name"].as_str().is_some_and(|name| !name.is_empty());
+    if images >= asked || !request.wants_images || has_script {
+        return None;
+    }
+    let field = if batches > 1 { "n_iter" } else { "batch_size" };
+    let message = format!("the runtime made {images} of the {asked} images that were asked for");
+    Some(Warning::new(WarningCode::ValueReplaced, message).at_field(format!("/content/{field}")))
+}
+
+fn replaced(what: &str, field: &str, asked: &str, ran: &str) -> Warning {
+    let message = format!("the runtime ran the {what} {} instead of {}", quoted(ran), quoted(asked));
+    Warning::new(WarningCode::ValueReplaced, message).at_field(format!("/content/{field}"))
+}
