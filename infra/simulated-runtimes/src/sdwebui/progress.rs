@@ -79,9 +79,13 @@ impl Progress {
         !self.interrupted && !self.skipped
     }
 
+    /// A batch begins: it is not the one that was skipped. After the last one the flag stays.
+    pub(super) fn begin_batch(&mut self) {
+        self.skipped = false;
+    }
+
     /// A pass is over, or an image of several.
     pub(super) fn next_job(&mut self) {
-        self.skipped = false;
         self.job_number += 1;
         self.sampling_step = 0;
     }

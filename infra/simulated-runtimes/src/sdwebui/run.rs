@@ -69,6 +69,7 @@ async fn produce(webui: &Arc<WebUi>, generation: &Generation) -> Result<Produced
     let mut pace = webui.machine.pace(weight * f64::from(iterations));
     let mut seed = generation.seed;
     for _ in 0..iterations {
+        webui.progress().begin_batch();
         if webui.progress().interrupted() {
             break;
         }
