@@ -16,7 +16,7 @@ pub(super) enum Field {
 }
 
 /// Parts of names of texts, wherever they stand in a name.
-const TEXT_PARTS: [&str; 16] = [
+const TEXT_PARTS: [&str; 17] = [
     "prompt",
     "text",
     "caption",
@@ -33,6 +33,7 @@ const TEXT_PARTS: [&str; 16] = [
     "negative",
     "message",
     "conversation",
+    "shader",
 ];
 
 /// Words of names of texts, by themselves or between others.
@@ -122,6 +123,7 @@ mod tests {
             ("ImpactWildcardProcessor", "populated_text", Field::Text),
             ("PrimitiveStringMultiline", "value", Field::Text),
             ("RegexExtract", "regex_pattern", Field::Text),
+            ("GLSLShader", "fragment_shader", Field::Text),
             ("StringReplace", "find", Field::Text),
             ("GeminiNode", "prompt", Field::Text),
             ("CR Combine Prompt", "part1", Field::Text),

@@ -131,10 +131,14 @@ fn decoded(name: &str) -> Option<String> {
     Some(ENCODED.into_iter().fold(name.to_owned(), decode))
 }
 
-/// A file as base64, in a data URI or a JPEG by itself, whose base64 begins like a path.
+/// A file as base64, in a data URI or a JPEG by itself, whose base64 begins like a path; or the address of a picture on
+/// ComfyUI's pages, which widgets that show pictures keep.
 fn is_embedded(text: &str) -> bool {
     const SHORTEST: usize = 64;
     let text = text.trim();
+    if text.starts_with("/api/view?") || text.starts_with("/view?") {
+        return !text.contains(['\n', ',', ';', '\\']) && !text.contains("..") && !text.contains("%2");
+    }
     let data = match text.split_once(";base64,") {
         Some((head, data)) if head.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:")) => {
             data
@@ -221,6 +225,7 @@ mod tests {
             ("%2fetc%2Fpasswd", Reach::Absolute),
             ("a.png,/etc/passwd", Reach::Absolute),
             ("a.png\n/etc/passwd", Reach::Absolute),
+            ("/view?/../etc/passwd", Reach::Absolute),
             ("..", Reach::Climbs),
             ("a/../../b", Reach::Climbs),
             ("a\\..\\b", Reach::Climbs),
@@ -265,6 +270,7 @@ mod tests {
             "{\"a\": 1}",
             &jpeg,
             data,
+            "/api/view?filename=a.png&type=temp",
         ] {
             assert_eq!(reaches(text), None, "{text:?}");
         }

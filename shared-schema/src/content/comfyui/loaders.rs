@@ -17,8 +17,10 @@ use crate::{Violation, ViolationCode};
 /// Where paths from the runtime's start lead to its inputs.
 const INPUTS: &str = "input/";
 
-/// Where the editor puts what it draws of a scene, below ComfyUI's temporary folder. No job has files there.
-const DRAWN: &str = "threed/";
+/// How the editor names what its user draws, masks or views there, and its annotation for the folder. No job has files of
+/// such names.
+const DRAWN: [(&str, &str); 3] =
+    [("threed/", " [temp]"), ("clipspace/clipspace-", " [input]"), ("painter-", " [input]")];
 
 /// Whether the worker has to name an uploaded file by its path from where the runtime was started.
 pub fn comfyui_path_from_start(class: &str, input: &str) -> bool {
@@ -68,7 +70,7 @@ fn wrong(takes: Takes, value: &Value) -> Option<(ViolationCode, String)> {
     let (may_be, fits) = match takes {
         Takes::Media(_) | Takes::Views => (
             "a URL, an `s3://` address, a data URI, or the plain name of a file in the runtime's input folder",
-            is_plain(text),
+            is_plain(text) || is_drawn(text),
         ),
         Takes::Path(_) => (
             "a URL, an `s3://` address, a data URI, or `input/` and the plain name of a file there",
@@ -119,7 +121,6 @@ fn values_in<'a>(pointer: String, value: &'a Value, takes: Takes, found: &mut Ve
         Value::Object(fields) => {
             for (key, value) in fields {
                 let takes = match takes {
-                    Takes::Views if is_drawn(value) => continue,
                     Takes::Views if key == "recording" => VIDEO,
                     Takes::Views if key != "__value__" => IMAGE,
                     other => other,
@@ -131,10 +132,12 @@ fn values_in<'a>(pointer: String, value: &'a Value, takes: Takes, found: &mut Ve
     }
 }
 
-/// What an export holds of what the editor drew: `threed/scene_1.png [temp]`.
-fn is_drawn(value: &Value) -> bool {
-    let name = value.as_str().and_then(|text| text.strip_suffix(" [temp]")?.strip_prefix(DRAWN));
-    name.is_some_and(|name| !name.contains(['/', '[']) && is_plain(name))
+/// Whether an export names what the editor drew: `threed/scene_1.png [temp]`.
+fn is_drawn(text: &str) -> bool {
+    DRAWN.iter().any(|(beginning, annotation)| {
+        let name = text.strip_suffix(annotation).and_then(|name| name.strip_prefix(beginning));
+        name.is_some_and(|name| !name.contains(['/', '[']) && is_plain(name))
+    })
 }
 
 /// Whether a text is an address or an image, not the name of a file.
@@ -268,6 +271,21 @@ mod tests {
 
         for others in ["ComfyUI_temp_a_1.png [temp]", "threed/../x.png [temp]", "threed/a/b.png [temp]"] {
             assert_eq!(violations(&node("Load3D", "image", json!({"image": others}))).len(), 1, "{others}");
+        }
+    }
+
+    #[test]
+    fn what_the_editor_wrote_into_an_export_is_taken() {
+        for (class, input, drawn) in [
+            ("Painter", "mask", "painter-81-1793022443249.png [input]"),
+            ("LoadImage", "image", "clipspace/clipspace-mask-1754.5.png [input]"),
+        ] {
+            assert_eq!(violations(&node(class, input, json!(drawn))), [], "{drawn}");
+        }
+        for others in
+            ["x.png [input]", "painter-/../x.png [input]", "painter-1.png [output]", "clipspace/x.png [temp]"]
+        {
+            assert_eq!(violations(&load_image(others)).len(), 1, "{others}");
         }
     }
 
