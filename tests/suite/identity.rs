@@ -221,7 +221,9 @@ async fn what_an_earlier_version_committed_is_notified_again_and_anothers_commit
     let [own, other] = SAME_32_BITS;
     let former = keys_of("upgraded", own).former_out();
     assert_eq!(former, keys_of("upgraded", other).former_out());
-    let out = out_of(&lab, "upgraded", own, &former);
+    // It was larger than what is read back.
+    let mut out = json!({ "images": ["x".repeat(17 * 1024 * 1024)] });
+    out["notification"] = out_of(&lab, "upgraded", own, &former)["notification"].take();
     put(&lab, &former, out.to_string()).await;
     send_and_drop(&lab, &runtime, &task("upgraded", own)).await;
     let mut worker = lab.worker(&runtime, &[]).await;
@@ -240,7 +242,7 @@ async fn what_an_earlier_version_committed_is_notified_again_and_anothers_commit
     assert_eq!((ends[1].submission.as_str(), &ends[1].context), (other, &json!({ "of": other })));
     assert_eq!(ends[1].output_url, s3_uri(&lab.shared.bucket, &keys_of("upgraded", other).out()));
     assert_eq!(runs(&runtime), 1);
-    assert_eq!(bytes_at(&lab, &former).await, out.to_string().as_bytes());
+    assert!(bytes_at(&lab, &former).await == out.to_string().as_bytes());
 }
 
 #[tokio::test]

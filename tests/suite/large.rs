@@ -262,3 +262,45 @@ async fn a_task_of_64_images_yields_all_of_them() {
         assert_eq!(fetched.bytes().await.unwrap().len() as u64, output.bytes);
     }
 }
+
+#[tokio::test]
+async fn what_a_runtime_says_at_length_is_cut_in_the_out_file_which_is_read_back_all_the_same() {
+    let lab = Lab::start().await;
+    let runtime = Runtime { claim_check: true, ..lab.comfyui(ComfyUiOptions::default()).await };
+    let door = lab.front_door(&[&runtime]).await;
+    // Nodes that show a text of a megabyte, 20 times.
+    let mut workflow = serde_json::Map::new();
+    workflow.insert(
+        "text".to_owned(),
+        json!({ "class_type": "PrimitiveString", "inputs": { "value": "é".repeat(500_000) } }),
+    );
+    for n in 0..20 {
+        let node = json!({ "class_type": "PreviewAny", "inputs": { "source": ["text", 0] } });
+        workflow.insert(format!("shown-{n}"), node);
+    }
+    door.submit("comfyui", "pipeline", "wordy", Value::Object(workflow)).await;
+    let worker = lab.worker(&runtime, &[]).await;
+    let ended = lab.ended("wordy").await;
+    assert!(ended.result, "{:?}", ended.error);
+    lab.emptied(&runtime.queue.url).await;
+
+    let (out, _) = lab.object(&ended.output_url).await;
+    assert!(out.len() < 6 * 1024 * 1024, "{} bytes", out.len());
+    let out: Value = serde_json::from_slice(&out).unwrap();
+    assert_eq!((&out["notification"]["id"], &out["code"]), (&json!("wordy"), &json!(200)));
+    let cut = out["shortened"].as_array().unwrap();
+    assert!(!cut.is_empty(), "{cut:?}");
+    for pointer in cut {
+        let text = out.pointer(pointer.as_str().unwrap()).and_then(Value::as_str);
+        assert!(text.is_some_and(|text| text.ends_with('…')), "{pointer}");
+    }
+    drop(worker);
+    let whole = json!({ "metadata": { "id": "wordy", "runtime": "comfyui", "tasktype": "pipeline", "prefix": "output",
+                                      "submission": ended.submission },
+                        "content": { "1": { "class_type": "PreviewAny", "inputs": { "source": "x" } } } });
+    lab.send(&runtime.queue.url, &whole.to_string()).await;
+    let mut worker = lab.worker(&runtime, &[]).await;
+    worker.logged("already stored, notifying again").await;
+    lab.emptied(&runtime.queue.url).await;
+    assert_eq!(runtime.simulation.as_ref().unwrap().busy().len(), 1);
+}

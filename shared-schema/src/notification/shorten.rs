@@ -44,26 +44,36 @@ impl Notification {
 
     /// The notification as it is published, in at most [`Self::MAX_BYTES`].
     pub fn to_json(&self) -> serde_json::Result<String> {
-        fit(self, &CUTS, |notification| &mut notification.shortened)
+        fit(self, Self::MAX_BYTES, &CUTS, |notification| &mut notification.shortened).map(|(_, json)| json)
+    }
+
+    /// The notification in at most so many bytes of JSON, by the same cuts.
+    pub fn within(self, most: usize) -> Self {
+        match fit(&self, most, &CUTS, |notification| &mut notification.shortened) {
+            Ok((Some(shortened), _)) => shortened,
+            Ok((None, _)) | Err(_) => self,
+        }
     }
 }
 
 impl RunningNotification {
     /// The notification as it is published, in at most [`Notification::MAX_BYTES`].
     pub fn to_json(&self) -> serde_json::Result<String> {
-        fit(self, &RUNNING_CUTS, |notification| &mut notification.shortened)
+        let most = Notification::MAX_BYTES;
+        fit(self, most, &RUNNING_CUTS, |notification| &mut notification.shortened).map(|(_, json)| json)
     }
 }
 
-/// Cuts until it fits, and names what was cut.
+/// Cuts until it fits, and names what was cut. Returns what is left, if anything was cut, and its JSON.
 fn fit<T: Clone + PartialEq + Serialize>(
     whole: &T,
+    most: usize,
     cuts: &[Cut<T>],
     shortened: fn(&mut T) -> &mut Vec<String>,
-) -> serde_json::Result<String> {
+) -> serde_json::Result<(Option<T>, String)> {
     let mut json = publishable(whole)?;
-    if json.len() <= Notification::MAX_BYTES {
-        return Ok(json);
+    if json.len() <= most {
+        return Ok((None, json));
     }
     let mut rest = whole.clone();
     for (field, cut) in cuts {
@@ -73,11 +83,11 @@ fn fit<T: Clone + PartialEq + Serialize>(
             shortened(&mut rest).push((*field).to_owned());
             json = publishable(&rest)?;
         }
-        if json.len() <= Notification::MAX_BYTES {
+        if json.len() <= most {
             break;
         }
     }
-    Ok(json)
+    Ok((Some(rest), json))
 }
 
 /// What a context is when there was none.
@@ -163,6 +173,16 @@ mod tests {
         let too_many = published(&notification(10_000, json!({})));
         assert_eq!(too_many["shortened"], json!(["outputs/url", "outputs", "image_url"]));
         assert_eq!(too_many["output_url"], "s3://bucket/1.out");
+    }
+
+    #[test]
+    fn what_is_stored_is_bounded_and_published_alike_when_read_back() {
+        let stored = notification(10_000, json!("x".repeat(300_000))).within(1_000_000);
+        assert_eq!(stored.shortened, ["outputs/url", "context", "outputs", "image_url"]);
+        assert!(serde_json::to_string(&stored).unwrap().len() <= 1_000_000);
+        assert_eq!(published(&stored)["shortened"], json!(stored.shortened));
+        let fits = notification(1, json!({}));
+        assert_eq!(fits.clone().within(1_000_000), fits);
     }
 
     #[test]

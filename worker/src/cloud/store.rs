@@ -118,18 +118,14 @@ impl Store {
     pub async fn read(&self, bucket: &str, key: &str, max_bytes: u64) -> Result<Bytes, ReadError> {
         let call = self.client.get_object().bucket(bucket).key(key);
         let object = call.send().await.map_err(|error| CloudError::new(S3, "get", &error))?;
-        let mut object = Object::from(object);
-        if object.length.is_some_and(|length| length > max_bytes) {
-            return Err(ReadError::TooLarge(max_bytes));
-        }
-        let mut read = BytesMut::new();
-        while let Some(chunk) = object.chunk().await? {
-            if (read.len() + chunk.len()) as u64 > max_bytes {
-                return Err(ReadError::TooLarge(max_bytes));
-            }
-            read.extend_from_slice(&chunk);
-        }
-        Ok(read.freeze())
+        collect(object.into(), max_bytes).await
+    }
+
+    /// Reads the last `bytes` of an object of the bucket.
+    pub async fn read_end(&self, key: &str, bytes: u64) -> Result<Bytes, ReadError> {
+        let call = self.client.get_object().bucket(&self.bucket).key(key).range(format!("bytes=-{bytes}"));
+        let object = call.send().await.map_err(|error| CloudError::new(S3, "get", &error))?;
+        collect(object.into(), bytes).await
     }
 
     /// Signs a URL for an object. Nothing is asked of S3.
@@ -163,6 +159,20 @@ fn is_private(endpoint: Option<&str>) -> bool {
         None => false,
     };
     url.scheme() == "https" || is_loopback
+}
+
+async fn collect(mut object: Object, max_bytes: u64) -> Result<Bytes, ReadError> {
+    if object.length.is_some_and(|length| length > max_bytes) {
+        return Err(ReadError::TooLarge(max_bytes));
+    }
+    let mut read = BytesMut::new();
+    while let Some(chunk) = object.chunk().await? {
+        if (read.len() + chunk.len()) as u64 > max_bytes {
+            return Err(ReadError::TooLarge(max_bytes));
+        }
+        read.extend_from_slice(&chunk);
+    }
+    Ok(read.freeze())
 }
 
 /// What became of opening an object.

@@ -17,6 +17,7 @@ use shared_schema::notification::{
 
 use super::ended::{Found, next};
 use super::read::Assignment;
+use super::report;
 use super::results::{PATIENCE, Results};
 use super::{Stop, Taken, Work, Worker};
 use crate::cloud::CloudError;
@@ -24,6 +25,10 @@ use crate::error::TaskError;
 use crate::health::Stage;
 use crate::retry;
 use crate::runtimes::RunOutput;
+
+/// The most bytes of JSON that the notification in an `.out` file has: the context of the largest request (6 MB, AWS
+/// Lambda quotas), or some 20,000 files. Together with the report it stays below what is read back.
+const MAX_NOTIFICATION_BYTES: usize = 8 * 1024 * 1024;
 
 /// A task whose end is decided: what the notification says. URLs are signed when it is sent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -74,7 +79,8 @@ impl Stored {
             timings,
             shortened: Vec::new(),
         };
-        Self { notification }
+        // What is notified now must be what a redelivery reads back.
+        Self { notification: notification.within(MAX_NOTIFICATION_BYTES) }
     }
 }
 
@@ -85,9 +91,10 @@ impl Results {
         &self,
         assignment: &Assignment,
         keys: &OutputKeys,
-        mut report: Value,
+        report: Value,
         stored: Stored,
     ) -> Result<Option<Stored>, TaskError> {
+        let mut report = report::bounded(report);
         if let Value::Object(report) = &mut report {
             report.insert("notification".to_owned(), json!(stored.notification));
         }

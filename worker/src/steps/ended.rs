@@ -7,7 +7,9 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use shared_schema::keys::OutputKeys;
 use shared_schema::{ErrorCode, Submission, TaskId};
 
@@ -19,7 +21,8 @@ use crate::cloud::store::ReadError;
 use crate::error::TaskError;
 use crate::retry;
 
-/// The largest `.out` file that is read back.
+/// The most bytes of an `.out` file that are read back. What this version writes is smaller (`report`, `commit`); of the
+/// files of earlier ones, which wrote whatever a runtime said, the end has the notification.
 const MAX_OUT_BYTES: u64 = 16 * 1024 * 1024;
 
 /// What is known of the end of a task.
@@ -135,7 +138,13 @@ impl Results {
     }
 
     async fn read_once(&self, key: &str, assignment: &Assignment) -> Result<Found, OutError> {
-        match self.store.read(self.store.bucket(), key, MAX_OUT_BYTES).await {
+        let out = match self.store.read(self.store.bucket(), key, MAX_OUT_BYTES).await {
+            Err(ReadError::TooLarge(_)) => {
+                self.store.read_end(key, MAX_OUT_BYTES).await.map(|end| last_notification(&end))
+            }
+            out => out,
+        };
+        match out {
             Ok(bytes) if is_own(&bytes, assignment) => {
                 let stored = serde_json::from_slice(&bytes).map_err(|_| OutError::NotUnderstood)?;
                 Ok(Found::Own(Box::new(stored)))
@@ -153,6 +162,18 @@ pub(super) fn next(keys: &OutputKeys) -> OutputKeys {
     keys.next()
 }
 
+/// An `.out` file with nothing but its notification, which is the last field, from the end of a file that is too large;
+/// nothing if that is no end of an `.out` file.
+fn last_notification(end: &[u8]) -> Bytes {
+    const FIELD: &[u8] = b"\"notification\":";
+    let Some(inside) = end.strip_suffix(b"}") else { return Bytes::new() };
+    // Within a text the quotes would be escaped, and no other object is followed by the end of the file alone.
+    let places = (0..inside.len()).rev().filter(|at| inside[*at..].starts_with(FIELD));
+    let is_json = |at: &usize| serde_json::from_slice::<IgnoredAny>(&inside[at + FIELD.len()..]).is_ok();
+    let Some(at) = places.into_iter().find(is_json) else { return Bytes::new() };
+    [b"{", &end[at..]].concat().into()
+}
+
 /// Whether an `.out` file is the task's. Only its owner is read: what a later version adds does not make it another's.
 fn is_own(out: &[u8], assignment: &Assignment) -> bool {
     #[derive(Deserialize)]
@@ -167,4 +188,28 @@ fn is_own(out: &[u8], assignment: &Assignment) -> bool {
     serde_json::from_slice(out).is_ok_and(|Out { notification: Owner { submission, id } }| {
         submission == assignment.submission && id == assignment.id
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_notification_is_found_at_the_end_of_a_file_and_nowhere_else() {
+        let found = |end: &str| String::from_utf8(last_notification(end.as_bytes()).to_vec()).unwrap();
+        for (end, notification) in [
+            (r#"xx","b":[1]},"notification":{"id":1}}"#, r#"{"notification":{"id":1}}"#),
+            // A context or a runtime that says the same word.
+            (
+                r#""notification":{"context":{"notification":{"id":2}},"id":1}}"#,
+                r#"{"notification":{"context":{"notification":{"id":2}},"id":1}}"#,
+            ),
+            (r#""a":{"notification":{"id":2}}}"#, ""),
+            (r#""text":"\"notification\":{\"id\":2}"}"#, ""),
+            (r#""notification":{"id":1}"#, ""),
+            ("", ""),
+        ] {
+            assert_eq!(found(end), notification, "{end}");
+        }
+    }
 }

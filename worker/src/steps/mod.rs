@@ -15,6 +15,7 @@ pub mod notify;
 pub mod prepare;
 pub mod read;
 pub mod reject;
+mod report;
 pub mod results;
 pub mod run;
 pub mod store;
