@@ -46,7 +46,7 @@ async fn every_kind_of_output_is_collected() {
         ("images-batch-of-3", "image/png", ".png", 3),
         ("animated-webp", "image/webp", ".webp", 1),
         ("video-mp4", "video/mp4", ".mp4", 1),
-        ("audio-flac", "audio/x-flac", ".flac", 1),
+        ("audio-flac", "audio/flac", ".flac", 1),
         ("preview-only", "image/png", ".png", 5),
     ] {
         door.submit("comfyui", "pipeline", name, recorded(name)).await;

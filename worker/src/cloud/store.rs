@@ -74,9 +74,16 @@ impl Store {
         &self.bucket
     }
 
-    /// Stores an object, in place of any that has its key.
-    pub async fn put(&self, key: &str, bytes: Bytes, content_type: &str) -> Result<(), CloudError> {
+    /// Stores an object, in place of any that has its key. Whoever opens it, by a presigned URL too, gets these headers.
+    pub async fn put(
+        &self,
+        key: &str,
+        bytes: Bytes,
+        content_type: &str,
+        disposition: Option<&str>,
+    ) -> Result<(), CloudError> {
         let call = self.client.put_object().bucket(&self.bucket).key(key).content_type(content_type);
+        let call = call.set_content_disposition(disposition.map(str::to_owned));
         let call = call.body(ByteStream::from(bytes)).customize();
         // A signature over the bytes costs a SHA-256 of all of them; the checksum, which is signed, is 30 times as fast.
         let call = if self.nobody_between { call.disable_payload_signing() } else { call };

@@ -99,7 +99,7 @@ impl Worker {
     async fn write(&self, delivery: &Delivery, journal: &Journal) {
         let Ok(json) = serde_json::to_vec(journal) else { return };
         let key = keys::attempts(&delivery.message_id);
-        if let Err(error) = self.cloud.store.put(&key, json.into(), "application/json").await {
+        if let Err(error) = self.cloud.store.put(&key, json.into(), "application/json", None).await {
             tracing::warn!(error.code = %error.code, "the journal of attempts was not written");
         }
     }

@@ -11,6 +11,7 @@ pub mod deadline;
 pub mod decide;
 pub mod end;
 pub mod ended;
+mod media_type;
 pub mod notify;
 pub mod prepare;
 pub mod read;

@@ -71,7 +71,8 @@ impl Results {
             "message_id": delivery.message_id,
             "receive_count": delivery.receive_count,
         });
-        self.put(&keys::failed(&assignment.submission), kept.to_string().into(), "application/json").await
+        self.put(&keys::failed(&assignment.submission), kept.to_string().into(), "application/json", None)
+            .await
     }
 
     /// Keeps a body that nobody can be told about, with the cause, where an operator finds it.
@@ -88,7 +89,7 @@ impl Results {
             "receive_count": delivery.receive_count,
             "body": delivery.body,
         });
-        self.put(&key, kept.to_string().into(), "application/json").await?;
+        self.put(&key, kept.to_string().into(), "application/json", None).await?;
         Ok(keys::s3_uri(self.store.bucket(), &key))
     }
 }

@@ -29,10 +29,17 @@ impl Results {
         Self { store: cloud.store.clone(), topic: cloud.topic.clone(), runtime }
     }
 
-    /// Stores an object, with patience.
-    pub(super) async fn put(&self, key: &str, bytes: Bytes, content_type: &str) -> Result<(), TaskError> {
+    /// Stores an object, with patience. `disposition` is its `Content-Disposition`.
+    pub(super) async fn put(
+        &self,
+        key: &str,
+        bytes: Bytes,
+        content_type: &str,
+        disposition: Option<&str>,
+    ) -> Result<(), TaskError> {
         let is_retryable = |error: &CloudError| error.is_retryable;
-        retry::persist(PATIENCE, is_retryable, || self.store.put(key, bytes.clone(), content_type))
+        let put = || self.store.put(key, bytes.clone(), content_type, disposition);
+        retry::persist(PATIENCE, is_retryable, put)
             .await
             .map_err(|error| TaskError::new(ErrorCode::StorageUnavailable, error.to_string()))
     }
