@@ -21,6 +21,7 @@ pub mod message;
 pub mod error_code;
 pub mod keys;
 pub mod notification;
+pub mod printable;
 
 pub use claim_check::ClaimCheck;
 pub use contract::Contract;

@@ -3,6 +3,7 @@
 use serde_json::Value;
 use shared_schema::error_code::Retry;
 use shared_schema::notification::Failure;
+use shared_schema::printable::printable;
 use shared_schema::{ErrorCode, Violation};
 
 /// A failure of one attempt at a task.
@@ -28,11 +29,12 @@ pub struct TaskError {
 }
 
 impl TaskError {
-    /// A failure with that code and message.
+    /// A failure with that code and message. Often a runtime's words are part of it, so it is made printable here, on its way
+    /// to log, notification and `.out` file.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self {
             code,
-            message: message.into(),
+            message: printable(&message.into()),
             field: None,
             node_id: None,
             violations: Vec::new(),
@@ -95,5 +97,16 @@ impl TaskError {
             violations: self.violations.clone(),
             attempts,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_has_nothing_that_a_terminal_obeys() {
+        let error = TaskError::new(ErrorCode::RuntimeFailed, "\u{1b}[31mit broke\u{1b}[0m\n\u{202e}here");
+        assert_eq!(error.failure(1).message, "it broke \u{fffd}here");
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde_json::Value;
 use shared_schema::Notification;
+use shared_schema::printable::printable;
 
 use crate::config::Subscriptions;
 use crate::provision;
@@ -121,18 +122,20 @@ impl Completions {
 /// One line about an event.
 pub fn report(stack: &Stack, data_dir: &Path, event: &Event) {
     match event {
-        Event::Running(id) => say(format_args!("  running    {}", plain(id))),
+        Event::Running(id) => say(format_args!("  running    {}", printable(&plain(id)))),
         Event::Ended(ended) if ended.result => {
-            say(format_args!("  succeeded  {} in {} ms", ended.id, ended.timings.run_ms));
+            let id = printable(ended.id.as_str());
+            say(format_args!("  succeeded  {id} in {} ms", ended.timings.run_ms));
             for path in files(stack, data_dir, ended) {
-                say(format_args!("             {}", path.display()));
+                say(format_args!("             {}", printable(&path.display().to_string())));
             }
         }
         Event::Ended(ended) => {
             let error = ended.error.as_ref();
             let code = error.map_or("unknown", |error| error.code.as_str());
             let message = error.map_or("", |error| error.message.as_str());
-            say(format_args!("  failed     {}: {code}: {message}", ended.id));
+            let id = printable(ended.id.as_str());
+            say(format_args!("  failed     {id}: {code}: {}", printable(message)));
         }
     }
 }

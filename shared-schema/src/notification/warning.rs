@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::printable::printable;
+
 /// One warning of a successful task. It stands in the notification and in the `.out` file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Warning {
@@ -33,9 +35,9 @@ pub enum WarningCode {
 }
 
 impl Warning {
-    /// A warning with that code and message.
+    /// A warning with that code and message, as far as it is [printable].
     pub fn new(code: WarningCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), field: None, node_id: None }
+        Self { code, message: printable(&message.into()), field: None, node_id: None }
     }
 
     /// The same, at that field of the task.
