@@ -17,6 +17,17 @@ env:
   {{- with .Values.runtime.model }}
   - { name: MODEL, value: {{ . | quote }} }
   {{- end }}
+  {{- if eq .Values.runtime.type "comfyui" }}
+  {{- with .Values.runtime.cacheRamGB }}
+  - { name: CACHE_RAM_GB, value: {{ . | quote }} }
+  {{- end }}
+  {{- with .Values.runtime.disabledNodes }}
+  - { name: DISABLED_NODES, value: {{ join "," . | quote }} }
+  {{- end }}
+  {{- if .Values.runtime.partnerNodes }}
+  - { name: PARTNER_NODES, value: "true" }
+  {{- end }}
+  {{- end }}
   {{- range $name, $value := .Values.runtime.env }}
   - { name: {{ $name }}, value: {{ $value | quote }} }
   {{- end }}

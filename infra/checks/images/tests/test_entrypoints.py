@@ -60,3 +60,36 @@ class Entrypoints(ScriptTest):
             self.assertTrue(folder.startswith("/scratch/"))
             self.assertTrue((self.folder / folder[1:]).is_dir(), folder)
         self.assertEqual(words[words.index("--database-url") + 1], "sqlite:////scratch/user/comfyui.db")
+
+    def test_comfyui_is_told_only_what_its_version_knows(self):
+        old, new = "usage: main.py [--disable-api-nodes]", "--disable-assets --cache-ram --offline --disabled-nodes-config PATH"
+        _, words, _ = self.start("comfyui", KNOWN=old)
+        self.assertIn("--disable-api-nodes", words)
+        for option in ("--disable-assets", "--offline", "--cache-ram", "--disabled-nodes-config"):
+            self.assertNotIn(option, words)
+        _, words, _ = self.start("comfyui", KNOWN=new)
+        for option in ("--disable-assets", "--offline"):
+            self.assertIn(option, words)
+        for option in ("--disable-api-nodes", "--cache-ram", "--disabled-nodes-config"):
+            self.assertNotIn(option, words)
+
+    def test_comfyui_leaves_memory_free_where_it_can(self):
+        _, words, _ = self.start("comfyui", KNOWN="--cache-ram", CACHE_RAM_GB="8")
+        self.assertEqual(words[words.index("--cache-ram") + 1], "8")
+        status, words, said = self.start("comfyui", KNOWN="", CACHE_RAM_GB="8")
+        self.assertEqual((status, "--cache-ram" in words), (0, False))
+        self.assertIn("CACHE_RAM_GB", said)
+
+    def test_comfyui_has_partner_nodes_only_if_asked_for(self):
+        _, words, _ = self.start("comfyui", KNOWN="--offline", PARTNER_NODES="true")
+        self.assertEqual({"--offline", "--disable-api-nodes"} & set(words), set())
+
+    def test_comfyui_goes_without_disabled_nodes_or_does_not_start(self):
+        nodes = "LoadVideoDataSetFromFolder,It's"
+        _, words, _ = self.start("comfyui", KNOWN="--disabled-nodes-config", DISABLED_NODES=nodes)
+        file = words[words.index("--disabled-nodes-config") + 1]
+        said = (self.folder / file[1:]).read_text()
+        self.assertEqual(said, "disabled_nodes:\n  - 'LoadVideoDataSetFromFolder'\n  - 'It''s'\n")
+        status, words, said = self.start("comfyui", KNOWN="", DISABLED_NODES=nodes)
+        self.assertEqual((status, words), (64, []))
+        self.assertIn("DISABLED_NODES", said)
