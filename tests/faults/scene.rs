@@ -8,7 +8,7 @@ use integration_tests::process::Process;
 use integration_tests::wait;
 use local_stack::aws::{self, EmbeddedAws};
 use serde_json::{Value, json};
-use simulated_runtimes::{Behaviour, ComfyUiOptions, Fault, SdWebUiOptions, Simulation};
+use simulated_runtimes::{Behaviour, ComfyUiOptions, ComfyUiVersion, Fault, SdWebUiOptions, Simulation};
 
 use crate::task::{PROMPT, Task};
 
@@ -30,6 +30,8 @@ pub(crate) struct Scene {
     pub(crate) comes_back: bool,
     /// The fault is there before the worker starts, and the task, too.
     pub(crate) at_the_start: bool,
+    /// Whose interface the runtime speaks, if it is ComfyUI.
+    pub(crate) comfyui: ComfyUiVersion,
     /// Runs that nobody waits for are in the runtime when the worker starts.
     pub(crate) orphans: bool,
 }
@@ -44,8 +46,14 @@ impl Scene {
             runtime_fault: None,
             comes_back: false,
             at_the_start: false,
+            comfyui: ComfyUiVersion::default(),
             orphans: false,
         }
+    }
+
+    /// The same with the newest ComfyUI.
+    pub(crate) fn with_current_comfyui(self) -> Self {
+        Self { comfyui: ComfyUiVersion::V0_45, ..self }
     }
 
     /// The same with longer runs.
@@ -100,7 +108,8 @@ impl World {
         let behaviour = Behaviour { latency: Duration::from_millis(scene.run_ms), ..Behaviour::default() };
         let models = scene.task.models();
         let runtime = if scene.task.is_workflow() {
-            lab.comfyui(ComfyUiOptions { behaviour, models, ..ComfyUiOptions::default() }).await
+            let version = scene.comfyui;
+            lab.comfyui(ComfyUiOptions { behaviour, models, version, ..ComfyUiOptions::default() }).await
         } else {
             lab.sdwebui(SdWebUiOptions { behaviour, models, ..SdWebUiOptions::default() }).await
         };

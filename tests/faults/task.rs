@@ -30,6 +30,8 @@ pub(crate) enum Task {
     WorkflowFromImage,
     /// ComfyUI: an image that takes many steps, between which it can be interrupted.
     Sampling,
+    /// ComfyUI: three images and a text, saved by a node that makes no folders.
+    OwnSaver,
     /// ComfyUI: an image that comes over the WebSocket and from nowhere else.
     OverSocket,
 }
@@ -42,7 +44,10 @@ impl Task {
 
     /// Whether ComfyUI does it.
     pub(crate) fn is_workflow(self) -> bool {
-        matches!(self, Self::Workflow | Self::WorkflowFromImage | Self::Sampling | Self::OverSocket)
+        matches!(
+            self,
+            Self::Workflow | Self::WorkflowFromImage | Self::Sampling | Self::OwnSaver | Self::OverSocket
+        )
     }
 
     /// Whether it says which checkpoint it wants.
@@ -90,6 +95,14 @@ impl Task {
                 ("pipeline", workflow)
             }
             Self::Sampling => ("pipeline", recorded("interrupted")),
+            Self::OwnSaver => {
+                let mut workflow = recorded("images-batch-of-3");
+                let text =
+                    json!({ "string": ["9", 0], "filename_prefix": "text", "output_folder": "output" });
+                workflow["8"] = json!({ "class_type": "SaveStringKJ", "inputs": text });
+                workflow["9"] = json!({ "class_type": "PrimitiveString", "inputs": { "value": "x" } });
+                ("pipeline", workflow)
+            }
             Self::OverSocket => {
                 let mut workflow = recorded("images-batch-of-3");
                 workflow["2"] =

@@ -16,7 +16,7 @@ mod server;
 
 pub use behaviour::{Behaviour, ProgressReports};
 pub use call_faults::{CallFault, CallFaults, Order};
-pub use comfyui::ComfyUiOptions;
+pub use comfyui::{ComfyUiOptions, ComfyUiVersion};
 pub use faults::{Fault, Faults};
 pub use job_slot::BusyInterval;
 pub use requests::RecordedRequest;

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use clap::{Parser, Subcommand};
 use simulated_runtimes::{
-    Behaviour, ComfyUiOptions, DEFAULT_MODEL, ProgressReports, SdWebUiOptions, Simulation,
+    Behaviour, ComfyUiOptions, ComfyUiVersion, DEFAULT_MODEL, ProgressReports, SdWebUiOptions, Simulation,
 };
 use tracing_subscriber::EnvFilter;
 
@@ -20,7 +20,13 @@ enum Runtime {
     /// The API of SD WebUI (AUTOMATIC1111, Forge).
     Sdwebui(Options),
     /// The interface of ComfyUI.
-    Comfyui(Options),
+    Comfyui {
+        #[command(flatten)]
+        options: Options,
+        /// Whose interface to speak: 0.3, 0.25, 0.33 or 0.45.
+        #[arg(long, default_value = "0.25")]
+        comfyui_version: ComfyUiVersion,
+    },
 }
 
 #[derive(clap::Args)]
@@ -49,9 +55,10 @@ async fn main() -> anyhow::Result<()> {
                 SdWebUiOptions { models, behaviour: behaviour(latency_ms, progress), ..Default::default() };
             Simulation::start_sdwebui(listen, options).await?
         }
-        Runtime::Comfyui(Options { listen, latency_ms, progress, models }) => {
-            let options =
-                ComfyUiOptions { models, behaviour: behaviour(latency_ms, progress), ..Default::default() };
+        Runtime::Comfyui { options, comfyui_version: version } => {
+            let Options { listen, latency_ms, progress, models } = options;
+            let behaviour = behaviour(latency_ms, progress);
+            let options = ComfyUiOptions { models, behaviour, version, ..Default::default() };
             Simulation::start_comfyui(listen, options).await?
         }
     };

@@ -32,13 +32,15 @@ pub(crate) fn cases() -> Vec<Case> {
     );
     let too_long = Scene::of(Task::Sampling).running(5_000).with(&[("RUN_TIMEOUT_SECONDS", "1")]);
     add("POST interrupt, of a run that takes too long", post("/interrupt"), &too_long, &[(Failed, Each)]);
-    add("POST queue, of a run that takes too long", post("/queue"), &too_long, &[(Failed, Each)]);
+    let too_long = too_long.with_current_comfyui();
+    add("POST jobs/cancel, of a run that takes too long", post("/api/jobs/"), &too_long, &[(Failed, Each)]);
 
     let start = task.clone().at_the_start();
     let lasting = [(Failed, Nth(2)), (Failed, Until(6)), (CutBefore, Until(6))];
     add("GET system_stats, at the start", get("/system_stats"), &start, &lasting[1..]);
     add("GET prompt, at the start", get("/prompt"), &start, &lasting[1..]);
     add("GET queue, at the start", get("/queue"), &start, &lasting);
+    add("POST jobs/cancel, at the start", post("/api/jobs/"), &start, &lasting[2..]);
     let orphans = Scene::of(Task::Sampling).running(5_000).with_orphans();
     add("POST queue, with runs that nobody waits for", post("/queue"), &orphans, &[(Failed, Each)]);
     add("POST interrupt, of a run that nobody waits for", post("/interrupt"), &orphans, &[(Failed, Each)]);
@@ -49,6 +51,13 @@ pub(crate) fn cases() -> Vec<Case> {
         post("/upload/image"),
         &from_image,
         &[(Failed, Each), (CutBefore, Each), (CutAfter, Each)],
+    );
+    let own_saver = Scene::of(Task::OwnSaver);
+    add(
+        "POST upload/image, of a folder",
+        post("/upload/image"),
+        &own_saver,
+        &[(Failed, Each), (CutBefore, Each)],
     );
     add("GET ws", get("/ws"), &task, &[(Failed, Each), (CutBefore, Each)]);
     let over_socket = Scene::of(Task::OverSocket).running(600);

@@ -137,13 +137,14 @@ async fn every_recorded_workflow_ends_for_its_caller_as_it_should() {
 }
 
 #[tokio::test]
-async fn a_job_with_node_errors_is_taken_out_of_the_queue() {
+async fn a_job_with_node_errors_is_taken_out_of_the_runtime() {
     let replay = replay("partial-node-errors-with-200", upload_answers().0).await;
 
     let id = replay.player.posted().await["prompt_id"].clone();
     assert_eq!(replay.result.unwrap_err().code, ErrorCode::RuntimeRejected);
-    let deletions = replay.player.heard().of("POST /queue");
-    assert!(deletions.iter().all(|call| call.json() == json!({ "delete": [id] })) && !deletions.is_empty());
+    assert!(!replay.player.heard().of("GET /queue").is_empty(), "nobody looked where it is");
+    let interruptions = replay.player.heard().of("POST /interrupt");
+    assert!(interruptions.iter().all(|call| call.json() == json!({ "prompt_id": id })));
 }
 
 #[tokio::test]
@@ -200,5 +201,11 @@ pub(super) async fn a_server_that_has_started_is_ready() {
 
     assert_eq!(runtime.ready().await, Ok(()));
     assert_eq!(runtime.settle().await, Ok(()));
-    assert_eq!(player.heard().lines(), ["GET /system_stats", "GET /prompt"]);
+    let [stats, length, again, cancellation] = player.heard().lines().try_into().unwrap();
+    assert_eq!([&*stats, &*length, &*again], ["GET /system_stats", "GET /prompt", "GET /system_stats"]);
+    // Whether it can cancel by id is found out with an id that no job has.
+    assert!(
+        cancellation.starts_with("POST /api/jobs/") && cancellation.ends_with("/cancel"),
+        "{cancellation}"
+    );
 }

@@ -150,7 +150,7 @@ impl Play {
                     false => "{}".to_owned(),
                 })
             }
-            ("GET", _, _) if path.starts_with("/history/") => json_text("{}".to_owned()),
+            ("GET", _, _) if path.starts_with("/history") => json_text("{}".to_owned()),
             ("GET", "/view", Some(posted)) => self.view(uri, &posted),
             ("GET", _, _) if self.script.files.contains_key(path) => {
                 self.script.files[path].clone().into_response()

@@ -75,3 +75,18 @@ async fn a_missing_node_is_named_by_its_class_and_id() {
         "{error}"
     );
 }
+
+/// Newer servers refuse an id that they know: the job is there, and followed.
+#[tokio::test]
+async fn a_job_that_the_server_has_already_is_followed() {
+    let mut recording = recording("images-batch-of-3");
+    let prompt = recording["request"]["body"]["prompt"].clone();
+    let error = json!({ "type": "duplicate_prompt_id", "message": "prompt_id is already in use" });
+    recording["response"] = json!({ "status": 409, "body": { "error": error, "node_errors": {} } });
+    let player = Player::start(recording, &[]).await;
+    let runtime = comfyui::connect(&task::options(&player.url)).unwrap();
+    let output = runtime.run(task::job("pipeline", &prompt, Vec::new())).await.unwrap();
+
+    assert_eq!(output.files.len(), 3);
+    assert_eq!(player.heard().of("POST /prompt").len(), 1);
+}

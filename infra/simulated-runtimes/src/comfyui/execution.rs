@@ -13,7 +13,7 @@ use super::{
     graph::Plan,
     job::{Job, link},
     messages::Narrator,
-    nodes::{Call, Data, Made, Raised},
+    nodes::{Call, Data, EXPANDING, Made, Raised},
 };
 use crate::{behaviour::Pace, faults::Fault, python};
 
@@ -198,9 +198,15 @@ impl<'a> Execution<'a> {
         fresh.iter().find(|node| *node == wanted || self.job.class(node) == wanted).cloned()
     }
 
+    /// Nothing is said of the nodes that a cached node was expanded into.
+    fn tells_cached(&self, node: &str) -> bool {
+        let is_told = self.job.client().is_some() || self.comfy.version.shows_cached_to_nobody();
+        is_told && self.job.class(node) != EXPANDING
+    }
+
     /// A cached output is shown again, unless nobody is there to see it: then the history has no outputs either.
     fn show_cached(&mut self, narrator: &mut Narrator<'_>, node: &str, made: &Made) {
-        if let Some(shown) = made.shown.as_ref().filter(|_| self.job.client().is_some()) {
+        if let Some(shown) = made.shown.as_ref().filter(|_| self.tells_cached(node)) {
             narrator.executed(node, shown);
             self.show(node, shown);
         }

@@ -51,6 +51,12 @@ impl Files {
         self.0.iter().find(|file| file.folder == folder && file.path == path)
     }
 
+    /// Whether anything lies in a folder, or below it.
+    pub(super) fn has_folder(&self, folder: Folder, path: &str) -> bool {
+        let below = format!("{path}/");
+        self.0.iter().any(|file| file.folder == folder && file.path.starts_with(&below))
+    }
+
     /// Writes a file; one of the same name is replaced.
     pub(super) fn put(&mut self, folder: Folder, path: &str, content: Bytes) {
         self.0.retain(|file| file.folder != folder || file.path != path);

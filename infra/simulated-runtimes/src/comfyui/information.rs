@@ -17,8 +17,12 @@ const SYSTEM_STATS: &str = include_str!("system_stats.json");
 /// Largest upload, in bytes.
 const MAX_UPLOAD: u32 = 104_857_600;
 
-pub(super) async fn system_stats() -> Response {
-    super::json(StatusCode::OK, &serde_json::from_str(SYSTEM_STATS).unwrap_or_default())
+pub(super) async fn system_stats(State(comfy): State<Arc<Comfy>>) -> Response {
+    let mut stats: Value = serde_json::from_str(SYSTEM_STATS).unwrap_or_default();
+    if let Some(version) = stats.pointer_mut("/system/comfyui_version") {
+        *version = json!(comfy.version.as_str());
+    }
+    super::json(StatusCode::OK, &stats)
 }
 
 /// What the server can do; also its answer to a client's `feature_flags`.

@@ -1,8 +1,9 @@
 //! `/api/jobs`: the same jobs as in queue and history, in the shape of ComfyUI 0.25.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use axum::{
+    body::Bytes,
     extract::{Path, Query, State},
     http::StatusCode,
     response::Response,
@@ -10,7 +11,7 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Comfy, job::Job};
+use super::{Comfy, job::Job, messages};
 
 #[derive(Deserialize)]
 pub(super) struct Selection {
@@ -64,6 +65,35 @@ pub(super) async fn one(State(comfy): State<Arc<Comfy>>, Path(id): Path<String>)
         Some(job) => super::json(StatusCode::OK, &Value::Object(job)),
         None => super::json(StatusCode::NOT_FOUND, &json!({"error": "Job not found"})),
     }
+}
+
+/// Takes a job out of the queue, or interrupts it if it runs. One that has ended, or that is not known, is no error.
+pub(super) async fn cancel(State(comfy): State<Arc<Comfy>>, Path(id): Path<String>) -> Response {
+    super::json(StatusCode::OK, &json!({"cancelled": cancelled(&comfy, &id)}))
+}
+
+/// The same for several.
+pub(super) async fn cancel_several(State(comfy): State<Arc<Comfy>>, body: Bytes) -> Response {
+    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let Some(ids) = body.get("job_ids").and_then(Value::as_array) else {
+        return super::json(StatusCode::BAD_REQUEST, &json!({"error": "job_ids must be a list"}));
+    };
+    let struck = ids.iter().filter_map(Value::as_str).filter(|id| cancelled(&comfy, id)).count();
+    super::json(StatusCode::OK, &json!({"cancelled": struck > 0}))
+}
+
+fn cancelled(comfy: &Comfy, id: &str) -> bool {
+    let mut queue = comfy.queue();
+    if queue.running().is_some_and(|job| job.id == id) {
+        comfy.interrupted.store(true, Ordering::SeqCst);
+        return true;
+    }
+    let was_pending = queue.forget(id);
+    drop(queue);
+    if was_pending {
+        messages::status(comfy);
+    }
+    was_pending
 }
 
 fn all(comfy: &Comfy) -> Vec<Map<String, Value>> {

@@ -1,4 +1,4 @@
-//! The interface of ComfyUI 0.25: HTTP routes (each with a twin under `/api`) and the WebSocket.
+//! The interface of ComfyUI 0.25, or of another version: HTTP routes (each with a twin under `/api`) and the WebSocket.
 
 mod cache;
 mod definitions;
@@ -16,6 +16,7 @@ mod prompt;
 mod queue;
 mod upload;
 mod validation;
+mod version;
 mod view;
 mod websocket;
 mod worker;
@@ -33,6 +34,7 @@ use axum::{
 use serde_json::Value;
 use tokio::sync::Notify;
 
+pub use self::version::ComfyUiVersion;
 use self::{definitions::Definitions, files::Files, history::History, queue::Queue, websocket::Sockets};
 use crate::{DEFAULT_MODEL, behaviour::Behaviour, machine::Machine, python};
 
@@ -45,6 +47,8 @@ pub struct ComfyUiOptions {
     pub models: Vec<String>,
     /// What it costs in time.
     pub behaviour: Behaviour,
+    /// Whose interface it speaks.
+    pub version: ComfyUiVersion,
 }
 
 impl Default for ComfyUiOptions {
@@ -53,6 +57,7 @@ impl Default for ComfyUiOptions {
             name: "ComfyUI".to_owned(),
             models: vec![DEFAULT_MODEL.to_owned()],
             behaviour: Behaviour::default(),
+            version: ComfyUiVersion::default(),
         }
     }
 }
@@ -61,6 +66,7 @@ impl Default for ComfyUiOptions {
 struct Comfy {
     machine: Arc<Machine>,
     definitions: Definitions,
+    version: ComfyUiVersion,
     queue: Mutex<Queue>,
     /// Wakes the worker when the queue has something for it.
     queued: Notify,
@@ -95,6 +101,7 @@ pub(crate) fn router(machine: Arc<Machine>, options: &ComfyUiOptions) -> Router 
     let comfy = Arc::new(Comfy {
         machine,
         definitions: Definitions::new(&options.models),
+        version: options.version,
         queue: Mutex::default(),
         queued: Notify::new(),
         history: Mutex::default(),
@@ -119,7 +126,15 @@ pub(crate) fn router(machine: Arc<Machine>, options: &ComfyUiOptions) -> Router 
         .route("/object_info/{class}", get(information::one_node))
         .route("/models/{folder}", get(information::models))
         .route("/ws", get(websocket::connect));
-    let api = routes.clone().route("/jobs", get(jobs::list)).route("/jobs/{id}", get(jobs::one));
+    let mut api = routes.clone();
+    if options.version.lists_jobs() {
+        api = api.route("/jobs", get(jobs::list)).route("/jobs/{id}", get(jobs::one));
+    }
+    if options.version.cancels_by_id() {
+        api = api
+            .route("/jobs/cancel", post(jobs::cancel_several))
+            .route("/jobs/{id}/cancel", post(jobs::cancel));
+    }
     routes
         .nest("/api", api)
         .fallback(|| async { (StatusCode::NOT_FOUND, "404: Not Found") })

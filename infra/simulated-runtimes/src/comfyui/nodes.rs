@@ -19,6 +19,9 @@ use crate::{
     samples::Sample,
 };
 
+/// A class of nodes that ComfyUI expands into others, which save.
+pub(super) const EXPANDING: &str = "SaveByExpansion";
+
 /// More pixels than this in one batch do not fit the memory.
 const MAX_PIXELS: u64 = 64 * 1024 * 1024;
 
@@ -158,6 +161,13 @@ impl Call {
             }
             "SaveAnimatedWEBP" => return self.save_sample("images", "_.webp", Sample::Webp, true),
             "SaveVideo" => return self.save_sample("images", "_.mp4", Sample::Mp4, true),
+            EXPANDING => return self.save_pictures(Folder::Output, "expanded"),
+            "SaveStringKJ" => return self.save_string(),
+            "VHS_BatchManager" => {
+                vec![Data::Value(json!([self.integer("frames_per_batch"), self.integer("requeue")]))]
+            }
+            "VHS_LoadVideo" => vec![Data::Value(json!(self.frames()))],
+            "VHS_VideoCombine" => return self.combine(),
             "SaveAudio" => return self.save_sample("audio", ".flac", Sample::Flac, false),
             // PrimitiveString passes its value on; audio and video are not looked into.
             class => vec![Data::Value(if class == "PrimitiveString" {
@@ -231,6 +241,62 @@ impl Call {
             saved.push(self.save(folder, filename_prefix, "_.png", content)?);
         }
         Ok(Made { shown: Some(json!({"images": saved})), ..Made::default() })
+    }
+
+    /// KJNodes puts the whole prefix, with its folders, behind the folder of the prefix, which is all that it makes.
+    fn save_string(&self) -> Result<Made, Raised> {
+        let prefix = self.text("filename_prefix");
+        let path = OutputPath::parse(&prefix).map_err(|message| Raised::new("Exception", message))?;
+        let mut files = self.comfy.files();
+        let number = files.next_number(Folder::Output, &path.stem());
+        let file = join(&path.subfolder, &format!("{prefix}_{number:05}_.txt"));
+        let (folder, _) = file.rsplit_once('/').unwrap_or_default();
+        if !folder.is_empty() && !files.has_folder(Folder::Output, folder) {
+            let message = format!("[Errno 2] No such file or directory: '/opt/ComfyUI/output/{file}'");
+            return Err(Raised::new("FileNotFoundError", message));
+        }
+        files.put(Folder::Output, &file, self.text("string").into());
+        Ok(Made { outputs: vec![Data::Value(json!(file))], ..Made::default() })
+    }
+
+    /// How many frames the animation has: each has a graphic control extension of its own.
+    fn frames(&self) -> usize {
+        let content = named_file(&self.comfy, &self.text("video")).unwrap_or_default();
+        content.windows(3).filter(|bytes| *bytes == b"\x21\xf9\x04").count()
+    }
+
+    /// VideoHelperSuite works in batches: until the last, the node queues its workflow again, before all others and under
+    /// another id.
+    fn combine(&self) -> Result<Made, Raised> {
+        let number = |value: &Value| value.as_u64().unwrap_or_default();
+        let (batch, frames) = (self.literal("meta_batch"), number(&self.literal("images")));
+        let done = match batch.as_array().map(Vec::as_slice) {
+            Some([size, requeue]) => number(size) * (number(requeue) + 1),
+            _ => frames,
+        };
+        if done < frames {
+            self.queue_again();
+            return Ok(Made { shown: Some(json!({"unfinished_batch": [true]})), ..Made::default() });
+        }
+        let content = Bytes::from_static(Sample::Mp4.bytes());
+        let mut saved = self.save(Folder::Output, &self.text("filename_prefix"), ".mp4", content)?;
+        saved["format"] = json!("video/h264-mp4");
+        saved["frame_rate"] = self.literal("frame_rate");
+        Ok(Made { shown: Some(json!({"gifs": [saved]})), ..Made::default() })
+    }
+
+    fn queue_again(&self) {
+        let mut job = Job::clone(&self.job);
+        for node in job.prompt.values_mut().filter(|node| node["class_type"] == "VHS_BatchManager") {
+            let requeue = node["inputs"]["requeue"].as_u64().unwrap_or_default() + 1;
+            node["inputs"]["requeue"] = json!(requeue);
+        }
+        let mut queue = self.comfy.queue();
+        job.number = json!(-queue.count());
+        job.id = Uuid::new_v4().to_string();
+        queue.push(job);
+        drop(queue);
+        self.comfy.queued.notify_one();
     }
 
     fn save_sample(&self, key: &str, ending: &str, sample: Sample, animated: bool) -> Result<Made, Raised> {

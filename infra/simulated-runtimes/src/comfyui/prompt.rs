@@ -62,10 +62,16 @@ fn enqueue(comfy: &Comfy, body: &[u8]) -> Result<Response, Response> {
     let Some(prompt) = body.shift_remove("prompt") else {
         return Ok(refuse(&Refusal::new("no_prompt", "No prompt provided", "No prompt provided")));
     };
-    let id = match prompt_id(body.get("prompt_id")) {
+    let id = match prompt_id(comfy, body.get("prompt_id")) {
         Ok(id) => id,
         Err(refusal) => return Ok(refuse(&refusal)),
     };
+    if comfy.version.refuses_repeated_ids() && (comfy.queue().has(&id) || comfy.history().get(&id).is_some())
+    {
+        let refusal = Refusal::new("duplicate_prompt_id", "prompt_id is already in use", "");
+        let Refusal { error, node_errors } = &refusal;
+        return Ok(super::json(StatusCode::CONFLICT, &json!({"error": error, "node_errors": node_errors})));
+    }
     let Value::Object(mut prompt) = prompt else { return Err(super::trouble()) };
     if prompt.values().any(|node| !node.is_object()) {
         return Err(super::trouble());
@@ -107,7 +113,10 @@ fn number(comfy: &Comfy, body: &Map<String, Value>) -> Result<Value, ()> {
 }
 
 /// A UUID in its usual form, or a fresh one if there is none.
-fn prompt_id(value: Option<&Value>) -> Result<String, Refusal> {
+fn prompt_id(comfy: &Comfy, value: Option<&Value>) -> Result<String, Refusal> {
+    if let Some(value) = value.filter(|_| !comfy.version.wants_uuids()) {
+        return Ok(value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+    }
     let canonical = |id: &&str| Uuid::parse_str(id).is_ok_and(|uuid| uuid.hyphenated().to_string() == **id);
     match value {
         None | Some(Value::Null) => Ok(Uuid::new_v4().to_string()),

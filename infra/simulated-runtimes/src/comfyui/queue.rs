@@ -41,6 +41,18 @@ impl Queue {
         !twin
     }
 
+    /// Whether a job of that id waits or runs.
+    pub(super) fn has(&self, id: &str) -> bool {
+        self.running.iter().chain(&self.pending).any(|job| job.id == id)
+    }
+
+    /// Forgets a job that waits. Whether it did.
+    pub(super) fn forget(&mut self, id: &str) -> bool {
+        let before = self.pending.len();
+        self.pending.retain(|job| job.id != id);
+        self.pending.len() != before
+    }
+
     pub(super) fn has_work(&self) -> bool {
         !self.pending.is_empty()
     }

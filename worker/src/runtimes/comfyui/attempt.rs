@@ -14,7 +14,7 @@ use super::budget::Budget;
 use super::client::{Answer, CallError, Client};
 use super::events::Events;
 use super::fetch::{Fetched, fetch};
-use super::follow::{follow, results_lost};
+use super::follow::{Follower, results_lost};
 use super::frames::Reader;
 use super::handle::{Handle, unguessable_folder};
 use super::outputs::{self, Outputs};
@@ -39,29 +39,48 @@ pub(super) struct Attempt {
     handle: Handle,
     /// Whether the runtime may have the job in its queue.
     queued: bool,
+    /// Whether a former process of the worker began it.
+    is_adopted: bool,
+    /// Whether results of earlier jobs were used instead of running nodes again.
+    used_the_cache: bool,
 }
 
 impl Attempt {
     /// One that has yet to begin.
     pub(super) fn new(client: Client, thread: Arc<WorkerThread>) -> Self {
-        Self { client, thread, handle: Handle::new(), queued: false }
+        let handle = Handle::new();
+        Self { client, thread, handle, queued: false, is_adopted: false, used_the_cache: false }
     }
 
     /// One that a former process of the worker began.
     pub(super) fn begun(client: Client, thread: Arc<WorkerThread>, handle: Handle) -> Self {
-        Self { client, thread, handle, queued: true }
+        Self { client, thread, handle, queued: true, is_adopted: true, used_the_cache: false }
     }
 
     /// The whole path, until `job.stop` is cancelled. A job that fails is taken out of the runtime again; its entry in the
     /// history stays.
     pub(super) async fn run(&mut self, job: &Job) -> Result<RunOutput, TaskError> {
-        let result = match self.begin(job).await {
-            Ok(events) => self.finish(job, events).await,
-            Err(error) => Err(error),
-        };
-        match result {
+        match self.run_past_the_cache(job).await {
             Ok(output) => Ok(output),
             Err(error) => Err(self.withdrawn_for(error).await),
+        }
+    }
+
+    /// ComfyUI lists nothing for a node that it expanded into others for an earlier job. Such a run is made once more, with
+    /// nodes that differ from those in the cache.
+    async fn run_past_the_cache(&mut self, job: &Job) -> Result<RunOutput, TaskError> {
+        let mut workflow = self.prepare(job).await?;
+        match self.run_once(job, &workflow).await {
+            Err(error) if error.code == ErrorCode::NoOutput && self.used_the_cache => {
+                tracing::info!("the cached run yielded nothing, running once more without the cache");
+                let output_folder = self.handle.output_folder.clone();
+                let again = Handle { output_folder, ..Handle::new() };
+                let ended = std::mem::replace(&mut self.handle, again);
+                self.client.forget(&ended.jobs().collect::<Vec<_>>()).await.ok();
+                workflow::avoid_the_cache(&mut workflow, &self.handle.client_id);
+                self.run_once(job, &workflow).await
+            }
+            result => result,
         }
     }
 
@@ -80,25 +99,43 @@ impl Attempt {
         }
     }
 
-    async fn begin(&mut self, job: &Job) -> Result<Events, TaskError> {
+    /// The workflow to queue, once its inputs are in the runtime and its results have a place there.
+    async fn prepare(&self, job: &Job) -> Result<Value, TaskError> {
+        let folder = &self.handle.output_folder;
         let uploads = unless_stopped(&job.stop, self.upload(&job.inputs, &unguessable_folder())).await?;
-        let workflow = workflow::prepare(&job.task.content, uploads, &self.handle.output_folder)?;
+        let workflow = workflow::prepare(&job.task.content, uploads, folder)?;
+        if workflow::may_need_a_folder(&job.task.content) {
+            // Some nodes put the whole prefix, with its folders, behind the folder of it.
+            let making = self.make_output_folder(format!("{folder}/{folder}"));
+            unless_stopped(&job.stop, making).await?;
+        }
+        Ok(workflow)
+    }
+
+    async fn run_once(&mut self, job: &Job, workflow: &Value) -> Result<RunOutput, TaskError> {
         let events = unless_stopped(&job.stop, async { Ok(self.listen(job).await) }).await?;
         if events.would_miss_results() {
             return Err(results_lost());
         }
         // Nobody has to listen.
         job.handles.send(self.handle.written()).ok();
-        self.queue(&workflow, &job.stop).await?;
+        self.queue(workflow, &job.stop).await?;
         tracing::debug!(prompt_id = self.handle.prompt_id, "workflow queued");
-        Ok(events)
+        self.finish(job, events).await
     }
 
     async fn finish(&mut self, job: &Job, mut events: Events) -> Result<RunOutput, TaskError> {
-        let prompt_id = &self.handle.prompt_id;
-        let following = follow(&self.client, &self.thread, prompt_id, &mut events, &job.progress);
+        let follower = Follower {
+            client: &self.client,
+            thread: &self.thread,
+            events: &mut events,
+            progress: &job.progress,
+            is_partly_deaf: self.is_adopted,
+        };
+        let following = follower.follow(&mut self.handle, &job.handles);
         let finished = unless_stopped(&job.stop, following).await?;
-        self.queued = false;
+        self.queued = !finished.entry.is_success();
+        self.used_the_cache = finished.entry.used_the_cache();
         verdict::judge(&finished.entry)?;
         // The workflow that was queued has the same nodes in the same order.
         let folder = &self.handle.output_folder;
@@ -138,8 +175,20 @@ impl Attempt {
         Ok(replacements)
     }
 
+    /// Where a node without the habit of making folders can save. A server that makes none fails such a node.
+    async fn make_output_folder(&self, folder: String) -> Result<(), TaskError> {
+        match self.client.make_output_folder(&folder).await {
+            Err(error @ CallError::Status(status)) if status.is_client_error() => {
+                tracing::debug!(%error, "no folder was made for the results");
+                Ok(())
+            }
+            result => Ok(result?),
+        }
+    }
+
     async fn listen(&self, job: &Job) -> Events {
-        let reader = Reader::new(&self.handle.prompt_id, &job.task.content, job.progress.clone());
+        let last = self.handle.jobs().last().unwrap_or(&self.handle.prompt_id);
+        let reader = Reader::new(last, &job.task.content, job.progress.clone());
         let url = self.client.socket_url(&self.handle.client_id);
         Events::open(url, reader, self.client.most_bytes).await
     }
@@ -156,7 +205,19 @@ impl Attempt {
                 self.queued = false;
                 Err(CallError::Unreachable.into())
             }
-            Err(lost) => unless_stopped(stop, self.look_for_queued(lost)).await,
+            Err(lost) => match unless_stopped(stop, self.look_for_queued(lost)).await {
+                // The server refuses the id if it has the job after all.
+                Err(error)
+                    if error.code != ErrorCode::Interrupted
+                        && self.client.abilities().refuses_repeated_ids =>
+                {
+                    match self.client.submit(&body).await {
+                        Ok(answer) => self.read_answer(&answer).await,
+                        Err(_) => Err(error),
+                    }
+                }
+                result => result,
+            },
         }
     }
 
@@ -168,7 +229,7 @@ impl Attempt {
                 let given = body["prompt_id"].as_str().ok_or(CallError::Unreadable)?;
                 if given != self.handle.prompt_id {
                     // Nobody would follow the job under its other id.
-                    self.client.delete_pending(&[given]).await?;
+                    self.client.delete_pending(given).await?;
                     self.client.interrupt(given).await?;
                     let message = "the runtime does not take its callers' ids; a newer ComfyUI is needed";
                     return Err(TaskError::new(ErrorCode::RuntimeBadAnswer, message));
@@ -178,6 +239,8 @@ impl Attempt {
                 }
                 Ok(())
             }
+            // It was posted before, and the answer was lost on the way.
+            StatusCode::CONFLICT => Ok(()),
             StatusCode::BAD_REQUEST => Err(rejection::explain(&answer.json()?)),
             StatusCode::PAYLOAD_TOO_LARGE => {
                 Err(rejected("the workflow is larger than the runtime takes (`--max-upload-size`)"))
@@ -211,7 +274,7 @@ impl Attempt {
 
     /// Whether the runtime has nothing of the job left in its queue.
     async fn withdraw(&self) -> bool {
-        !self.queued || withdraw(&self.client, &self.handle.prompt_id).await
+        !self.queued || withdraw(&self.client, &self.handle).await
     }
 }
 

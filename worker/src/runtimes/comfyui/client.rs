@@ -3,6 +3,7 @@
 //! No call carries `Origin` or `Sec-Fetch-*`: ComfyUI answers 403 to those that do not match its host.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -13,11 +14,13 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use shared_schema::{ErrorCode, python_json};
 use url::Url;
+use uuid::Uuid;
 
+use super::abilities::{Abilities, Known};
 use super::budget::Budget;
-use super::history::Entry;
+use super::history::{Entry, Past};
 use super::items::FileRef;
-use super::queue::{Queue, Whereabouts};
+use super::queue::{Queue, Queued, Whereabouts};
 use crate::error::TaskError;
 use crate::http;
 use crate::inputs::Input;
@@ -121,6 +124,7 @@ pub(super) struct Client {
     base: Url,
     /// The most bytes that one answer, and all results of one task, may have.
     pub(super) most_bytes: u64,
+    abilities: Arc<Abilities>,
 }
 
 impl Client {
@@ -130,7 +134,7 @@ impl Client {
             .pool_idle_timeout(KEEP_IDLE_FOR)
             .build()
             .map_err(|error| format!("no HTTP client for API_BASE_URL: {error}"))?;
-        Ok(Self { http, base, most_bytes })
+        Ok(Self { http, base, most_bytes, abilities: Arc::default() })
     }
 
     /// The address of the WebSocket that hears of the jobs of this client id.
@@ -142,6 +146,25 @@ impl Client {
 
     pub(super) async fn system_stats(&self) -> Result<(), CallError> {
         self.get("system_stats").await.map(drop)
+    }
+
+    /// Asks the server what it can do. To cancel a job that it does not know is no error where it can be done.
+    pub(super) async fn ask_for_abilities(&self) -> Result<(), CallError> {
+        let stats: Value = self.get("system_stats").await?.json()?;
+        let unknown = Uuid::new_v4().to_string();
+        let answer = self.send(self.http.post(self.cancel_url(&unknown)).timeout(ANSWER_WITHIN)).await?;
+        let cancels = answer.status.is_success()
+            && answer.json::<Value>().is_ok_and(|answer| answer["cancelled"].is_boolean());
+        let known = Known::of(&stats, cancels);
+        let version = stats["system"]["comfyui_version"].as_str().unwrap_or("unknown");
+        tracing::debug!(version, ?known, "the runtime's abilities");
+        self.abilities.learn(known);
+        Ok(())
+    }
+
+    /// What the server can do, as far as it has been asked.
+    pub(super) fn abilities(&self) -> Known {
+        self.abilities.known()
     }
 
     /// How many jobs wait or run: the cheap alternative to [`Client::queue`], whose answer holds whole workflows.
@@ -211,20 +234,51 @@ impl Client {
         }
     }
 
-    /// Takes jobs out of the queue; one that runs is not touched.
-    pub(super) async fn delete_pending(&self, prompt_ids: &[&str]) -> Result<(), CallError> {
-        self.post("queue", &json!({ "delete": prompt_ids })).await
+    /// The owners of the jobs that ended last, at most that many, by the ids of the jobs.
+    pub(super) async fn ended_lately(&self, most: usize) -> Result<HashMap<String, Past>, CallError> {
+        let mut url = self.url("history");
+        url.query_pairs_mut().append_pair("max_items", &most.to_string());
+        self.send(self.http.get(url).timeout(ANSWER_WITHIN)).await?.accepted()?.json()
     }
 
-    /// Interrupts a job if it is the one that runs.
+    /// Takes a job out of the queue, or interrupts it if it runs.
+    pub(super) async fn cancel(&self, job: Queued<'_>) -> Result<(), CallError> {
+        if self.abilities().cancels_by_id {
+            let request = self.http.post(self.cancel_url(job.prompt_id)).timeout(ANSWER_WITHIN);
+            self.send(request).await?.accepted().map(drop)
+        } else if job.runs {
+            self.interrupt(job.prompt_id).await
+        } else {
+            self.delete_pending(job.prompt_id).await
+        }
+    }
+
+    /// Takes a job out of the queue; one that runs is not touched.
+    pub(super) async fn delete_pending(&self, prompt_id: &str) -> Result<(), CallError> {
+        self.post("queue", &json!({ "delete": [prompt_id] })).await
+    }
+
+    /// Interrupts a job if it is the one that runs. Servers of 2025 interrupt whatever runs.
     pub(super) async fn interrupt(&self, prompt_id: &str) -> Result<(), CallError> {
         self.post("interrupt", &json!({ "prompt_id": prompt_id })).await
     }
 
-    /// Takes a finished job, whole workflow and all, out of the history. No call deletes the files of a job: inputs and
+    /// Takes finished jobs, whole workflows and all, out of the history. No call deletes the files of a job: inputs and
     /// results stay in ComfyUI's folders, below `darkroom/`. These have to be ephemeral, or cleaned by whoever owns them.
-    pub(super) async fn forget(&self, prompt_id: &str) -> Result<(), CallError> {
-        self.post("history", &json!({ "delete": [prompt_id] })).await
+    pub(super) async fn forget(&self, prompt_ids: &[&String]) -> Result<(), CallError> {
+        self.post("history", &json!({ "delete": prompt_ids })).await
+    }
+
+    /// Makes a folder in the output folder, by a small file.
+    pub(super) async fn make_output_folder(&self, folder: &str) -> Result<(), CallError> {
+        let file = Part::bytes(b"made beforehand".as_slice()).file_name("folder.txt");
+        let form = Form::new()
+            .part("image", file)
+            .text("subfolder", folder.to_owned())
+            .text("type", "output")
+            .text("overwrite", "true");
+        let request = self.http.post(self.url("upload/image")).multipart(form).timeout(ANSWER_WITHIN);
+        self.send(request).await?.accepted().map(drop)
     }
 
     /// Unloads models and drops the cache of node results, once the running job has ended. Best effort.
@@ -264,6 +318,11 @@ impl Client {
         }
         taken.forget();
         Ok(Answer { status: response.status(), body: body.freeze() })
+    }
+
+    /// Only below `/api`, other than the rest.
+    fn cancel_url(&self, prompt_id: &str) -> Url {
+        self.url(&format!("api/jobs/{prompt_id}/cancel"))
     }
 
     fn url(&self, path: &str) -> Url {

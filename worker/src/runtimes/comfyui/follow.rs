@@ -1,19 +1,22 @@
-//! Waiting for a queued job's entry in the history, which is its only reliable end.
+//! Waiting for the entries of a run's jobs in the history, which are its only reliable end.
 
 use std::time::Duration;
 
 use shared_schema::ErrorCode;
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::{Instant, sleep};
 
 use super::budget::Budget;
+use super::chain;
 use super::client::{CallError, Client};
 use super::events::Events;
 use super::frames::{Block, Event, SocketImage};
+use super::handle::Handle;
 use super::history::Entry;
 use super::queue::Whereabouts;
 use super::worker_thread::WorkerThread;
 use crate::error::TaskError;
-use crate::runtimes::{Place, Progress};
+use crate::runtimes::{Place, Progress, RunHandle};
 
 /// How often to look for the job while the socket says nothing.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -30,9 +33,9 @@ const UNREACHABLE_AT_MOST: Duration = Duration::from_secs(10);
 /// How long a runtime may leave calls unanswered: it stands still while it loads a model.
 const SILENT_AT_MOST: Duration = Duration::from_secs(60);
 
-/// A job that has ended, well or not.
+/// A run that has ended, well or not.
 pub(super) struct Finished {
-    /// Its entry in the history.
+    /// What the history says of it, with all its jobs in one.
     pub(super) entry: Entry,
     /// What came over the socket, in order.
     pub(super) images: Vec<SocketImage>,
@@ -42,92 +45,141 @@ pub(super) struct Finished {
     pub(super) budget: Budget,
 }
 
-/// Waits until the job has ended, and reports through `progress` when it begins, which is whenever the jobs before it have
-/// ended. The socket only says when to look; without it, the history is polled.
-pub(super) async fn follow(
-    client: &Client,
-    thread: &WorkerThread,
-    prompt_id: &str,
-    events: &mut Events,
-    progress: &Progress,
-) -> Result<Finished, TaskError> {
-    let budget = Budget::new(client.most_bytes);
-    let mut images = Vec::new();
-    let mut blocks = Vec::new();
-    let (mut ended, mut lost) = (false, false);
-    let mut late_looks = 0;
-    let mut absences = 0;
-    let mut last_answer = Instant::now();
-    let mut pause = LOOK_AGAIN_AFTER;
-    loop {
-        let mut deaf = false;
-        tokio::select! {
-            Some(event) = events.next() => match event {
-                Event::Image(image) => {
-                    budget.take(image.bytes.len())?.forget();
-                    images.push(image);
-                    continue;
-                }
-                Event::Blocked(block) => {
-                    if blocks.len() < BLOCKS_AT_MOST {
-                        blocks.push(block);
+/// A run that is followed.
+pub(super) struct Follower<'a> {
+    pub(super) client: &'a Client,
+    pub(super) thread: &'a WorkerThread,
+    pub(super) events: &'a mut Events,
+    pub(super) progress: &'a Progress,
+    /// Whether the socket may not have heard of everything.
+    pub(super) is_partly_deaf: bool,
+}
+
+/// What came over the socket so far.
+struct Heard {
+    budget: Budget,
+    images: Vec<SocketImage>,
+    blocks: Vec<Block>,
+    /// Jobs of the run that have begun.
+    begun: Vec<String>,
+}
+
+impl Follower<'_> {
+    /// Waits until the run has ended, and reports through `progress` when it begins, which is whenever the jobs before it have
+    /// ended. A run goes on as long as its nodes queue it again; each further job is added to the handle, which is reported.
+    pub(super) async fn follow(
+        mut self,
+        handle: &mut Handle,
+        handles: &UnboundedSender<RunHandle>,
+    ) -> Result<Finished, TaskError> {
+        let budget = Budget::new(self.client.most_bytes);
+        let mut heard = Heard { budget, images: Vec::new(), blocks: Vec::new(), begun: Vec::new() };
+        let mut entry = self.job(&handle.prompt_id, &mut heard).await?;
+        let mut next = 0;
+        while entry.is_success() {
+            let further = chain::further_jobs(self.client, handle, &heard.begun, self.is_partly_deaf).await;
+            if !further.is_empty() {
+                handle.queued_again.extend(further);
+                // Nobody has to listen.
+                handles.send(handle.written()).ok();
+            }
+            let Some(job) = handle.queued_again.get(next) else { break };
+            next += 1;
+            entry.continued_by(self.job(job, &mut heard).await?);
+        }
+        let Heard { budget, images, blocks, .. } = heard;
+        Ok(Finished { entry, images, blocks, budget })
+    }
+
+    /// Waits for the end of one job. The socket only says when to look; without it, the history is polled.
+    async fn job(&mut self, prompt_id: &str, heard: &mut Heard) -> Result<Entry, TaskError> {
+        let Self { client, thread, events, progress, is_partly_deaf } = self;
+        let (mut ended, mut lost) = (false, false);
+        let mut late_looks = 0;
+        let mut absences = 0;
+        let mut last_answer = Instant::now();
+        let mut pause = LOOK_AGAIN_AFTER;
+        loop {
+            let mut deaf = false;
+            tokio::select! {
+                Some(event) = events.next() => match event {
+                    Event::Image(image) => {
+                        heard.budget.take(image.bytes.len())?.forget();
+                        heard.images.push(image);
+                        continue;
                     }
-                    continue;
-                }
-                Event::Ended => (ended, pause) = (true, LOOK_AGAIN_AFTER),
-                Event::Lost if events.carry_results() && !ended => return Err(results_lost()),
-                Event::Lost => (lost, deaf, late_looks) = (true, true, LATE_LOOKS),
-            },
-            () = sleep(pause) => {
-                if !lost && !ended && late_looks == 0 && is_heard_of(progress) {
-                    pause = HEARD_FOR;
-                    continue;
-                }
-                pause = (pause * 2).min(LOOK_EVERY);
-            }
-        }
-        let found = client.find(prompt_id).await;
-        if found.is_ok() {
-            last_answer = Instant::now();
-        }
-        match found {
-            Ok(Whereabouts::Finished(entry))
-                if ended || late_looks >= LATE_LOOKS && !events.carry_results() =>
-            {
-                progress.begins();
-                return Ok(Finished { entry, images, blocks, budget });
-            }
-            // The last events are still on their way.
-            Ok(Whereabouts::Finished(_)) => {
-                if late_looks < LATE_LOOKS {
-                    pause = LOOK_AGAIN_AFTER;
-                }
-                late_looks += 1;
-            }
-            // Once may be the moment between queue and history.
-            Ok(Whereabouts::Nowhere) if absences == 0 => absences = 1,
-            Ok(Whereabouts::Nowhere) => return Err(job_lost()),
-            Ok(Whereabouts::Stalled) => {
-                absences = 0;
-                thread.saw_idleness(Instant::now())?;
-            }
-            Ok(Whereabouts::Pending) => {
-                absences = 0;
-                thread.saw_work();
-                progress.waits();
-            }
-            Ok(Whereabouts::Running) => {
-                absences = 0;
-                thread.saw_work();
-                progress.begins();
-                if deaf {
-                    // No event says how it goes, so it is given credit, up to the end of the task's time.
-                    progress.alive();
+                    Event::Blocked(block) => {
+                        if heard.blocks.len() < BLOCKS_AT_MOST {
+                            heard.blocks.push(block);
+                        }
+                        continue;
+                    }
+                    Event::BegunAgain(job) => {
+                        heard.begun.push(job);
+                        (ended, pause) = (true, LOOK_AGAIN_AFTER);
+                    }
+                    Event::Ended => (ended, pause) = (true, LOOK_AGAIN_AFTER),
+                    Event::Lost if events.carry_results() && !ended => return Err(results_lost()),
+                    Event::Lost => {
+                        (lost, deaf, late_looks) = (true, true, LATE_LOOKS);
+                        *is_partly_deaf = true;
+                    }
+                },
+                () = sleep(pause) => {
+                    if !lost && !ended && late_looks == 0 && is_heard_of(progress) {
+                        pause = HEARD_FOR;
+                        continue;
+                    }
+                    pause = (pause * 2).min(LOOK_EVERY);
                 }
             }
-            Err(error) if last_answer.elapsed() > patience_with(&error) => return Err(error.into()),
-            Err(CallError::Unreachable) => thread.saw_restart(),
-            Err(_) => {}
+            let found = client.find(prompt_id).await;
+            if found.is_ok() {
+                last_answer = Instant::now();
+            }
+            match found {
+                Ok(Whereabouts::Finished(entry))
+                    if ended || late_looks >= LATE_LOOKS && !events.carry_results() =>
+                {
+                    progress.begins();
+                    return Ok(entry);
+                }
+                // The last events are still on their way.
+                Ok(Whereabouts::Finished(_)) => {
+                    if late_looks < LATE_LOOKS {
+                        pause = LOOK_AGAIN_AFTER;
+                    }
+                    late_looks += 1;
+                }
+                // Once may be the moment between queue and history.
+                Ok(Whereabouts::Nowhere) if absences == 0 => absences = 1,
+                Ok(Whereabouts::Nowhere) => return Err(job_lost()),
+                Ok(Whereabouts::Stalled) => {
+                    absences = 0;
+                    thread.saw_idleness(Instant::now())?;
+                }
+                Ok(Whereabouts::Pending) => {
+                    absences = 0;
+                    thread.saw_work();
+                    progress.waits();
+                    if matches!(progress.place(), Place::Running(_)) {
+                        // The run has begun, and its next job waits behind another one.
+                        progress.alive();
+                    }
+                }
+                Ok(Whereabouts::Running) => {
+                    absences = 0;
+                    thread.saw_work();
+                    progress.begins();
+                    if deaf {
+                        // No event says how it goes, so it is given credit, up to the end of the task's time.
+                        progress.alive();
+                    }
+                }
+                Err(error) if last_answer.elapsed() > patience_with(&error) => return Err(error.into()),
+                Err(CallError::Unreachable) => thread.saw_restart(),
+                Err(_) => {}
+            }
         }
     }
 }
@@ -149,6 +201,7 @@ fn job_lost() -> TaskError {
 
 /// What was sent meanwhile cannot be fetched, and whether anything was is not known.
 pub(super) fn results_lost() -> TaskError {
-    let message = "the connection that carries the images of nodes such as SaveImageWebsocket was lost; SaveImage would keep them";
+    let message =
+        "the connection that carries the images of SaveImageWebsocket was lost; SaveImage would keep them";
     TaskError::new(ErrorCode::RuntimeUnavailable, message)
 }

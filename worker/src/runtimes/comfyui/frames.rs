@@ -20,6 +20,8 @@ const SAID_AT_MOST: usize = 500;
 pub(super) enum Event {
     /// The job has ended. The history may learn of it a moment later.
     Ended,
+    /// A node of the run has queued it again, and that job has begun: its id.
+    BegunAgain(String),
     /// A result that is stored nowhere.
     Image(SocketImage),
     /// A node did not run, since another one blocked it. The history does not say so.
@@ -112,7 +114,8 @@ impl Reader {
     pub(super) fn text(&mut self, text: &str) -> Option<Event> {
         let TextFrame { kind, data } = python_json::from_slice(text.as_bytes()).ok()?;
         if data.prompt_id != self.prompt_id {
-            return None;
+            // Unlike other events, this one reaches only the socket of the client that owns the job.
+            return (kind == "execution_start").then(|| self.begins_again(data.prompt_id));
         }
         self.progress.alive();
         match (kind.as_str(), data) {
@@ -136,6 +139,14 @@ impl Reader {
         }
         self.progress.reached(self.share.total());
         None
+    }
+
+    /// What follows is about that job.
+    fn begins_again(&mut self, prompt_id: String) -> Event {
+        self.prompt_id.clone_from(&prompt_id);
+        self.running = None;
+        self.progress.alive();
+        Event::BegunAgain(prompt_id)
     }
 
     /// Binary frames name neither job nor node: they belong to the node that runs. Those of other nodes are previews.

@@ -4,18 +4,23 @@ use serde::{Deserialize, Serialize};
 use shared_schema::content::COMFYUI_JOBS_FOLDER;
 use uuid::Uuid;
 
+use super::queue::Queued;
 use crate::runtimes::RunHandle;
 
 /// What the client id of every job of a worker begins with.
 const OURS: &str = "darkroom-";
 
-/// The names of one job.
+/// The names of one run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Handle {
-    /// A UUID, which ComfyUI insists on. It is never posted twice: ComfyUI would run the job twice.
+    /// A UUID, which ComfyUI insists on. It is posted once: most versions would run a repeated one twice.
     pub(super) prompt_id: String,
+    /// The jobs that nodes of the run queued themselves, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) queued_again: Vec<String>,
     /// Whose socket hears of the job: its own, so that nothing is taken for that of another job. Without a client id,
-    /// ComfyUI may leave the outputs of cached nodes out of the history.
+    /// ComfyUI may leave the outputs of cached nodes out of the history. A node that queues the workflow again does it
+    /// under the same client id, which nobody else can know.
     pub(super) client_id: String,
     /// The folder below ComfyUI's output folder that results go to. Nobody can guess it, even who knows where the inputs are.
     #[serde(default)]
@@ -27,9 +32,20 @@ impl Handle {
     pub(super) fn new() -> Self {
         Self {
             prompt_id: Uuid::new_v4().to_string(),
+            queued_again: Vec::new(),
             client_id: format!("{OURS}{}", Uuid::new_v4()),
             output_folder: unguessable_folder(),
         }
+    }
+
+    /// The ids of all jobs of the run, in order.
+    pub(super) fn jobs(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.prompt_id).chain(&self.queued_again)
+    }
+
+    /// Whether a job is a part of the run.
+    pub(super) fn owns(&self, job: &Queued<'_>) -> bool {
+        job.client_id == self.client_id || self.jobs().any(|known| known == job.prompt_id)
     }
 
     /// The names that a former process of the worker wrote down. `None` when they are not of this form.
@@ -61,7 +77,8 @@ mod tests {
 
     #[test]
     fn a_handle_outlives_the_process() {
-        let handle = Handle::new();
+        let mut handle = Handle::new();
+        handle.queued_again.push("a later job".to_owned());
         let file = serde_json::to_string(&handle.written()).unwrap();
         let read: RunHandle = serde_json::from_str(&file).unwrap();
         assert_eq!(Handle::read(&read), Some(handle));

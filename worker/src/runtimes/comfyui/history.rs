@@ -1,7 +1,9 @@
 //! What ComfyUI keeps of a job that has ended.
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
+
+use super::queue::Job;
 
 /// An entry of the history. The workflow that it holds, too, is not kept: it may be large and of any depth.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -12,4 +14,92 @@ pub(super) struct Entry {
     /// How the run ended: `status_str`, `completed` and `messages`, which are `[name, data]` each.
     #[serde(default)]
     pub(super) status: Value,
+}
+
+/// Whose job an entry of the history was.
+#[derive(Debug, Deserialize)]
+pub(super) struct Past {
+    /// As the queue had it.
+    pub(super) prompt: Job,
+}
+
+impl Entry {
+    /// Whether the run succeeded as a whole.
+    pub(super) fn is_success(&self) -> bool {
+        self.status["status_str"] == "success"
+    }
+
+    /// Whether results of earlier jobs were used instead of running nodes again.
+    pub(super) fn used_the_cache(&self) -> bool {
+        let messages = self.status["messages"].as_array().into_iter().flatten();
+        let mut cached = messages.filter(|message| message[0] == "execution_cached");
+        cached.any(|message| message[1]["nodes"].as_array().is_some_and(|nodes| !nodes.is_empty()))
+    }
+
+    /// The entry of a run that went on as a second job: results and messages of both, and how the second one ended. What a
+    /// node names twice, since it was cached, counts once.
+    pub(super) fn continued_by(&mut self, next: Self) {
+        let Self { outputs, mut status } = next;
+        let mut messages = self.status["messages"].as_array().cloned().unwrap_or_default();
+        if let Some(more) = status.get_mut("messages").and_then(Value::as_array_mut) {
+            messages.append(more);
+            *more = messages;
+        }
+        self.status = status;
+        if !self.outputs.is_object() {
+            self.outputs = Value::Object(Map::new());
+        }
+        let Value::Object(outputs) = outputs else { return };
+        for (node, shown) in outputs {
+            match (self.outputs.get_mut(&node), shown) {
+                (Some(Value::Object(before)), Value::Object(shown)) => {
+                    for (key, items) in shown {
+                        append(before.entry(key).or_insert(Value::Array(Vec::new())), items);
+                    }
+                }
+                (_, shown) => self.outputs[&node] = shown,
+            }
+        }
+    }
+}
+
+fn append(before: &mut Value, items: Value) {
+    match (before, items) {
+        (Value::Array(before), Value::Array(items)) => {
+            for item in items {
+                if !before.contains(&item) {
+                    before.push(item);
+                }
+            }
+        }
+        (before, items) => *before = items,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_run_of_several_jobs_has_the_results_of_all() {
+        let mut entry = Entry {
+            outputs: json!({"4": {"unfinished_batch": [true]}, "5": {"images": [{"filename": "a.png"}]}}),
+            status: json!({"status_str": "success", "messages": [["execution_start", {}]]}),
+        };
+        entry.continued_by(Entry {
+            outputs: json!({
+                "4": {"gifs": [{"filename": "v.mp4"}]},
+                "5": {"images": [{"filename": "a.png"}, {"filename": "b.png"}]},
+                "6": {"text": ["x"]},
+            }),
+            status: json!({"status_str": "error", "messages": [["execution_error", {}]]}),
+        });
+        assert_eq!(entry.outputs["4"], json!({"unfinished_batch": [true], "gifs": [{"filename": "v.mp4"}]}));
+        assert_eq!(entry.outputs["5"]["images"], json!([{"filename": "a.png"}, {"filename": "b.png"}]));
+        assert_eq!(entry.outputs["6"], json!({"text": ["x"]}));
+        assert_eq!(entry.status["messages"], json!([["execution_start", {}], ["execution_error", {}]]));
+        assert!(!entry.is_success());
+    }
 }

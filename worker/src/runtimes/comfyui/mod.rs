@@ -9,6 +9,7 @@ mod workflow;
 
 mod rejection;
 
+mod chain;
 mod events;
 mod follow;
 mod frames;
@@ -26,6 +27,7 @@ mod fetch;
 
 mod withdraw;
 
+mod abilities;
 mod budget;
 mod client;
 mod queue;
@@ -109,9 +111,13 @@ impl Runtime for ComfyUi {
         Ok(())
     }
 
+    async fn settle(&self) -> Result<(), TaskError> {
+        Ok(self.client.ask_for_abilities().await?)
+    }
+
     /// A person's jobs are not touched; those of another worker are, if it was pointed at the same ComfyUI.
     async fn clear(&self, keep: &[RunHandle]) -> Result<bool, TaskError> {
-        let keep = keep.iter().filter_map(Handle::read).map(|handle| handle.prompt_id).collect();
+        let keep = keep.iter().filter_map(Handle::read).map(|handle| handle.client_id).collect();
         Ok(withdraw::clear(&self.client, &keep).await?)
     }
 
@@ -125,8 +131,8 @@ impl Runtime for ComfyUi {
     }
 
     async fn forget(&self, handle: &RunHandle) {
-        if let Some(Handle { prompt_id, .. }) = Handle::read(handle)
-            && let Err(error) = self.client.forget(&prompt_id).await
+        if let Some(handle) = Handle::read(handle)
+            && let Err(error) = self.client.forget(&handle.jobs().collect::<Vec<_>>()).await
         {
             tracing::debug!(%error, "the runtime's history entry was not deleted");
         }

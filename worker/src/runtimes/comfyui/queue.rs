@@ -6,7 +6,6 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::Value;
 
-use super::handle::is_ours;
 use super::history::Entry;
 
 /// Where a job is.
@@ -30,9 +29,20 @@ pub(super) struct Queue {
     queue_pending: Vec<Job>,
 }
 
+/// A job of a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Queued<'a> {
+    pub(super) prompt_id: &'a str,
+    pub(super) client_id: &'a str,
+    /// Whether it runs; else it waits.
+    pub(super) runs: bool,
+}
+
 /// The names of a job, which anybody may have queued. Its workflow is not kept: it may be large and of any depth.
 #[derive(Debug)]
-struct Job {
+pub(super) struct Job {
+    /// Its place in the queue: positive, or negative at the front, and of a greater magnitude than that of any job before.
+    number: Value,
     /// A text, unless a server is odd.
     prompt_id: Value,
     owner: Owner,
@@ -62,12 +72,25 @@ impl<'de> Visitor<'de> for JobVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut fields: A) -> Result<Job, A::Error> {
-        fields.next_element::<IgnoredAny>()?;
+        let number = fields.next_element()?.unwrap_or_default();
         let prompt_id = fields.next_element()?.unwrap_or_default();
         fields.next_element::<IgnoredAny>()?;
         let owner = fields.next_element()?.unwrap_or_default();
         while fields.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Job { prompt_id, owner })
+        Ok(Job { number, prompt_id, owner })
+    }
+}
+
+impl Job {
+    /// Its names, if it has both.
+    pub(super) fn names(&self, runs: bool) -> Option<Queued<'_>> {
+        let (prompt_id, client_id) = (self.prompt_id.as_str()?, self.owner.client_id.as_str()?);
+        Some(Queued { prompt_id, client_id, runs })
+    }
+
+    /// How many jobs were queued before it, whatever its place.
+    pub(super) fn age(&self) -> f64 {
+        self.number.as_f64().unwrap_or_default().abs()
     }
 }
 
@@ -96,20 +119,11 @@ impl Queue {
         }
     }
 
-    /// The ids of a worker's jobs that wait.
-    pub(super) fn our_pending(&self) -> impl Iterator<Item = &str> {
-        ours(&self.queue_pending)
+    /// The jobs that name a client: those that wait, then those that run.
+    pub(super) fn jobs(&self) -> impl Iterator<Item = Queued<'_>> {
+        let pending = self.queue_pending.iter().filter_map(|job| job.names(false));
+        pending.chain(self.queue_running.iter().filter_map(|job| job.names(true)))
     }
-
-    /// The ids of a worker's jobs that run.
-    pub(super) fn our_running(&self) -> impl Iterator<Item = &str> {
-        ours(&self.queue_running)
-    }
-}
-
-fn ours(jobs: &[Job]) -> impl Iterator<Item = &str> {
-    let ours = jobs.iter().filter(|job| job.owner.client_id.as_str().is_some_and(is_ours));
-    ours.filter_map(|job| job.prompt_id.as_str())
 }
 
 #[cfg(test)]
@@ -162,16 +176,17 @@ mod tests {
             let queue: Queue = python_json::from_slice(queue.as_bytes())
                 .unwrap_or_else(|error| panic!("{odd:.99}: {error}"));
             assert_eq!(queue.whereabouts("mine"), Whereabouts::Pending, "{odd:.99}");
-            assert_eq!(queue.our_pending().last(), Some("mine"), "{odd:.99}");
+            let mine = Queued { prompt_id: "mine", client_id: "darkroom-1", runs: false };
+            assert!(queue.jobs().any(|job| job == mine), "{odd:.99}");
         }
     }
 
     #[test]
-    fn only_a_workers_jobs_are_ours() {
+    fn jobs_are_told_by_their_clients() {
         let mut nobodys = job("nobody's", "x");
         nobodys[3] = json!({});
         let queue = queue(&[job("a", "darkroom-1")], &[job("b", "person"), nobodys, job("c", "darkroom-2")]);
-        assert_eq!(queue.our_running().collect::<Vec<_>>(), ["a"]);
-        assert_eq!(queue.our_pending().collect::<Vec<_>>(), ["c"]);
+        let jobs: Vec<_> = queue.jobs().map(|job| (job.prompt_id, job.client_id, job.runs)).collect();
+        assert_eq!(jobs, [("b", "person", false), ("c", "darkroom-2", false), ("a", "darkroom-1", true)]);
     }
 }

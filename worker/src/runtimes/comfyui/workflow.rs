@@ -1,6 +1,6 @@
 //! What is changed in a caller's workflow before ComfyUI gets it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 use shared_schema::ErrorCode;
@@ -38,11 +38,16 @@ pub(super) fn prepare(
     Ok(workflow)
 }
 
+/// What a node of a workflow in API format may have.
+const NODE_KEYS: &[&str] = &["class_type", "inputs", "_meta"];
+
 /// A node with its inputs replaced. What they replace may be whole images, as data URIs, and is not copied.
 fn copy_of(id: &str, node: &Value, names: &mut HashMap<String, String>) -> Value {
     let Value::Object(node) = node else { return node.clone() };
     let class = node.get("class_type").and_then(Value::as_str).unwrap_or_default();
-    let fields = node.iter().map(|(key, value)| match value {
+    // Whatever else a node has is the server's own, such as what it found out whether the node has changed.
+    let own = node.iter().filter(|(key, _)| NODE_KEYS.contains(&key.as_str()));
+    let fields = own.map(|(key, value)| match value {
         Value::Object(inputs) if key == "inputs" => {
             let inputs = inputs.iter().map(|(input, value)| {
                 let pointer = format!("/{}/inputs/{}", pointer_segment(id), pointer_segment(input));
@@ -101,6 +106,49 @@ fn file_name(prefix: &str) -> String {
     if name.is_empty() { DEFAULT_NAME.to_owned() } else { name }
 }
 
+/// The classes that make the folders of their prefix.
+const MAKE_FOLDERS: &[&str] = &[
+    "SaveAnimatedPNG",
+    "SaveAnimatedWEBP",
+    "SaveAudio",
+    "SaveAudioMP3",
+    "SaveAudioOpus",
+    "SaveImage",
+    "SaveLatent",
+    "SaveVideo",
+    "SaveWEBM",
+    "VHS_VideoCombine",
+];
+
+/// Whether a node saves under a prefix and may not make its folders.
+pub(super) fn may_need_a_folder(workflow: &Map<String, Value>) -> bool {
+    let saves = |node: &&Value| node.pointer("/inputs/filename_prefix").is_some();
+    let makes_folders =
+        |node: &Value| node["class_type"].as_str().is_some_and(|class| MAKE_FOLDERS.contains(&class));
+    workflow.values().filter(saves).any(|node| !makes_folders(node))
+}
+
+/// Makes every node run again that may have left nothing but a cache: all but those which only bring in what others use, as
+/// loaders of models do. ComfyUI ignores an input that a node does not have, and yet it counts for the cache.
+pub(super) fn avoid_the_cache(workflow: &mut Value, mark: &str) {
+    let Value::Object(nodes) = workflow else { return };
+    let linked = |value: &Value| value.get(0).and_then(Value::as_str).map(str::to_owned);
+    let inputs = |node: &Value| node["inputs"].as_object().cloned().unwrap_or_default();
+    let used: HashSet<String> = nodes
+        .values()
+        .flat_map(|node| inputs(node).values().filter_map(linked).collect::<Vec<_>>())
+        .collect();
+    for (id, node) in nodes {
+        let is_source = used.contains(id) && !inputs(node).values().any(|value| linked(value).is_some());
+        if !is_source && let Some(Value::Object(inputs)) = node.get_mut("inputs") {
+            inputs.insert(CACHE_MARK.to_owned(), Value::String(mark.to_owned()));
+        }
+    }
+}
+
+/// The name of an input that no node has.
+const CACHE_MARK: &str = "darkroom_job";
+
 /// What a node sends over the WebSocket and stores nowhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sends {
@@ -137,7 +185,7 @@ fn run_anew(workflow: &mut Value) {
         |node: &Value| sends(node) == Some(Sends::PngOrJpeg) || node["class_type"] == "ETN_SaveImageCache";
     for node in nodes.filter(|node| is_in_no_folder(node)) {
         if let Some(inputs) = node["inputs"].as_object_mut() {
-            inputs.insert("darkroom_job".to_owned(), Value::String(Uuid::new_v4().to_string()));
+            inputs.insert(CACHE_MARK.to_owned(), Value::String(Uuid::new_v4().to_string()));
         }
     }
 }
@@ -207,6 +255,39 @@ mod tests {
         let replacement = Replacement { pointer: "/1/inputs/image".to_owned(), name: String::new() };
         let error = prepare(&Map::new(), vec![replacement], "darkroom/u").unwrap_err();
         assert_eq!(error.field.as_deref(), Some("/content/1/inputs/image"));
+    }
+
+    #[test]
+    fn only_what_a_node_may_have_is_queued() {
+        let node = json!({
+            "class_type": "X", "inputs": {}, "_meta": {"title": "x"}, "is_changed": ["old"], "comment": 1,
+        });
+        let prepared = prepare(json!({ "1": node }).as_object().unwrap(), Vec::new(), "darkroom/u").unwrap();
+        assert_eq!(prepared, json!({"1": {"class_type": "X", "inputs": {}, "_meta": {"title": "x"}}}));
+    }
+
+    #[test]
+    fn a_folder_is_made_for_classes_that_may_not_make_it() {
+        let saved_by = |class: &str| {
+            let workflow = json!({"1": {"class_type": class, "inputs": {"filename_prefix": "x"}}, "2": {}});
+            may_need_a_folder(workflow.as_object().unwrap())
+        };
+        assert!(saved_by("SaveStringKJ") && !saved_by("SaveImage"));
+        let nothing_saved = json!({"1": {"class_type": "PreviewAny", "inputs": {"source": "x"}}});
+        assert!(!may_need_a_folder(nothing_saved.as_object().unwrap()));
+    }
+
+    #[test]
+    fn all_nodes_but_plain_sources_are_made_to_differ_from_the_cache() {
+        let mut workflow = json!({
+            "1": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "x"}},
+            "2": {"class_type": "Sampler", "inputs": {"model": ["1", 0]}},
+            "3": {"class_type": "Saver", "inputs": {"images": ["2", 0]}},
+            "4": {"class_type": "Alone", "inputs": {}},
+        });
+        avoid_the_cache(&mut workflow, "mark");
+        let marked = |id: &str| workflow[id]["inputs"].get(CACHE_MARK).is_some();
+        assert_eq!(["1", "2", "3", "4"].map(marked), [false, true, true, true]);
     }
 
     #[test]
