@@ -7,8 +7,8 @@ use crate::problem::ProblemCode;
 /// Why a request is not accepted. Its text is the `detail` of the answer, so it names no topic, role or library.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ApiError {
-    /// The body is no JSON.
-    #[error("the body is not JSON")]
+    /// The body is no JSON that is read. The violation says why.
+    #[error("{}", .0.message)]
     InvalidBody(Violation),
     /// The body is JSON, but breaks the contract.
     #[error("the task breaks the contract; `violations` names each rule, where it is broken and what to do")]

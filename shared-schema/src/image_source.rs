@@ -1,10 +1,15 @@
 //! What an image field of a task may hold: an address to fetch the image from, or the image itself.
 
+mod mistaken;
+
 use std::fmt;
 
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+use crate::content::Media;
+use crate::file_kind::{HEAD_BYTES, image_format};
 
 /// Base64 as runtimes take it: the standard alphabet, with or without padding.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
@@ -30,22 +35,16 @@ pub enum ImageSource<'a> {
     Base64(&'a str),
 }
 
-/// Why a text is no image source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NotAnImageSource {
-    /// A URL of another scheme.
-    #[error("the scheme of the URL must be `https`, `http` or `s3`")]
-    Scheme,
-    /// `s3://` without a bucket and a key.
-    #[error("an S3 address must have the form `s3://bucket/key`")]
-    S3Form,
-    /// A data URI that is not base64.
-    #[error("a data URI must have the form `data:<media type>;base64,<data>`")]
-    DataUri,
-    /// Neither an address nor base64.
-    #[error("must be an `https`, `http` or `s3` URL, a data URI or base64")]
-    Neither,
+/// Why a text is no image source: what it seems to be, and what to send instead. The text itself, which may be long or
+/// secret, is repeated by its first characters at most.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what}; {}", INSTEAD)]
+pub struct NotAnImageSource {
+    what: String,
 }
+
+/// What to send.
+const INSTEAD: &str = "send an `https`, `http` or `s3` URL, a data URI, or the file in base64";
 
 /// Only its kind: addresses hold secrets, and images are long.
 impl fmt::Debug for ImageSource<'_> {
@@ -70,19 +69,40 @@ impl<'a> ImageSource<'a> {
                     Some((bucket, key)) if !bucket.is_empty() && !key.is_empty() => {
                         Ok(Self::S3 { bucket, key })
                     }
-                    _ => Err(NotAnImageSource::S3Form),
+                    _ => Err(NotAnImageSource::new("is an S3 address that is not `s3://bucket/key`")),
                 }
             }
             Some("data") => match text.split_once(',') {
                 Some((head, data)) if head.to_ascii_lowercase().ends_with(";base64") => {
                     Ok(Self::Base64(data))
                 }
-                _ => Err(NotAnImageSource::DataUri),
+                _ => {
+                    Err(NotAnImageSource::new("is a data URI that is not `data:<media type>;base64,<data>`"))
+                }
             },
-            Some(_) => Err(NotAnImageSource::Scheme),
-            None if text.is_empty() => Err(NotAnImageSource::Neither),
+            Some(_) => Err(NotAnImageSource::new(mistaken::what(text))),
+            None if text.is_empty() => Err(NotAnImageSource::new("is empty")),
             None => Ok(Self::Base64(text)),
         }
+    }
+
+    /// The same, with a look at base64: whether it is, and for an image field whether its first bytes are an image's.
+    /// No more than these are decoded, so that a large image costs next to nothing.
+    pub fn check(text: &'a str, media: Media) -> Result<Self, NotAnImageSource> {
+        let source = Self::parse(text)?;
+        if let Self::Base64(data) = source {
+            let is_image = || image_format(&head(data)).is_some();
+            if !is_base64(data) || (media == Media::Image && !is_image()) {
+                return Err(NotAnImageSource::new(mistaken::what(text)));
+            }
+        }
+        Ok(source)
+    }
+}
+
+impl NotAnImageSource {
+    fn new(what: impl Into<String>) -> Self {
+        Self { what: what.into() }
     }
 }
 
@@ -96,6 +116,38 @@ pub fn decode_base64(text: &str) -> Option<Vec<u8>> {
     })
 }
 
+/// Whether [`decode_base64`] can decode a text, at a fraction of the cost, and without memory for it.
+pub fn is_base64(text: &str) -> bool {
+    let text = text.trim();
+    if base64_simd::STANDARD.check(text.as_bytes()).is_ok() {
+        return true;
+    }
+    let (mut digits, mut padding) = (0_usize, 0_usize);
+    for byte in text.bytes().filter(|byte| !byte.is_ascii_whitespace()) {
+        match byte {
+            b'=' => padding += 1,
+            _ if padding == 0 && is_digit(byte) => digits += 1,
+            _ => return false,
+        }
+    }
+    match digits % 4 {
+        0 => padding == 0,
+        1 => false,
+        rest => padding <= 4 - rest,
+    }
+}
+
+fn is_digit(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/')
+}
+
+/// The first bytes of what a text is the base64 of; none where it is not base64.
+fn head(text: &str) -> Vec<u8> {
+    let digits = text.trim().bytes().filter(|byte| !byte.is_ascii_whitespace());
+    let head: Vec<u8> = digits.take(HEAD_BYTES / 3 * 4).collect();
+    LENIENT.decode(head).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,10 +159,24 @@ mod tests {
         assert_eq!(ImageSource::parse("s3://b/k/l.png"), Ok(ImageSource::S3 { bucket: "b", key: "k/l.png" }));
         assert_eq!(ImageSource::parse("data:image/png;base64,AAAA"), Ok(ImageSource::Base64("AAAA")));
         assert_eq!(ImageSource::parse("iVBORw0KGgo="), Ok(ImageSource::Base64("iVBORw0KGgo=")));
-        assert_eq!(ImageSource::parse("file:///etc/passwd"), Err(NotAnImageSource::Scheme));
-        assert_eq!(ImageSource::parse("s3://b"), Err(NotAnImageSource::S3Form));
-        assert_eq!(ImageSource::parse("data:text/plain,hello"), Err(NotAnImageSource::DataUri));
-        assert_eq!(ImageSource::parse(" "), Err(NotAnImageSource::Neither));
+        for text in ["file:///etc/passwd", "s3://b", "data:text/plain,hello", " "] {
+            assert!(ImageSource::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn base64_is_an_image_by_its_first_bytes() {
+        let png = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ";
+        let large = format!("{png}{}", "A".repeat(1 << 20));
+        let broken = format!("{}\n{}", &png[..5], &png[5..]);
+        for text in [png, &format!("data:image/png;base64,{png}"), &large, &broken, "/9j/4AAQ", "R0lGODdh"] {
+            assert!(ImageSource::check(text, Media::Image).is_ok(), "{text}");
+        }
+        for text in ["string", "AAAA", "data:image/png;base64,string", &format!("{large}!"), "PGh0bWw+"] {
+            assert!(ImageSource::check(text, Media::Image).is_err(), "{text}");
+        }
+        assert!(ImageSource::check("data:video/mp4;base64,AAAA", Media::Video).is_ok());
+        assert!(ImageSource::check("data:video/mp4;base64,AA!A", Media::Video).is_err());
     }
 
     #[test]
@@ -121,5 +187,18 @@ mod tests {
             assert!(decode_base64(unpadded).is_some_and(|bytes| bytes.starts_with(b"hello!")), "{unpadded}");
         }
         assert_eq!(decode_base64("not base64!"), None);
+    }
+
+    #[test]
+    fn what_counts_as_base64_can_be_decoded_and_nothing_else() {
+        let alphabet = ['A', 'R', '/', '=', '\n', '!', '-'];
+        for length in 0..=6 {
+            for n in 0..alphabet.len().pow(length) {
+                let text: String = (0..length)
+                    .map(|place| alphabet[n / alphabet.len().pow(place) % alphabet.len()])
+                    .collect();
+                assert_eq!(is_base64(&text), decode_base64(&text).is_some(), "{text:?}");
+            }
+        }
     }
 }

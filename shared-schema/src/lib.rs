@@ -9,6 +9,7 @@ pub mod task_type;
 pub mod content;
 pub mod contract;
 pub mod envelope;
+pub mod file_kind;
 pub mod image_source;
 pub mod python_json;
 pub mod registry;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ViolationCode {
-    /// The body is not JSON, or nests deeper than is read.
+    /// The body is not UTF-8, is not JSON, or nests deeper than is read.
     NotJson,
     /// A required field is absent.
     Missing,
@@ -28,7 +28,7 @@ pub enum ViolationCode {
     UnknownModel,
     /// The runtime does not take tasks of that type.
     UnsupportedTaskType,
-    /// An image field holds neither a URL, nor an `s3://` address, nor a data URI, nor base64.
+    /// An image field holds neither a URL, nor an `s3://` address, nor a data URI, nor base64 of an image.
     InvalidImage,
     /// A workflow in the editor's format came; the API format is needed.
     EditorFormat,
@@ -74,7 +74,8 @@ pub struct Violation {
     pub pointer: String,
     /// The rule that is broken.
     pub code: ViolationCode,
-    /// What a person should do, without the value itself, which may be long or secret.
+    /// What was sent and what a person should do. Of the value itself, which may be long or secret, its first characters
+    /// at most.
     pub message: String,
 }
 

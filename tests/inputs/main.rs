@@ -4,8 +4,10 @@
 
 mod bounds;
 mod cache;
+mod codings;
 mod fetcher;
 mod hostile_names;
 mod hostile_urls;
 mod keys;
+mod not_images;
 mod rebinding;

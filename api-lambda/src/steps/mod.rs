@@ -1,8 +1,10 @@
 //! The path of a request, one file per step.
 
 mod claim_check;
+mod encoding;
 mod reply;
 mod request;
+mod syntax;
 mod validate;
 
 pub mod publish;

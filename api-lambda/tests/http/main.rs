@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed step of a test ends it")]
 
 mod accepted;
+mod bodies;
 mod claim_check;
 mod door;
 mod examples;

@@ -198,13 +198,15 @@ pub struct Object {
     pub etag: Option<String>,
     /// How many bytes it has.
     pub length: Option<u64>,
+    /// Its `Content-Encoding`.
+    pub encoding: Option<String>,
     body: ByteStream,
 }
 
 impl From<GetObjectOutput> for Object {
     fn from(object: GetObjectOutput) -> Self {
         let length = object.content_length.map(i64::unsigned_abs);
-        Self { etag: object.e_tag, length, body: object.body }
+        Self { etag: object.e_tag, length, encoding: object.content_encoding, body: object.body }
     }
 }
 

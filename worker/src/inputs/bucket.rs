@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use shared_schema::keys::{self, MAX_KEY_BYTES};
 
-use super::budget::{Body, Budget};
+use super::budget::Budget;
 use super::cache::{Cache, Key, Version};
+use super::coding::{Coding, Incoming};
 use super::refusal::{not_found, refused, unavailable};
 use crate::cloud::store::{Object, Opened};
 use crate::cloud::{CloudError, Store};
@@ -70,11 +71,12 @@ impl Buckets {
 }
 
 async fn read(mut object: Object, budget: &Budget) -> Result<Bytes, TaskError> {
-    let mut body = Body::new(budget, object.length)?;
+    let coding = Coding::named(object.encoding.as_deref().into_iter())?;
+    let mut body = Incoming::new(budget, object.length, coding)?;
     while let Some(piece) = object.chunk().await.map_err(|error| not_read(&error))? {
         body.push(&piece)?;
     }
-    Ok(body.finish())
+    body.finish()
 }
 
 fn not_read(error: &CloudError) -> TaskError {

@@ -3,9 +3,10 @@
 use bytes::Bytes;
 use shared_schema::ErrorCode;
 use shared_schema::content::{Media, MediaField};
+use shared_schema::file_kind::{IMAGE_FORMATS, described, image_format};
 
-use super::Input;
-use super::pixels::{self, FORMATS};
+use super::refusal::not_media;
+use super::{Input, pages, pixels};
 use crate::error::TaskError;
 
 /// So many bytes of text at its beginning make a file no medium.
@@ -20,9 +21,9 @@ pub(super) fn check(field: &MediaField, bytes: Bytes, max_pixels: u64) -> Result
         content_type,
         extension,
     };
-    if let Some(format) = pixels::format_of(&bytes).filter(|format| field.media.takes(format.content_type)) {
-        let untellable = || not_media(&format!("is no {} whose size can be told", format.name));
-        let pixels = format.pixels(&bytes).ok_or_else(untellable)?;
+    if let Some(format) = image_format(&bytes).filter(|format| field.media.takes(format.content_type)) {
+        let unreadable = || not_media(&format!("is a {} that is damaged or incomplete", format.name));
+        let pixels = pixels::of(format.kind, &bytes).ok_or_else(unreadable)?;
         if pixels > max_pixels {
             let message = format!("the input has {pixels} pixels, more than {max_pixels}");
             return Err(TaskError::new(ErrorCode::InputTooLarge, message));
@@ -35,21 +36,36 @@ pub(super) fn check(field: &MediaField, bytes: Bytes, max_pixels: u64) -> Result
     });
     match kind {
         Some(kind) => Ok(input(bytes, kind.mime_type(), kind.extension())),
-        None if field.media == Media::Image => {
-            let names = FORMATS.map(|format| format.name).join(", ");
-            Err(not_media(&format!("is not an image of a type that is taken: {names}")))
+        None => Err(not_media(&format!(
+            "is {}, but must be {}{}",
+            described(&bytes),
+            must_be(field.media),
+            advice(field, &bytes)
+        ))),
+    }
+}
+
+fn must_be(media: Media) -> String {
+    match media {
+        Media::Image => {
+            format!("an image of one of these types: {}", IMAGE_FORMATS.map(|format| format.name).join(", "))
         }
-        None => Err(not_media(&format!("is not {}", field.media))),
+        _ => media.to_string(),
+    }
+}
+
+/// What to do about a file that is often sent in place of a medium.
+fn advice(field: &MediaField, bytes: &[u8]) -> String {
+    match described(bytes) {
+        page if page == pages::PAGE => format!("; {}", pages::advice(&field.value)),
+        gzip if gzip.ends_with("gzip") => "; store it as it is, or with `Content-Encoding: gzip`".to_owned(),
+        _ => String::new(),
     }
 }
 
 /// Playlists are text, and make players open the addresses and paths in them, whatever else they look like.
 fn is_text(bytes: &[u8]) -> bool {
     bytes.iter().take(TEXT).all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace())
-}
-
-fn not_media(what: &str) -> TaskError {
-    TaskError::new(ErrorCode::InputNotMedia, format!("the input {what}"))
 }
 
 #[cfg(test)]

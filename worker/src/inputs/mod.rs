@@ -1,18 +1,20 @@
 //! The images that a task names: fetched from anywhere, safely, before the runtime is asked to do anything.
 //!
 //! ```text
-//! field ─► web:    guard ─► resolve ─► connect ─► (redirect: guard again) ─► body within the budget ─► media ─► Input
-//!          bucket: list of buckets ─► GetObject                         ─► body within the budget ─► media ─► Input
-//!          base64                                                       ─► bytes within the budget ─► media ─► Input
+//! field ─► web:    guard ─► resolve ─► connect ─► (redirect: guard again) ─► body, unpacked within the budget ─► media ─► Input
+//!          bucket: list of buckets ─► GetObject                         ─► body, unpacked within the budget ─► media ─► Input
+//!          base64                                                       ─► bytes within the budget          ─► media ─► Input
 //! ```
 
 mod address;
 mod bucket;
 mod budget;
 mod cache;
+mod coding;
 pub mod fetch;
 pub mod guard;
 mod media;
+mod pages;
 mod pixels;
 mod refusal;
 pub mod resolve;

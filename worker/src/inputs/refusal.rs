@@ -21,6 +21,11 @@ pub(super) fn unavailable(why: &str) -> TaskError {
     TaskError::new(ErrorCode::InputUnavailable, format!("the input could not be fetched: {why}"))
 }
 
+/// It is there, but not what its field takes.
+pub(super) fn not_media(what: &str) -> TaskError {
+    TaskError::new(ErrorCode::InputNotMedia, format!("the input {what}"))
+}
+
 impl From<Spent> for TaskError {
     fn from(spent: Spent) -> Self {
         Self::new(ErrorCode::InputTooLarge, spent.to_string())

@@ -4,12 +4,15 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{CACHE_CONTROL, ETAG, HeaderMap, IF_NONE_MATCH, LOCATION, VARY};
+use reqwest::header::{
+    CACHE_CONTROL, CONTENT_ENCODING, ETAG, HeaderMap, IF_NONE_MATCH, LOCATION, RETRY_AFTER, VARY,
+};
 use reqwest::{Client, Response, StatusCode};
 use url::Url;
 
-use super::budget::{Body, Budget};
+use super::budget::Budget;
 use super::cache::{Cache, Key, Version};
+use super::coding::{Coding, Incoming};
 use super::guard::{Guard, Passage, Refused};
 use super::refusal::{not_found, refused, unavailable};
 use super::resolve::{Guarded, Plain, Resolver};
@@ -21,6 +24,9 @@ const MOST_REDIRECTS: usize = 5;
 
 /// How long a connection may take to open.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
+
+/// The longest that a busy server is waited for; the queue waits longer.
+const MOST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Some servers of images refuse clients without a name.
 const USER_AGENT: &str = concat!("darkroom/", env!("CARGO_PKG_VERSION"));
@@ -66,7 +72,20 @@ impl Web {
         Err(refused("it redirects too often"))
     }
 
+    /// Asks once more where the server says that it is busy for a moment: that is no failure of the task's.
     async fn ask(&self, passage: Passage, url: &Url, known: Option<&Version>) -> Result<Response, TaskError> {
+        let response = self.send(passage, url, known).await?;
+        let Some(pause) = pause(&response) else { return Ok(response) };
+        tokio::time::sleep(pause).await;
+        self.send(passage, url, known).await
+    }
+
+    async fn send(
+        &self,
+        passage: Passage,
+        url: &Url,
+        known: Option<&Version>,
+    ) -> Result<Response, TaskError> {
         let clients = self.clients()?;
         let client = match passage {
             Passage::Guarded => &clients.guarded,
@@ -96,6 +115,14 @@ impl Web {
     }
 }
 
+/// How long a busy server asks its clients to wait, unless that is too long.
+fn pause(response: &Response) -> Option<Duration> {
+    let is_busy =
+        matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+    let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds)).filter(|pause| is_busy && *pause <= MOST_PAUSE)
+}
+
 fn redirected(from: &Url, response: &Response) -> Result<Url, TaskError> {
     let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
     let to = location.and_then(|location| from.join(location).ok());
@@ -105,11 +132,13 @@ fn redirected(from: &Url, response: &Response) -> Result<Url, TaskError> {
 async fn read(mut response: Response, key: Key, budget: &Budget, cache: &Cache) -> Result<Bytes, TaskError> {
     check_status(response.status())?;
     let etag = validator(&key, response.headers());
-    let mut body = Body::new(budget, response.content_length())?;
+    let codings = response.headers().get_all(CONTENT_ENCODING).iter();
+    let coding = Coding::named(codings.map(|value| value.to_str().unwrap_or("unreadable")))?;
+    let mut body = Incoming::new(budget, response.content_length(), coding)?;
     while let Some(piece) = response.chunk().await.map_err(|_| unavailable("the connection broke"))? {
         body.push(&piece)?;
     }
-    let bytes = body.finish();
+    let bytes = body.finish()?;
     if let Some(etag) = etag {
         cache.keep(key, Version { etag, bytes: bytes.clone() });
     }

@@ -10,7 +10,7 @@ use super::file_names::{self, is_plain, is_plain_folder};
 use super::graph::linked_node;
 use super::openers::{self, IMAGE, Opens, Takes, VIDEO};
 use crate::content::MediaField;
-use crate::image_source::{ImageSource, decode_base64};
+use crate::image_source::{ImageSource, is_base64};
 use crate::violation::pointer_segment;
 use crate::{Violation, ViolationCode};
 
@@ -63,8 +63,9 @@ fn wrong(takes: Takes, value: &Value) -> Option<(ViolationCode, String)> {
         // The runtime refuses these itself.
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => return None,
     };
-    if matches!(takes, Takes::Media(_) | Takes::Path(_)) && is_source(text) {
-        return bad_source(text).map(|message| (ViolationCode::InvalidImage, message));
+    if let (Takes::Media(media) | Takes::Path(media), true) = (takes, is_source(text)) {
+        let why = ImageSource::check(text, media).err()?;
+        return Some((ViolationCode::InvalidImage, why.to_string()));
     }
     let from_start = |fits: fn(&str) -> bool| text.strip_prefix(INPUTS).is_some_and(fits);
     let (may_be, fits) = match takes {
@@ -145,18 +146,8 @@ fn is_source(text: &str) -> bool {
     let is_data_uri = text.trim_start().get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"));
     let is_image = text.len() >= SHORTEST_IMAGE
         && IMAGES_IN_BASE64.iter().any(|image| text.starts_with(image))
-        && decode_base64(text).is_some();
+        && is_base64(text);
     is_data_uri || is_image || text.contains("://")
-}
-
-fn bad_source(text: &str) -> Option<String> {
-    match ImageSource::parse(text) {
-        Ok(ImageSource::Base64(data)) if decode_base64(data).is_none() => {
-            Some("is not valid base64".to_owned())
-        }
-        Ok(_) => None,
-        Err(why) => Some(why.to_string()),
-    }
 }
 
 #[cfg(test)]
@@ -177,7 +168,7 @@ mod tests {
     #[test]
     fn addresses_and_images_in_loaders_are_media() {
         let bare = format!("iVBORw0KGgo{}", "A".repeat(61));
-        for value in ["https://a/b.png", "s3://bucket/b.png", "data:image/png;base64,AAAA", &bare] {
+        for value in ["https://a/b.png", "s3://bucket/b.png", "data:image/png;base64,iVBORw0KGgo=", &bare] {
             let fields = media_fields(&load_image(value));
             assert_eq!(fields[0].pointer, "/a~1b/inputs/image");
             assert_eq!((fields[0].value.as_str(), fields[0].media), (value, Media::Image));

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::scripts;
 use crate::content::{Media, MediaField};
-use crate::image_source::{ImageSource, decode_base64};
+use crate::image_source::ImageSource;
 use crate::{TaskType, Violation, ViolationCode};
 
 /// The image fields that hold text, in the order of the content.
@@ -32,14 +32,7 @@ fn not_an_image(pointer: String, value: &Value) -> Option<Violation> {
         let message = "must be an image: a URL, an `s3://` address, a data URI or base64";
         return Some(Violation::new(pointer, ViolationCode::WrongType, message));
     };
-    let message = match ImageSource::parse(text) {
-        Ok(ImageSource::Url(_) | ImageSource::S3 { .. }) => return None,
-        Ok(ImageSource::Base64(data)) if decode_base64(data).is_some() => return None,
-        Ok(ImageSource::Base64(_)) => {
-            "is not valid base64; URLs begin with `https://`, `http://` or `s3://`".to_owned()
-        }
-        Err(why) => why.to_string(),
-    };
+    let message = ImageSource::check(text, Media::Image).err()?.to_string();
     Some(Violation::new(pointer, ViolationCode::InvalidImage, message))
 }
 

@@ -3,7 +3,7 @@
 use super::{be32, bytes, offset};
 
 /// Behind the signature stand chunks: length, type, data, checksum. Pillow reads them up to the first picture data, and
-/// believes the last header.
+/// believes the last header. A picture whose data is cut off it refuses when it decodes it.
 pub(super) fn pixels(image: &[u8]) -> Option<u64> {
     let (mut canvas, mut frames) = (None, 1);
     let mut at = 8;
@@ -13,11 +13,28 @@ pub(super) fn pixels(image: &[u8]) -> Option<u64> {
         match &bytes(image, at + 4)? {
             b"IHDR" => canvas = canvas.max(Some(be32(image, data)? * be32(image, data + 4)?)),
             b"acTL" => frames = frames.max(be32(image, data)?),
+            b"IDAT" if is_cut_off(image, at) => return None,
             b"IDAT" => return canvas.map(|canvas: u64| canvas.saturating_mul(frames)),
             _ => {}
         }
         at = data.saturating_add(offset(length)).saturating_add(4);
     }
+}
+
+/// Whether the file ends within a chunk of picture data, from the first such chunk on. What stands behind the last one
+/// may be missing: Pillow does not look.
+fn is_cut_off(image: &[u8], mut at: usize) -> bool {
+    while let (Some(length), Some(kind)) = (be32(image, at), bytes(image, at + 4)) {
+        let end = (at + 8).saturating_add(offset(length));
+        if &kind != b"IDAT" {
+            return false;
+        }
+        if end > image.len() {
+            return true;
+        }
+        at = end.saturating_add(4);
+    }
+    false
 }
 
 #[cfg(test)]
@@ -47,6 +64,17 @@ mod tests {
         let animated = png(&[header(100, 100), chunk(b"acTL", &[0, 0, 3, 232, 0, 0, 0, 0])]);
         assert_eq!(pixels(&animated), Some(10_000_000));
         assert_eq!(pixels(&png(&[header(u32::MAX, u32::MAX), chunk(b"acTL", &[255; 8])])), Some(u64::MAX));
+    }
+
+    #[test]
+    fn a_picture_that_is_cut_off_cannot_be_told() {
+        let whole = png(&[header(64, 48), chunk(b"IDAT", b"0123456789")]);
+        let end = chunk(b"IEND", b"");
+        assert_eq!(pixels(&[&whole[..], &end].concat()), Some(64 * 48));
+        assert_eq!(pixels(&whole[..whole.len() - 4]), Some(64 * 48));
+        for missing in [5, 20] {
+            assert_eq!(pixels(&whole[..whole.len() - missing]), None, "{missing}");
+        }
     }
 
     #[test]
