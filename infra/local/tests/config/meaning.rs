@@ -30,6 +30,7 @@ fn the_front_doors_registry_follows_from_the_file() {
                 "task_types": ["text-to-image", "image-to-image", "extra-single-image"],
                 "limits": { "max_pixels": 4_194_304, "max_steps": 100, "max_images": 8, "max_bytes": 4_194_304 },
                 "claim_check": true,
+                "allowed_settings": ["control_net_no_detectmap"],
             },
             {
                 "name": "comfyui",

@@ -60,7 +60,11 @@ async fn progress_moves_with_the_steps_of_the_sampler() {
 
 #[tokio::test]
 async fn a_second_pass_is_a_job_of_its_own() {
-    let content = json!({"steps": 10, "enable_hr": true, "hr_scale": 2.0, "hr_second_pass_steps": 5});
+    // Forge fails a second pass without the modules of its model.
+    let content = json!({
+        "steps": 10, "enable_hr": true, "hr_scale": 2.0, "hr_second_pass_steps": 5,
+        "hr_additional_modules": ["Use same choices"],
+    });
     let answers = progress_of(ProgressReports::Stepped, content).await;
     assert_only(&shares(&answers), |step| (0.01 + f64::from(step) / 20.0).min(1.0));
     // The 10 steps of the first pass take 10 parts of 30; each of the 5 of the second takes 4.
