@@ -4,7 +4,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-mod broken;
 mod calls;
 mod comfyui_runs;
 mod failures;

@@ -27,9 +27,6 @@ const PATIENCE: Duration = Duration::from_millis(700);
 pub struct Journal {
     /// Deliveries that were given back without an attempt.
     pub given_back: u32,
-    /// Those among them whose run met a broken runtime.
-    #[serde(default)]
-    pub broken: u32,
     /// The attempts that failed and could say why.
     pub attempts: Vec<FailedAttempt>,
 }
@@ -91,14 +88,6 @@ impl Worker {
                 "the journal of attempts is not written in time, the give-back counts as an attempt"
             );
         }
-    }
-
-    /// Writes down that the runtime was broken in this attempt, which does not count.
-    pub(super) async fn record_broken(&self, delivery: &Delivery, journal: &Journal, error: &TaskError) {
-        let mut journal = journal.clone().with_failure(journal.charged(delivery), error);
-        journal.given_back += 1;
-        journal.broken += 1;
-        self.write(delivery, &journal).await;
     }
 
     /// Writes down why this attempt failed.

@@ -11,15 +11,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::deadline::{RunLimit, begun_too_late, start_missed};
 use super::{Stop, Work, Worker};
-use crate::breaker::KnownGood;
 use crate::error::TaskError;
-use crate::health::BrokenSign;
 use crate::inputs::Input;
 use crate::pipeline::Turn;
 use crate::pipeline::kind::Kind;
 use crate::pipeline::pace::Underway;
-use crate::readiness::is_gone;
-use crate::runtimes::{Job, Place, Progress, RunHandle, RunOutput, symptoms};
+use crate::runtimes::{Job, Place, Progress, RunHandle, RunOutput};
 
 /// How long it may take to tell that a task has begun: the runtime's next turn waits for it, too.
 const TELLING_PATIENCE: Duration = Duration::from_secs(5);
@@ -90,7 +87,6 @@ impl Worker {
         if let Some(handle) = &work.taken.begun {
             tracing::info!("taking up the run of the process before this one");
             let (output, began) = self.run_once(work, task, inputs, &mut turn, Try::Adopted(handle)).await?;
-            self.breaker.succeeded(None);
             return Ok(Ran { output, turn, began });
         }
         let (output, began) = match self.run_once(work, task, inputs.clone(), &mut turn, Try::First).await {
@@ -100,7 +96,7 @@ impl Worker {
                     self.runtime.forget(&first).await;
                 }
                 self.runtime.free_memory().await;
-                match self.run_once(work, task, inputs.clone(), &mut turn, Try::Again).await {
+                match self.run_once(work, task, inputs, &mut turn, Try::Again).await {
                     Err(Stop::Failed(error)) if error.code == ErrorCode::OutOfMemory => {
                         return Err(error.finally().into());
                     }
@@ -109,7 +105,6 @@ impl Worker {
             }
             result => result?,
         };
-        self.breaker.succeeded(Some(KnownGood::new(task, inputs, began.elapsed())));
         Ok(Ran { output, turn, began })
     }
 
@@ -158,7 +153,7 @@ impl Worker {
             biased;
             // First, so that a turn that had come has begun, however soon the run is over.
             bound = self.bound(&given, turn, &mut underway) => bound,
-            result = &mut running => return self.ended(&given, turn, underway, result).await,
+            result = &mut running => return self.ended(turn, &progress, underway, result),
         };
         tracing::warn!(reason = bound.as_str(), "interrupting the run");
         self.vitals.metrics().runtime_interrupted(bound.as_str());
@@ -167,7 +162,7 @@ impl Worker {
         match (bound, result) {
             (Bound::LeaseLost, _) => Err(Stop::LeaseLost),
             // It was over before the interruption reached it: nothing is thrown away.
-            (_, Ok(output)) => self.ended(&given, turn, underway, Ok(output)).await,
+            (_, Ok(output)) => self.ended(turn, &progress, underway, Ok(output)),
             (Bound::Drained, Err(_)) => Err(Stop::GivenBack("shutdown")),
             (Bound::RuntimeGone, Err(_)) => Err(Stop::GivenBack("runtime_gone")),
             (Bound::WaitedTooLong, Err(_)) => Err(Stop::GivenBack("waited_too_long")),
@@ -184,17 +179,17 @@ impl Worker {
                 let seconds = self.config.stuck_seconds;
                 let message = format!("the runtime made no progress for {seconds} s");
                 let error = TaskError::new(ErrorCode::RuntimeStuck, message);
-                self.ended(&given, turn, underway, Err(error)).await
+                self.ended(turn, &progress, underway, Err(error))
             }
         }
     }
 
-    /// A run that says that the runtime is gone, or broken, makes the worker wait for it. One that had not begun, since
-    /// another one was before it, is no attempt.
-    async fn ended(
+    /// A run that says that the runtime is gone makes the worker wait for it. One that had not begun, since another one was
+    /// before it, is no attempt.
+    fn ended(
         &self,
-        Given { work, task, progress, .. }: &Given<'_>,
         turn: &Turn,
+        progress: &Progress,
         underway: Option<Underway>,
         result: Result<RunOutput, TaskError>,
     ) -> Result<(RunOutput, Instant), Stop> {
@@ -209,22 +204,21 @@ impl Worker {
                 };
                 return Ok((output, began));
             }
-            Err(error) => symptoms::recognised(error, task),
+            Err(error) => error,
         };
-        let (is_gone, is_broken) = (is_gone(error.code), error.code == ErrorCode::RuntimeBroken);
+        let is_gone = matches!(
+            error.code,
+            ErrorCode::RuntimeUnavailable | ErrorCode::RuntimeStuck | ErrorCode::JobLost
+        );
         if is_gone {
             self.runtime_is(false);
-        }
-        if is_broken {
-            let run = self.claims.run_of(&work.taken.delivery);
-            self.runtime_broke(run, BrokenSign::Words, &error.message).await;
         }
         let was_first = match progress.place() {
             Place::Running(_) => true,
             Place::Waiting => false,
             Place::Unknown => turn.has_come(),
         };
-        if (is_gone || is_broken) && !was_first {
+        if is_gone && !was_first {
             return Err(Stop::GivenBack("runtime_gone"));
         }
         Err(error.into())
@@ -301,7 +295,7 @@ impl Worker {
     }
 
     /// Returns when the run has shown no sign of life for too long, reckoned from now at the earliest.
-    pub(crate) async fn no_progress(&self, progress: &Progress) {
+    async fn no_progress(&self, progress: &Progress) {
         let patience = Duration::from_secs(self.config.stuck_seconds);
         progress.alive();
         let watched = progress.watch();

@@ -6,7 +6,16 @@ use shared_schema::ErrorCode;
 use super::history::Entry;
 use super::wording::{cut, first_lines, fit_for_callers};
 use crate::error::TaskError;
-use crate::runtimes::symptoms::says_out_of_memory;
+
+/// What memory allocators of CPUs and GPUs say, in lower case.
+const OUT_OF_MEMORY: &[&str] = &[
+    "outofmemory",
+    "out of memory",
+    "allocation on device",
+    "defaultcpuallocator",
+    "memoryerror",
+    "alloc_failed",
+];
 
 /// `Ok` for a run that succeeded.
 ///
@@ -51,7 +60,8 @@ fn execution_error(failure: &Value) -> TaskError {
         "node_id": failure["node_id"],
         "node_type": failure["node_type"],
     });
-    let code = if says_out_of_memory(&format!("{kind} {explanation}")) {
+    let words = format!("{kind} {explanation}").to_lowercase();
+    let code = if OUT_OF_MEMORY.iter().any(|sign| words.contains(sign)) {
         ErrorCode::OutOfMemory
     } else {
         ErrorCode::RuntimeFailed
