@@ -229,10 +229,16 @@ async fn images_in_the_task_itself_are_taken_and_only_images() {
     let images: Vec<&Value> = bodies.map(|asked| &asked.body.as_ref().unwrap()["init_images"][0]).collect();
     assert_eq!(images, [&json!(bare), &json!(bare)]);
     // A path, and base64 all the same: the runtime would open it.
-    door.submit("sdruntime", "image-to-image", "path", from("/etc/passwd")).await;
+    let metadata = json!({ "id": "path", "runtime": "sdruntime", "tasktype": "image-to-image" });
+    let task = json!({ "metadata": metadata, "content": from("/etc/passwd") });
+    let (status, answer) = door.post("/v1alpha2", &json!({ "task": task })).await;
+    assert_eq!((status.as_u16(), &answer["code"]), (400, &json!("invalid_task")));
+    assert_eq!(answer["violations"][0]["pointer"], "/task/content/init_images/0");
+    // And past the front door.
+    lab.send(&runtime.queue.url, &task.to_string()).await;
     let error = lab.ended("path").await.error.unwrap();
     let found = (error.code, error.field.as_deref());
-    assert_eq!(found, (ErrorCode::InputNotMedia, Some("/content/init_images/0")));
+    assert_eq!(found, (ErrorCode::InvalidTask, Some("/content/init_images/0")));
 }
 
 #[tokio::test]
