@@ -171,6 +171,43 @@ async fn a_file_that_cannot_be_read_stays_and_hinders_no_other() {
 }
 
 #[tokio::test]
+async fn a_file_that_cannot_be_read_is_not_overwritten_by_the_next_message() {
+    let folder = folder();
+    let before = on(&folder).await;
+    send(&before, &queue(&before, "q").await, "only").await;
+    end(before).await;
+    let [only] = files(&folder, "q").try_into().unwrap();
+    std::fs::write(&only, "{").unwrap();
+
+    let after = on(&folder).await;
+    send(&after, &url(&after, "q").await, "next").await;
+    assert_eq!(std::fs::read(&only).unwrap(), b"{");
+    assert_eq!(bodies(&receive(&after, &url(&after, "q").await).await), ["next"]);
+}
+
+#[tokio::test]
+async fn a_queue_may_be_its_own_dead_letter_queue_and_two_may_be_each_others() {
+    let folder = folder();
+    let aws = on(&folder).await;
+    for (name, dead_letters) in [("self", "self"), ("one", "other"), ("other", "one")] {
+        let made = queue(&aws, name).await;
+        let target = format!("arn:aws:sqs:us-east-1:000000000000:{dead_letters}");
+        let redrive = json!({ "deadLetterTargetArn": target, "maxReceiveCount": 1 }).to_string();
+        let call = aws.sqs.set_queue_attributes().queue_url(&made);
+        let call = call.attributes(QueueAttributeName::RedrivePolicy, redrive);
+        call.attributes(QueueAttributeName::VisibilityTimeout, "0").send().await.unwrap();
+        send(&aws, &made, name).await;
+    }
+    let poll = async |name: &str| bodies(&receive(&aws, &url(&aws, name).await).await).len();
+    for _ in 0..20 {
+        tokio::join!(poll("self"), poll("one"), poll("other"));
+    }
+    end(aws).await;
+    let kept = ["self", "one", "other"].map(|name| files(&folder, name).len());
+    assert_eq!((kept[0], kept[1] + kept[2]), (1, 2));
+}
+
+#[tokio::test]
 async fn a_message_that_dies_while_the_process_does_is_in_one_queue_only() {
     let folder = folder();
     let before = on(&folder).await;

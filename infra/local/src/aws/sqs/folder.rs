@@ -63,6 +63,10 @@ impl Folder {
     /// That of a new queue.
     pub(super) fn create(root: Option<&Path>, queue: &str) -> io::Result<Self> {
         let Some(path) = root.map(|root| root.join(queue)) else { return Ok(Self(None)) };
+        // What a deletion that was cut off left of a queue of that name is not this queue's.
+        if path.exists() {
+            fs::remove_dir_all(&path)?;
+        }
         fs::create_dir_all(&path)?;
         Ok(Self(Some(path)))
     }
@@ -92,14 +96,16 @@ impl Folder {
         self.0.as_ref().map_or(Ok(()), fs::remove_dir_all)
     }
 
-    /// All messages, in order. A file that cannot be read stays where it is, and is named in the log.
-    pub(super) fn messages(&self) -> io::Result<BTreeMap<u64, StoredMessage>> {
-        let mut messages = BTreeMap::new();
-        let Some(folder) = &self.0 else { return Ok(messages) };
+    /// All messages, in order, and the first position that no file has. A file that cannot be read stays where it is, and is
+    /// named in the log.
+    pub(super) fn messages(&self) -> io::Result<(BTreeMap<u64, StoredMessage>, u64)> {
+        let (mut messages, mut next) = (BTreeMap::new(), 0);
+        let Some(folder) = &self.0 else { return Ok((messages, next)) };
         for entry in fs::read_dir(folder)? {
             let path = entry?.path();
             let position = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());
             let Some(position) = position else { continue };
+            next = next.max(position + 1);
             if path.extension().is_some_and(|extension| extension == disk::UNFINISHED) {
                 // Its call was never answered.
                 fs::remove_file(&path)?;
@@ -114,7 +120,7 @@ impl Folder {
                 }
             }
         }
-        Ok(messages)
+        Ok((messages, next))
     }
 
     fn file(&self, position: u64) -> Option<PathBuf> {

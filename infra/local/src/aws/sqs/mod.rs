@@ -4,6 +4,7 @@ mod actions;
 mod error;
 mod folder;
 mod message;
+mod messages;
 mod query_shape;
 mod queue;
 mod settings;
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use self::folder::Folder;
 pub(super) use self::message::NewMessage;
 use self::message::ReceiptHandle;
+use self::messages::Messages;
 pub(super) use self::query_shape::SHAPE;
 use self::queue::Queue;
 use self::settings::QueueSettings;
@@ -111,7 +113,7 @@ impl Sqs {
             None => {
                 let settings = QueueSettings::default().with(attributes)?;
                 let folder = Folder::create(self.root.as_deref(), name).map_err(error::not_kept)?;
-                let queue = Queue::new(name, settings, tags, folder);
+                let queue = Queue::new(name, settings, tags, Messages::new(folder));
                 queue.keep()?;
                 queues.insert(name.to_owned(), Arc::new(queue));
                 Ok(())
@@ -120,8 +122,9 @@ impl Sqs {
     }
 
     fn delete(&self, name: &str) -> Result<(), ServiceError> {
-        let queue = self.queues().remove(name).ok_or_else(error::queue_does_not_exist)?;
-        queue.delete_folder()
+        // Nobody makes a queue of that name before its folder is gone.
+        let mut queues = self.queues();
+        queues.remove(name).ok_or_else(error::queue_does_not_exist)?.delete_folder()
     }
 
     fn all(&self) -> Vec<Arc<Queue>> {

@@ -1,7 +1,6 @@
 //! One standard queue, in memory, and in a folder if it is to be kept.
 
-use std::collections::{BTreeMap, HashMap};
-use std::io;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -13,6 +12,7 @@ use uuid::Uuid;
 use super::error;
 use super::folder::{Folder, Kept};
 use super::message::{NewMessage, ReceiptHandle, Received, StoredMessage};
+use super::messages::Messages;
 use super::settings::QueueSettings;
 use crate::aws::protocol::ServiceError;
 
@@ -27,7 +27,7 @@ pub(crate) struct Queue {
     pub(super) arn: String,
     created_at: u64,
     state: Mutex<State>,
-    /// Told when a message arrives or becomes visible before its time.
+    /// Notified when a message arrives or becomes visible before its time.
     changed: Notify,
 }
 
@@ -39,17 +39,12 @@ pub(super) struct Buried {
 }
 
 struct State {
-    folder: Folder,
     /// The queue is from before a restart, and nobody has set its attributes since.
     is_restored: bool,
     settings: QueueSettings,
     modified_at: u64,
     tags: BTreeMap<String, String>,
-    /// By order of arrival.
-    messages: BTreeMap<u64, StoredMessage>,
-    /// Where the copies of each message are: one, unless a test had it delivered again.
-    positions: HashMap<Uuid, Vec<u64>>,
-    next_position: u64,
+    messages: Messages,
 }
 
 /// What a receiver asks for.
@@ -66,23 +61,14 @@ impl Queue {
         name: &str,
         settings: QueueSettings,
         tags: BTreeMap<String, String>,
-        folder: Folder,
+        messages: Messages,
     ) -> Self {
         let now = epoch_seconds();
         Self {
             name: name.to_owned(),
             arn: crate::aws::arn("sqs", name),
             created_at: now,
-            state: Mutex::new(State {
-                folder,
-                is_restored: false,
-                settings,
-                modified_at: now,
-                tags,
-                messages: BTreeMap::new(),
-                positions: HashMap::new(),
-                next_position: 0,
-            }),
+            state: Mutex::new(State { is_restored: false, settings, modified_at: now, tags, messages }),
             changed: Notify::new(),
         }
     }
@@ -90,14 +76,9 @@ impl Queue {
     /// The queue that is kept in that folder, if one is.
     pub(super) fn restore(name: &str, folder: Folder) -> anyhow::Result<Option<Self>> {
         let Some(Kept { attributes, tags }) = folder.kept()? else { return Ok(None) };
-        let messages = folder.messages()?;
-        let queue = Self::new(name, QueueSettings::default().with(&attributes)?, tags, folder);
-        let mut state = queue.state();
-        state.is_restored = true;
-        for (position, message) in messages {
-            state.place(position, message);
-        }
-        drop(state);
+        let settings = QueueSettings::default().with(&attributes)?;
+        let queue = Self::new(name, settings, tags, Messages::restore(folder)?);
+        queue.state().is_restored = true;
         Ok(Some(queue))
     }
 
@@ -108,8 +89,7 @@ impl Queue {
 
     /// Takes away what is kept of a queue that is deleted.
     pub(super) fn delete_folder(&self) -> Result<(), ServiceError> {
-        let mut state = self.state();
-        std::mem::take(&mut state.folder).delete().map_err(error::not_kept)
+        self.state().messages.delete_folder().map_err(error::not_kept)
     }
 
     /// Whether it is from before a restart, and nobody has set its attributes since.
@@ -125,18 +105,16 @@ impl Queue {
     /// The messages that came from another queue.
     pub(super) fn buried(&self) -> Vec<Buried> {
         let state = self.state();
-        let buried = state.messages.values().filter_map(|message| {
-            Some(Buried { message: message.id, source: message.dead_letter_source.clone()? })
+        let buried = state.messages.all().filter_map(|message| {
+            let source = message.dead_letter_source.clone().filter(|source| *source != self.arn)?;
+            Some(Buried { message: message.id, source })
         });
         buried.collect()
     }
 
     /// Drops every copy of a message.
     pub(super) fn forget(&self, message: Uuid) {
-        let mut state = self.state();
-        for position in state.positions.get(&message).cloned().unwrap_or_default() {
-            state.remove(position);
-        }
+        self.state().messages.forget(message);
     }
 
     pub(super) fn settings(&self) -> QueueSettings {
@@ -157,7 +135,7 @@ impl Queue {
         state.drop_expired();
         let now = Instant::now();
         let (mut visible, mut in_flight, mut delayed) = (0, 0, 0);
-        for message in state.messages.values() {
+        for message in state.messages.all() {
             match message {
                 message if message.is_in_flight(now) => in_flight += 1,
                 message if message.is_delayed(now) => delayed += 1,
@@ -201,13 +179,13 @@ impl Queue {
         let delay = content.delay.unwrap_or_else(|| state.settings.delay());
         let message = StoredMessage::new(content, delay);
         let id = message.id;
-        state.append(message).map_err(error::not_kept)?;
+        state.messages.append(message).map_err(error::not_kept)?;
         drop(state);
         self.changed.notify_waiters();
         Ok(id)
     }
 
-    /// Waits until there is a message, the wait is over or the service stops. Whoever drops the future has taken
+    /// Waits until there is a message, the wait is over or the service stops. A future that is dropped has taken
     /// nothing. Messages that were received too often go to `dead_letters` instead.
     pub(super) async fn receive(
         &self,
@@ -241,13 +219,13 @@ impl Queue {
         let mut state = self.state();
         state.drop_expired();
         let now = Instant::now();
-        if state.messages.values().filter(|message| message.is_in_flight(now)).count() >= IN_FLIGHT_LIMIT {
+        if state.messages.all().filter(|message| message.is_in_flight(now)).count() >= IN_FLIGHT_LIMIT {
             return Err(error::over_limit());
         }
         let visibility = request.visibility.unwrap_or_else(|| state.settings.visibility_timeout());
         let limit = state.settings.redrive().map(|policy| policy.max_receive_count);
         let (mut received, mut dead) = (Vec::new(), Vec::new());
-        let State { messages, folder, .. } = &mut *state;
+        let (messages, folder) = state.messages.in_order();
         for (position, message) in messages {
             if received.len() == request.max_messages {
                 break;
@@ -265,14 +243,27 @@ impl Queue {
                 }
             }
         }
-        // First there, then gone from here: if the process ends in between, the restart finds both.
-        for position in dead {
-            if let (Some(message), Some(dead_letters)) = (state.messages.get(&position), dead_letters) {
-                dead_letters.bury(message.clone(), &self.arn)?;
-                state.remove(position);
-            }
+        let dead: Vec<_> = dead
+            .into_iter()
+            .filter_map(|position| Some((position, state.messages.take(position)?)))
+            .collect();
+        // No queue is locked while it waits for another: two may be each other's dead-letter queue.
+        drop(state);
+        if let Some(dead_letters) = dead_letters {
+            dead.into_iter().for_each(|(position, message)| self.move_to(dead_letters, position, message));
         }
         Ok(received)
+    }
+
+    /// First there, then gone from here: if the process ends in between, the restart finds both.
+    fn move_to(&self, dead_letters: &Queue, position: u64, message: StoredMessage) {
+        match dead_letters.bury(message.clone(), &self.arn) {
+            Ok(()) => self.state().messages.forget_file(position),
+            Err(error) => {
+                tracing::error!(message = %message.id, %error, "a message is not moved to its dead-letter queue");
+                self.state().messages.place(position, message);
+            }
+        }
     }
 
     /// Takes over a message of another queue, with its id, content and counts.
@@ -283,13 +274,13 @@ impl Queue {
             dead_letter_source: Some(source.to_owned()),
             ..message
         };
-        self.state().append(moved).map_err(error::not_kept)?;
+        self.state().messages.append(moved).map_err(error::not_kept)?;
         self.changed.notify_waiters();
         Ok(())
     }
 
     fn next_availability(&self) -> Option<Instant> {
-        self.state().messages.values().map(|message| message.available_at).min()
+        self.state().messages.all().map(|message| message.available_at).min()
     }
 
     /// Deletes the message unless somebody else has received it since: then nothing happens, without an error,
@@ -297,8 +288,8 @@ impl Queue {
     pub(super) fn delete(&self, handle: &str) -> Result<(), ServiceError> {
         let handle = ReceiptHandle::decode(handle).ok_or_else(error::receipt_handle_is_invalid)?;
         let mut state = self.state();
-        if let Some(position) = state.position_of(handle) {
-            state.remove(position);
+        if let Some(position) = state.messages.position_of(handle) {
+            state.messages.remove(position);
         }
         Ok(())
     }
@@ -308,8 +299,8 @@ impl Queue {
         let handle = ReceiptHandle::decode(handle).ok_or_else(error::receipt_handle_is_invalid)?;
         let now = Instant::now();
         let mut state = self.state();
-        let position = state.position_of(handle);
-        let message = position.and_then(|position| state.messages.get_mut(&position)).ok_or_else(|| {
+        let position = state.messages.position_of(handle);
+        let message = position.and_then(|position| state.messages.at(position)).ok_or_else(|| {
             error::invalid_value(
                 "Value for parameter ReceiptHandle is invalid. Reason: Message does not exist or is not available \
                  for visibility timeout change.",
@@ -327,7 +318,7 @@ impl Queue {
         }
         message.available_at = now + visibility;
         drop(state);
-        // Whoever waits has reckoned with the time before.
+        // A receiver that waits has computed its wake-up from the time before.
         self.changed.notify_waiters();
         Ok(())
     }
@@ -339,10 +330,12 @@ impl Queue {
         let is_meant = |message: &&StoredMessage| {
             message.is_in_flight(now) && message_id.is_none_or(|id| message.id.to_string() == id)
         };
-        let copies: Vec<StoredMessage> = state.messages.values().filter(is_meant).cloned().collect();
+        let copies: Vec<StoredMessage> = state.messages.all().filter(is_meant).cloned().collect();
         let count = copies.len();
         for copy in copies {
-            if let Err(error) = state.append(StoredMessage { available_at: now, receipt: None, ..copy }) {
+            if let Err(error) =
+                state.messages.append(StoredMessage { available_at: now, receipt: None, ..copy })
+            {
                 tracing::error!(%error, "a copy of a message is not kept");
             }
         }
@@ -352,11 +345,7 @@ impl Queue {
     }
 
     pub(super) fn purge(&self) {
-        let mut state = self.state();
-        let positions: Vec<u64> = state.messages.keys().copied().collect();
-        for position in positions {
-            state.remove(position);
-        }
+        self.state().messages.clear();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -365,56 +354,13 @@ impl Queue {
 }
 
 impl State {
-    fn append(&mut self, message: StoredMessage) -> io::Result<()> {
-        self.folder.keep_message(self.next_position, &message)?;
-        self.place(self.next_position, message);
-        Ok(())
-    }
-
-    fn place(&mut self, position: u64, message: StoredMessage) {
-        self.positions.entry(message.id).or_default().push(position);
-        self.messages.insert(position, message);
-        self.next_position = position + 1;
-    }
-
     fn keep(&self) -> Result<(), ServiceError> {
         let kept = Kept { attributes: self.settings.all().collect(), tags: self.tags.clone() };
-        self.folder.keep(&kept).map_err(error::not_kept)
-    }
-
-    fn remove(&mut self, position: u64) -> Option<StoredMessage> {
-        let message = self.messages.remove(&position)?;
-        self.folder.forget_message(position);
-        if let Some(copies) = self.positions.get_mut(&message.id) {
-            copies.retain(|copy| *copy != position);
-            if copies.is_empty() {
-                self.positions.remove(&message.id);
-            }
-        }
-        Some(message)
-    }
-
-    /// The message whose latest receipt the handle is.
-    fn position_of(&self, handle: ReceiptHandle) -> Option<u64> {
-        let is_latest = |position: &&u64| {
-            let receipt = self.messages.get(position).and_then(|message| message.receipt);
-            receipt.is_some_and(|receipt| receipt.nonce == handle.nonce)
-        };
-        self.positions.get(&handle.message)?.iter().find(is_latest).copied()
+        self.messages.folder().keep(&kept).map_err(error::not_kept)
     }
 
     fn drop_expired(&mut self) {
-        let retention = self.settings.retention();
-        let expired = |message: &StoredMessage| message.sent_at.elapsed().is_ok_and(|age| age > retention);
-        let positions: Vec<u64> = self
-            .messages
-            .iter()
-            .filter(|(_, message)| expired(message))
-            .map(|(position, _)| *position)
-            .collect();
-        for position in positions {
-            self.remove(position);
-        }
+        self.messages.drop_older_than(self.settings.retention());
     }
 }
 
