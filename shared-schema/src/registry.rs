@@ -160,9 +160,10 @@ impl RuntimeEntry {
         NodeRules { allowed: self.allowed_nodes.clone(), denied: self.denied_nodes.clone() }
     }
 
-    /// Whether it may serve that model, as far as its list tells: a hash can be that of any model that is listed without.
+    /// Whether it may serve that model, as far as its list says: a hash can be that of any model that is listed without.
     pub fn may_serve(&self, model: &str) -> bool {
-        let may_have = |listed: &String| hash_of(listed).is_none();
+        // Lists have the 10 digits of a SHA-256, never the older hash of 8 digits.
+        let may_have = |listed: &String| hash_of(listed).is_none() || model.trim().len() == 8;
         self.models.is_empty() || self.lists(model) || (is_hash(model) && self.models.iter().any(may_have))
     }
 

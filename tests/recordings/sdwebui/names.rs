@@ -190,11 +190,11 @@ async fn the_format_is_set_back_by_the_process_after_this_one() {
     let server = Server::with(Dialect::Forge, Behaviour { latency, ..Behaviour::default() }).await;
     let asked = content(json!({ "steps": 6_000, "override_settings": { "samples_format": "jpg" } }));
     let mut job = task::job("text-to-image", &asked, Vec::new());
-    let (handles, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let (handles, mut reported) = tokio::sync::mpsc::unbounded_channel();
     job.handles = handles;
     let runtime = Arc::clone(&server.runtime);
     let running = tokio::spawn(async move { runtime.run(job).await });
-    let handle = told.recv().await.unwrap();
+    let handle = reported.recv().await.unwrap();
     wait::until("its format", async || (server.option("samples_format").await == "jpg").then_some(())).await;
     running.abort();
 

@@ -33,6 +33,9 @@ const BUSY_PATIENCE: Duration = Duration::from_secs(120);
 const BUSY_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_BUSY_PAUSE: Duration = Duration::from_secs(60);
 
+/// And at the least: a server that asks for no pause is still busy.
+const SHORTEST_BUSY_PAUSE: Duration = Duration::from_millis(500);
+
 /// What an answer may hold beside the images, in bytes: parameters, infotexts and settings.
 const WORDS_BYTES: u64 = 1 << 20;
 
@@ -110,6 +113,11 @@ impl Client {
         self.send(self.post("options", options.to_string())).await
     }
 
+    /// Sets options that the server only notes, which takes no time.
+    pub(super) async fn note_options(&self, options: &Value) -> Result<Answer, TaskError> {
+        self.send(self.post("options", options.to_string()).timeout(CONTROL_PATIENCE)).await
+    }
+
     /// Runs a generation. Takes as long as it takes: `stop` ends it only before the server has taken it.
     pub(super) async fn generate(
         &self,
@@ -144,7 +152,7 @@ impl Client {
             let Some(request) = next else { return Err(interrupted()) };
             next = request.try_clone();
             let (answer, pause) = self.send_once(request).await?;
-            let pause = pause.unwrap_or(BUSY_PAUSE).min(LONGEST_BUSY_PAUSE);
+            let pause = pause.unwrap_or(BUSY_PAUSE).clamp(SHORTEST_BUSY_PAUSE, LONGEST_BUSY_PAUSE);
             let is_over = next.is_none() || Instant::now() + pause > until;
             if answer.status != StatusCode::TOO_MANY_REQUESTS || is_over {
                 return Ok(answer);

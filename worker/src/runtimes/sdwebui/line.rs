@@ -90,16 +90,19 @@ impl Line {
     /// dropped leaves the generation running, only `stop` ends it.
     pub(super) async fn make(self: &Arc<Self>, call: Call) -> Result<Made, TaskError> {
         let (reply, answer) = oneshot::channel();
-        // A task of its own: the call keeps its place until the server has answered it, whoever gave up waiting.
+        // A task of its own: the call keeps its place until the server has answered it, even if the caller stopped waiting.
         tokio::spawn(Arc::clone(self).follow_through(call, reply).in_current_span());
         answer.await.unwrap_or_else(|_| Err(interrupted()))
     }
 
-    /// Sets what the call needs, and sets it back when the server has answered, whoever gave up waiting.
+    /// Sets what the call needs, and sets it back when the server has answered, even if the caller stopped waiting.
     async fn follow_through(self: Arc<Self>, call: Call, reply: Reply) {
         let Call { path, body, using, around, stop, progress } = call;
         let begun = match &around {
-            Some(around) => around.begin(&self.client).await,
+            Some(around) => {
+                let setting = stop.run_until_cancelled(around.begin(&self.client));
+                setting.await.unwrap_or_else(|| Err(interrupted()))
+            }
             None => Ok(()),
         };
         match begun {

@@ -25,7 +25,7 @@ const SCHEDULERS: &[&str] = &["schedulers"];
 const UPSCALERS: &[&str] = &["upscalers", "latent-upscale-modes"];
 
 /// Names that each generation may have.
-const OF_GENERATIONS: [Named; 3] = [
+const OF_GENERATIONS: [Named; 4] = [
     Named { pointer: "/sampler_name", what: "sampler", lists: SAMPLERS, others: &[] },
     Named { pointer: "/scheduler", what: "scheduler", lists: SCHEDULERS, others: &[] },
     Named {
@@ -34,7 +34,17 @@ const OF_GENERATIONS: [Named; 3] = [
         lists: &["sd-vae"],
         others: &["Automatic", "None"],
     },
+    Named {
+        pointer: "/override_settings/upscaler_for_img2img",
+        what: "upscaler",
+        lists: &["upscalers"],
+        others: &["None"],
+    },
 ];
+
+/// What servers use where there is no `sampler_name`.
+const FORMER_SAMPLER: [Named; 1] =
+    [Named { pointer: "/sampler_index", what: "sampler", lists: SAMPLERS, others: &[] }];
 
 /// Names of the second pass.
 const OF_SECOND_PASSES: [Named; 3] = [
@@ -58,6 +68,9 @@ pub(super) async fn settle(client: &Client, server: &Server, request: &mut Reque
         return look_up_all(client, server, request, &OF_EXTRAS).await;
     }
     look_up_all(client, server, request, &OF_GENERATIONS).await?;
+    if text(&request.fields, "/sampler_name").is_none() {
+        look_up_all(client, server, request, &FORMER_SAMPLER).await?;
+    }
     if request.fields.get("enable_hr").is_some_and(is_on) {
         look_up_all(client, server, request, &OF_SECOND_PASSES).await?;
         let modules = &request.fields["hr_additional_modules"];
@@ -108,11 +121,13 @@ async fn look_up(
     let mut known = Names::default();
     for is_again in [false, true] {
         known = Names::default();
+        let mut is_complete = true;
         for path in named.lists {
             let list = match is_again {
-                false => server.list(client, path).await?,
-                true => server.list_anew(client, path).await?,
+                false => server.list(client, path).await,
+                true => server.list_anew(client, path).await,
             };
+            is_complete &= list.is_some();
             known.extend(list.as_deref());
         }
         if known.0.is_empty() {
@@ -121,10 +136,10 @@ async fn look_up(
         let mut found = known.find(asked).map(str::to_owned);
         if found.is_none() && named.what == "sampler" {
             let mut schedulers = Names::default();
-            schedulers.extend(server.list(client, "schedulers").await?.as_deref());
+            schedulers.extend(server.list(client, "schedulers").await.as_deref());
             found = known.find_with_suffix(asked, &schedulers);
         }
-        if found.is_some() {
+        if found.is_some() || !is_complete {
             return Ok(found);
         }
     }
@@ -138,14 +153,20 @@ async fn script(client: &Client, server: &Server, request: &Request) -> Result<(
         return Ok(());
     };
     let endpoint = if request.endpoint == Endpoint::Img2img { "img2img" } else { "txt2img" };
-    let Some(scripts) = server.list(client, "scripts").await? else { return Ok(()) };
-    let names: Vec<&str> =
-        scripts[endpoint].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    let is_known = |name: &&str| squeezed(name.split(':').next().unwrap_or(name)) == squeezed(asked);
-    if names.is_empty() || names.iter().any(|name| squeezed(name) == squeezed(asked) || is_known(name)) {
+    let is_asked = |name: &str| {
+        [name, name.split(':').next().unwrap_or(name)].iter().any(|name| squeezed(name) == squeezed(asked))
+    };
+    let names = |scripts: &Value| -> Vec<String> {
+        let names = scripts[endpoint].as_array().into_iter().flatten().filter_map(Value::as_str);
+        names.map(str::to_owned).collect()
+    };
+    let holds = |scripts: &Value| names(scripts).iter().any(|name| is_asked(name));
+    let Some(scripts) = server.list_with(client, "scripts", holds).await else { return Ok(()) };
+    let names = names(&scripts);
+    if names.is_empty() || names.iter().any(|name| is_asked(name)) {
         return Ok(());
     }
-    Err(unknown("script", asked, "/content/script_name", names.into_iter()))
+    Err(unknown("script", asked, "/content/script_name", names.iter().map(String::as_str)))
 }
 
 /// Forge leaves out modules that it does not have. It goes by the names of files.
@@ -153,10 +174,15 @@ async fn modules(client: &Client, server: &Server, request: &Request) -> Result<
     let asked = request.settings().and_then(|settings| settings.get(MODULES)).and_then(Value::as_array);
     for (n, asked) in asked.into_iter().flatten().enumerate() {
         let Some(asked) = asked.as_str() else { continue };
-        let Some(list) = server.list_anew(client, "sd-modules").await? else { return Ok(()) };
-        let mut known = Names::default();
-        known.extend(Some(&list));
         let file = asked.rsplit(['/', '\\']).next().unwrap_or(asked);
+        let names = |list: &Value| {
+            let mut known = Names::default();
+            known.extend(Some(list));
+            known
+        };
+        let holds = |list: &Value| names(list).0.iter().any(|name| name.title == file);
+        let Some(list) = server.list_with(client, "sd-modules", holds).await else { return Ok(()) };
+        let known = names(&list);
         if !known.0.iter().any(|name| name.title == file) {
             let pointer = format!("/content/override_settings/{MODULES}/{n}");
             return Err(unknown("module", file, &pointer, known.titles()));
@@ -173,20 +199,26 @@ async fn control_nets(client: &Client, server: &Server, request: &Request) -> Re
         let Some(asked) = asked.filter(|name| is_enabled && !name.eq_ignore_ascii_case("none")) else {
             continue;
         };
-        let Some(list) = server.list_anew(client, CONTROL_NETS).await? else { return Ok(()) };
-        let models = list["model_list"].as_array().into_iter().flatten().filter_map(Value::as_str);
-        let models: Vec<&str> = models.filter(|name| *name != "None").collect();
         // The extension takes any part of a name, and the hash is optional.
-        let (name, _) = asked.split_once(" [").unwrap_or((asked, ""));
-        let name = name.to_lowercase();
-        if !list["model_list"].is_array() || models.iter().any(|model| model.to_lowercase().contains(&name)) {
+        let name = asked.split_once(" [").map_or(asked, |(name, _)| name).to_lowercase();
+        let models = |list: &Value| -> Vec<String> {
+            let models = list["model_list"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            models.filter(|model| *model != "None").map(str::to_owned).collect()
+        };
+        let holds = |list: &Value| {
+            !list["model_list"].is_array()
+                || models(list).iter().any(|model| model.to_lowercase().contains(&name))
+        };
+        let Some(list) = server.list_with(client, CONTROL_NETS, holds).await else { return Ok(()) };
+        if holds(&list) {
             continue;
         }
+        let models = models(&list);
         return Err(unknown(
             "ControlNet model",
             asked,
             &format!("/content{pointer}/model"),
-            models.into_iter(),
+            models.iter().map(String::as_str),
         ));
     }
     Ok(())

@@ -30,14 +30,14 @@ struct Look {
     job_count: Value,
     job_number: Value,
     step: Value,
-    /// When the run began, which is the only thing that tells one from another.
+    /// When the run began, which alone distinguishes one run from another.
     began: Value,
     /// Whether somebody interrupted or skipped it. Stays until the next run begins.
     is_cut_short: bool,
 }
 
 impl Look {
-    /// `None` where the server does not tell.
+    /// `None` where the server does not report it.
     async fn at(client: &Client) -> Result<Option<Self>, TaskError> {
         let Some(mut answer) = client.get_if_served(PATH).await? else { return Ok(None) };
         let share = answer["progress"].as_f64().unwrap_or_default();
@@ -83,14 +83,14 @@ impl CutShort {
         }
     }
 
-    /// Whether the run that began then is one of them; any, where its answer does not tell when it began.
+    /// Whether the run that began then is one of them; any, where its answer does not say when it began.
     pub(super) fn holds(&self, began: Option<&str>) -> bool {
         let runs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         began.map_or(!runs.is_empty(), |began| runs.contains(began))
     }
 }
 
-/// Whether nothing runs, as far as the server tells. One that has run before is asked twice.
+/// Whether nothing runs, as far as the server reports. One that has run before is asked twice.
 pub(super) async fn is_idle(client: &Client) -> Result<bool, TaskError> {
     let Some(look) = Look::at(client).await? else { return Ok(true) };
     if look.is_busy() || look.began == NEVER {

@@ -1,4 +1,4 @@
-//! What the server ran instead of what was asked for, as far as its answer tells: the caller is warned.
+//! What the server ran instead of what was asked for, as far as its answer says: the caller is warned.
 
 use serde_json::Value;
 use shared_schema::notification::{Warning, WarningCode};
@@ -18,19 +18,24 @@ fn sampler(request: &Request, info: &Value) -> Option<Warning> {
         .find_map(|field| Some((field, request.fields[field].as_str().filter(|name| !name.is_empty())?)))?;
     let ran = info["sampler_name"].as_str()?;
     // The name of a scheduler may follow, which the server takes apart.
-    let is_it = squeezed(asked) == squeezed(ran) || asked.starts_with(&format!("{ran} "));
+    let with_schedule = schedule(info).map(|schedule| squeezed(&format!("{ran} {schedule}")));
+    let is_it = squeezed(asked) == squeezed(ran) || with_schedule == Some(squeezed(asked));
     (!is_it).then(|| replaced("sampler", field, asked, ran))
 }
 
 fn scheduler(request: &Request, info: &Value) -> Option<Warning> {
     let asked = request.fields["scheduler"].as_str().filter(|name| !name.is_empty())?;
-    let ran =
-        info["infotexts"][0].as_str()?.lines().last()?.split_once("Schedule type: ")?.1.split(", ").next()?;
+    let ran = schedule(info)?;
     let (asked_squeezed, ran_squeezed) = (squeezed(asked), squeezed(ran));
     // Where it is the sampler's own, servers call it automatic.
     let is_it =
         asked_squeezed == ran_squeezed || [&asked_squeezed, &ran_squeezed].contains(&&"automatic".to_owned());
     (!is_it).then(|| replaced("scheduler", "scheduler", asked, ran))
+}
+
+/// The scheduler that ran, where the text with the parameters names it.
+fn schedule(info: &Value) -> Option<&str> {
+    info["infotexts"][0].as_str()?.lines().last()?.split_once("Schedule type: ")?.1.split(", ").next()
 }
 
 /// stable-diffusion.cpp makes one batch, whatever is asked for.

@@ -19,7 +19,7 @@ pub(super) struct Generation {
     pub(super) output: RunOutput,
     /// The checkpoint that made the images, if the server tells.
     pub(super) model: Option<String>,
-    /// When the run began, by the server's clock, if it tells.
+    /// When the run began, by the server's clock, if it is reported.
     pub(super) began: Option<String>,
 }
 

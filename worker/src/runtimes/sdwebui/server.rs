@@ -83,27 +83,40 @@ impl Server {
         Ok(kind)
     }
 
-    /// What the endpoint lists, as it was last seen; `None` where the server does not list it.
-    pub(super) async fn list(
-        &self,
-        client: &Client,
-        path: &'static str,
-    ) -> Result<Option<Arc<Value>>, TaskError> {
-        if let Some(known) = self.known().lists.get(path).cloned() {
-            return Ok(known);
+    /// What the endpoint lists, as it was last seen; `None` where the server does not list it, or cannot now: the run itself
+    /// may work all the same.
+    pub(super) async fn list(&self, client: &Client, path: &'static str) -> Option<Arc<Value>> {
+        let known = self.known().lists.get(path).cloned();
+        if let Some(list) = known {
+            return list;
         }
         self.list_anew(client, path).await
     }
 
     /// The same, looked up again: files and extensions come and go.
-    pub(super) async fn list_anew(
+    pub(super) async fn list_anew(&self, client: &Client, path: &'static str) -> Option<Arc<Value>> {
+        match client.get_if_served(path).await {
+            Ok(list) => {
+                let list = list.map(Arc::new);
+                self.known().lists.insert(path, list.clone());
+                list
+            }
+            Err(error) => {
+                tracing::warn!(%error, "names of a task are not looked up");
+                None
+            }
+        }
+    }
+
+    /// The same, looked up again only if the list that was last seen does not hold what is wanted.
+    pub(super) async fn list_with(
         &self,
         client: &Client,
         path: &'static str,
-    ) -> Result<Option<Arc<Value>>, TaskError> {
-        let list = client.get_if_served(path).await?.map(Arc::new);
-        self.known().lists.insert(path, list.clone());
-        Ok(list)
+        holds: impl Fn(&Value) -> bool,
+    ) -> Option<Arc<Value>> {
+        let list = self.list(client, path).await?;
+        if holds(&list) { Some(list) } else { self.list_anew(client, path).await }
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {

@@ -29,7 +29,7 @@ pub(super) fn to_pin(options: &Value, allowed: &[String]) -> Map<String, Value> 
 
 /// Servers show counts as `1.0` but keep what they are given as it is, and a fraction where they count would break
 /// every later run.
-fn whole(value: &Value) -> Value {
+pub(super) fn whole(value: &Value) -> Value {
     match value.as_f64() {
         Some(number) if number.fract() == 0.0 && number.abs() < f64::from(i32::MAX) => {
             Value::from(number as i64)
