@@ -40,7 +40,6 @@ pub struct OutputKeys {
     identity: [u8; 32],
     /// How many keys of this submission others have.
     passed: u32,
-    stem: String,
     former: String,
 }
 
@@ -59,33 +58,30 @@ impl OutputKeys {
             name: id.to_string(),
             identity: identity.finalize().into(),
             passed: 0,
-            stem: String::new(),
             former,
         }
-        .with_stem()
     }
 
     /// The keys of the same submission when an object of somebody else is at [`Self::out`]. They are the same for every
     /// delivery.
     pub fn next(&self) -> Self {
-        Self { passed: self.passed + 1, ..self.clone() }.with_stem()
+        Self { passed: self.passed + 1, ..self.clone() }
     }
 
-    fn with_stem(mut self) -> Self {
+    fn stem(&self) -> String {
         let hash =
             Sha256::new().chain_update(self.identity).chain_update(self.passed.to_be_bytes()).finalize();
-        self.stem = format!("{}/{}-{}", self.folder, self.name, hex(&hash[..HASH_BYTES]));
-        self
+        format!("{}/{}-{}", self.folder, self.name, hex(&hash[..HASH_BYTES]))
     }
 
     /// The key of the `n`-th file (from 1); `extension` without its dot.
     pub fn file(&self, n: usize, extension: &str) -> String {
-        format!("{}-{n}.{extension}", self.stem)
+        format!("{}-{n}.{extension}", self.stem())
     }
 
     /// The key of the `.out` file, which is the commit of the task.
     pub fn out(&self) -> String {
-        format!("{}.out", self.stem)
+        format!("{}.out", self.stem())
     }
 
     /// The key that earlier versions gave the `.out` file, with 8 hex digits of a hash of the submission alone: others may
@@ -113,6 +109,12 @@ pub fn s3_uri(bucket: &str, key: &str) -> String {
 /// Whether every key of such a task fits S3's 1,024 bytes.
 pub fn fits(prefix: &OutputPrefix, id: &TaskId) -> bool {
     prefix.with_slash().len() + 2 * id.as_str().len() + 1 + LONGEST_ENDING <= MAX_KEY_BYTES
+}
+
+/// Whether the `.out` file of such a task fits. Earlier versions accepted longer names than [`fits`] does.
+pub(crate) fn out_fits(prefix: &OutputPrefix, id: &TaskId) -> bool {
+    let longest = prefix.with_slash().len() + 2 * id.as_str().len() + 1 + 1 + 2 * HASH_BYTES + ".out".len();
+    longest <= MAX_KEY_BYTES
 }
 
 /// The key under which a message that cannot be read is kept whole.

@@ -104,8 +104,12 @@ pub fn sender(message: &Value) -> Option<Sender> {
     let id = TaskId::from_json(metadata.get("id")?).ok()?;
     let prefix =
         metadata.get("prefix").and_then(Value::as_str).and_then(|text| OutputPrefix::parse(text).ok());
-    let prefix = prefix.filter(|prefix| crate::keys::fits(prefix, &id)).unwrap_or_default();
-    crate::keys::fits(&prefix, &id).then(|| Sender { id, prefix, context: metadata.get("context").cloned() })
+    let prefix = prefix.filter(|prefix| crate::keys::out_fits(prefix, &id)).unwrap_or_default();
+    crate::keys::out_fits(&prefix, &id).then(|| Sender {
+        id,
+        prefix,
+        context: metadata.get("context").cloned(),
+    })
 }
 
 /// The identity of the work in a message: the submission that our front door minted, else the id that SNS gave the

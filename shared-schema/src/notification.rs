@@ -71,7 +71,8 @@ pub struct Notification {
     pub submission: Submission,
     /// How long the parts of the attempt that ended it took.
     pub timings: Timings,
-    /// What was left out so that it fits a message, as paths of fields; the `.out` file has it.
+    /// What was left out so that it fits a message, as paths of fields; the `.out` file has it, unless it is too
+    /// large for that file, too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shortened: Vec<String>,
 }

@@ -28,11 +28,11 @@ fn skip_sequence(first: char, rest: &mut std::str::Chars<'_>) {
         Some('[') => {
             ahead.find(|c| !matches!(c, '\u{20}'..='\u{3f}')).is_some_and(|c| matches!(c, '@'..='~'))
         }
-        // Without its end the text behind it is no part of the sequence.
-        Some(']' | 'P' | 'X' | '^' | '_') => match ahead.find(|c| matches!(c, '\u{7}' | '\u{1b}' | '\u{9c}'))
-        {
+        // Without its end the text behind it is no part of the sequence. Any other control character stops the search, so
+        // that no text is searched twice.
+        Some(']' | 'P' | 'X' | '^' | '_') => match ahead.find(|c| c.is_control()) {
             Some('\u{1b}') => ahead.next() == Some('\\'),
-            end => end.is_some(),
+            end => matches!(end, Some('\u{7}' | '\u{9c}')),
         },
         Some(c) => matches!(c, '\u{30}'..='\u{7e}'),
         None => false,
@@ -52,6 +52,11 @@ fn is_unprintable(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn beginnings_of_sequences_without_an_end_are_searched_once() {
+        assert_eq!(printable(&"\u{9d}".repeat(1_000_000)).len(), 0);
+    }
 
     #[test]
     fn what_a_terminal_obeys_is_left_out_and_the_words_stay() {

@@ -14,6 +14,9 @@ use crate::steps::Worker;
 /// How often the runtime is probed until it is ready.
 const PROBE_INTERVAL: Duration = Duration::from_millis(250);
 
+/// How often another reason of the same code is logged, at most: a reason may hold a counter or a time.
+const REASON_INTERVAL: Duration = Duration::from_secs(10);
+
 /// How long a runtime may take to end what it was told to, before only a restart seems to help: longer than the decoding
 /// of a large image, which nothing interrupts. `STUCK_SECONDS`, if that is less.
 const CLEARING_PATIENCE: Duration = Duration::from_secs(60);
@@ -68,7 +71,7 @@ impl Worker {
 
     async fn make_ready(&self) {
         let patience = CLEARING_PATIENCE.min(Duration::from_secs(self.config.stuck_seconds));
-        let mut last: Option<String> = None;
+        let mut last: Option<(TaskError, Instant)> = None;
         let mut clearing_since = None;
         loop {
             match self.probe().await {
@@ -84,9 +87,13 @@ impl Worker {
                     if error.code == ErrorCode::RuntimeStuck {
                         self.runtime_is_stuck(&error.message);
                     }
-                    if last.as_deref() != Some(error.message.as_str()) {
+                    let is_said = last.as_ref().is_some_and(|(said, at)| {
+                        said.code == error.code
+                            && (said.message == error.message || at.elapsed() < REASON_INTERVAL)
+                    });
+                    if !is_said {
                         tracing::info!(runtime = %self.config.runtime_name, error.code = %error.code, reason = %error.message, "waiting for the runtime");
-                        last = Some(error.message);
+                        last = Some((error, Instant::now()));
                     }
                 }
             }

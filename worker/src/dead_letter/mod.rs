@@ -113,15 +113,18 @@ impl DeadLetters {
         receipts: Option<u32>,
     ) -> Result<(), TaskError> {
         // Perhaps an earlier version received it, or this function did.
-        if let End::Stored(stored) = results.ended(assignment, Look::Certain, true).await? {
-            tracing::info!("already stored, notifying again");
-            return results.notify(&stored).await;
-        }
+        let keys = match results.ended(assignment, Look::Certain, true).await? {
+            End::Open(keys) => keys,
+            End::Stored(stored) => {
+                tracing::info!("already stored, notifying again");
+                return results.notify(&stored).await;
+            }
+        };
         let journal = Journal::read(&self.store, &delivery.message_id).await;
         let (error, attempts) = cause_of_death(receipts, &journal);
         let report = addressee.runtime_type.failure_report;
         let rejection = Rejection { task: None, error: &error, attempts, causes: &journal.attempts, report };
-        results.reject(delivery, assignment, &rejection).await?;
+        results.reject(delivery, assignment, keys, &rejection).await?;
         tracing::warn!(error.code = %error.code, error.message = %error.message, attempts, "task failed");
         Ok(())
     }

@@ -14,10 +14,10 @@ use crate::runtimes::Reached;
 const ERROR: f64 = 0.1;
 
 /// From which share of its work a run is extrapolated; before, the beginning of a run says little of its end.
-const TELLING_SHARE: f64 = 0.05;
+const LEAST_SHARE: f64 = 0.05;
 
 /// From when on a run is extrapolated; before, it may have passed through light nodes only.
-const TELLING_AFTER: Duration = Duration::from_millis(200);
+const LEAST_ELAPSED: Duration = Duration::from_millis(200);
 
 /// How long to wait for a first indication.
 const UNKNOWN_FOR: Duration = Duration::from_secs(1);
@@ -45,7 +45,7 @@ impl Forecast {
     /// A share that stands still was reached when it last moved: time that passes since then makes the run no longer.
     fn extrapolated(&self, reached: Reached) -> Option<Duration> {
         let elapsed = reached.at.saturating_duration_since(self.begun);
-        let share = reached.share.filter(|share| *share >= TELLING_SHARE && elapsed >= TELLING_AFTER)?;
+        let share = reached.share.filter(|share| *share >= LEAST_SHARE && elapsed >= LEAST_ELAPSED)?;
         Some(elapsed.div_f64(share))
     }
 }

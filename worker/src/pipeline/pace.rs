@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_run_that_once_disappointed_is_not_believed_again() {
+    async fn the_forecast_of_a_run_that_was_wrong_once_is_not_used_again() {
         let pace = knowing(AHEAD);
         let progress = Progress::new();
         let run = pace.begin(Kind::numbered(1), &progress);

@@ -1,14 +1,14 @@
 //! The commit of a task: its `.out` file, which holds what the runtime said and what the notification will say.
 //!
 //! Once it is written the task has ended, whatever becomes of this worker. It is written once: whoever comes second, after a
-//! redelivery, a duplicate or a lost answer, finds it there and tells what it says. If it is another task's, the next keys
+//! redelivery, a duplicate or a lost answer, finds it there and notifies what it says. If it is another task's, the next keys
 //! are used (`ended` says whose it is).
 
 use std::time::Instant;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use shared_schema::ErrorCode;
 use shared_schema::keys::{OutputKeys, s3_uri};
 use shared_schema::notification::{
@@ -86,19 +86,17 @@ impl Stored {
 
 impl Results {
     /// Writes the `.out` file of these keys, unless there is one; returns the end that counts, which is the first that was
-    /// written. `None` if the key belongs to another task: then nothing is written.
+    /// written. `None` if the key belongs to another task: then nothing is written. The report is a bounded one.
     pub(super) async fn commit(
         &self,
         assignment: &Assignment,
         keys: &OutputKeys,
-        report: Value,
+        report: &Value,
         stored: Stored,
     ) -> Result<Option<Stored>, TaskError> {
-        let mut report = report::bounded(report);
-        if let Value::Object(report) = &mut report {
-            report.insert("notification".to_owned(), json!(stored.notification));
-        }
-        let (key, text) = (keys.out(), Bytes::from(report.to_string()));
+        let out = Out { report, notification: &stored.notification };
+        let text = serde_json::to_vec(&out).map_err(|error| not_stored(error.to_string()))?;
+        let (key, text) = (keys.out(), Bytes::from(text));
         let is_retryable = |error: &CloudError| error.is_retryable;
         let write = || self.store.put_new(&key, text.clone(), "application/json");
         match retry::persist(PATIENCE, is_retryable, write).await {
@@ -119,6 +117,14 @@ impl Results {
     }
 }
 
+/// The `.out` file.
+#[derive(Serialize)]
+struct Out<'a> {
+    #[serde(flatten)]
+    report: &'a Value,
+    notification: &'a Notification,
+}
+
 fn not_stored(message: impl Into<String>) -> TaskError {
     TaskError::new(ErrorCode::StorageUnavailable, message)
 }
@@ -134,6 +140,7 @@ impl Worker {
     ) -> Result<Stored, Stop> {
         let Work { taken: Taken { lease, .. }, assignment, .. } = work;
         let RunOutput { files, report, warnings } = output;
+        let report = report::bounded(report);
         loop {
             let clock = Instant::now();
             let outputs = lease.hold(self.results.store_files(&keys, &files)).await??;
@@ -142,7 +149,7 @@ impl Worker {
             let clock = Instant::now();
             let outcome = Outcome::Succeeded(outputs, warnings.clone());
             let stored = Stored::new(&self.results, assignment, &keys, outcome, *timings);
-            let committing = self.results.commit(assignment, &keys, report.clone(), stored);
+            let committing = self.results.commit(assignment, &keys, &report, stored);
             let committed = lease.hold(committing).await??;
             self.passed(Stage::Commit, clock);
             match committed {

@@ -46,21 +46,21 @@ impl Worker {
             return Ending::retry_after(attempt);
         }
         // Perhaps all that failed was to tell of its end.
-        match self.told_again(work, Duration::ZERO).await {
-            Ok(Some(_)) => {}
+        let keys = match self.told_again(work, Duration::ZERO).await {
+            Ok(Some(keys)) => keys,
             Ok(None) => return Ending::Done,
             Err(Stop::LeaseLost) => return Ending::Abandoned,
             Err(_) => {
                 tracing::error!(error.code = %error.code, "the end of the task could not be told, will be retried");
                 return Ending::retry_after(attempt);
             }
-        }
+        };
         let attempts = if error.code == ErrorCode::WorkerDied { attempt - 1 } else { attempt };
         let causes = &journal.attempts;
         let report = self.config.runtime_type.failure_report;
         let task = work.task.as_deref().ok();
         let rejection = Rejection { error, task, attempts, causes, report };
-        match lease.hold(self.results.reject(delivery, assignment, &rejection)).await {
+        match lease.hold(self.results.reject(delivery, assignment, keys, &rejection)).await {
             Ok(Ok(stored)) => {
                 self.count(&stored);
                 tracing::warn!(error.code = %error.code, error.message = %error.message, attempts, "task failed");

@@ -1,5 +1,5 @@
-//! What a file is: from its bytes where they say it, else from its name in the runtime. Only types of these lists are ever
-//! stored; anything else is `application/octet-stream`, which a browser saves.
+//! What a file is: from its bytes where they say it, else from its name in the runtime. Stored are the image, sound and video
+//! types that `infer` finds, and types of these lists; anything else is `application/octet-stream`, which a browser saves.
 //!
 //! A presigned URL opens in a browser, within the origin of the bucket. What could run there (HTML, SVG, XML, scripts, PDF)
 //! is stored as an attachment, and markup and scripts as plain text: S3 answers both to every reader of the URL.
@@ -24,20 +24,13 @@ pub(super) struct MediaType {
 
 /// Types that `infer` finds in the bytes, by its names, and what they are stored as; those that are missing here have the
 /// registered name already, or are unknown.
-const RENAMED: [(&str, &str); 13] = [
+const RENAMED: [(&str, &str); 6] = [
     ("audio/x-flac", "audio/flac"),
     ("audio/opus", "audio/ogg"),
     ("audio/x-wav", "audio/wav"),
     ("audio/m4a", "audio/mp4"),
     ("audio/x-aiff", "audio/aiff"),
-    ("audio/aac", "audio/aac"),
-    ("audio/mpeg", "audio/mpeg"),
-    ("audio/ogg", "audio/ogg"),
-    ("audio/midi", "audio/midi"),
-    ("audio/amr", "audio/amr"),
     ("video/x-m4v", "video/mp4"),
-    ("video/x-msvideo", "video/x-msvideo"),
-    ("application/pdf", "application/pdf"),
 ];
 
 /// Bytes that `infer` does not know: offset, magic, type, extension.

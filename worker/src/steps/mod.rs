@@ -90,6 +90,13 @@ pub struct Taken {
     pub span: Span,
 }
 
+impl Taken {
+    /// Whether another process may have worked on the task before.
+    fn came_back(&self) -> bool {
+        self.begun.is_some() || self.delivery.receive_count > 1
+    }
+}
+
 /// One task that is worked on.
 pub(crate) struct Work<'a> {
     taken: &'a Taken,
@@ -200,7 +207,7 @@ impl Worker {
         let Work { taken: Taken { delivery, lease, begun, .. }, assignment, task, journal } = work;
         let _alone = lease.hold(self.submissions.alone(&assignment.submission)).await?;
         // A message that comes back may have been worked on to the end; of another one that is all but certain not to be so.
-        let patience = if delivery.receive_count > 1 { PATIENCE } else { Duration::ZERO };
+        let patience = if work.taken.came_back() { PATIENCE } else { Duration::ZERO };
         let Some(keys) = self.told_again(work, patience).await? else { return Ok(()) };
         let mut timings = Timings { queue_ms: delivery.queue_ms(), ..Timings::default() };
         self.check_attempts(delivery, journal)?;
@@ -219,6 +226,9 @@ impl Worker {
 
         let clock = Instant::now();
         let turn = lease.hold(self.pipeline.turn(place, &self.stopping)).await??;
+        if begun.is_none() {
+            deadline::check_start(&task)?;
+        }
         let Ran { output, turn, began } = self.run(work, &task, inputs, turn).await?;
         self.vitals.metrics().stage(Stage::Wait, began.saturating_duration_since(clock));
         timings.run_ms = self.passed(Stage::Run, began);
@@ -244,9 +254,8 @@ impl Worker {
     /// Notifies once more how the task ended, if it had ended before, which is looked for with this patience; else the keys
     /// that its files may have.
     async fn told_again(&self, work: &Work<'_>, patience: Duration) -> Result<Option<OutputKeys>, Stop> {
-        let Work { taken: Taken { delivery, lease, .. }, assignment, .. } = work;
-        let came_back = delivery.receive_count > 1;
-        let looking = self.results.ended(assignment, Look::Before(patience), came_back);
+        let Work { taken: Taken { lease, .. }, assignment, .. } = work;
+        let looking = self.results.ended(assignment, Look::Before(patience), work.taken.came_back());
         let stored = match lease.hold(looking).await?? {
             End::Open(keys) => return Ok(Some(keys)),
             End::Stored(stored) => stored,

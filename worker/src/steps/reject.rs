@@ -1,6 +1,7 @@
 //! The end of a task that failed for good: what is needed to submit it again is kept, the failure committed and told.
 
 use serde_json::{Value, json};
+use shared_schema::keys::OutputKeys;
 use shared_schema::notification::Timings;
 use shared_schema::{ErrorCode, Task, TaskId, keys, message};
 
@@ -8,6 +9,7 @@ use super::attempts::FailedAttempt;
 use super::commit::{Outcome, Stored};
 use super::ended::next;
 use super::read::{Assignment, Cause};
+use super::report;
 use super::results::Results;
 use crate::cloud::Delivery;
 use crate::error::TaskError;
@@ -28,25 +30,27 @@ pub struct Rejection<'a> {
 }
 
 impl Results {
-    /// Stores the failure of a task and notifies it; unless it had ended before, then that end is told.
+    /// Stores the failure of a task under the first of these keys that belong to nobody else, and notifies it; unless it had
+    /// ended before, then that end is notified.
     pub(crate) async fn reject(
         &self,
         delivery: &Delivery,
         assignment: &Assignment,
+        mut keys: OutputKeys,
         rejection: &Rejection<'_>,
     ) -> Result<Stored, TaskError> {
-        let Rejection { error, attempts, causes, report, .. } = *rejection;
+        let Rejection { error, attempts, causes, report: in_words, .. } = *rejection;
         let failure = error.failure(attempts);
         let outcome = if error.is_expired { Outcome::Expired(failure) } else { Outcome::Failed(failure) };
         let timings = Timings { queue_ms: delivery.queue_ms(), ..Timings::default() };
 
         self.keep_failed(delivery, assignment, rejection).await?;
-        let mut report = report(&assignment.id, error, attempts);
+        let mut report = in_words(&assignment.id, error, attempts);
         report["attempts"] = json!(causes);
-        let mut keys = assignment.keys.clone();
+        let report = report::bounded(report);
         let stored = loop {
             let stored = Stored::new(self, assignment, &keys, outcome.clone(), timings);
-            match self.commit(assignment, &keys, report.clone(), stored).await? {
+            match self.commit(assignment, &keys, &report, stored).await? {
                 Some(stored) => break stored,
                 None => keys = next(&keys),
             }

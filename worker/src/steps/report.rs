@@ -94,7 +94,7 @@ fn shorten(value: &mut Value, pointer: &str, longest: usize, cut: &mut BTreeSet<
     }
 }
 
-/// Empties every list and object of a report that is nothing but them.
+/// Replaces every list and object of a report that is nothing but them by `null`.
 fn leave_scalars(report: &mut Value, cut: &mut BTreeSet<String>) {
     cut.clear();
     for (name, field) in report.as_object_mut().into_iter().flatten() {

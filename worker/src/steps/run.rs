@@ -159,6 +159,16 @@ impl Worker {
         self.vitals.metrics().runtime_interrupted(bound.as_str());
         stop.cancel();
         let result = running.await;
+        // A runtime that takes several makes sure that the run has stopped, or says that it has not. Another one is looked at
+        // before the next run.
+        let is_left = match (&result, self.takes_several()) {
+            (Ok(_), _) => false,
+            (Err(error), true) => error.code != ErrorCode::Interrupted,
+            (Err(_), false) => bound == Bound::Timeout,
+        };
+        if is_left && bound != Bound::Drained {
+            self.runtime_is(false);
+        }
         match (bound, result) {
             (Bound::LeaseLost, _) => Err(Stop::LeaseLost),
             // It was over before the interruption reached it: nothing is thrown away.
@@ -167,14 +177,7 @@ impl Worker {
             (Bound::RuntimeGone, Err(_)) => Err(Stop::GivenBack("runtime_gone")),
             (Bound::WaitedTooLong, Err(_)) => Err(Stop::GivenBack("waited_too_long")),
             (Bound::StartMissed, Err(_)) => Err(begun_too_late().into()),
-            (Bound::Timeout, Err(error)) => {
-                // A runtime that takes several has made sure that the run has stopped. Another one is looked at before the
-                // next run.
-                if !self.takes_several() || error.code != ErrorCode::Interrupted {
-                    self.runtime_is(false);
-                }
-                Err(limit.exceeded().into())
-            }
+            (Bound::Timeout, Err(_)) => Err(limit.exceeded().into()),
             (Bound::Stuck, Err(_)) => {
                 let seconds = self.config.stuck_seconds;
                 let message = format!("the runtime made no progress for {seconds} s");
