@@ -190,7 +190,7 @@ def inputs(source, node):
 
 
 def declared_type(spec):
-    """`STRING` of `("STRING", {...})`; nothing for lists of choices and what only running it would tell."""
+    """`STRING` of `("STRING", {...})`; nothing for lists of choices and what is known only when the code runs."""
     first = spec.elts[0] if isinstance(spec, (ast.Tuple, ast.List)) and spec.elts else spec
     return (text(first) or "").upper()
 

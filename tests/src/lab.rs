@@ -175,6 +175,18 @@ impl Lab {
         serde_json::from_value(told).unwrap()
     }
 
+    /// Waits until so many notifications say how tasks with that id ended, and returns all of them.
+    pub async fn ends(&self, id: &str, times: usize) -> Vec<Notification> {
+        wait::until(&format!("{times} notifications of {id}"), async || {
+            let all = self.everything_told().await.into_iter();
+            let ends = all.filter(|notified| notified["id"] == id && notified.get("result").is_some());
+            let ends: Vec<Notification> =
+                ends.map(|notified| serde_json::from_value(notified).unwrap()).collect();
+            (ends.len() >= times).then_some(ends)
+        })
+        .await
+    }
+
     /// Waits for a notification.
     pub async fn told(&self, what: &str, is_it: impl Fn(&Value) -> bool) -> Value {
         wait::until(what, async || {
@@ -257,6 +269,12 @@ impl Lab {
     /// The JSON at an `s3://` address.
     pub async fn json(&self, uri: &str) -> Value {
         serde_json::from_slice(&self.object(uri).await.0).unwrap()
+    }
+
+    /// Puts an object into the bucket.
+    pub async fn put(&self, key: &str, body: impl Into<Vec<u8>>) {
+        let call = self.aws.clients.s3.put_object().bucket(&self.shared.bucket).key(key);
+        call.body(body.into().into()).send().await.unwrap();
     }
 
     /// The keys of the bucket that begin so.

@@ -10,6 +10,7 @@ pub mod aws;
 pub mod binaries;
 pub mod dead_letters;
 pub mod fixtures;
+pub mod foreign;
 pub mod health_port;
 pub mod image_server;
 pub mod kubernetes_api;

@@ -81,12 +81,12 @@ struct Run {
 
 impl Run {
     async fn begin(runtime: &Arc<dyn Runtime>, simulation: &Simulation, workflow: &Value) -> Self {
-        let (handles, mut told) = mpsc::unbounded_channel();
+        let (handles, mut reported) = mpsc::unbounded_channel();
         let job = Job { handles, ..job(workflow) };
         let (stop, progress) = (job.stop.clone(), job.progress.clone());
         let runtime = Arc::clone(runtime);
         let running = tokio::spawn(async move { runtime.run(job).await });
-        let handle = told.recv().await.expect("a handle");
+        let handle = reported.recv().await.expect("a handle");
         let run = Self { stop, progress, handle, running };
         wait::until("the job in the queue", async || queue(simulation).await.place(run.id())).await;
         run
@@ -472,9 +472,9 @@ fn in_batches() -> Job {
 }
 
 /// Waits until the worker knows of so many jobs of a run, and returns the handle that says so.
-async fn handle_with(told: &mut mpsc::UnboundedReceiver<RunHandle>, jobs: usize) -> RunHandle {
+async fn handle_with(reported: &mut mpsc::UnboundedReceiver<RunHandle>, jobs: usize) -> RunHandle {
     loop {
-        let handle = told.recv().await.expect("a handle");
+        let handle = reported.recv().await.expect("a handle");
         if handle.0["queued_again"].as_array().map_or(0, Vec::len) + 1 == jobs {
             return handle;
         }
@@ -486,20 +486,20 @@ async fn a_run_that_queues_itself_again_is_one_run() {
     for latency in [Duration::ZERO, Duration::from_millis(700)] {
         let simulation = of_version(ComfyUiVersion::V0_33, latency).await;
         let runtime = client(&simulation);
-        let (handles, mut told) = mpsc::unbounded_channel();
+        let (handles, mut reported) = mpsc::unbounded_channel();
         let job = Job { handles, ..in_batches() };
         // What another person has waiting is neither taken for a part of the run nor in its way.
         let running = {
             let runtime = Arc::clone(&runtime);
             tokio::spawn(async move { runtime.run(job).await })
         };
-        let first = told.recv().await.expect("a handle");
+        let first = reported.recv().await.expect("a handle");
         let persons = persons_job(&simulation, &sampled(9, 1)).await;
 
         let output = running.await.unwrap().unwrap();
         let [video] = output.files.as_slice() else { panic!("{:?}", output.files) };
         assert!(video.name.as_ref().unwrap().ends_with(".mp4"), "{:?}", video.name);
-        let handle = handle_with(&mut told, 3).await;
+        let handle = handle_with(&mut reported, 3).await;
         assert_eq!(handle.0["prompt_id"], first.0["prompt_id"]);
         wait::until("the person's job", async || ran(&simulation).contains(&persons).then_some(())).await;
         assert_eq!(ran(&simulation).len(), 4);
@@ -515,10 +515,10 @@ async fn a_run_that_queues_itself_again_is_one_run() {
 async fn a_run_that_queues_itself_again_is_adopted_and_stopped_as_a_whole() {
     let simulation = of_version(ComfyUiVersion::V0_25, Duration::from_secs(1)).await;
     let killed = client(&simulation);
-    let (handles, mut told) = mpsc::unbounded_channel();
+    let (handles, mut reported) = mpsc::unbounded_channel();
     let job = Job { handles, ..in_batches() };
     let running = tokio::spawn(async move { killed.run(job).await });
-    let first = told.recv().await.expect("a handle");
+    let first = reported.recv().await.expect("a handle");
     wait::until("the second job", async || (simulation.busy().len() == 1).then_some(())).await;
     running.abort();
 
@@ -530,11 +530,11 @@ async fn a_run_that_queues_itself_again_is_adopted_and_stopped_as_a_whole() {
     assert_eq!(simulation.busy().len(), 3);
 
     let runtime = client(&simulation);
-    let (handles, mut told) = mpsc::unbounded_channel();
+    let (handles, mut reported) = mpsc::unbounded_channel();
     let job = Job { handles, ..in_batches() };
     let (stop, progress) = (job.stop.clone(), job.progress.clone());
     let running = tokio::spawn(async move { runtime.run(job).await });
-    handle_with(&mut told, 2).await;
+    handle_with(&mut reported, 2).await;
     assert!(matches!(progress.place(), Place::Running(_)));
     stop.cancel();
     assert_eq!(code(running.await.unwrap()), ErrorCode::Interrupted);

@@ -4,16 +4,13 @@ use std::time::Duration;
 
 use aws_sdk_sqs::types::Message;
 use integration_tests::aws;
+use integration_tests::foreign::{SAME_32_BITS, keys_of, out_of};
 use integration_tests::lab::{Lab, Runtime};
 use integration_tests::wait;
 use serde_json::{Value, json};
-use shared_schema::keys::{OutputKeys, s3_uri};
-use shared_schema::{Notification, OutputPrefix, Submission, TaskId, message};
+use shared_schema::keys::s3_uri;
+use shared_schema::message;
 use simulated_runtimes::SdWebUiOptions;
-
-/// Two submissions whose SHA-256 begins with the same 32 bits.
-const SAME_32_BITS: [&str; 2] =
-    ["53a5516f-29c3-4168-a6d2-70030438aef2", "d23db658-03fd-4d45-8bc0-2bbc2f8eb57e"];
 
 fn small() -> Value {
     json!({ "prompt": "x", "width": 64, "height": 64, "steps": 2 })
@@ -28,46 +25,12 @@ fn task(id: &str, submission: &str) -> Value {
     json!({ "metadata": metadata, "content": small() })
 }
 
-/// The keys of the files of such a task.
-fn keys_of(id: &str, submission: &str) -> OutputKeys {
-    let id = TaskId::from_json(&json!(id)).unwrap();
-    OutputKeys::new(&OutputPrefix::parse("output").unwrap(), &id, &Submission::parse(submission).unwrap())
-}
-
-/// An `.out` file at `key` that says that this submission succeeded, with the file beside it.
-fn out_of(lab: &Lab, id: &str, submission: &str, key: &str) -> Value {
-    let bucket = &lab.shared.bucket;
-    let image = s3_uri(bucket, &format!("{}-1.png", key.trim_end_matches(".out")));
-    json!({ "images": [""], "notification": {
-        "runtime": "sdruntime", "id": id, "result": true, "status": "completed", "image_url": [image],
-        "output_url": s3_uri(bucket, key), "context": { "of": submission }, "task_status": "succeeded",
-        "outputs": [{ "s3_uri": image, "content_type": "image/png", "bytes": 1 }],
-        "notification_id": "ece0fce3-6729-841c-9470-bdf1c5a98f94", "submission": submission,
-        "timings": { "queue_ms": 0, "prepare_ms": 0, "run_ms": 0, "store_ms": 0 },
-    } })
-}
-
-async fn put(lab: &Lab, key: &str, body: impl Into<Vec<u8>>) {
-    let call = lab.clients().s3.put_object().bucket(&lab.shared.bucket).key(key);
-    call.body(body.into().into()).send().await.unwrap();
-}
-
 async fn bytes_at(lab: &Lab, key: &str) -> Vec<u8> {
     lab.object(&s3_uri(&lab.shared.bucket, key)).await.0
 }
 
 fn runs(runtime: &Runtime) -> usize {
     runtime.simulation.as_ref().unwrap().busy().len()
-}
-
-/// Waits until so many notifications say how tasks of that id ended.
-async fn ends_of(lab: &Lab, id: &str, times: usize) -> Vec<Notification> {
-    wait::until(&format!("{times} notifications of {id}"), async || {
-        let told = lab.everything_told().await.into_iter().filter(|told| told["id"] == id);
-        let told: Vec<Notification> = told.map(|told| serde_json::from_value(told).unwrap()).collect();
-        (told.len() >= times).then_some(told)
-    })
-    .await
 }
 
 /// Takes the next message of a queue off it.
@@ -102,7 +65,7 @@ async fn submissions_of_one_id_whose_hashes_begin_alike_both_run_and_keep_their_
     }
     let _worker = lab.worker(&runtime, &[]).await;
 
-    let ends = ends_of(&lab, "same", 2).await;
+    let ends = lab.ends("same", 2).await;
     lab.emptied(&runtime.queue.url).await;
     assert_eq!(runs(&runtime), 2);
     for submission in SAME_32_BITS {
@@ -138,8 +101,8 @@ async fn what_others_have_at_a_key_of_a_task_stays_and_the_task_uses_its_next_ke
         let third = second.next();
         let foreign = foreign.unwrap_or_else(|| out_of(&lab, id, "other", &first.out()).to_string());
         for keys in [&first, &second] {
-            put(&lab, &keys.out(), foreign.clone()).await;
-            put(&lab, &keys.file(1, "png"), "other's image").await;
+            lab.put(&keys.out(), foreign.clone()).await;
+            lab.put(&keys.file(1, "png"), "other's image").await;
         }
         let message = task(id, &submission).to_string();
         lab.send(&runtime.queue.url, &message).await;
@@ -151,7 +114,7 @@ async fn what_others_have_at_a_key_of_a_task_stays_and_the_task_uses_its_next_ke
 
         // A duplicate finds the same keys.
         lab.send(&runtime.queue.url, &message).await;
-        let ends = ends_of(&lab, id, 2).await;
+        let ends = lab.ends(id, 2).await;
         assert_eq!(ends[1].notification_id, end.notification_id, "{id}");
         assert_eq!((&ends[1].output_url, &ends[1].image_url), (&end.output_url, &end.image_url), "{id}");
         assert_eq!(runs(&runtime), n + 1, "{id}");
@@ -173,7 +136,7 @@ async fn a_key_that_somebody_else_gets_during_the_run_costs_no_second_run() {
     lab.send(&runtime.queue.url, &task("raced", "own").to_string()).await;
     wait::until("the run", async || runtime.simulation.as_ref().unwrap().running()).await;
     let foreign = out_of(&lab, "raced", "other", &keys.out()).to_string();
-    put(&lab, &keys.out(), foreign.clone()).await;
+    lab.put(&keys.out(), foreign.clone()).await;
 
     let end = lab.ended("raced").await;
     assert_eq!((end.result, end.submission.as_str()), (true, "own"));
@@ -191,7 +154,7 @@ async fn a_failure_does_not_take_the_key_of_somebody_else_either() {
     let _worker = lab.worker(&runtime, &[]).await;
     let keys = keys_of("bad", "own");
     let foreign = out_of(&lab, "bad", "other", &keys.out()).to_string();
-    put(&lab, &keys.out(), foreign.clone()).await;
+    lab.put(&keys.out(), foreign.clone()).await;
     let mut bad = task("bad", "own");
     bad["content"]["steps"] = json!("many");
     lab.send(&runtime.queue.url, &bad.to_string()).await;
@@ -224,21 +187,23 @@ async fn what_an_earlier_version_committed_is_notified_again_and_anothers_commit
     // It was larger than what is read back.
     let mut out = json!({ "images": ["x".repeat(17 * 1024 * 1024)] });
     out["notification"] = out_of(&lab, "upgraded", own, &former)["notification"].take();
-    put(&lab, &former, out.to_string()).await;
+    lab.put(&former, out.to_string()).await;
     send_and_drop(&lab, &runtime, &task("upgraded", own)).await;
-    let mut worker = lab.worker(&runtime, &[]).await;
+    // A long poll of the process that is stopped would take the next message with it, on endpoints that do not see it go.
+    let mut worker = lab.worker(&runtime, &[("RECEIVE_WAIT_SECONDS", "0")]).await;
     worker.logged("already stored, notifying again").await;
     let end = lab.ended("upgraded").await;
     assert_eq!((end.output_url, end.submission.as_str()), (s3_uri(&lab.shared.bucket, &former), own));
     assert!(end.outputs[0].url.is_some());
     assert_eq!(runs(&runtime), 0);
     lab.emptied(&runtime.queue.url).await;
-    drop(worker);
+    worker.signal("TERM");
+    worker.ended().await;
 
     // The other submission has the same former key, and an end of its own.
     send_and_drop(&lab, &runtime, &task("upgraded", other)).await;
     let _worker = lab.worker(&runtime, &[]).await;
-    let ends = ends_of(&lab, "upgraded", 2).await;
+    let ends = lab.ends("upgraded", 2).await;
     assert_eq!((ends[1].submission.as_str(), &ends[1].context), (other, &json!({ "of": other })));
     assert_eq!(ends[1].output_url, s3_uri(&lab.shared.bucket, &keys_of("upgraded", other).out()));
     assert_eq!(runs(&runtime), 1);
@@ -263,7 +228,7 @@ async fn a_role_that_may_not_read_reports_its_own_run_and_leaves_what_is_there()
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
     let keys = keys_of("blind", "own");
     let foreign = out_of(&lab, "blind", "other", &keys.out()).to_string();
-    put(&lab, &keys.out(), foreign.clone()).await;
+    lab.put(&keys.out(), foreign.clone()).await;
     let _worker = lab.worker(&runtime, &[("AWS_ACCESS_KEY_ID", "worker")]).await;
     lab.send(&runtime.queue.url, &task("blind", "own").to_string()).await;
     let end = lab.ended("blind").await;

@@ -22,8 +22,7 @@ async fn addresses_become_base64_before_the_runtime_sees_them() {
     let settings =
         [("INPUT_ALLOW_HOSTS", allowed.as_str()), ("INPUT_S3_BUCKETS", lab.shared.bucket.as_str())];
     let _worker = lab.worker(&runtime, &settings).await;
-    let s3 = &lab.clients().s3;
-    s3.put_object().bucket(&lab.shared.bucket).key("in/cat.png").body(cat().into()).send().await.unwrap();
+    lab.put("in/cat.png", cat()).await;
 
     for (id, content) in [
         ("url", from(&images.url("cat.png"))),

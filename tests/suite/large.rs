@@ -279,7 +279,7 @@ async fn what_a_runtime_says_at_length_is_cut_in_the_out_file_which_is_read_back
         workflow.insert(format!("shown-{n}"), node);
     }
     door.submit("comfyui", "pipeline", "wordy", Value::Object(workflow)).await;
-    let worker = lab.worker(&runtime, &[]).await;
+    let mut worker = lab.worker(&runtime, &[]).await;
     let ended = lab.ended("wordy").await;
     assert!(ended.result, "{:?}", ended.error);
     lab.emptied(&runtime.queue.url).await;
@@ -294,12 +294,11 @@ async fn what_a_runtime_says_at_length_is_cut_in_the_out_file_which_is_read_back
         let text = out.pointer(pointer.as_str().unwrap()).and_then(Value::as_str);
         assert!(text.is_some_and(|text| text.ends_with('…')), "{pointer}");
     }
-    drop(worker);
+    // The same submission once more.
     let whole = json!({ "metadata": { "id": "wordy", "runtime": "comfyui", "tasktype": "pipeline", "prefix": "output",
                                       "submission": ended.submission },
                         "content": { "1": { "class_type": "PreviewAny", "inputs": { "source": "x" } } } });
     lab.send(&runtime.queue.url, &whole.to_string()).await;
-    let mut worker = lab.worker(&runtime, &[]).await;
     worker.logged("already stored, notifying again").await;
     lab.emptied(&runtime.queue.url).await;
     assert_eq!(runtime.simulation.as_ref().unwrap().busy().len(), 1);

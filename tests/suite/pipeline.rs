@@ -132,7 +132,7 @@ async fn without_the_pipeline_one_task_is_worked_on_at_a_time() {
     }
 }
 
-/// For each way in which progress is reported, and with runs of 2 and 3 s, which progress in steps of 5 % once failed to foretell.
+/// For each way in which progress is reported, and with runs of 2 and 3 s, whose end a forecast from steps of 5 % missed.
 #[tokio::test]
 async fn the_next_call_is_posted_before_the_run_before_it_ends() {
     use ProgressReports::{Flat, Late, Missing, Stepped};

@@ -73,8 +73,7 @@ async fn images_of_loader_nodes_are_uploaded_from_anywhere() {
     let settings =
         [("INPUT_ALLOW_HOSTS", allowed.as_str()), ("INPUT_S3_BUCKETS", lab.shared.bucket.as_str())];
     let _worker = lab.worker(&runtime, &settings).await;
-    let s3 = &lab.clients().s3;
-    s3.put_object().bucket(&lab.shared.bucket).key("in/cat.png").body(cat().into()).send().await.unwrap();
+    lab.put("in/cat.png", cat()).await;
     let data = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, cat());
 
     for (id, source) in [

@@ -113,7 +113,7 @@ it("has a task done by a worker with the chart's variables", async () => {
   const notification = await queues.take("check-results-shop", isAbout("picture"));
   expect(notification).toMatchObject({ result: true, task_status: "succeeded", context: { userId: 123456 } });
   expect(notification.image_url).toHaveLength(1);
-  expect(notification.image_url[0]).toMatch(/^s3:\/\/.*\/output\/picture\/picture-[0-9a-f]{8}-1\.png$/);
+  expect(notification.image_url[0]).toMatch(/^s3:\/\/.*\/output\/picture\/picture-[0-9a-f]{16}-1\.png$/);
   expect(await service.stored(notification.image_url[0])).toMatch(/^.PNG/);
   expect(JSON.parse(await service.stored(notification.output_url))).toHaveProperty("parameters");
   expect(await stop(worker)).toBe(0);

@@ -189,7 +189,7 @@ impl Cell {
     /// The share of the time that the GPU should be busy at least; there is no aim for one that takes no time.
     pub(super) fn least_busy(&self) -> Option<f64> {
         match self.gpu_ms {
-            // The first run of a kind may have an end that nothing foretells, and these cells have few.
+            // The first run of a kind may have an end that no forecast knows, and these cells have few.
             _ if self.kind.progress.is_some() => None,
             0 => None,
             500 => Some(0.98),

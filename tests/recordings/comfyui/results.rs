@@ -159,7 +159,7 @@ fn image(format: u8, bytes: &[u8]) -> Frame {
 #[tokio::test]
 async fn images_of_any_node_that_sends_over_the_socket_are_collected() {
     let content = fixtures::load("cases/09-other-websocket-output/request.json");
-    let told = json!({ "source": "websocket", "content-type": "image/png", "type": "output" });
+    let entry = json!({ "source": "websocket", "content-type": "image/png", "type": "output" });
     let frames = [
         executing(r#""1""#),
         image(1, b"preview"),
@@ -168,7 +168,7 @@ async fn images_of_any_node_that_sends_over_the_socket_are_collected() {
         image(1, b"second"),
         executing("null"),
     ];
-    let script = Script::succeeds_with(&json!({ "2": { "images": [told, told] } })).with_frames(frames);
+    let script = Script::succeeds_with(&json!({ "2": { "images": [entry, entry] } })).with_frames(frames);
     let (stage, result) = run(script, &content).await;
 
     let output = result.unwrap();

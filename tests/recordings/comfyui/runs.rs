@@ -110,7 +110,7 @@ impl Replay {
                 |body: &[u8]| body.windows(unguessable.len()).any(|part| part == unguessable.as_bytes());
             assert!(
                 uploads.iter().all(|upload| !holds(&upload.body)),
-                "{name}: the folder of inputs tells that of results"
+                "{name}: the folder of inputs reveals that of results"
             );
         }
     }
