@@ -83,7 +83,7 @@ pub const IMAGE_FORMATS: [ImageFormat; 7] = [
     },
 ];
 
-/// How many bytes of a file tell its format, at the least.
+/// How many bytes of a file are enough to recognise its format.
 pub const HEAD_BYTES: usize = 512;
 
 /// The format of an image, by its first bytes.

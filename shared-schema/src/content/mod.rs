@@ -183,7 +183,7 @@ pub fn violations_with(
     violations
 }
 
-/// What to send in place of a content that is no object, where that can be told.
+/// What to send in place of a content that is no object, where that is known.
 pub fn not_an_object(task_type: TaskType, content: &Value) -> Option<String> {
     (of(task_type).not_an_object)(content)
 }

@@ -74,7 +74,7 @@ impl Store {
         &self.bucket
     }
 
-    /// Stores an object, in place of any that has its key. Whoever opens it, by a presigned URL too, gets these headers.
+    /// Stores an object, in place of any that has its key. Each GET of it, by a presigned URL too, returns these headers.
     pub async fn put(
         &self,
         key: &str,

@@ -15,7 +15,7 @@ mod webp;
 
 use shared_schema::file_kind::ImageKind;
 
-/// Width times height of an image of that kind, of all frames together; `None` if that cannot be told.
+/// Width times height of an image of that kind, of all frames together; `None` if that is unknown.
 pub(super) fn of(kind: ImageKind, image: &[u8]) -> Option<u64> {
     let pixels = match kind {
         ImageKind::Png => png::pixels,

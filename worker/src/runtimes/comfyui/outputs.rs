@@ -213,11 +213,11 @@ impl Outputs {
     /// Nodes, keys and values as in the history; a file is its number (`file`, from 1), its name and its type.
     fn report(&self, numbered: &[usize]) -> Map<String, Value> {
         let numbers: HashMap<usize, usize> = numbered.iter().copied().zip(1..).collect();
-        let mut told = HashSet::new();
+        let mut reported = HashSet::new();
         let mut report = Map::new();
         for Shown { node_id, key, file, text } in &self.shown {
             let value = match (file.and_then(|file| Some((file, *numbers.get(&file)?))), text) {
-                (Some((file, _)), _) if !told.insert((node_id, key, file)) => continue,
+                (Some((file, _)), _) if !reported.insert((node_id, key, file)) => continue,
                 (Some((file, number)), _) => self.found[file].source.described(number),
                 (None, Some(text)) => json!(without_folders(text)),
                 (None, None) => continue,

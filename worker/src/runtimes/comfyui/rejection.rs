@@ -85,9 +85,9 @@ fn without_choices(line: &str) -> &str {
 
 fn listed(complaints: &[Complaint<'_>]) -> String {
     const MOST: usize = 3;
-    let told = complaints.iter().take(MOST);
-    let told = told.map(|one| format!("node {} ({}): {}", one.node_id, one.class, one.words));
-    let mut text = told.collect::<Vec<_>>().join("; ");
+    let reported = complaints.iter().take(MOST);
+    let reported = reported.map(|one| format!("node {} ({}): {}", one.node_id, one.class, one.words));
+    let mut text = reported.collect::<Vec<_>>().join("; ");
     if complaints.len() > MOST {
         text.push_str(&format!("; and {} more", complaints.len() - MOST));
     }
@@ -140,8 +140,8 @@ mod tests {
             "{}",
             error.message
         );
-        let told = format!("{} {:?}", error.message, error.reason);
-        assert!(!told.contains("sd15_random"), "{told}");
+        let reported = format!("{} {:?}", error.message, error.reason);
+        assert!(!reported.contains("sd15_random"), "{reported}");
     }
 
     #[test]
@@ -156,8 +156,8 @@ mod tests {
                 "extra_info": {"input_name": "folder", "input_config": [[job]]}});
             let nodes = json!({"1": {"class_type": "LoadImageSetFromFolderNode", "errors": [error]}});
             let error = explain(&json!({"error": error, "node_errors": nodes}));
-            let told = format!("{} {:?}", error.message, error.reason);
-            assert!(!told.contains("53a5516f"), "{told}");
+            let reported = format!("{} {:?}", error.message, error.reason);
+            assert!(!reported.contains("53a5516f"), "{reported}");
             assert!(error.message.contains("folder"), "{}", error.message);
         }
     }
@@ -197,8 +197,8 @@ mod tests {
         assert!(has_node_errors(&partial["response"]["body"]));
         let error = explained("partial-node-errors-with-200");
         assert_eq!(error.node_id.as_deref(), Some("98"));
-        let told = format!("{} {}", error.message, error.reason.unwrap());
-        assert!(!told.contains("traceback") && !told.contains("/opt"), "{told}");
+        let reported = format!("{} {}", error.message, error.reason.unwrap());
+        assert!(!reported.contains("traceback") && !reported.contains("/opt"), "{reported}");
     }
 
     #[test]
