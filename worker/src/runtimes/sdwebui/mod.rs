@@ -1,8 +1,8 @@
 //! SD WebUI: AUTOMATIC1111 and what speaks its API (Forge, Forge Neo, reForge, SD.Next, stable-diffusion.cpp).
 //!
 //! Its runs have no ids, so nothing can be asked or told about one of them, and none is found again: [`line`] says how
-//! runs are kept apart all the same. What a server does not have or know, it mostly leaves out without a word: [`names`] looks
-//! first, [`replaced`] compares afterwards.
+//! runs are kept apart all the same. What a server does not have or know, it mostly leaves out without a word: `names` looks
+//! first, `replaced` compares afterwards.
 
 mod access;
 mod address;
