@@ -62,9 +62,9 @@ fn is_of_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || "+-.".contains(c)
 }
 
+/// Any other word stays, so that it is refused if it is none of JSON's.
 fn word(token: &str) -> &str {
-    let is_number = || token.parse::<f64>().is_ok_and(f64::is_finite);
-    if matches!(token, "true" | "false") || is_number() { token } else { "null" }
+    if token.parse::<f64>().is_ok_and(|number| !number.is_finite()) { "null" } else { token }
 }
 
 /// The length of a string in quotes, with both quotes.
@@ -170,9 +170,23 @@ mod tests {
 
     #[test]
     fn what_is_broken_otherwise_is_refused() {
-        for document in
-            ["", "{", "[1,]", r#"{"a" 1}"#, r#"["a"#, "[NaN", r#"["\"#, r#"["\é", NaN]"#, "]NaN", "é", "1.é"]
-        {
+        for document in [
+            "",
+            "{",
+            "[1,]",
+            r#"{"a" 1}"#,
+            r#"["a"#,
+            "[NaN",
+            r#"["\"#,
+            r#"["\é", NaN]"#,
+            "]NaN",
+            "é",
+            "1.é",
+            "OK",
+            r#"{"a": foo}"#,
+            "[NaN, None]",
+            "NaNa",
+        ] {
             assert!(from_slice::<Value>(document.as_bytes()).is_err(), "{document}");
         }
         assert!(from_slice::<u8>(b"\"text\"").unwrap_err().is_data());

@@ -6,6 +6,7 @@
 
 mod calls;
 mod comfyui_runs;
+mod comfyui_workflows;
 mod failures;
 mod health;
 mod hostile_inputs;

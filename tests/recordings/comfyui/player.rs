@@ -141,7 +141,13 @@ impl Stage {
         let job = self.recording["history"]["body"].get(self.recorded_id()).map(|entry| &entry["prompt"]);
         if let (Some(posted), Some(job), false) = (&progress.posted, job, progress.finished) {
             let id = posted["prompt_id"].as_str().unwrap();
-            queue["body"]["queue_running"] = json!([self.with_id(job, id)]);
+            let mut job = self.with_id(job, id);
+            job[3]["client_id"] = posted["client_id"].clone();
+            // Another one, if the server takes no ids of its callers.
+            if self.recording["response"]["body"]["prompt_id"] != self.recorded_id() {
+                job[1] = self.recording["response"]["body"]["prompt_id"].clone();
+            }
+            queue["body"]["queue_running"] = json!([job]);
         }
         queue
     }

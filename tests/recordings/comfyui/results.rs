@@ -8,7 +8,7 @@ use shared_schema::notification::WarningCode;
 use worker::error::TaskError;
 use worker::runtimes::{RunOutput, comfyui};
 
-use super::stage::{Frame, Script, Stage};
+use super::stage::{FURTHER, Frame, Script, Stage};
 use crate::task;
 
 /// Runs that content against that server. The server, and how the task ended.
@@ -242,4 +242,75 @@ async fn a_blocked_node_is_a_warning_of_the_run_and_the_reason_of_an_empty_one()
     let error = run(script(json!({})), &content).await.1.unwrap_err();
     assert_eq!((error.code, error.node_id.as_deref()), (ErrorCode::NoOutput, Some("9")));
     assert!(error.message.contains("no face in"), "{error}");
+}
+
+/// What comes late of the first job neither ends the wait for the second one nor hides what that one sends.
+#[tokio::test]
+async fn an_image_of_a_job_that_was_queued_again_is_collected_whatever_comes_late_of_the_job_before() {
+    let content = json!({
+        "1": { "class_type": "EmptyImage", "inputs": {} },
+        "2": { "class_type": "SaveImageWebsocket", "inputs": { "images": ["1", 0] } },
+    });
+    let further = |kind: &str, node: &str| {
+        Frame::Text(format!(r#"{{"type": "{kind}", "data": {{"node": {node}, "prompt_id": "{FURTHER}"}}}}"#))
+    };
+    let success = r#"{"type": "execution_success", "data": {"prompt_id": "{{ID}}"}}"#;
+    let frames = [
+        Frame::Text(success.to_owned()),
+        Frame::Looked(1),
+        executing("null"),
+        further("execution_start", "null"),
+        Frame::Looked(2),
+        further("executing", r#""2""#),
+        image(2, b"late"),
+        further("executing", "null"),
+    ];
+    let script = Script::succeeds_with(&json!({}));
+    let script = Script {
+        further: Some(script.entry.clone()),
+        queue: format!(
+            r#"{{"queue_running": [[1, "{FURTHER}", {{}}, {{"client_id": "{{{{CLIENT}}}}"}}, ["2"]]], "queue_pending": []}}"#
+        ),
+        ..script.with_frames(frames)
+    };
+    let output = run(script, &content).await.1.unwrap();
+    assert_eq!(stored(&output), ["late"]);
+}
+
+#[tokio::test]
+async fn a_run_without_results_is_made_again_only_for_a_cached_output_that_nothing_blocked() {
+    let content = json!({
+        "1": { "class_type": "EmptyImage", "inputs": {} },
+        "2": { "class_type": "SaveImage", "inputs": { "images": ["1", 0], "filename_prefix": "o" } },
+    });
+    let blocked = r#"{"type": "execution_error", "data": {"prompt_id": "{{ID}}", "node_id": "2", "node_type": "SaveImage",
+        "exception_message": "no face found", "exception_type": "ExecutionBlocked"}}"#;
+    for (cached, is_blocked, posts) in [("1", false, 1), ("2", false, 2), ("2", true, 1)] {
+        let messages = json!([["execution_start", {}], ["execution_cached", { "nodes": [cached] }]]);
+        let status = json!({ "status_str": "success", "completed": true, "messages": messages });
+        let block = is_blocked.then(|| Frame::Text(blocked.to_owned()));
+        let script = Script::ends_with(json!({ "outputs": {}, "status": status }))
+            .with_frames(block.into_iter().chain([executing("null")]));
+        let (stage, result) = run(script, &content).await;
+        assert_eq!(result.unwrap_err().code, ErrorCode::NoOutput);
+        assert_eq!(stage.heard().of("POST /prompt").len(), posts, "{cached} {is_blocked}");
+    }
+}
+
+#[tokio::test]
+async fn the_history_of_all_is_asked_only_of_a_run_that_may_go_on() {
+    let asked = |stage: &Stage| stage.heard().lines().iter().any(|line| line.starts_with("GET /history?"));
+    let content = fixtures::load("cases/26-loops-and-expanded-nodes/request.json");
+    let image = json!({ "filename": "o_00001_.png", "subfolder": "{{FOLDER}}", "type": "output" });
+    let script = Script::succeeds_with(&json!({ "2": { "images": [image] } }))
+        .with_file("output/{{FOLDER}}/o_00001_.png")
+        .with_frames([executing("null")]);
+    let begun =
+        Frame::Text(format!(r#"{{"type": "execution_start", "data": {{"prompt_id": "{FURTHER}"}}}}"#));
+    let goes_on = Script { further: Some(script.entry.clone()), ..script.clone().with_frames([begun]) };
+    for (script, is_asked) in [(script, false), (goes_on, true)] {
+        let (stage, result) = run(script, &content).await;
+        assert_eq!(result.unwrap().files.len(), 1);
+        assert_eq!(asked(&stage), is_asked);
+    }
 }

@@ -19,13 +19,18 @@ use tokio::sync::watch;
 
 use crate::server::{self, Heard};
 
-/// What the server says. In all texts `{{ID}}` stands for the id of the posted job, and `{{FOLDER}}` for the folder that its
-/// `filename_prefix` names.
+/// The id of the job that a node of the posted one queues.
+pub(super) const FURTHER: &str = "5f9d3c1e-7a42-4b8e-9c10-2d6e8f0a1b3c";
+
+/// What the server says. In all texts `{{ID}}` stands for the id of the posted job, `{{CLIENT}}` for its client's, and
+/// `{{FOLDER}}` for the folder that its `filename_prefix` names.
 #[derive(Debug, Clone)]
 pub(super) struct Script {
     /// The job's entry in the history, as it is written on the wire.
     pub(super) entry: String,
-    /// What `/queue` answers while the job is in no history.
+    /// The same of the job [`FURTHER`], if there is one: it is in the history from the start.
+    pub(super) further: Option<String>,
+    /// What `/queue` answers once the job is posted.
     pub(super) queue: String,
     /// How often the job is looked for before it is in the history.
     pub(super) looks: usize,
@@ -40,6 +45,8 @@ pub(super) struct Script {
 pub(super) enum Frame {
     Text(String),
     Binary(Vec<u8>),
+    /// None, but a pause until the job [`FURTHER`] has been looked for so many times.
+    Looked(usize),
 }
 
 impl Script {
@@ -47,6 +54,7 @@ impl Script {
     pub(super) fn ends_with(entry: impl ToString) -> Self {
         Self {
             entry: entry.to_string(),
+            further: None,
             queue: r#"{"queue_running": [], "queue_pending": []}"#.to_owned(),
             looks: 0,
             frames: Vec::new(),
@@ -89,6 +97,7 @@ impl Stage {
             script,
             posted: watch::Sender::default(),
             looks: Mutex::default(),
+            further_looks: watch::Sender::default(),
             heard: Heard::default(),
         });
         let router = Router::new().route("/ws", get(listen)).fallback(hear).with_state(Arc::clone(&play));
@@ -104,12 +113,15 @@ struct Play {
     script: Script,
     posted: watch::Sender<Option<Posted>>,
     looks: Mutex<usize>,
+    /// How often the job [`FURTHER`] was looked for.
+    further_looks: watch::Sender<usize>,
     heard: Heard,
 }
 
 #[derive(Debug, Clone)]
 struct Posted {
     id: String,
+    client: String,
     folder: String,
 }
 
@@ -121,11 +133,13 @@ impl Posted {
             Some(prefix.rsplit_once('/')?.0.to_owned())
         };
         let folder = body["prompt"].as_object().unwrap().values().find_map(prefix).unwrap_or_default();
-        Self { id: body["prompt_id"].as_str().unwrap().to_owned(), folder }
+        let text = |key: &str| body[key].as_str().unwrap().to_owned();
+        Self { id: text("prompt_id"), client: text("client_id"), folder }
     }
 
     fn fill_in(&self, text: &str) -> String {
-        text.replace("{{ID}}", &self.id).replace("{{FOLDER}}", &self.folder)
+        let text = text.replace("{{ID}}", &self.id).replace("{{CLIENT}}", &self.client);
+        text.replace("{{FOLDER}}", &self.folder)
     }
 }
 
@@ -149,6 +163,13 @@ impl Play {
                     true => posted.fill_in(&format!(r#"{{"{{{{ID}}}}": {}}}"#, self.script.entry)),
                     false => "{}".to_owned(),
                 })
+            }
+            ("GET", _, Some(posted)) if path.strip_prefix("/history/") == Some(FURTHER) => {
+                self.further_looks.send_modify(|looks| *looks += 1);
+                let entry = self.script.further.as_ref().map(|entry| posted.fill_in(entry));
+                json_text(
+                    entry.map_or_else(|| "{}".to_owned(), |entry| format!(r#"{{"{FURTHER}": {entry}}}"#)),
+                )
             }
             ("GET", _, _) if path.starts_with("/history") => json_text("{}".to_owned()),
             ("GET", "/view", Some(posted)) => self.view(uri, &posted),
@@ -190,6 +211,11 @@ impl Play {
             let message = match frame {
                 Frame::Text(text) => Message::text(posted.fill_in(text)),
                 Frame::Binary(bytes) => Message::binary(bytes.clone()),
+                Frame::Looked(times) => {
+                    let mut looks = self.further_looks.subscribe();
+                    looks.wait_for(|looks| looks >= times).await.ok();
+                    continue;
+                }
             };
             socket.send(message).await.ok();
         }

@@ -73,6 +73,12 @@ class Entrypoints(ScriptTest):
         for option in ("--disable-api-nodes", "--cache-ram", "--disabled-nodes-config"):
             self.assertNotIn(option, words)
 
+    def test_comfyui_is_not_said_to_know_an_option_that_only_begins_like_one(self):
+        _, words, _ = self.start("comfyui", KNOWN="[--disable-assets-scan]\n[--offline-mode]")
+        self.assertEqual({"--disable-assets", "--offline"} & set(words), set())
+        _, words, _ = self.start("comfyui", KNOWN="[--disable-assets]\n[--offline]")
+        self.assertEqual({"--disable-assets", "--offline"} - set(words), set())
+
     def test_comfyui_leaves_memory_free_where_it_can(self):
         _, words, _ = self.start("comfyui", KNOWN="--cache-ram", CACHE_RAM_GB="8")
         self.assertEqual(words[words.index("--cache-ram") + 1], "8")
@@ -85,11 +91,11 @@ class Entrypoints(ScriptTest):
         self.assertEqual({"--offline", "--disable-api-nodes"} & set(words), set())
 
     def test_comfyui_goes_without_disabled_nodes_or_does_not_start(self):
-        nodes = "LoadVideoDataSetFromFolder,It's"
+        nodes = "LoadVideoDataSetFromFolder, It's ,\tA B"
         _, words, _ = self.start("comfyui", KNOWN="--disabled-nodes-config", DISABLED_NODES=nodes)
         file = words[words.index("--disabled-nodes-config") + 1]
         said = (self.folder / file[1:]).read_text()
-        self.assertEqual(said, "disabled_nodes:\n  - 'LoadVideoDataSetFromFolder'\n  - 'It''s'\n")
+        self.assertEqual(said, "disabled_nodes:\n  - 'LoadVideoDataSetFromFolder'\n  - 'It''s'\n  - 'A B'\n")
         status, words, said = self.start("comfyui", KNOWN="", DISABLED_NODES=nodes)
         self.assertEqual((status, words), (64, []))
         self.assertIn("DISABLED_NODES", said)

@@ -14,7 +14,7 @@ pub(super) struct Abilities(Mutex<Known>);
 /// As much as matters.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Known {
-    /// `POST /api/jobs/{id}/cancel`: one call for a job that waits or runs, which strikes no other one.
+    /// `POST /api/jobs/{id}/cancel`: one call for a job that waits or runs, which affects no other job.
     pub(super) cancels_by_id: bool,
     /// A workflow may be posted again under the same id when the answer was lost.
     pub(super) refuses_repeated_ids: bool,

@@ -41,20 +41,20 @@ pub(super) struct Attempt {
     queued: bool,
     /// Whether a former process of the worker began it.
     is_adopted: bool,
-    /// Whether results of earlier jobs were used instead of running nodes again.
-    used_the_cache: bool,
+    /// Whether the cache may be the only reason for a run without results.
+    may_be_hidden_by_the_cache: bool,
 }
 
 impl Attempt {
     /// One that has yet to begin.
     pub(super) fn new(client: Client, thread: Arc<WorkerThread>) -> Self {
         let handle = Handle::new();
-        Self { client, thread, handle, queued: false, is_adopted: false, used_the_cache: false }
+        Self { client, thread, handle, queued: false, is_adopted: false, may_be_hidden_by_the_cache: false }
     }
 
     /// One that a former process of the worker began.
     pub(super) fn begun(client: Client, thread: Arc<WorkerThread>, handle: Handle) -> Self {
-        Self { client, thread, handle, queued: true, is_adopted: true, used_the_cache: false }
+        Self { client, thread, handle, queued: true, is_adopted: true, may_be_hidden_by_the_cache: false }
     }
 
     /// The whole path, until `job.stop` is cancelled. A job that fails is taken out of the runtime again; its entry in the
@@ -66,17 +66,14 @@ impl Attempt {
         }
     }
 
-    /// ComfyUI lists nothing for a node that it expanded into others for an earlier job. Such a run is made once more, with
-    /// nodes that differ from those in the cache.
+    /// A run that has nothing to show because of the cache is made once more, with nodes that differ from those in the cache.
     async fn run_past_the_cache(&mut self, job: &Job) -> Result<RunOutput, TaskError> {
         let mut workflow = self.prepare(job).await?;
         match self.run_once(job, &workflow).await {
-            Err(error) if error.code == ErrorCode::NoOutput && self.used_the_cache => {
+            Err(error) if self.is_for_the_cache(&error).await => {
                 tracing::info!("the cached run yielded nothing, running once more without the cache");
                 let output_folder = self.handle.output_folder.clone();
-                let again = Handle { output_folder, ..Handle::new() };
-                let ended = std::mem::replace(&mut self.handle, again);
-                self.client.forget(&ended.jobs().collect::<Vec<_>>()).await.ok();
+                self.handle = Handle { output_folder, ..Handle::new() };
                 workflow::avoid_the_cache(&mut workflow, &self.handle.client_id);
                 self.run_once(job, &workflow).await
             }
@@ -84,8 +81,19 @@ impl Attempt {
         }
     }
 
-    /// The second half of the path. `None` when the runtime does not know the job any more, or when its results came over
-    /// a socket that the former process had.
+    /// Whether the run ended with that error only because results of an earlier job were used: ComfyUI lists nothing for a
+    /// node that it expanded into others for that one. Such a run is taken out of the history, since another one follows.
+    async fn is_for_the_cache(&self, error: &TaskError) -> bool {
+        let is_for_the_cache = error.code == ErrorCode::NoOutput && self.may_be_hidden_by_the_cache;
+        if is_for_the_cache {
+            // It stays there otherwise, which costs memory only.
+            self.client.forget(&self.handle.jobs().collect::<Vec<_>>()).await.ok();
+        }
+        is_for_the_cache
+    }
+
+    /// The second half of the path. `None` when the job has to run anew: the runtime does not know it any more, its results
+    /// came over a socket that the former process had, or it has nothing to show because of the cache.
     pub(super) async fn adopt(&mut self, job: &Job) -> Option<Result<RunOutput, TaskError>> {
         let events = self.listen(job).await;
         if events.carry_results() {
@@ -95,6 +103,7 @@ impl Attempt {
         match self.finish(job, events).await {
             Ok(output) => Some(Ok(output)),
             Err(error) if error.code == ErrorCode::JobLost => None,
+            Err(error) if self.is_for_the_cache(&error).await => None,
             Err(error) => Some(Err(self.withdrawn_for(error).await)),
         }
     }
@@ -130,16 +139,18 @@ impl Attempt {
             thread: &self.thread,
             events: &mut events,
             progress: &job.progress,
-            is_partly_deaf: self.is_adopted,
+            may_have_missed_events: self.is_adopted,
         };
         let following = follower.follow(&mut self.handle, &job.handles);
         let finished = unless_stopped(&job.stop, following).await?;
         self.queued = !finished.entry.is_success();
-        self.used_the_cache = finished.entry.used_the_cache();
+        let workflow = &job.task.content;
+        self.may_be_hidden_by_the_cache =
+            finished.blocks.is_empty() && finished.entry.used_a_cached_output(workflow);
         verdict::judge(&finished.entry)?;
         // The workflow that was queued has the same nodes in the same order.
         let folder = &self.handle.output_folder;
-        let outputs = outputs::collect(&finished.entry, &job.task.content, folder, finished.images);
+        let outputs = outputs::collect(&finished.entry, workflow, folder, finished.images);
         let fetching = self.fetch(&outputs, &finished.budget);
         let fetched = unless_stopped(&job.stop, fetching).await?;
         outputs.finished(&self.handle.prompt_id, fetched, &finished.blocks)
@@ -228,9 +239,7 @@ impl Attempt {
                 let body: Value = answer.json()?;
                 let given = body["prompt_id"].as_str().ok_or(CallError::Unreadable)?;
                 if given != self.handle.prompt_id {
-                    // Nobody would follow the job under its other id.
-                    self.client.delete_pending(given).await?;
-                    self.client.interrupt(given).await?;
+                    // Nobody would follow the job under its other id. It is withdrawn by its client id.
                     let message = "the runtime does not take its callers' ids; a newer ComfyUI is needed";
                     return Err(TaskError::new(ErrorCode::RuntimeBadAnswer, message));
                 }

@@ -254,12 +254,12 @@ impl Client {
     }
 
     /// Takes a job out of the queue; one that runs is not touched.
-    pub(super) async fn delete_pending(&self, prompt_id: &str) -> Result<(), CallError> {
+    async fn delete_pending(&self, prompt_id: &str) -> Result<(), CallError> {
         self.post("queue", &json!({ "delete": [prompt_id] })).await
     }
 
     /// Interrupts a job if it is the one that runs. Servers of 2025 interrupt whatever runs.
-    pub(super) async fn interrupt(&self, prompt_id: &str) -> Result<(), CallError> {
+    async fn interrupt(&self, prompt_id: &str) -> Result<(), CallError> {
         self.post("interrupt", &json!({ "prompt_id": prompt_id })).await
     }
 

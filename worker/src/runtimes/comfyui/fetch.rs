@@ -1,24 +1,19 @@
 //! Fetching the files of a run from ComfyUI, several at a time.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use shared_schema::ErrorCode;
-use tokio::time::sleep;
 
 use super::budget::Budget;
 use super::client::{CallError, Client, Viewed};
 use super::items::{FileRef, Place};
 use super::outputs::Source;
+use super::retry::retried;
 use crate::error::TaskError;
 use crate::runtimes::OutputFile;
 
 /// How many files are fetched at a time. They come over loopback, and ComfyUI reads them from a disk.
 const AT_A_TIME: usize = 4;
-/// The GPU's work is done, so a call that may have failed by chance is tried again.
-const TRIES: u32 = 3;
-const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// What came of one result.
 #[derive(Debug)]
@@ -49,13 +44,13 @@ async fn one(
 ) -> Result<(usize, Fetched), TaskError> {
     let fetched = match source {
         Source::Received(bytes) => file(bytes, None),
-        Source::At(Place::Stored(named)) => match view(client, &named, budget).await? {
+        Source::At(Place::Stored(named)) => match retried(|| client.view(&named, budget)).await? {
             Viewed::File(bytes) => file(bytes, Some(named.filename)),
             Viewed::Outside => Fetched::Outside,
             Viewed::Missing => return Err(lost(client).await),
         },
         Source::At(Place::Named(candidates)) => first_of(client, candidates, budget).await?,
-        Source::At(Place::Cached(id)) => match client.cached_image(&id, budget).await? {
+        Source::At(Place::Cached(id)) => match retried(|| client.cached_image(&id, budget)).await? {
             Viewed::File(bytes) => file(bytes, None),
             Viewed::Missing | Viewed::Outside => return Err(lost(client).await),
         },
@@ -66,7 +61,7 @@ async fn one(
 /// The first of these files that exists.
 async fn first_of(client: &Client, candidates: Vec<FileRef>, budget: &Budget) -> Result<Fetched, CallError> {
     for named in candidates {
-        if let Viewed::File(bytes) = view(client, &named, budget).await? {
+        if let Viewed::File(bytes) = retried(|| client.view(&named, budget)).await? {
             return Ok(file(bytes, Some(named.filename)));
         }
     }
@@ -83,23 +78,4 @@ async fn lost(client: &Client) -> TaskError {
     client.free_memory().await;
     let message = "the runtime named a result that it does not have any more";
     TaskError::new(ErrorCode::RuntimeBadAnswer, message)
-}
-
-async fn view(client: &Client, file: &FileRef, budget: &Budget) -> Result<Viewed, CallError> {
-    let mut tries = 1;
-    loop {
-        match client.view(file, budget).await {
-            Err(error) if may_pass(&error) && tries < TRIES => sleep(TRY_AGAIN_AFTER).await,
-            result => return result,
-        }
-        tries += 1;
-    }
-}
-
-fn may_pass(error: &CallError) -> bool {
-    match error {
-        CallError::Unreachable | CallError::Broken => true,
-        CallError::Status(status) => status.is_server_error(),
-        _ => false,
-    }
 }

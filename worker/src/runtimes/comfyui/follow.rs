@@ -1,19 +1,20 @@
 //! Waiting for the entries of a run's jobs in the history, which are its only reliable end.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use shared_schema::ErrorCode;
 use tokio::sync::mpsc::UnboundedSender;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::budget::Budget;
-use super::chain;
 use super::client::{CallError, Client};
 use super::events::Events;
 use super::frames::{Block, Event, SocketImage};
 use super::handle::Handle;
 use super::history::Entry;
 use super::queue::Whereabouts;
+use super::requeue;
 use super::worker_thread::WorkerThread;
 use crate::error::TaskError;
 use crate::runtimes::{Place, Progress, RunHandle};
@@ -24,6 +25,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const HEARD_FOR: Duration = Duration::from_secs(5);
 /// How soon to look for the first time, and again when the socket says that the job has ended; doubled each time.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(25);
+/// How long the socket has to be quiet before all that was sent over it counts as read.
+const QUIET_FOR: Duration = Duration::from_millis(25);
 /// How often a job is seen to have ended before its last events are no longer waited for.
 const LATE_LOOKS: u32 = 4;
 /// How many blocked nodes are kept: each turn of a loop may have its own.
@@ -51,8 +54,8 @@ pub(super) struct Follower<'a> {
     pub(super) thread: &'a WorkerThread,
     pub(super) events: &'a mut Events,
     pub(super) progress: &'a Progress,
-    /// Whether the socket may not have heard of everything.
-    pub(super) is_partly_deaf: bool,
+    /// Whether events may have been missed, since there was no connection for a while.
+    pub(super) may_have_missed_events: bool,
 }
 
 /// What came over the socket so far.
@@ -60,8 +63,33 @@ struct Heard {
     budget: Budget,
     images: Vec<SocketImage>,
     blocks: Vec<Block>,
-    /// Jobs of the run that have begun.
+    /// The jobs of the run that have begun, in order. The first one counts from the start.
     begun: Vec<String>,
+    /// Those that have ended.
+    ended: HashSet<String>,
+}
+
+impl Heard {
+    fn take(&mut self, event: Event) -> Result<(), CallError> {
+        match event {
+            Event::Image(image) => {
+                self.budget.take(image.bytes.len())?.forget();
+                self.images.push(image);
+            }
+            Event::Blocked(block) if self.blocks.len() < BLOCKS_AT_MOST => self.blocks.push(block),
+            Event::BegunAgain(job) => {
+                // The runtime runs one job at a time.
+                let before = self.begun.iter().filter(|begun| **begun != job);
+                self.ended.extend(before.cloned());
+                self.begun.push(job);
+            }
+            Event::Ended(job) => {
+                self.ended.insert(job);
+            }
+            Event::Blocked(_) | Event::Lost => {}
+        }
+        Ok(())
+    }
 }
 
 impl Follower<'_> {
@@ -72,12 +100,17 @@ impl Follower<'_> {
         handle: &mut Handle,
         handles: &UnboundedSender<RunHandle>,
     ) -> Result<Finished, TaskError> {
-        let budget = Budget::new(self.client.most_bytes);
-        let mut heard = Heard { budget, images: Vec::new(), blocks: Vec::new(), begun: Vec::new() };
+        let mut heard = Heard {
+            budget: Budget::new(self.client.most_bytes),
+            images: Vec::new(),
+            blocks: Vec::new(),
+            begun: vec![handle.prompt_id.clone()],
+            ended: HashSet::new(),
+        };
         let mut entry = self.job(&handle.prompt_id, &mut heard).await?;
         let mut next = 0;
         while entry.is_success() {
-            let further = chain::further_jobs(self.client, handle, &heard.begun, self.is_partly_deaf).await;
+            let further = self.further_jobs(handle, &mut heard).await?;
             if !further.is_empty() {
                 handle.queued_again.extend(further);
                 // Nobody has to listen.
@@ -91,41 +124,54 @@ impl Follower<'_> {
         Ok(Finished { entry, images, blocks, budget })
     }
 
+    /// The jobs of the run that the handle does not have yet, in order, once all that it has have ended: of those that the
+    /// socket heard begin, of the history, and of the queue.
+    ///
+    /// The queue is asked first, so that no job leaves it unseen. One that has left it before has begun, and the socket
+    /// says so: the history is asked only when there is a further job, or when events may have been missed.
+    async fn further_jobs(&mut self, handle: &Handle, heard: &mut Heard) -> Result<Vec<String>, TaskError> {
+        let queued = requeue::queued_jobs(self.client, handle).await;
+        while let Ok(Some(event)) = timeout(QUIET_FOR, self.events.next()).await {
+            self.may_have_missed_events |= event == Event::Lost;
+            heard.take(event)?;
+        }
+        let goes_on = heard.begun.len() > 1 || !queued.is_empty();
+        let ended = match goes_on || self.may_have_missed_events {
+            true => requeue::ended_jobs(self.client, handle, self.may_have_missed_events).await,
+            false => Vec::new(),
+        };
+        let begun = heard.begun.iter().cloned();
+        Ok(requeue::unknown_to(handle, begun.chain(ended).chain(queued)))
+    }
+
     /// Waits for the end of one job. The socket only says when to look; without it, the history is polled.
     async fn job(&mut self, prompt_id: &str, heard: &mut Heard) -> Result<Entry, TaskError> {
-        let Self { client, thread, events, progress, is_partly_deaf } = self;
-        let (mut ended, mut lost) = (false, false);
+        let Self { client, thread, events, progress, may_have_missed_events } = self;
+        let mut lost = false;
         let mut late_looks = 0;
         let mut absences = 0;
         let mut last_answer = Instant::now();
         let mut pause = LOOK_AGAIN_AFTER;
         loop {
-            let mut deaf = false;
+            if *may_have_missed_events && events.carry_results() && !heard.ended.contains(prompt_id) {
+                return Err(results_lost());
+            }
+            let mut lost_just_now = false;
             tokio::select! {
-                Some(event) = events.next() => match event {
-                    Event::Image(image) => {
-                        heard.budget.take(image.bytes.len())?.forget();
-                        heard.images.push(image);
+                Some(event) = events.next() => {
+                    lost_just_now = event == Event::Lost;
+                    let may_be_an_end = matches!(event, Event::Ended(_) | Event::BegunAgain(_));
+                    heard.take(event)?;
+                    if lost_just_now {
+                        (lost, late_looks, *may_have_missed_events) = (true, LATE_LOOKS, true);
+                    } else if may_be_an_end && heard.ended.contains(prompt_id) {
+                        pause = LOOK_AGAIN_AFTER;
+                    } else {
                         continue;
-                    }
-                    Event::Blocked(block) => {
-                        if heard.blocks.len() < BLOCKS_AT_MOST {
-                            heard.blocks.push(block);
-                        }
-                        continue;
-                    }
-                    Event::BegunAgain(job) => {
-                        heard.begun.push(job);
-                        (ended, pause) = (true, LOOK_AGAIN_AFTER);
-                    }
-                    Event::Ended => (ended, pause) = (true, LOOK_AGAIN_AFTER),
-                    Event::Lost if events.carry_results() && !ended => return Err(results_lost()),
-                    Event::Lost => {
-                        (lost, deaf, late_looks) = (true, true, LATE_LOOKS);
-                        *is_partly_deaf = true;
                     }
                 },
                 () = sleep(pause) => {
+                    let ended = heard.ended.contains(prompt_id);
                     if !lost && !ended && late_looks == 0 && is_heard_of(progress) {
                         pause = HEARD_FOR;
                         continue;
@@ -133,6 +179,7 @@ impl Follower<'_> {
                     pause = (pause * 2).min(LOOK_EVERY);
                 }
             }
+            let ended = heard.ended.contains(prompt_id);
             let found = client.find(prompt_id).await;
             if found.is_ok() {
                 last_answer = Instant::now();
@@ -171,7 +218,7 @@ impl Follower<'_> {
                     absences = 0;
                     thread.saw_work();
                     progress.begins();
-                    if deaf {
+                    if lost_just_now {
                         // No event says how it goes, so it is given credit, up to the end of the task's time.
                         progress.alive();
                     }

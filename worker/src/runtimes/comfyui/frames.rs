@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use shared_schema::python_json;
 
 use super::share::Share;
-use super::wording::cut;
+use super::wording::{cut, fit_for_callers};
 use super::workflow::{self, Sends};
 use crate::runtimes::Progress;
 
@@ -18,8 +18,8 @@ const SAID_AT_MOST: usize = 500;
 /// What is worth knowing of the socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Event {
-    /// The job has ended. The history may learn of it a moment later.
-    Ended,
+    /// The job of that id has ended. The history may learn of it a moment later.
+    Ended(String),
     /// A node of the run has queued it again, and that job has begun: its id.
     BegunAgain(String),
     /// A result that is stored nowhere.
@@ -37,7 +37,7 @@ pub(super) struct SocketImage {
     pub(super) bytes: Bytes,
 }
 
-/// A node that did not run, and what the node that blocked it says.
+/// A node that did not run, and what the node that blocked it says, in words that are fit for callers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Block {
     pub(super) node_id: String,
@@ -45,7 +45,7 @@ pub(super) struct Block {
     pub(super) message: String,
 }
 
-/// Makes events of frames, and tells of the progress that they tell of.
+/// Turns frames into events and reports progress.
 pub(super) struct Reader {
     prompt_id: String,
     image_nodes: HashMap<String, Sends>,
@@ -85,11 +85,13 @@ struct TextData {
 
 impl TextData {
     fn block(&self) -> Block {
-        let text = |value: &Value| cut(value.as_str().unwrap_or_default(), SAID_AT_MOST);
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        // Cut last: a path is found by where it ends.
+        let said = |value: &Value| cut(&fit_for_callers(&text(value)), SAID_AT_MOST);
         Block {
-            node_id: text(&self.node_id),
-            class: text(&self.node_type),
-            message: text(&self.exception_message),
+            node_id: cut(&text(&self.node_id), SAID_AT_MOST),
+            class: said(&self.node_type),
+            message: said(&self.exception_message),
         }
     }
 }
@@ -133,7 +135,7 @@ impl Reader {
             }
             ("executing" | "execution_success" | "execution_error" | "execution_interrupted", _) => {
                 self.running = None;
-                return Some(Event::Ended);
+                return Some(Event::Ended(self.prompt_id.clone()));
             }
             _ => {}
         }
@@ -188,6 +190,10 @@ mod tests {
         read(name).into_iter().filter_map(|(event, _)| event).collect()
     }
 
+    fn ended(prompt_id: &str) -> Event {
+        Event::Ended(prompt_id.to_owned())
+    }
+
     #[test]
     fn a_recorded_run_comes_nearer_to_its_end_until_all_is_done() {
         for (name, first) in [
@@ -229,7 +235,9 @@ mod tests {
             "interrupted",
         ] {
             // Once for its kind, and once for the `executing` without a node, which is the last frame.
-            assert_eq!(events_of(name), [Event::Ended, Event::Ended], "{name}");
+            let recording = recording(name);
+            let id = recording["request"]["body"]["prompt_id"].as_str().unwrap();
+            assert_eq!(events_of(name), [ended(id), ended(id)], "{name}");
         }
         assert_eq!(events_of("error-no-outputs"), []);
     }
@@ -240,7 +248,7 @@ mod tests {
             let frame = format!(
                 r#"{{"type":"execution_error","data":{{"prompt_id":"mine","current_inputs":{{"x":{odd}}}}}}}"#
             );
-            assert_eq!(reader(&json!({})).text(&frame), Some(Event::Ended), "{odd:.20}");
+            assert_eq!(reader(&json!({})).text(&frame), Some(ended("mine")), "{odd:.20}");
         }
     }
 
@@ -254,6 +262,28 @@ mod tests {
             message: "Execution Blocked: no face found".to_owned(),
         };
         assert_eq!(reader(&json!({})).text(frame), Some(Event::Blocked(block)));
+    }
+
+    #[test]
+    fn a_path_in_a_message_is_hidden_before_the_message_is_cut() {
+        let message = format!("{} '/home/my user/secret/{}'", "x".repeat(480), "y".repeat(40));
+        let frame = json!({"type": "execution_error", "data": {"prompt_id": "mine", "node_id": "7",
+            "exception_message": message, "exception_type": "ExecutionBlocked"}});
+        let event = reader(&json!({})).text(&frame.to_string());
+        let Some(Event::Blocked(block)) = event else { panic!("{event:?}") };
+        assert_eq!(block.message, format!("{} '…'", "x".repeat(480)));
+    }
+
+    #[test]
+    fn an_ending_names_the_job_that_ended() {
+        let mut reader = reader(&json!({}));
+        let begun = r#"{"type":"execution_start","data":{"prompt_id":"next"}}"#;
+        let late = r#"{"type":"executing","data":{"prompt_id":"mine","node":null}}"#;
+        let done = r#"{"type":"execution_success","data":{"prompt_id":"next"}}"#;
+        assert_eq!(reader.text(late), Some(ended("mine")));
+        assert_eq!(reader.text(begun), Some(Event::BegunAgain("next".to_owned())));
+        assert_eq!(reader.text(late), None);
+        assert_eq!(reader.text(done), Some(ended("next")));
     }
 
     #[test]

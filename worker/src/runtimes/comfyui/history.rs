@@ -1,9 +1,12 @@
 //! What ComfyUI keeps of a job that has ended.
 
+use std::collections::HashSet;
+
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::queue::Job;
+use super::workflow;
 
 /// An entry of the history. The workflow that it holds, too, is not kept: it may be large and of any depth.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -29,11 +32,14 @@ impl Entry {
         self.status["status_str"] == "success"
     }
 
-    /// Whether results of earlier jobs were used instead of running nodes again.
-    pub(super) fn used_the_cache(&self) -> bool {
+    /// Whether the result of an earlier job was used for a node that yields to no other node. Of such a node the history may
+    /// list nothing; a cached node that others use is no reason for a run without results.
+    pub(super) fn used_a_cached_output(&self, workflow: &Map<String, Value>) -> bool {
         let messages = self.status["messages"].as_array().into_iter().flatten();
-        let mut cached = messages.filter(|message| message[0] == "execution_cached");
-        cached.any(|message| message[1]["nodes"].as_array().is_some_and(|nodes| !nodes.is_empty()))
+        let cached = messages.filter(|message| message[0] == "execution_cached");
+        let nodes = cached.flat_map(|message| message[1]["nodes"].as_array().into_iter().flatten());
+        let used = workflow::linked_nodes(workflow);
+        nodes.filter_map(Value::as_str).any(|node| !used.contains(node))
     }
 
     /// The entry of a run that went on as a second job: results and messages of both, and how the second one ended. What a
@@ -66,11 +72,8 @@ impl Entry {
 fn append(before: &mut Value, items: Value) {
     match (before, items) {
         (Value::Array(before), Value::Array(items)) => {
-            for item in items {
-                if !before.contains(&item) {
-                    before.push(item);
-                }
-            }
+            let mut known: HashSet<String> = before.iter().map(Value::to_string).collect();
+            before.extend(items.into_iter().filter(|item| known.insert(item.to_string())));
         }
         (before, items) => *before = items,
     }
@@ -101,5 +104,18 @@ mod tests {
         assert_eq!(entry.outputs["6"], json!({"text": ["x"]}));
         assert_eq!(entry.status["messages"], json!([["execution_start", {}], ["execution_error", {}]]));
         assert!(!entry.is_success());
+    }
+
+    #[test]
+    fn only_cached_nodes_that_no_other_node_uses_leave_nothing() {
+        let workflow = json!({
+            "1": {"class_type": "Loader", "inputs": {"name": "x"}},
+            "2": {"class_type": "Save", "inputs": {"images": ["1", 0]}},
+        });
+        for (cached, is_output) in [(json!(["1"]), false), (json!(["1", "2"]), true), (json!([]), false)] {
+            let messages = json!([["execution_start", {}], ["execution_cached", {"nodes": cached}]]);
+            let entry = Entry { outputs: json!({}), status: json!({"messages": messages}) };
+            assert_eq!(entry.used_a_cached_output(workflow.as_object().unwrap()), is_output, "{cached}");
+        }
     }
 }

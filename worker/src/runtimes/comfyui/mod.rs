@@ -9,10 +9,10 @@ mod workflow;
 
 mod rejection;
 
-mod chain;
 mod events;
 mod follow;
 mod frames;
+mod requeue;
 mod share;
 mod worker_thread;
 
@@ -24,6 +24,7 @@ mod order;
 mod outputs;
 
 mod fetch;
+mod run_output;
 
 mod withdraw;
 
@@ -31,6 +32,7 @@ mod abilities;
 mod budget;
 mod client;
 mod queue;
+mod retry;
 mod wording;
 
 use std::sync::Arc;

@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn jobs_are_told_by_their_clients() {
+    fn jobs_are_found_by_their_clients() {
         let mut nobodys = job("nobody's", "x");
         nobodys[3] = json!({});
         let queue = queue(&[job("a", "darkroom-1")], &[job("b", "person"), nobodys, job("c", "darkroom-2")]);

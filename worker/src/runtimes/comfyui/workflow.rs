@@ -132,18 +132,24 @@ pub(super) fn may_need_a_folder(workflow: &Map<String, Value>) -> bool {
 /// loaders of models do. ComfyUI ignores an input that a node does not have, and yet it counts for the cache.
 pub(super) fn avoid_the_cache(workflow: &mut Value, mark: &str) {
     let Value::Object(nodes) = workflow else { return };
-    let linked = |value: &Value| value.get(0).and_then(Value::as_str).map(str::to_owned);
-    let inputs = |node: &Value| node["inputs"].as_object().cloned().unwrap_or_default();
-    let used: HashSet<String> = nodes
-        .values()
-        .flat_map(|node| inputs(node).values().filter_map(linked).collect::<Vec<_>>())
-        .collect();
+    let used = linked_nodes(nodes);
     for (id, node) in nodes {
-        let is_source = used.contains(id) && !inputs(node).values().any(|value| linked(value).is_some());
+        let is_source = used.contains(id) && links(node).next().is_none();
         if !is_source && let Some(Value::Object(inputs)) = node.get_mut("inputs") {
             inputs.insert(CACHE_MARK.to_owned(), Value::String(mark.to_owned()));
         }
     }
+}
+
+/// The ids of the nodes that others use.
+pub(super) fn linked_nodes(workflow: &Map<String, Value>) -> HashSet<String> {
+    workflow.values().flat_map(links).map(str::to_owned).collect()
+}
+
+/// The ids of the nodes that a node uses.
+fn links(node: &Value) -> impl Iterator<Item = &str> {
+    let inputs = node["inputs"].as_object().into_iter().flat_map(Map::values);
+    inputs.filter_map(|value| value.get(0)?.as_str())
 }
 
 /// The name of an input that no node has.
