@@ -20,6 +20,11 @@ import re
 import sys
 from pathlib import Path
 
+from scan_types import (
+    FIXED, TYPES, VALUES, assigned_in, attribute, declared_types, keyword, method, name_of, outside_of_functions, owner_of,
+    schema_types, text,
+)
+
 SKIPPED = {".git", ".venv", "tests", "tests-unit", "test", "node_modules", "web", "js"}
 MOST_CALLS = 6
 
@@ -46,21 +51,6 @@ HARMLESS = {
     "get_full_path", "get_full_path_or_raise", "get_filename_list", "get_save_image_path", "len", "int", "float", "bool",
     "isinstance", "hash", "print", "info", "debug", "warning", "error", "sha256", "getLogger", "range", "basename",
 }
-TYPES = {"STRING", "COMBO", "*", ""}
-
-
-def name_of(node):
-    """The last name of `a.b.c` or `c`."""
-    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
-
-
-def owner_of(node):
-    """The name before the last of `a.b.c`."""
-    return name_of(node.value) if isinstance(node, ast.Attribute) else ""
-
-
-def text(node):
-    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
 
 
 class Source:
@@ -69,6 +59,8 @@ class Source:
     def __init__(self, root):
         self.root = Path(root)
         self.functions, self.classes, self.names = {}, {}, {}
+        # What names stand for outside of functions and classes, and which names of lists more is added to.
+        self.globals, self.grown = {}, set()
         for path in sorted(self.root.rglob("*.py")):
             if SKIPPED.isdisjoint(path.relative_to(self.root).parts[:-1]):
                 self.read(path)
@@ -88,7 +80,13 @@ class Source:
         except (SyntaxError, ValueError, RecursionError) as error:
             print(f"skipped {path}: {error}", file=sys.stderr)
             return
+        for name, values in assigned_in(outside_of_functions(tree)).items():
+            self.globals.setdefault(name, []).extend(values)
         for node in ast.walk(tree):
+            if isinstance(node, ast.AugAssign):
+                self.grown.add(name_of(node.target))
+            elif isinstance(node, ast.Call) and name_of(node.func) in ("append", "extend", "insert", "update"):
+                self.grown.add(owner_of(node.func))
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 self.functions.setdefault(node.name, []).append(node)
             elif isinstance(node, ast.ClassDef):
@@ -148,29 +146,17 @@ class Source:
         return seen
 
 
-def method(node, name):
-    found = (item for item in node.body if isinstance(item, (ast.FunctionDef, ast.AsyncFunctionDef)))
-    return next((item for item in found if item.name == name), None)
-
-
-def attribute(node, name):
-    for item in node.body:
-        if isinstance(item, ast.Assign) and any(name_of(target) == name for target in item.targets):
-            return item.value
-    return None
-
-
-def keyword(call, name):
-    return next((word.value for word in call.keywords if word.arg == name), None)
-
-
 def inputs(source, node):
-    """The inputs of a node, each with what its declaration says that it takes; and those of them that are of types that
-    need not be texts or choices."""
-    found, odd = {}, set()
+    """The inputs of a node, each with what its declaration says that it takes; and the types of its values."""
+    found, types = {}, {}
     for owner in source.bases(node):
+        own = {}
         for define in filter(None, (method(owner, "INPUT_TYPES"), method(owner, "define_schema"))):
-            assigned = local_values(define)
+            assigned = assigned_in(ast.walk(define))
+            names = dict(source.globals)
+            for base in reversed(source.bases(owner)):
+                names.update(assigned_in(base.body))
+            names.update(assigned)
             if define.name == "INPUT_TYPES":
                 for entry in (entry for entry in ast.walk(define) if isinstance(entry, ast.Dict)):
                     for key, value in zip(entry.keys, entry.values):
@@ -178,33 +164,16 @@ def inputs(source, node):
                             for name, spec in zip(value.keys, value.values):
                                 if text(name):
                                     found.setdefault(text(name), declared(spec, assigned))
-                                    odd |= set() if declared_type(spec) in TYPES else {text(name)}
+                                    own.setdefault(text(name), set()).update(declared_types(source, spec, names))
             else:
                 for call in (call for call in ast.walk(define) if isinstance(call, ast.Call)):
-                    kind = owner_of(call.func) if name_of(call.func) == "Input" else ""
                     name = text(call.args[0]) if call.args else text(keyword(call, "id"))
                     if name and name_of(call.func) == "Input":
                         found.setdefault(name, declared(call, assigned))
-                        odd |= set() if kind in ("String", "Combo", "MultiCombo", "") else {name}
-    return found, odd
-
-
-def declared_type(spec):
-    """`STRING` of `("STRING", {...})`; nothing for lists of choices and what is known only when the code runs."""
-    first = spec.elts[0] if isinstance(spec, (ast.Tuple, ast.List)) and spec.elts else spec
-    return (text(first) or "").upper()
-
-
-def local_values(function):
-    """What the names in a function stand for, by all of their assignments."""
-    values = {}
-    for node in ast.walk(function):
-        if isinstance(node, ast.Assign):
-            for target in node.targets:
-                values.setdefault(name_of(target), []).append(node.value)
-        elif isinstance(node, ast.For):
-            values.setdefault(name_of(node.target), []).append(node.iter)
-    return values
+                        own.setdefault(name, set()).update(schema_types(source, call, names))
+        # A class says anew what its bases say.
+        types = {**own, **types}
+    return found, types
 
 
 def declared(spec, assigned):
@@ -389,12 +358,15 @@ RUN_BY = ["execute", "VALIDATE_INPUTS", "IS_CHANGED", "validate_inputs", "finger
 def openers(source):
     """Each input that names something: class, input, what it takes."""
     for names, node in source.nodes():
-        declared_inputs, odd = inputs(source, node)
+        declared_inputs, types = inputs(source, node)
         entry = next(filter(None, (attribute(owner, "FUNCTION") for owner in source.bases(node))), None)
         run = [text(entry) if entry else None, *RUN_BY]
-        found, checked = followed(source, node, declared_inputs.keys() - odd, run)
+        checked = checked_by_itself(source, node)
+        texts = TYPES | {FIXED} if checked is None else TYPES
+        odd = {name for name in declared_inputs if not types[name] & texts and not (FIXED in types[name] and name in checked)}
+        found = followed(source, node, declared_inputs.keys() - odd, run)
         # Values of other types are objects nearly always, so that only what looks them up as names counts.
-        looked_up, _ = followed(source, node, odd, run)
+        looked_up = followed(source, node, {name for name in odd if not types[name] <= VALUES}, run)
         found.update({name: {"file"} for name, takes in looked_up.items() if "annotated" in takes})
         for name, takes in declared_inputs.items():
             seen = {"file" if one == "annotated" else one for one in found.get(name, set()) | {takes} - {None}}
@@ -407,8 +379,21 @@ def openers(source):
                     yield class_name, name, best
 
 
+def checked_by_itself(source, node):
+    """Which inputs a node checks in place of ComfyUI (`None`: all of them)."""
+    methods = Flow(source, node).methods
+    named = [methods[name] for name in ("VALIDATE_INPUTS", "validate_inputs") if name in methods]
+    # That of ComfyUI's own base class only raises, and is never called.
+    checks = [check for check in named if not only_raises(check)]
+    return None if any(check.args.kwarg for check in checks) else {name.arg for check in checks for name in check.args.args}
+
+
+def only_raises(function):
+    return all(isinstance(one, ast.Raise) or (isinstance(one, ast.Expr) and text(one.value)) for one in function.body)
+
+
 def followed(source, node, names, run):
-    """Where these inputs go, and which inputs the node checks by itself (`None`: all of them)."""
+    """Where these inputs go."""
     flow = Flow(source, node)
     for function in filter(None, map(flow.methods.get, run)):
         parameters = function.args.posonlyargs + function.args.args + function.args.kwonlyargs
@@ -416,10 +401,7 @@ def followed(source, node, names, run):
         if function.args.kwarg:
             tainted[function.args.kwarg.arg] = {"**"}
         flow.follow(function, tainted)
-    checks = [flow.methods[name] for name in ("VALIDATE_INPUTS", "validate_inputs") if name in flow.methods]
-    checked = {argument.arg for check in checks for argument in check.args.args}
-    found = {name: takes for name, takes in flow.found.items() if name in names}
-    return found, None if any(check.args.kwarg for check in checks) else checked
+    return {name: takes for name, takes in flow.found.items() if name in names}
 
 
 def main(directories):

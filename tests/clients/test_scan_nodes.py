@@ -91,6 +91,80 @@ CURRENT = '''
             return True
 '''
 
+TYPES = '''
+    import os, folder_paths, comfy, other
+    from comfy.comfy_types import IO
+    from .helpers import TEXT_TYPE, imageOrLatent, any_type
+
+    SCALES = ["a", "b"]
+    NAMES = ["a", "b"]
+    NAMES.extend(os.listdir("."))
+
+    class Everything:
+        modes = ("c", "d")
+        @classmethod
+        def INPUT_TYPES(s):
+            files, other_files = listed()
+            return {"required": {
+                "image": (IO.IMAGE,), "frames": (imageOrLatent,), "number": ("INT", {}), "sampler_name": (comfy.samplers.SAMPLERS,),
+                "unknown": (other.THING,), "fixed": (["a", "b"],), "named": (SCALES,), "mode": (s.modes,),
+                "both": (comfy.samplers.SAMPLERS + ["x"],), "options": (IO.COMBO, {"options": ["a", "b"]}),
+                "text": (IO.STRING, {}), "words": (TEXT_TYPE,), "anything": (any_type,), "several": ("INT,STRING",),
+                "file": (files,), "more": (["none"] + other_files,), "grown": (NAMES,), "filled": (["#placeholder"],),
+                "checked": (["a", "b"],),
+            }}
+        FUNCTION = "run"
+        @classmethod
+        def VALIDATE_INPUTS(s, checked):
+            return True
+        def run(self, **kwargs):
+            open(kwargs["image"] + kwargs["frames"] + kwargs["number"] + kwargs["sampler_name"] + kwargs["unknown"])
+            open(kwargs["fixed"] + kwargs["named"] + kwargs["mode"] + kwargs["both"] + kwargs["options"])
+            open(kwargs["text"] + kwargs["words"] + kwargs["anything"] + kwargs["several"] + kwargs["file"] + kwargs["more"])
+            open(kwargs["grown"] + kwargs["filled"] + kwargs["checked"])
+'''
+
+TYPES_HELPERS = '''
+    class MultiInput(str):
+        pass
+    TEXT_TYPE = "STRING"
+    imageOrLatent = MultiInput("IMAGE", ["IMAGE", "LATENT"])
+    any_type = MultiInput("*")
+'''
+
+CURRENT_TYPES = '''
+    from comfy_api.latest import io as comfy_io, ComfyNode
+    from enum import Enum
+
+    class Size(str, Enum):
+        small = "480p"
+
+    class Base:
+        @classmethod
+        def validate_inputs(cls, **kwargs):
+            """Optional."""
+            raise NotImplementedError
+
+    class Video(Base):
+        @classmethod
+        def define_schema(cls):
+            return comfy_io.Schema(node_id="Video", inputs=[
+                comfy_io.Custom("LUMA_REF").Input("luma"),
+                comfy_io.Image.Input("image"),
+                comfy_io.Combo.Input("resolution", options=["480p", "720p"]),
+                comfy_io.Combo.Input("size", options=[size.value for size in Size]),
+                comfy_io.Combo.Input("model", options=Size),
+                comfy_io.Combo.Input("file", options=listed()),
+                comfy_io.String.Input("path"),
+                comfy_io.AnyType.Input("anything"),
+                comfy_io.MultiType.Input("several", types=[comfy_io.String, comfy_io.Image]),
+            ])
+        @classmethod
+        def execute(cls, luma, image, resolution, size, model, file, path, anything, several):
+            for name in (luma, image, resolution, size, model, file, path, anything, several):
+                open(name)
+'''
+
 
 class Scan(unittest.TestCase):
     def scanned(self, **files):
@@ -112,6 +186,15 @@ class Scan(unittest.TestCase):
     def test_inputs_of_current_nodes_are_followed_too(self):
         expected = {("Paint", "mask"): "file", ("Paint", "file"): "video", ("Paint", "folder"): "folder"}
         self.assertEqual(self.scanned(nodes=CURRENT), expected)
+
+    def test_objects_numbers_and_fixed_choices_are_no_names(self):
+        texts = ["text", "words", "anything", "several", "file", "more", "grown", "filled", "checked"]
+        expected = {("Everything", name): "path" for name in texts}
+        self.assertEqual(self.scanned(nodes=TYPES, helpers=TYPES_HELPERS), expected)
+
+    def test_the_same_holds_for_current_nodes(self):
+        expected = {("Video", name): "path" for name in ["file", "path", "anything", "several"]}
+        self.assertEqual(self.scanned(nodes=CURRENT_TYPES), expected)
 
     def test_what_is_no_python_is_skipped_and_the_rest_is_scanned(self):
         self.assertIn(("Paint", "mask"), self.scanned(broken="def (", nodes=CURRENT))

@@ -22,6 +22,11 @@ pub(super) fn violation(content: &Value) -> Option<Violation> {
     Some(Violation::new(pointer, ViolationCode::TooLarge, message))
 }
 
+/// Whether a value has more levels than the content of a task may have.
+pub(super) fn is_too_deep(value: &Value) -> bool {
+    too_deep(value, MAX_CONTENT_DEPTH).is_some()
+}
+
 /// The way, from its end, to the first value that has more levels than are left.
 fn too_deep(value: &Value, left: usize) -> Option<Vec<String>> {
     let deeper = |segment: &dyn Fn() -> String, value: &Value| {

@@ -62,8 +62,22 @@ const TEXT_WORDS: [&str; 22] = [
     "code",
 ];
 
-const PATH_WORDS: [&str; 12] =
-    ["path", "paths", "file", "files", "folder", "folders", "dir", "dirs", "url", "urls", "uri", "link"];
+/// Nodes put extensions at the end of a path as they come.
+const PATH_WORDS: [&str; 13] = [
+    "path",
+    "paths",
+    "file",
+    "files",
+    "folder",
+    "folders",
+    "dir",
+    "dirs",
+    "url",
+    "urls",
+    "uri",
+    "link",
+    "extension",
+];
 
 /// Words in the names of classes whose nodes are about text.
 const TEXT_CLASSES: [&str; 6] = ["prompt", "text", "string", "wildcard", "caption", "lyrics"];
@@ -137,6 +151,9 @@ mod tests {
             ("OllamaGenerate", "url", Field::Path),
             ("LoadText|pysssss", "root_dir", Field::Path),
             ("Create Grid Image", "pattern_glob", Field::Path),
+            ("Image Save", "extension", Field::Path),
+            ("VHS_VideoCombine", "images", Field::Other),
+            ("SEGSUpscaler", "sampler_name", Field::Other),
             ("Load Text File", "name", Field::Other),
             ("Any", "profile", Field::Other),
             ("Any", "direction", Field::Other),

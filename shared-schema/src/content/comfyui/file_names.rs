@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_that_reach_for_what_they_may_not_see_are_told_by_their_kind() {
+    fn texts_that_reach_for_what_they_may_not_see_are_classified() {
         for (text, reach) in [
             ("/dev/zero", Reach::Absolute),
             (" \"/etc/passwd\"", Reach::Absolute),

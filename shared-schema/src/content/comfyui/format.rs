@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_and_lists_are_told_from_other_values() {
+    fn texts_and_lists_have_their_own_messages() {
         let workflow = json!({"1": {"class_type": "A", "inputs": {}}});
         assert!(not_an_object(&json!(workflow.to_string())).unwrap().contains("as JSON"));
         assert!(not_an_object(&json!("x")).unwrap().starts_with("is a text;"));

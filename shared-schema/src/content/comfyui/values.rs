@@ -13,6 +13,8 @@ use super::file_names::{is_shared_folder, reaches};
 use super::graph::linked_node;
 use super::openers::{self, Takes};
 use super::{class_type, inputs};
+use crate::content::depth::{self, MAX_CONTENT_DEPTH};
+use crate::python_json;
 use crate::violation::{pointer_segment, quoted};
 use crate::{Violation, ViolationCode};
 
@@ -86,8 +88,16 @@ impl<'a> Walk<'a, '_> {
     }
 
     fn text(&mut self, name: &str, text: &str, way: &[String], depth: usize) {
-        if let Some(inner) = json_in(text).filter(|_| depth < MOST_TEXTS_IN_TEXTS) {
-            return self.json(name, &inner, way, depth + 1);
+        match json_in(text).filter(|_| depth < MOST_TEXTS_IN_TEXTS) {
+            Some(InText::Json(inner)) => return self.json(name, &inner, way, depth + 1),
+            Some(InText::PythonJson(inner)) => {
+                if depth::is_too_deep(&inner) {
+                    let why = format!("is JSON that nests deeper than {MAX_CONTENT_DEPTH} levels");
+                    return self.refuse(name, way, why);
+                }
+                self.json(name, &inner, way, depth + 1);
+            }
+            None => {}
         }
         let why = match reaches(text) {
             Some(reach) => reach.why(),
@@ -96,6 +106,10 @@ impl<'a> Walk<'a, '_> {
             }
             None => return,
         };
+        self.refuse(name, way, why);
+    }
+
+    fn refuse(&mut self, name: &str, way: &[String], why: impl Into<String>) {
         let violation = Violation::new(self.pointer(way), ViolationCode::NotAllowed, why);
         match field(self.class, name) {
             Field::Text => self.texts.push((self.id, violation)),
@@ -138,10 +152,21 @@ impl<'a> Walk<'a, '_> {
     }
 }
 
-/// The lists and objects that widgets keep as text.
-fn json_in(text: &str) -> Option<Value> {
+/// What a text holds that is JSON to a node.
+enum InText {
+    Json(Value),
+    /// What only Python reads: some of it is lost here, so that the text itself is judged, too.
+    PythonJson(Value),
+}
+
+/// The lists and objects that widgets keep as text, as `json.loads` reads them.
+fn json_in(text: &str) -> Option<InText> {
     let text = text.trim();
-    text.starts_with(['{', '[', '"']).then(|| serde_json::from_str(text).ok())?
+    if !text.starts_with(['{', '[', '"']) {
+        return None;
+    }
+    let lenient = || python_json::from_slice(text.as_bytes()).map(InText::PythonJson);
+    serde_json::from_str(text).map(InText::Json).or_else(|_| lenient()).ok()
 }
 
 /// The nodes whose texts may come to an input for a path, each with a description of that input.
@@ -199,6 +224,55 @@ mod tests {
             "folder",
         ];
         assert_eq!(refused(&content), expected.map(|input| format!("/a~1b/inputs/{input}")));
+    }
+
+    #[test]
+    fn json_that_only_python_reads_is_looked_into_too() {
+        let deep = format!("{}\"/etc/passwd\"{}", "[".repeat(200), "]".repeat(200));
+        for widget in [
+            r#"{"a": NaN, "src": "/etc/passwd"}"#,
+            r#"{"a": [-Infinity, 1e999], "src": "\u002fetc\u002fpasswd"}"#,
+            r#"[NaN, {"src": "{\"b\": NaN, \"src\": \"../x\"}"}]"#,
+            r#"{"src": "/etc/\ud800"}"#,
+            r#"["\udc00", "x.png [output]"]"#,
+            r#"{"a": "\ud800", "src": "a.png,/etc/passwd"}"#,
+            &deep,
+        ] {
+            let content = json!({"1": {"class_type": "Nobody knows", "inputs": {"widget": widget}}});
+            assert_eq!(refused(&content)[..1], ["/1/inputs/widget"], "{widget}");
+        }
+        for widget in [r#"{"a": NaN, "src": "x.png"}"#, r#"["\ud800", 1e999]"#, "[[NaN]]", "[NaN, 1/2]"] {
+            let content = json!({"1": {"class_type": "Nobody knows", "inputs": {"widget": widget}}});
+            assert_eq!(refused(&content), [""; 0], "{widget}");
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_linked_to_pictures_is_no_path() {
+        let drawn = |last: Value| {
+            json!({
+                "1": {"class_type": "DrawText+", "inputs": {"text": "/ studio", "size": 56}},
+                "2": last,
+            })
+        };
+        let video =
+            json!({"class_type": "VHS_VideoCombine", "inputs": {"images": ["1", 0], "frame_rate": 8}});
+        assert_eq!(refused(&drawn(video)), [""; 0]);
+        let written =
+            json!({"class_type": "Image Save", "inputs": {"images": ["9", 0], "extension": ["1", 0]}});
+        assert_eq!(refused(&drawn(written)), ["/1/inputs/text"]);
+        for (class, input) in [
+            ("RecraftImageToImageNode", "image"),
+            ("RecraftImageInpaintingNode", "mask"),
+            ("LumaImageNode", "image_luma_ref"),
+            ("ImagePreviewFromLatent+", "latent"),
+        ] {
+            let content = json!({
+                "1": {"class_type": "GeminiImageNode", "inputs": {"prompt": "/imagine a cat", "model": "x"}},
+                "2": {"class_type": class, "inputs": {input: ["1", 0]}},
+            });
+            assert_eq!(refused(&content), [""; 0], "{class} {input}");
+        }
     }
 
     #[test]
