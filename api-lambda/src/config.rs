@@ -73,11 +73,6 @@ impl Config {
         self.sns_topic_arn.split(':').nth(3).unwrap_or_default()
     }
 
-    /// The partition of the topic: `aws`, `aws-cn`.
-    pub(crate) fn topic_partition(&self) -> &str {
-        self.sns_topic_arn.split(':').nth(1).unwrap_or_default()
-    }
-
     /// Adds the rules that a value breaks, unless its variable is reported already.
     fn with_broken_rules(&self, mut problems: Vec<Problem>) -> Vec<Problem> {
         let Err(errors) = self.validate() else { return problems };

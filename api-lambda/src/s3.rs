@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_sdk_sns::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
 use aws_sigv4::http_request::{
     PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
     UriPathNormalizationMode, sign,
@@ -35,8 +36,9 @@ pub(crate) struct S3 {
     connector: OnceLock<Connector>,
     credentials: Option<SharedCredentialsProvider>,
     region: String,
-    /// What stands before the key.
-    base: String,
+    /// The endpoint of all services, where one is set.
+    endpoint: Option<String>,
+    bucket: String,
 }
 
 /// One failed call.
@@ -53,15 +55,19 @@ impl S3 {
             connector: OnceLock::new(),
             credentials: sdk.credentials_provider(),
             region: config.topic_region().to_owned(),
-            base: base(sdk.endpoint_url(), config),
+            endpoint: sdk.endpoint_url().map(str::to_owned),
+            bucket: config.s3_output_bucket.clone(),
         }
     }
 
     /// Stores a task under the key of its claim check. Unbounded in time: its caller bounds it.
     pub(crate) async fn put(&self, check: &ClaimCheck, task: Bytes) -> Result<(), PublishError> {
+        let base = base(self.endpoint.as_deref(), &self.region, &self.bucket).await;
+        let base = base.ok_or_else(|| PublishError::new("there is no s3 in the region of the topic"))?;
+        let url = format!("{base}/{}", check.key);
         let mut attempt = 1;
         loop {
-            match self.attempt(check, task.clone()).await {
+            match self.attempt(&url, check, task.clone()).await {
                 Ok(()) => return Ok(()),
                 Err(failure) if failure.is_retryable && attempt < ATTEMPTS => {
                     tokio::time::sleep(FIRST_BACKOFF * attempt).await;
@@ -72,13 +78,13 @@ impl S3 {
         }
     }
 
-    async fn attempt(&self, check: &ClaimCheck, task: Bytes) -> Result<(), Failure> {
+    async fn attempt(&self, url: &str, check: &ClaimCheck, task: Bytes) -> Result<(), Failure> {
         let credentials = match &self.credentials {
             Some(provider) => provider.provide_credentials().await.ok(),
             None => None,
         };
         let credentials = credentials.ok_or_else(|| Failure::lasting("there are no credentials for s3"))?;
-        let request = Request::put(format!("{}/{}", self.base, check.key))
+        let request = Request::put(url)
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::CONTENT_LENGTH, task.len())
             .body(SdkBody::from(task))
@@ -92,22 +98,25 @@ impl S3 {
     }
 }
 
-/// `https://<bucket>.s3.<region>.<suffix>`; by path where the bucket's name is no host name, or the host is not AWS's.
-fn base(endpoint: Option<&str>, config: &Config) -> String {
-    let bucket = &config.s3_output_bucket;
+/// What stands before the key: `https://<bucket>.s3.<region>.<suffix>`; by path where the bucket's name is no host name, or
+/// the host is not AWS's.
+async fn base(endpoint: Option<&str>, region: &str, bucket: &str) -> Option<String> {
     if let Some(endpoint) = endpoint {
-        return format!("{}/{bucket}", endpoint.trim_end_matches('/'));
+        return Some(format!("{}/{bucket}", endpoint.trim_end_matches('/')));
     }
-    // The suffixes of the SDK's list of partitions (`partitions.json`).
-    let suffix = match config.topic_partition() {
-        "aws-cn" => "amazonaws.com.cn",
-        "aws-eusc" => "amazonaws.eu",
-        _ => "amazonaws.com",
-    };
-    let host = format!("s3.{}.{suffix}", config.topic_region());
+    let host = host(region).await?;
     // A dot would be a subdomain, which the certificate does not cover.
     let is_host_name = bucket.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    if is_host_name { format!("https://{bucket}.{host}") } else { format!("https://{host}/{bucket}") }
+    Some(if is_host_name { format!("https://{bucket}.{host}") } else { format!("https://{host}/{bucket}") })
+}
+
+/// The host of S3 in a region: that of SNS, whose rules of endpoints are linked, under S3's name. Both services have the
+/// partition's suffix.
+async fn host(region: &str) -> Option<String> {
+    let params = Params::builder().region(region).build().ok()?;
+    let resolver = DefaultResolver::new();
+    let sns = ResolveEndpoint::resolve_endpoint(&resolver, &params).await.ok()?;
+    Some(format!("s3.{}", sns.url().strip_prefix("https://sns.")?))
 }
 
 /// The request with its signature (AWS Signature Version 4), under which S3 takes only a body with that SHA-256.
@@ -178,19 +187,32 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    fn config(topic: &str, bucket: &str) -> Config {
-        let vars = [("SNS_TOPIC_ARN", topic), ("S3_OUTPUT_BUCKET", bucket)];
-        Config::from_vars(|name| Some(vars.iter().find(|(var, _)| *var == name)?.1.to_owned())).unwrap()
+    #[tokio::test]
+    async fn buckets_are_called_by_host_and_where_that_cannot_be_by_path() {
+        for (endpoint, bucket, expected) in [
+            (None, "out-1", "https://out-1.s3.eu-west-1.amazonaws.com"),
+            (None, "out.1", "https://s3.eu-west-1.amazonaws.com/out.1"),
+            (Some("http://h:1/"), "out-1", "http://h:1/out-1"),
+        ] {
+            assert_eq!(base(endpoint, "eu-west-1", bucket).await.as_deref(), Some(expected));
+        }
     }
 
-    #[test]
-    fn buckets_are_called_by_host_and_where_that_cannot_be_by_path() {
-        let topic = "arn:aws:sns:eu-west-1:123456789012:tasks";
-        assert_eq!(base(None, &config(topic, "out-1")), "https://out-1.s3.eu-west-1.amazonaws.com");
-        assert_eq!(base(None, &config(topic, "out.1")), "https://s3.eu-west-1.amazonaws.com/out.1");
-        assert_eq!(base(Some("http://h:1/"), &config(topic, "out-1")), "http://h:1/out-1");
-        let china = config("arn:aws-cn:sns:cn-north-1:123456789012:tasks", "out-1");
-        assert_eq!(base(None, &china), "https://out-1.s3.cn-north-1.amazonaws.com.cn");
+    #[tokio::test]
+    async fn every_partition_has_its_own_suffix() {
+        for (region, suffix) in [
+            ("us-east-1", "amazonaws.com"),
+            ("eu-central-1", "amazonaws.com"),
+            ("cn-north-1", "amazonaws.com.cn"),
+            ("us-gov-west-1", "amazonaws.com"),
+            ("us-gov-east-1", "amazonaws.com"),
+            ("us-iso-east-1", "c2s.ic.gov"),
+            ("us-isob-east-1", "sc2s.sgov.gov"),
+            ("eusc-de-east-1", "amazonaws.eu"),
+        ] {
+            let expected = format!("https://out-1.s3.{region}.{suffix}");
+            assert_eq!(base(None, region, "out-1").await, Some(expected));
+        }
     }
 
     #[test]

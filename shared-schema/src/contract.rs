@@ -73,10 +73,36 @@ impl Contract {
     }
 }
 
-/// Envelope and content may both see that a field is wrong: each rule is named once per field.
-fn bounded(violations: Vec<Violation>) -> Vec<Violation> {
+/// Envelope and content may both see that a field is wrong: each rule is named once per field. The last violation that is
+/// named says how many more there are.
+fn bounded(mut violations: Vec<Violation>) -> Vec<Violation> {
     let mut seen = HashSet::new();
-    let fresh =
-        violations.into_iter().filter(|violation| seen.insert((violation.pointer.clone(), violation.code)));
-    fresh.take(MOST_VIOLATIONS).collect()
+    violations.retain(|violation| seen.insert((violation.pointer.clone(), violation.code)));
+    let more = violations.len().saturating_sub(MOST_VIOLATIONS);
+    violations.truncate(MOST_VIOLATIONS);
+    if let Some(last) = violations.last_mut().filter(|_| more > 0) {
+        last.message.push_str(&format!("; {more} more violations are not listed"));
+    }
+    violations
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ViolationCode;
+
+    #[test]
+    fn the_last_violation_that_is_named_says_how_many_are_not() {
+        let found = |count: usize| {
+            let each =
+                (0..count).map(|n| Violation::new(format!("/{n}"), ViolationCode::Missing, "is missing"));
+            // Each twice, as envelope and content see them.
+            bounded(each.clone().chain(each).collect())
+        };
+        assert!(found(MOST_VIOLATIONS).iter().all(|violation| violation.message == "is missing"));
+        let violations = found(MOST_VIOLATIONS + 23);
+        assert_eq!(violations.len(), MOST_VIOLATIONS);
+        assert_eq!(violations[MOST_VIOLATIONS - 1].message, "is missing; 23 more violations are not listed");
+        assert_eq!(violations[0].message, "is missing");
+    }
 }

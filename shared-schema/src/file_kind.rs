@@ -99,9 +99,15 @@ pub fn brands(file: &[u8]) -> impl Iterator<Item = &[u8; 4]> {
     file.get(8..12).and_then(<[u8]>::first_chunk).into_iter().chain(listed)
 }
 
+/// What [`described`] calls a web page.
+pub const WEB_PAGE: &str = "a web page (HTML)";
+
+/// What [`described`] calls a file that is compressed with gzip.
+pub const GZIP: &str = "compressed with gzip";
+
 /// Beginnings of files, and what such a file is.
 const BEGINNINGS: [(&[u8], &str); 31] = [
-    (b"\x1f\x8b", "compressed with gzip"),
+    (b"\x1f\x8b", GZIP),
     (b"\x28\xb5\x2f\xfd", "compressed with Zstandard"),
     (b"BZh", "compressed with bzip2"),
     (b"\xfd7zXZ\0", "compressed with xz"),
@@ -122,11 +128,11 @@ const BEGINNINGS: [(&[u8], &str); 31] = [
     (b"glTF", "a 3D model (glTF)"),
     (b"#EXTM3U", "a playlist"),
     (b"version https://git-lfs", "a pointer of Git LFS, not the file itself"),
-    (b"<!doctype html", "a web page (HTML)"),
-    (b"<html", "a web page (HTML)"),
-    (b"<head", "a web page (HTML)"),
-    (b"<body", "a web page (HTML)"),
-    (b"<script", "a web page (HTML)"),
+    (b"<!doctype html", WEB_PAGE),
+    (b"<html", WEB_PAGE),
+    (b"<head", WEB_PAGE),
+    (b"<body", WEB_PAGE),
+    (b"<script", WEB_PAGE),
     (b"<svg", "an SVG drawing"),
     (b"data:", "the text of a data URI"),
     (b"ivborw0kggo", "the base64 text of an image"),
@@ -181,7 +187,7 @@ fn of_text(head: &[u8], begins: impl Fn(&[u8]) -> Option<&'static str>) -> Optio
     }
     let lower = text.to_ascii_lowercase();
     Some(match text.chars().next() {
-        Some('<') if lower.contains("<html") => "a web page (HTML)",
+        Some('<') if lower.contains("<html") => WEB_PAGE,
         Some('<') if lower.contains("<svg") => "an SVG drawing",
         Some('<') => "XML or HTML",
         Some('{' | '[') => "JSON",
@@ -194,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn images_are_told_by_their_first_bytes() {
+    fn images_are_recognised_by_their_first_bytes() {
         for (head, name) in [
             (&b"\x89PNG\r\n\x1a\n\0"[..], Some("PNG")),
             (b"\xff\xd8\xff\xe0", Some("JPEG")),

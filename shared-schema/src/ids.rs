@@ -15,8 +15,8 @@ pub enum UnsafeKey {
     /// Nothing is left of it.
     #[error("must not be empty")]
     Empty,
-    /// A control character, or a line or paragraph separator.
-    #[error("must not contain control characters")]
+    /// A control character, a line or paragraph separator, or one of the two other characters that XML does not allow.
+    #[error("must not contain control characters, U+FFFE or U+FFFF")]
     Control,
     /// A `.` or `..` segment, which storage gateways and file systems climb.
     #[error("must not have a `.` or `..` segment")]
@@ -30,7 +30,9 @@ pub enum UnsafeKey {
 }
 
 fn check_segments(text: &str) -> Result<(), UnsafeKey> {
-    if text.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) {
+    let is_refused =
+        |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{fffe}' | '\u{ffff}');
+    if text.chars().any(is_refused) {
         return Err(UnsafeKey::Control);
     }
     if text.split('/').any(|segment| segment == "." || segment == "..") {
@@ -229,6 +231,8 @@ mod tests {
             (json!("a/../b"), UnsafeKey::Climbing),
             (json!("."), UnsafeKey::Climbing),
             (json!("a\nb"), UnsafeKey::Control),
+            (json!("a\u{fffe}b"), UnsafeKey::Control),
+            (json!("\u{ffff}"), UnsafeKey::Control),
             (json!("_darkroom/x"), UnsafeKey::Reserved),
         ] {
             assert_eq!(TaskId::from_json(&id), Err(why), "{id}");

@@ -35,6 +35,16 @@ pub fn to_json(task: &Task) -> serde_json::Result<String> {
     publishable(task)
 }
 
+/// Whether SNS and SQS take a text as the value of an attribute: every character must be one of XML 1.0's (SQS API
+/// reference, `SendMessage`).
+pub fn is_attribute(text: &str) -> bool {
+    let is_of_xml = |c: char| matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
+    text.chars().all(is_of_xml)
+}
+
+/// Why a text is no value of an attribute, for messages.
+pub(crate) const NO_ATTRIBUTE: &str = "must not contain control characters, U+FFFE or U+FFFF";
+
 /// JSON that SNS and SQS take.
 ///
 /// SQS takes every character that XML 1.0 allows (SQS API reference, `SendMessage`). JSON escapes control characters by
@@ -162,6 +172,16 @@ mod tests {
         let json = to_json(&task).unwrap();
         assert!(json.contains(r"\ufffe\uffff\u0001"), "{json}");
         assert_eq!(serde_json::from_str::<Task>(&json).unwrap(), task);
+    }
+
+    #[test]
+    fn attributes_have_the_characters_of_xml_only() {
+        for text in ["", "sd", "v1-5 猫 🎛\t\r\n\u{7f}\u{fffd}\u{1ffff}"] {
+            assert!(is_attribute(text), "{text:?}");
+        }
+        for text in ["\0", "a\u{1f}", "\u{b}", "\u{fffe}", "a\u{ffff}"] {
+            assert!(!is_attribute(text), "{text:?}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde_json::error::Category;
+use shared_schema::content::MAX_CONTENT_DEPTH;
 use shared_schema::violation::quoted;
 
 /// How deep arrays and objects may be nested in a body: what serde_json reads, one level less than its limit of 128.
@@ -46,7 +47,8 @@ pub(super) fn fault(text: &str, error: &serde_json::Error) -> String {
     let rest = &text[at..];
     if before.levels >= MOST_LEVELS && !before.in_string && rest.starts_with(['[', '{']) {
         return format!(
-            "the body nests deeper than {MOST_LEVELS} levels, which is the limit, at {}",
+            "the body nests deeper than {MOST_LEVELS} levels, the most that is read, at {}; the content of a task may \
+             have at most {MAX_CONTENT_DEPTH}",
             Place::after(&text[..at])
         );
     }
@@ -226,14 +228,13 @@ mod tests {
     }
 
     #[test]
-    fn nesting_is_told_apart_and_its_limit_is_named() {
+    fn nesting_has_its_own_message_with_the_limit() {
         let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
         assert!(serde_json::from_str::<Value>(&nested(MOST_LEVELS)).is_ok());
         let fault = fault_of(&nested(MOST_LEVELS + 1));
-        assert!(
-            fault.contains("deeper than 127 levels, which is the limit, at line 1 column 128"),
-            "{fault}"
-        );
+        let expected = "deeper than 127 levels, the most that is read, at line 1 column 128; the content of a task may have \
+                        at most 64";
+        assert!(fault.contains(expected), "{fault}");
         assert!(fault_of(&format!("{}x", "[".repeat(MOST_LEVELS))).contains("not JSON"));
     }
 

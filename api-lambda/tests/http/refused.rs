@@ -128,6 +128,49 @@ async fn a_runtime_that_does_not_take_the_task_type_is_refused() {
 }
 
 #[tokio::test]
+async fn characters_that_sns_does_not_take_are_refused_at_their_field() {
+    for (door, of_runtime, of_model) in [
+        (Door::without_registry().await, "wrong_form", "wrong_form"),
+        (Door::open().await, "unknown_runtime", "unknown_model"),
+    ] {
+        for text in ["a\u{1}", "\u{fffe}", "a\u{ffff}b", "\0"] {
+            let (runtime, model) = ("/task/metadata/runtime", "/alwayson_scripts/sd_model_checkpoint");
+            let body = but(text_to_image(), runtime, Some(json!(text)));
+            let found = door.post_json("/v1alpha2", &body).await.violations("invalid_task");
+            assert_eq!(found, pairs(&[(runtime, of_runtime)]), "{text:?}");
+            let body = but(by_model(), model, Some(json!(text)));
+            let found = door.post_json("/v1alpha1", &body).await.violations("invalid_task");
+            assert_eq!(found, pairs(&[(model, of_model)]), "{text:?}");
+            for (path, body, pointer) in [
+                ("/v1alpha2", text_to_image(), "/task/metadata/id"),
+                ("/v1alpha2", text_to_image(), "/task/metadata/prefix"),
+                ("/v1alpha1", by_model(), "/alwayson_scripts/id_task"),
+                ("/v1alpha1", by_model(), "/alwayson_scripts/save_dir"),
+            ] {
+                let answer = door.post_json(path, &but(body, pointer, Some(json!(text)))).await;
+                assert_eq!(answer.violations("invalid_task"), pairs(&[(pointer, "unsafe_key")]), "{text:?}");
+                assert!(answer.text.contains("control characters, U+FFFE or U+FFFF"), "{}", answer.text);
+            }
+        }
+        assert!(door.sns.calls().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_name_every_violation_says_how_many_are_left() {
+    let door = Door::open().await;
+    let nodes: serde_json::Map<String, Value> = (0..130).map(|n| (n.to_string(), json!(n))).collect();
+    let metadata = json!({"id": "x", "runtime": "comfyui", "tasktype": "pipeline"});
+    let mut content = nodes;
+    content.insert("a".to_owned(), json!({"class_type": "SaveImage", "inputs": {}}));
+    let answer =
+        door.post_json("/v1alpha2", &json!({"task": {"metadata": metadata, "content": content}})).await;
+    assert_eq!(answer.violations("invalid_task").len(), 100);
+    let last = answer.json()["violations"][99]["message"].as_str().unwrap().to_owned();
+    assert!(last.ends_with("; 30 more violations are not listed"), "{last}");
+}
+
+#[tokio::test]
 async fn an_empty_model_is_refused_also_without_a_registry() {
     // SNS takes no empty attribute.
     let door = Door::without_registry().await;

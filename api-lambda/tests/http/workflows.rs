@@ -62,7 +62,7 @@ async fn odd_but_legal_workflows_are_published_as_they_came() {
 }
 
 #[tokio::test]
-async fn a_content_that_nests_too_deep_is_told_by_its_field() {
+async fn a_content_that_nests_too_deep_is_refused_at_its_field() {
     let door = Door::open().await;
     let nested = |levels: usize| (1..levels).fold(json!([]), |inner, _| json!([inner]));
     let content =

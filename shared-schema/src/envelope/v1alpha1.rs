@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{Accepted, Names, optional_text};
-use crate::message::Route;
+use crate::message::{self, Route};
 use crate::violation::{listed, quoted};
 use crate::{
     Metadata, OutputPrefix, Registry, RuntimeEntry, RuntimeName, Task, TaskId, TaskType, Violation,
@@ -38,6 +38,9 @@ pub fn accept(body: Value, registry: &Registry) -> Result<Accepted, Vec<Violatio
         (Some(model), Some(task_type)) => registry.by_model(model, task_type),
         _ => None,
     };
+    if model.is_some_and(|model| registry.is_empty() && !message::is_attribute(model)) {
+        violations.push(Violation::new(MODEL, ViolationCode::WrongForm, message::NO_ATTRIBUTE));
+    }
     if let (Some(model), Some(_), None, false) = (model, task_type, runtime, registry.is_empty()) {
         violations.push(unknown_model(model, registry));
     }
@@ -77,7 +80,8 @@ pub fn accept(body: Value, registry: &Registry) -> Result<Accepted, Vec<Violatio
     Ok(Accepted { task: Task { metadata, content, extra: Map::new() }, route })
 }
 
-/// Tells a predecessor's runtime plugins where the files go, as its front door does: `bucket/prefix/id`.
+/// Says where the files go, `bucket/prefix/id`, as a predecessor's front door does: its workers pass the field on to their
+/// runtimes. Ours leaves it out.
 pub fn add_output_path(task: &mut Task, bucket: &str) {
     let location = keys::output_location(bucket, &task.metadata.prefix, &task.metadata.id);
     let path = location.strip_prefix("s3://").unwrap_or(&location).to_owned();

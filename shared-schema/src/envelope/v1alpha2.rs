@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{Accepted, Names, optional_text};
-use crate::message::Route;
+use crate::message::{self, Route};
 use crate::violation::{listed, quoted};
 use crate::{Registry, RuntimeEntry, StartBy, Task, TaskType, Violation, ViolationCode, content, schema};
 
@@ -71,7 +71,8 @@ fn check_runtime(
     registry: &Registry,
 ) -> Option<Violation> {
     if registry.is_empty() {
-        return None;
+        return (!message::is_attribute(name))
+            .then(|| Violation::new(RUNTIME, ViolationCode::WrongForm, message::NO_ATTRIBUTE));
     }
     let Some(runtime) = runtime else {
         let names = listed(registry.entries().iter().map(|entry| entry.name.as_str()));

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use shared_schema::ErrorCode;
 use shared_schema::content::{Media, MediaField};
-use shared_schema::file_kind::{IMAGE_FORMATS, described, image_format};
+use shared_schema::file_kind::{GZIP, IMAGE_FORMATS, WEB_PAGE, described, image_format};
 
 use super::refusal::not_media;
 use super::{Input, pages, pixels};
@@ -36,12 +36,11 @@ pub(super) fn check(field: &MediaField, bytes: Bytes, max_pixels: u64) -> Result
     });
     match kind {
         Some(kind) => Ok(input(bytes, kind.mime_type(), kind.extension())),
-        None => Err(not_media(&format!(
-            "is {}, but must be {}{}",
-            described(&bytes),
-            must_be(field.media),
-            advice(field, &bytes)
-        ))),
+        None => {
+            let is = described(&bytes);
+            let (must_be, advice) = (must_be(field.media), advice(field, is));
+            Err(not_media(&format!("is {is}, but must be {must_be}{advice}")))
+        }
     }
 }
 
@@ -54,11 +53,11 @@ fn must_be(media: Media) -> String {
     }
 }
 
-/// What to do about a file that is often sent in place of a medium.
-fn advice(field: &MediaField, bytes: &[u8]) -> String {
-    match described(bytes) {
-        page if page == pages::PAGE => format!("; {}", pages::advice(&field.value)),
-        gzip if gzip.ends_with("gzip") => "; store it as it is, or with `Content-Encoding: gzip`".to_owned(),
+/// What to do about a file that is often sent in place of a medium, by what it is.
+fn advice(field: &MediaField, is: &str) -> String {
+    match is {
+        WEB_PAGE => format!("; {}", pages::advice(&field.value)),
+        GZIP => "; store it as it is, or with `Content-Encoding: gzip`".to_owned(),
         _ => String::new(),
     }
 }
@@ -104,6 +103,22 @@ mod tests {
             (Media::Audio, b"#EXTM3U\n#ABCmdat\nfile:///etc/passwd"),
         ] {
             assert_eq!(checked(media, bytes), Err(ErrorCode::InputNotMedia), "{media:?} {bytes:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_often_sent_in_place_of_a_medium_comes_with_advice() {
+        let field = MediaField { pointer: "/x".to_owned(), value: String::new(), media: Media::Image };
+        for (bytes, advice) in [
+            (&b"<!DOCTYPE html><html>"[..], Some("; link to the file itself")),
+            (b"\x1f\x8b\x08\0", Some("; store it as it is")),
+            (b"8BPS\0\x01", None),
+        ] {
+            let error = check(&field, Bytes::from_static(bytes), 100).unwrap_err();
+            match advice {
+                Some(advice) => assert!(error.message.contains(advice), "{}", error.message),
+                None => assert!(!error.message.contains(';'), "{}", error.message),
+            }
         }
     }
 

@@ -2,9 +2,6 @@
 
 use url::Url;
 
-/// How [`shared_schema::file_kind::described`] calls a page.
-pub(super) const PAGE: &str = "a web page (HTML)";
-
 /// Where services that share files have the file itself, by the end of the page's host.
 const DIRECT: [(&str, &str); 8] = [
     (
@@ -35,7 +32,6 @@ pub(super) fn advice(address: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shared_schema::file_kind::described;
 
     #[test]
     fn services_that_share_files_are_known_by_their_host() {
@@ -50,6 +46,5 @@ mod tests {
             assert!(said.contains(expected) && !said.contains("SECRET"), "{said}");
         }
         assert!(!advice("https://notgithub.com/x").contains("/raw/"));
-        assert_eq!(described(b"<!DOCTYPE html>"), PAGE);
     }
 }

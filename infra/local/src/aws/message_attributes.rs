@@ -57,6 +57,9 @@ impl MessageAttribute {
         if self.is_binary() && STANDARD.decode(value.as_deref().unwrap_or_default()).is_err() {
             return Err(format!("The message attribute '{name}' does not contain base64."));
         }
+        if !self.is_binary() && !value.iter().all(|text| text.chars().all(is_allowed)) {
+            return Err(format!("The message attribute '{name}' contains characters outside XML 1.0."));
+        }
         if self.base_type() == "Number" && value.as_deref().unwrap_or_default().parse::<f64>().is_err() {
             return Err(format!("Can't cast the value of message attribute '{name}' to a number."));
         }
@@ -70,6 +73,11 @@ impl MessageAttribute {
             _ => Vec::new(),
         }
     }
+}
+
+/// The characters of XML 1.0, the only ones that a message and its attributes may hold (`SendMessage`).
+pub(crate) fn is_allowed(character: char) -> bool {
+    matches!(character, '\t' | '\n' | '\r' | '\u{20}'..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..)
 }
 
 /// What the attributes add to a message's size: names, types and values.

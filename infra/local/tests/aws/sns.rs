@@ -97,6 +97,19 @@ async fn the_trace_header_travels_with_the_message() {
 }
 
 #[tokio::test]
+async fn attributes_with_characters_outside_xml_are_refused() {
+    let aws = start().await;
+    let topic = aws.topic("t").await;
+    let publish = aws.sns.publish().topic_arn(&topic).message("x");
+    for value in ["\u{1}", "a\u{fffe}", "\u{ffff}"] {
+        let sent = publish.clone().message_attributes("runtime", text(value)).send().await;
+        let error = sent.unwrap_err().into_service_error();
+        assert_eq!(error.meta().code(), Some("ParameterValueInvalid"), "{value:?}");
+    }
+    publish.message_attributes("runtime", text("猫\t")).send().await.unwrap();
+}
+
+#[tokio::test]
 async fn the_size_limit_is_the_topics() {
     let aws = start().await;
     let (topic, queue) = (aws.topic("t").await, aws.queue("q").await);

@@ -317,6 +317,14 @@ async fn messages_that_sqs_does_not_take_are_refused() {
         send(String::new()).await.unwrap_err().into_service_error().meta().code(),
         Some("MissingParameter")
     );
+    for value in ["\u{1}", "a\u{fffe}", "\u{ffff}"] {
+        let attribute =
+            MessageAttributeValue::builder().data_type("String").string_value(value).build().unwrap();
+        let send =
+            aws.sqs.send_message().queue_url(&queue).message_body("x").message_attributes("a", attribute);
+        let error = send.send().await.unwrap_err().into_service_error();
+        assert_eq!(error.meta().code(), Some("InvalidParameterValue"), "{value:?}");
+    }
 }
 
 #[tokio::test]

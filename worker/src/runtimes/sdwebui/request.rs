@@ -21,6 +21,9 @@ const NOT_SCRIPTS: [&str; 8] = [
     "override_settings",
 ];
 
+/// Where results go, which front doors write into the content of `v1alpha1`. It is no field of the server's.
+const OUTPUT_PATH: &str = "s3_output_path";
+
 /// One of the endpoints that do the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Endpoint {
@@ -92,6 +95,9 @@ pub(super) fn build(task: &Task, inputs: &[Input]) -> Result<Request, TaskError>
     let mut body = Value::Object(task.content.clone());
     let placeholders = put_in(&mut body, inputs);
     let mut images: Vec<String> = inputs.iter().map(|input| input.pointer.clone()).collect();
+    if let Value::Object(fields) = &mut body {
+        fields.shift_remove(OUTPUT_PATH);
+    }
     if let (true, Value::Object(fields)) = (endpoint.generates(), &mut body) {
         let mut scripts = take_object(fields, "alwayson_scripts").unwrap_or_default();
         merge_settings(fields, &mut scripts);
@@ -333,7 +339,6 @@ mod tests {
             body(&request),
             json!({
                 "override_settings": {"sd_model_checkpoint": "theirs", "eta_ancestral": 1, "tiling": true},
-                "s3_output_path": "bucket/outputs/t",
                 "alwayson_scripts": {"ControlNet": {"args": []}},
                 "init_images": ["cG5n"],
                 "override_settings_restore_afterwards": true,
@@ -344,6 +349,17 @@ mod tests {
         assert_eq!(request.model, named("a.safetensors", "/content/alwayson_scripts/sd_model_checkpoint"));
         let overriding = "/content/alwayson_scripts/override_settings/sd_model_checkpoint";
         assert_eq!(request.override_model, named("theirs", overriding));
+    }
+
+    #[test]
+    fn where_a_predecessor_stores_is_not_sent_to_any_endpoint() {
+        for (kind, content) in [
+            ("text-to-image", json!({"prompt": "x", "s3_output_path": "bucket/outputs/t"})),
+            ("extra-single-image", json!({"image": "x", "s3_output_path": "bucket/outputs/t"})),
+        ] {
+            let request = build(&task(kind, content), &[]).unwrap();
+            assert_eq!(body(&request).get("s3_output_path"), None, "{kind}");
+        }
     }
 
     #[test]

@@ -68,7 +68,7 @@ impl OutgoingMessage {
         if self.message_body.is_empty() {
             return Err(error::missing_parameter("MessageBody"));
         }
-        if !self.message_body.chars().all(is_allowed) {
+        if !self.message_body.chars().all(message_attributes::is_allowed) {
             return Err(error::invalid_message_contents());
         }
         if self.message_attributes.len() > ATTRIBUTE_LIMIT {
@@ -92,11 +92,6 @@ impl OutgoingMessage {
             delay: self.delay_seconds.map(|delay| seconds("DelaySeconds", delay, 0..=900)).transpose()?,
         })
     }
-}
-
-/// The characters of XML 1.0, the only ones that a message may hold (`SendMessage`).
-fn is_allowed(character: char) -> bool {
-    matches!(character, '\t' | '\n' | '\r' | '\u{20}'..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..)
 }
 
 #[derive(Deserialize)]
