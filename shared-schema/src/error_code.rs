@@ -65,6 +65,9 @@ error_codes! {
     RuntimeFailed = "runtime_failed", Never;
     /// The runtime ran out of (GPU) memory.
     OutOfMemory = "out_of_memory", Later;
+    /// The runtime's process is broken and can do no further work until it is restarted. Not charged to the task, unless it
+    /// broke in several attempts at the same task: then the failure is final.
+    RuntimeBroken = "runtime_broken", Later;
     /// The runtime cannot be reached, or the connection broke in mid-run.
     RuntimeUnavailable = "runtime_unavailable", Later;
     /// The runtime answered something that is no answer.

@@ -31,7 +31,7 @@ pub(crate) const COMFYUI_PODS: Range<usize> = 2..4;
 
 /// How often a message of ComfyUI's queue is received before it goes to the dead-letter queue. The other queue has the
 /// local stack's number, which is never reached.
-pub(crate) const FEW_RECEIVES: usize = 3;
+pub(crate) const FEW_RECEIVES: usize = 6;
 
 /// How long an input may take. One that never comes keeps its worker so long that the lease must be extended.
 const INPUT_TIMEOUT_SECONDS: u64 = 9;

@@ -20,8 +20,8 @@ const HELD_UP: Duration = Duration::from_secs(30);
 /// So many calls back, a running task was received.
 const RECENT: usize = 500;
 
-/// How long a hung runtime may go on: until its worker has noticed, has seen that interrupting does not help, and has said
-/// so to the kubelet.
+/// How long a hung or broken runtime may go on: until its worker has noticed, has seen that interrupting or another run does
+/// not help, and reports it to the kubelet.
 const HUNG: Duration = Duration::from_secs(60);
 
 /// Does it, and says whether it was at the moment that was asked for.
@@ -55,7 +55,7 @@ pub(crate) async fn strike(cluster: &Cluster, traffic: &Traffic, event: &Event) 
             pod.stop_worker().await;
             until(GRACE + PATIENCE, || pod.lives() > lives).await && at.over(cluster)
         }
-        Harm::Hang(fault) => hang(pod, fault).await,
+        Harm::Hang(fault) | Harm::BreakGpu(fault) => until_restarted(pod, fault).await,
         Harm::Misbehave(fault) => {
             pod.plan(fault);
             true
@@ -138,8 +138,8 @@ fn mentions(delivery: &Delivery, text: &str) -> bool {
     delivery.body.as_ref().is_some_and(|body| body.contains(text))
 }
 
-/// The next run hangs, until the runtime's liveness probe fails and the kubelet restarts it.
-async fn hang(pod: &Pod, fault: RuntimeFault) -> bool {
+/// The next run hangs, or breaks the runtime, until the runtime's liveness probe fails and the kubelet restarts it.
+async fn until_restarted(pod: &Pod, fault: RuntimeFault) -> bool {
     let restarts = pod.runtime_restarts();
     pod.plan(fault);
     until(PATIENCE + HUNG, || pod.runtime_restarts() > restarts).await

@@ -83,6 +83,8 @@ pub(crate) struct Run {
     pub(crate) end: Instant,
     /// Ended by the death of the runtime.
     pub(crate) is_cut: bool,
+    /// Failed since the runtime was broken.
+    pub(crate) met_broken: bool,
 }
 
 impl Pod {
@@ -153,10 +155,8 @@ impl Pod {
         self.note_prompts();
         let killed = self.simulation().take();
         if let Some(simulation) = killed {
-            let cut = simulation.running();
-            let ended = simulation.busy();
+            self.diary().note_runs(&self.name, &simulation);
             simulation.stop().await;
-            self.diary().note_runs(&self.name, ended, cut);
         }
         tokio::time::sleep(downtime).await;
         let again = simulation(self.runtime.runtime_type, self.runtime.latency, self.runtime.address).await?;
@@ -197,8 +197,7 @@ impl Pod {
         self.note_prompts();
         let simulation = self.simulation().take();
         if let Some(simulation) = simulation {
-            let (ended, cut) = (simulation.busy(), simulation.running());
-            self.diary().note_runs(&self.name, ended, cut);
+            self.diary().note_runs(&self.name, &simulation);
         }
         std::mem::take(&mut *self.diary())
     }
@@ -256,19 +255,18 @@ impl Pod {
 }
 
 impl Diary {
-    fn note_runs(
-        &mut self,
-        pod: &str,
-        ended: Vec<simulated_runtimes::BusyInterval>,
-        cut: Option<(String, Instant)>,
-    ) {
-        let ended = ended.into_iter().map(|interval| (interval.label, interval.start, interval.end, false));
-        let cut = cut.map(|(label, start)| (label, start, Instant::now(), true));
+    fn note_runs(&mut self, pod: &str, simulation: &Simulation) {
+        let cut = simulation.running().map(|(label, start)| (label, start, Instant::now(), true));
+        let ended = simulation.busy().into_iter();
+        let ended = ended.map(|interval| (interval.label, interval.start, interval.end, false));
+        let broken_since = simulation.faults().broken_since();
         // To clear a runtime the worker lets it enlarge one pixel, which is nobody's task.
         let of_tasks = ended.chain(cut).filter(|(label, ..)| label != "extra-single-image");
         for (label, start, end, is_cut) in of_tasks {
             let task = self.tasks.get(&label).cloned().unwrap_or(label);
-            self.runs.push(Run { pod: pod.to_owned(), task, start, end, is_cut });
+            // One run at a time: the first that ends after the runtime broke is the first that failed of it.
+            let met_broken = !is_cut && broken_since.is_some_and(|since| end >= since);
+            self.runs.push(Run { pod: pod.to_owned(), task, start, end, is_cut, met_broken });
         }
     }
 }

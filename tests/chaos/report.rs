@@ -1,6 +1,6 @@
 //! What the run was like, in figures.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use crate::history::{History, What};
@@ -41,6 +41,8 @@ fn figures(history: &History) -> Vec<(String, String)> {
         history.runs.iter().filter_map(|run| Some(run.end - history.orphaned(run)?.max(run.start))).collect();
     line(orphans.len(), "of them orphaned by kill -9");
     line(history.runs.iter().filter(|run| run.is_cut).count(), "of them cut off by the death of the runtime");
+    let broken = history.runs.iter().filter(|run| run.met_broken);
+    line(broken.map(|run| &run.task).collect::<HashSet<_>>().len(), "tasks that met a broken GPU");
     let expired = history.tenures.all().iter().filter(|tenure| tenure.is_expired()).count();
     line(history.tenures.all().len(), "deliveries");
     line(expired, "of them with a lease that ran out");

@@ -33,6 +33,8 @@ pub(crate) enum Harm {
     Stop(Moment),
     /// The next run never ends, or never begins.
     Hang(RuntimeFault),
+    /// The next run fails, and so does each after it until the runtime's process restarts, as after a sticky CUDA error.
+    BreakGpu(RuntimeFault),
     /// The next run, or call of the runtime, goes wrong.
     Misbehave(RuntimeFault),
     /// Calls of AWS by the pod's worker go wrong.
@@ -79,6 +81,8 @@ impl Harm {
             Self::KillBoth(moment, _) => format!("kill of both, {moment}"),
             Self::Stop(moment) => format!("SIGTERM to the worker, {moment}"),
             Self::Hang(_) => "hung runtime".to_owned(),
+            Self::BreakGpu(fault) if *fault == cuda_error() => "broken GPU, by its words".to_owned(),
+            Self::BreakGpu(_) => "broken GPU, without known words".to_owned(),
             Self::Misbehave(_) => "failing runtime".to_owned(),
             Self::Break(call, Fault::DelayBefore(_) | Fault::DelayAfter(_), _) => {
                 format!("slow AWS call, {call:?}")
@@ -126,6 +130,9 @@ const CALLS: [AwsCall; 7] = [RECEIVE, EXTEND, GET_OUT, PUT_FILE, PUT_OUT, PUBLIS
 const POISON: [&str; 4] =
     ["{nope", r#"{"Message": "{nope"}"#, r#"{"hello": 1}"#, r#"{"metadata": {"id": ""}, "content": {}}"#];
 
+/// What the errors of broken runtimes say, and no others.
+pub(crate) const BROKEN: &str = "the buffer holds other numbers than were written";
+
 /// More calls than an AWS SDK makes by itself before it gives up.
 const LASTING: usize = 4;
 
@@ -139,6 +146,11 @@ pub(crate) fn schedule(seed: u64, tasks: usize, kills: usize, hidden: Duration) 
     harms.extend(cycled(
         random,
         |_| vec![Harm::Hang(RuntimeFault::Hang), Harm::Hang(RuntimeFault::DeadWorker)],
+        kills.div_ceil(10),
+    ));
+    harms.extend(cycled(
+        random,
+        |_| [cuda_error(), nameless_error()].map(Harm::BreakGpu).to_vec(),
         kills.div_ceil(10),
     ));
     harms.extend(cycled(
@@ -205,6 +217,16 @@ fn broken_calls(random: &mut Random, hidden: Duration) -> Vec<Harm> {
     }
     kinds.push(Harm::Break(PUT_OUT, Fault::Conflict, 1));
     kinds
+}
+
+/// What a process raises at each run once a kernel has failed.
+fn cuda_error() -> RuntimeFault {
+    RuntimeFault::Broken { kind: "RuntimeError".into(), message: format!("CUDA error: {BROKEN}") }
+}
+
+/// The same in words that are on no list.
+fn nameless_error() -> RuntimeFault {
+    RuntimeFault::Broken { kind: "RuntimeError".into(), message: BROKEN.into() }
 }
 
 fn misbehaviours(_: &mut Random) -> Vec<Harm> {

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::cluster::Cluster;
 use crate::history::{History, What};
 use crate::pod::{End, Run};
+use crate::schedule::BROKEN;
 
 /// Every violation, in words.
 pub(crate) async fn violations(cluster: &Cluster, history: &History, poison: &[&str]) -> Result<Vec<String>> {
@@ -15,6 +16,7 @@ pub(crate) async fn violations(cluster: &Cluster, history: &History, poison: &[&
     nothing_is_lost(history, &mut found);
     each_has_one_end(history, &mut found);
     notifications_agree(history, &mut found);
+    broken_gpus_cost_nothing(history, &mut found);
     files_are_there(cluster, history, &mut found).await;
     poison_is_kept(cluster, poison, &mut found).await;
     queues_are_empty(cluster, &mut found).await;
@@ -58,6 +60,17 @@ fn notifications_agree(history: &History, found: &mut Vec<String>) {
         let submission = history.heard.accepted.get(id);
         if submission.is_some_and(|submission| first["submission"] != submission.as_str()) {
             found.push(format!("{id} ended under another submission than it was accepted with"));
+        }
+    }
+}
+
+/// No task fails because a runtime was broken.
+fn broken_gpus_cost_nothing(history: &History, found: &mut Vec<String>) {
+    for (id, told) in &history.told {
+        let error = told.first().and_then(|first| first.get("error")).filter(|error| error.is_object());
+        let Some(error) = error else { continue };
+        if error["code"] == "runtime_broken" || error.to_string().contains(BROKEN) {
+            found.push(format!("{id} failed because of a broken GPU: {error}"));
         }
     }
 }

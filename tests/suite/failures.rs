@@ -75,7 +75,7 @@ async fn a_task_without_memory_has_one_more_chance_with_the_memory_freed() {
         || simulation.requests().iter().filter(|asked| asked.path.ends_with("/unload-checkpoint")).count();
     assert_eq!(freed(), 1);
 
-    simulation.faults().plan(Fault::OutOfMemory, 5);
+    simulation.faults().plan(Fault::OutOfMemory, 2);
     door.submit("sdruntime", "text-to-image", "hopeless", small()).await;
     let error = lab.ended("hopeless").await.error.unwrap();
     assert_eq!((error.code, error.attempts, freed()), (ErrorCode::OutOfMemory, 1, 2));

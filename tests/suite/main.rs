@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod broken;
 mod calls;
 mod comfyui_runs;
 mod comfyui_workflows;

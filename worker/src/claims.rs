@@ -13,6 +13,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
+use crate::breaker::{Broken, FiledTask};
 use crate::cloud::Delivery;
 use crate::runtimes::RunHandle;
 
@@ -31,8 +32,26 @@ pub struct Claim {
 #[derive(Debug, Default)]
 pub struct Claims {
     file: Option<ClaimFile>,
+    held: Mutex<Held>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
     /// By receipt handle: SQS may hand out one message twice.
-    held: Mutex<BTreeMap<String, Claim>>,
+    claims: BTreeMap<String, Claim>,
+    broken: Option<Broken>,
+    succeeded: Option<FiledTask>,
+}
+
+/// What the process before this one left.
+#[derive(Debug, Default, PartialEq)]
+pub struct Left {
+    /// The messages that it had taken.
+    pub claims: Vec<Claim>,
+    /// The runtime's process, if it had found it broken.
+    pub broken: Option<Broken>,
+    /// A task that succeeded, to check the runtime with.
+    pub succeeded: Option<FiledTask>,
 }
 
 #[derive(Debug)]
@@ -48,6 +67,10 @@ struct ClaimFile {
 struct Record {
     host: String,
     claims: Vec<Claim>,
+    #[serde(default)]
+    broken: Option<Broken>,
+    #[serde(default)]
+    succeeded: Option<FiledTask>,
 }
 
 impl Claims {
@@ -55,28 +78,33 @@ impl Claims {
     /// one left there, if it was on this host.
     ///
     /// Fails if the file cannot be written, or if another process keeps its claims there.
-    pub fn open(path: &Path, host: String) -> io::Result<(Self, Vec<Claim>)> {
+    pub fn open(path: &Path, host: String) -> io::Result<(Self, Left)> {
         let lock = File::create(path.with_extension("lock"))?;
         lock.try_lock()?;
         let record = fs::read(path).ok().and_then(|text| serde_json::from_slice::<Record>(&text).ok());
-        let left = record.filter(|record| record.host == host).map(|record| record.claims);
+        let left = record.filter(|record| record.host == host).map_or_else(
+            Left::default,
+            |Record { claims, broken, succeeded, .. }| Left { claims, broken, succeeded },
+        );
         let file = ClaimFile { path: path.to_owned(), host, _lock: lock };
-        file.replace(Vec::new())?;
-        Ok((Self { file: Some(file), held: Mutex::default() }, left.unwrap_or_default()))
+        let (broken, succeeded) = (left.broken.clone(), left.succeeded.clone());
+        let held = Held { broken, succeeded, ..Held::default() };
+        file.replace(&held)?;
+        Ok((Self { file: Some(file), held: Mutex::new(held) }, left))
     }
 
     /// The message is hidden until then; the first time, it has just been taken.
     pub fn hidden_until(&self, delivery: &Delivery, until: SystemTime) {
         self.change(|held| {
             let fresh = || Claim { delivery: delivery.without_body(), hidden_until: until, run: None };
-            held.entry(delivery.receipt_handle.clone()).or_insert_with(fresh).hidden_until = until;
+            held.claims.entry(delivery.receipt_handle.clone()).or_insert_with(fresh).hidden_until = until;
         });
     }
 
     /// The runtime is about to get the job, and will know it by this handle.
     pub fn running(&self, delivery: &Delivery, run: RunHandle) {
         self.change(|held| {
-            if let Some(claim) = held.get_mut(&delivery.receipt_handle) {
+            if let Some(claim) = held.claims.get_mut(&delivery.receipt_handle) {
                 if self.file.is_some() {
                     claim.delivery.body.clone_from(&delivery.body);
                 }
@@ -88,26 +116,36 @@ impl Claims {
     /// What the runtime knows the job by, if it has told.
     pub fn run_of(&self, delivery: &Delivery) -> Option<RunHandle> {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.get(&delivery.receipt_handle)?.run.clone()
+        held.claims.get(&delivery.receipt_handle)?.run.clone()
     }
 
     /// The runs of all messages that are held.
     pub fn runs(&self) -> Vec<RunHandle> {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.values().filter_map(|claim| claim.run.clone()).collect()
+        held.claims.values().filter_map(|claim| claim.run.clone()).collect()
     }
 
     /// The delivery has ended, or its lease is lost.
     pub fn ended(&self, delivery: &Delivery) {
-        self.change(|held| drop(held.remove(&delivery.receipt_handle)));
+        self.change(|held| drop(held.claims.remove(&delivery.receipt_handle)));
+    }
+
+    /// The runtime's process is broken, or is not any more.
+    pub fn broken(&self, broken: Option<Broken>) {
+        self.change(|held| held.broken = broken);
+    }
+
+    /// The task to check the runtime with.
+    pub fn succeeded(&self, task: FiledTask) {
+        self.change(|held| held.succeeded = Some(task));
     }
 
     /// The file is written while the claims are locked: it is small, and its last state must be that of the last change.
-    fn change(&self, change: impl FnOnce(&mut BTreeMap<String, Claim>)) {
+    fn change(&self, change: impl FnOnce(&mut Held)) {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut held);
         if let Some(file) = &self.file
-            && let Err(error) = file.replace(held.values().cloned().collect())
+            && let Err(error) = file.replace(&held)
         {
             tracing::warn!(%error, "claims not written");
         }
@@ -117,8 +155,10 @@ impl Claims {
 impl ClaimFile {
     /// Replaces the file as a whole: a process that is killed in between leaves the old one or the new one. Nobody else
     /// may read it, since it holds receipt handles and bodies.
-    fn replace(&self, claims: Vec<Claim>) -> io::Result<()> {
-        let record = Record { host: self.host.clone(), claims };
+    fn replace(&self, held: &Held) -> io::Result<()> {
+        let claims = held.claims.values().cloned().collect();
+        let (broken, succeeded) = (held.broken.clone(), held.succeeded.clone());
+        let record = Record { host: self.host.clone(), claims, broken, succeeded };
         let draft = self.path.with_extension("draft");
         let mut options = fs::OpenOptions::new();
         let mut written = options.write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
@@ -153,7 +193,8 @@ mod tests {
     }
 
     fn open(path: &Path, host: &str) -> (Claims, Vec<Claim>) {
-        Claims::open(path, host.to_owned()).unwrap()
+        let (claims, left) = Claims::open(path, host.to_owned()).unwrap();
+        (claims, left.claims)
     }
 
     #[test]
@@ -175,6 +216,18 @@ mod tests {
         assert_eq!(running.run, Some(RunHandle(json!({ "prompt_id": "p" }))));
         assert_eq!((staged.run.as_ref(), staged.hidden_until), (None, until));
         assert_eq!(staged.delivery.receipt_handle, "handle of staged");
+    }
+
+    #[test]
+    fn a_broken_runtime_stays_known_over_any_number_of_processes() {
+        let path = file();
+        let broken = Some(Broken { run: Some(RunHandle(json!({ "prompt_id": "p" }))), leaves_traces: true });
+        open(&path, "pod").0.broken(broken.clone());
+        for _ in 0..2 {
+            assert_eq!(Claims::open(&path, "pod".to_owned()).unwrap().1.broken, broken);
+        }
+        open(&path, "pod").0.broken(None);
+        assert_eq!(Claims::open(&path, "pod".to_owned()).unwrap().1, Left::default());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 // In the order of the data path; then what the path stands on.
 pub mod supervisor;
 
+pub mod breaker;
 mod readiness;
 mod receive;
 

@@ -4,11 +4,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use shared_schema::ErrorCode;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use crate::breaker::{Broken, KnownGood};
 use crate::claims::Claim;
 use crate::error::TaskError;
+use crate::health::BrokenSign;
 use crate::pipeline::Staged;
+use crate::runtimes::{Job, Process, RunHandle, symptoms};
 use crate::steps::Worker;
 
 /// How often the runtime is probed until it is ready.
@@ -56,7 +60,7 @@ impl Worker {
             self.make_ready().await;
             drop(idle);
             self.runtime_is(true);
-            self.vitals.runtime_alive(true);
+            self.vitals.runtime_is(Ok(()));
             let runtime = &self.config.runtime_name;
             if was_ready {
                 tracing::info!(%runtime, "ready again");
@@ -69,7 +73,100 @@ impl Worker {
         }
     }
 
+    /// Nothing is waited for between the last look and the return: what is doubted later makes it unready again.
     async fn make_ready(&self) {
+        loop {
+            self.until_restarted().await;
+            self.until_it_takes_jobs().await;
+            match self.breaker.check() {
+                None => return,
+                Some(good) => self.check(good).await,
+            }
+        }
+    }
+
+    /// Waits until a broken process is gone. The next one may take its time to start, so it counts as alive at once.
+    async fn until_restarted(&self) {
+        while let Some(broken) = self.breaker.broken() {
+            match self.runtime.process(broken.run.as_ref()).await {
+                Process::Same => tokio::time::sleep(PROBE_INTERVAL).await,
+                Process::Fresh if !broken.leaves_traces => tokio::time::sleep(PROBE_INTERVAL).await,
+                Process::Gone | Process::Fresh => {
+                    tracing::info!(runtime = %self.config.runtime_name, "the runtime was restarted");
+                    self.breaker.restarted();
+                    self.claims.broken(None);
+                    self.vitals.runtime_is(Ok(()));
+                }
+            }
+        }
+    }
+
+    /// Runs a task that succeeded before; once more if that fails, since a check can meet a passing fault.
+    async fn check(&self, good: KnownGood) {
+        tracing::info!(runtime = %self.config.runtime_name, "checking the runtime with a task that succeeded before");
+        for is_last in [false, true] {
+            let (run, result) = self.run_for_check(&good).await;
+            match result {
+                Ok(()) => return self.breaker.passed(),
+                // Once it is back it is checked again.
+                Err(error) if is_gone(error.code) || error.code == ErrorCode::Interrupted => {
+                    tracing::info!(error.code = %error.code, "the check did not take place");
+                    return;
+                }
+                Err(error) if is_last || error.code == ErrorCode::RuntimeBroken => {
+                    return self.runtime_broke(run, BrokenSign::Check, &error.message).await;
+                }
+                Err(error) => {
+                    tracing::info!(error.code = %error.code, reason = %error.message, "the check failed, checking once more");
+                }
+            }
+        }
+    }
+
+    /// How the runtime knows the run, and whether it succeeded. Its results are not needed.
+    async fn run_for_check(&self, good: &KnownGood) -> (Option<RunHandle>, Result<(), TaskError>) {
+        let (handles, mut known) = mpsc::unbounded_channel();
+        let job = Job { handles, ..Job::new(Arc::clone(&good.task), good.inputs.clone()) };
+        let (stop, progress) = (job.stop.clone(), job.progress.clone());
+        let running = self.runtime.run_anew(job);
+        tokio::pin!(running);
+        let too_long = async {
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_secs(self.config.run_timeout_seconds)) => {}
+                () = self.no_progress(&progress) => {}
+            }
+        };
+        let result = tokio::select! {
+            result = &mut running => result,
+            () = too_long => {
+                stop.cancel();
+                running.await.map_err(|_| TaskError::new(ErrorCode::RuntimeFailed, "the check is not over in time"))
+            }
+        };
+        let run = std::iter::from_fn(|| known.try_recv().ok()).last();
+        if let (Ok(_), Some(run)) = (&result, &run) {
+            self.runtime.forget(run).await;
+        }
+        (run, result.map(drop).map_err(|error| symptoms::recognised(error, &good.task)))
+    }
+
+    /// The runtime's process can do no further work: nothing is received until another one has taken its place.
+    pub(crate) async fn runtime_broke(&self, run: Option<RunHandle>, sign: BrokenSign, why: &str) {
+        self.runtime_is(false);
+        if self.breaker.broken().is_some() {
+            return;
+        }
+        let leaves_traces = self.runtime.process(run.as_ref()).await == Process::Same;
+        let broken = Broken { run, leaves_traces };
+        self.claims.broken(Some(broken.clone()));
+        self.breaker.broke(broken);
+        self.vitals.runtime_is(Err(ErrorCode::RuntimeBroken.as_str()));
+        self.vitals.metrics().runtime_broke(sign);
+        let (runtime, code) = (&self.config.runtime_name, ErrorCode::RuntimeBroken);
+        tracing::error!(%runtime, error.code = %code, sign = sign.as_str(), why, "the runtime has to be restarted");
+    }
+
+    async fn until_it_takes_jobs(&self) {
         let patience = CLEARING_PATIENCE.min(Duration::from_secs(self.config.stuck_seconds));
         let mut last: Option<(TaskError, Instant)> = None;
         let mut clearing_since = None;
@@ -111,8 +208,14 @@ impl Worker {
     fn runtime_is_stuck(&self, why: &str) {
         if self.vitals.runtime_health().is_ok() {
             tracing::error!(runtime = %self.config.runtime_name, error.code = %ErrorCode::RuntimeStuck, why, "the runtime has to be restarted");
-            self.vitals.runtime_alive(false);
+            self.vitals.runtime_is(Err(ErrorCode::RuntimeStuck.as_str()));
         }
+    }
+
+    /// The runtime may be broken: it is checked before it gets another task.
+    pub(crate) fn doubt_runtime(&self) {
+        self.breaker.doubt();
+        self.runtime_is(false);
     }
 
     /// Whether the runtime takes jobs, with nothing in it but what this worker follows.
@@ -124,4 +227,9 @@ impl Worker {
         }
         Ok(is_clear)
     }
+}
+
+/// Whether a run that ends so says that the runtime is gone, or does nothing.
+pub(crate) fn is_gone(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::RuntimeUnavailable | ErrorCode::RuntimeStuck | ErrorCode::JobLost)
 }

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use shared_schema::{Contract, Registry, RuntimeName, keys};
+use shared_schema::{Contract, ErrorCode, Registry, RuntimeName, keys};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
-use crate::claims::{Claim, Claims};
+use crate::breaker::Breaker;
+use crate::claims::{Claim, Claims, Left};
 use crate::cloud::Cloud;
 use crate::cloud::store::ReadError;
 use crate::config::Config;
@@ -61,7 +62,7 @@ impl Worker {
         let (claims, left) = match &config.state_file {
             Some(path) => Claims::open(path, config.host_name.clone())
                 .map_err(|error| anyhow::anyhow!("STATE_FILE cannot be used: {error}"))?,
-            None => (Claims::default(), Vec::new()),
+            None => (Claims::default(), Left::default()),
         };
         let worker = Self {
             vitals: Vitals::new(&config.runtime_name),
@@ -75,11 +76,15 @@ impl Worker {
             cloud,
             runtime,
             submissions: Submissions::default(),
+            breaker: Breaker::new(left.broken, left.succeeded),
             claims,
             stopping,
             giving_back: CancellationToken::new(),
         };
-        Ok((Arc::new(worker), left))
+        if worker.breaker.broken().is_some() {
+            worker.vitals.runtime_is(Err(ErrorCode::RuntimeBroken.as_str()));
+        }
+        Ok((Arc::new(worker), left.claims))
     }
 
     /// Says once what the worker's role or configuration does not allow, beyond what it cannot do without.

@@ -1,6 +1,7 @@
 //! What can be made to go wrong, and when.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use crate::samples::Sample;
 
@@ -13,6 +14,14 @@ pub enum Fault {
         /// ComfyUI: id or class of the node that raises; the first node that runs if absent or not reached.
         node: Option<String>,
         /// Class of the exception, such as `RuntimeError`.
+        kind: String,
+        /// Text of the exception.
+        message: String,
+    },
+    /// From this run on every run raises this exception at once, until the process restarts: what follows a sticky CUDA error.
+    /// Everything else goes on answering.
+    Broken {
+        /// Class of the exception, such as `AcceleratorError`.
         kind: String,
         /// Text of the exception.
         message: String,
@@ -78,6 +87,7 @@ impl Fault {
 #[derive(Debug, Default)]
 pub struct Faults {
     planned: Mutex<Vec<(Fault, u32)>>,
+    broken_since: Mutex<Option<Instant>>,
 }
 
 impl Faults {
@@ -94,11 +104,27 @@ impl Faults {
         self.lock().clear();
     }
 
+    /// When the process broke ([`Fault::Broken`]), if it did.
+    pub fn broken_since(&self) -> Option<Instant> {
+        *self.broken_since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The process restarts: it is not broken any more.
+    pub(crate) fn mend(&self) {
+        self.lock().retain(|(fault, _)| !matches!(fault, Fault::Broken { .. }));
+        *self.broken_since.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     pub(crate) fn strike(&self, occasion: Occasion) -> Option<Fault> {
         let mut planned = self.lock();
         let index = planned.iter().position(|(fault, _)| fault.occasion() == occasion)?;
         let (fault, times) = planned.get_mut(index)?;
         let fault = fault.clone();
+        if matches!(fault, Fault::Broken { .. }) {
+            let mut since = self.broken_since.lock().unwrap_or_else(PoisonError::into_inner);
+            since.get_or_insert_with(Instant::now);
+            return Some(fault);
+        }
         *times -= 1;
         if *times == 0 {
             planned.remove(index);
@@ -127,6 +153,18 @@ mod tests {
         assert_eq!(struck, [Fault::OutOfMemory, Fault::OutOfMemory, Fault::Hang]);
         assert_eq!(faults.strike(Occasion::View), Some(Fault::MissingFile));
         assert_eq!(faults.strike(Occasion::View), None);
+    }
+
+    #[test]
+    fn what_is_broken_stays_so_until_the_process_restarts() {
+        let faults = Faults::default();
+        let broken = Fault::Broken { kind: "RuntimeError".into(), message: "x".into() };
+        faults.plan(broken.clone(), 1);
+        assert_eq!(faults.broken_since(), None);
+        assert_eq!([(); 3].map(|()| faults.strike(Occasion::Run)), [(); 3].map(|()| Some(broken.clone())));
+        assert!(faults.broken_since().is_some());
+        faults.mend();
+        assert_eq!((faults.strike(Occasion::Run), faults.broken_since()), (None, None));
     }
 
     #[test]

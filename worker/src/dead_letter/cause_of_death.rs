@@ -85,7 +85,7 @@ mod tests {
             message: "no answer".to_owned(),
             at: String::new(),
         };
-        let journal = Journal { given_back: 17, attempts: vec![failed] };
+        let journal = Journal { given_back: 17, attempts: vec![failed], ..Journal::default() };
         let (error, attempts) = cause_of_death(Some(20), &journal);
         assert_eq!((error.code, attempts), (ErrorCode::DeadLettered, 3));
         assert!(error.message.contains("received 20 times"), "{error}");

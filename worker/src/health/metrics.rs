@@ -21,6 +21,27 @@ type Label = [(&'static str, &'static str); 1];
 /// A counter for each value of a label.
 type ByLabel = Family<Label, Counter>;
 
+/// By what a runtime was found broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BrokenSign {
+    /// It said so.
+    Words,
+    /// It can no longer do what it has done before.
+    Check,
+}
+
+impl BrokenSign {
+    const ALL: [Self; 2] = [Self::Words, Self::Check];
+
+    /// The value of the label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Words => "words",
+            Self::Check => "check",
+        }
+    }
+}
+
 /// What one worker has done since it started.
 pub struct Metrics {
     registry: Registry,
@@ -36,6 +57,7 @@ pub struct Metrics {
     output_bytes: Counter,
     notified_again: Counter,
     interrupted: ByLabel,
+    broken: ByLabel,
     ready: Gauge,
     runtime_alive: Gauge,
 }
@@ -60,6 +82,7 @@ impl Metrics {
             output_bytes: Counter::default(),
             notified_again: Counter::default(),
             interrupted: Family::default(),
+            broken: Family::default(),
             ready: Gauge::default(),
             runtime_alive: Gauge::default(),
         };
@@ -105,6 +128,11 @@ impl Metrics {
             self.notified_again.clone(),
         );
         registry.register("runs_interrupted", "Runs ended early in the runtime", self.interrupted.clone());
+        registry.register(
+            "runtime_broken",
+            "How often the runtime was found broken, so that only a restart helps",
+            self.broken.clone(),
+        );
         registry.register("ready", "Whether messages are received (1) or not (0)", self.ready.clone());
         registry.register(
             "runtime_alive",
@@ -117,6 +145,9 @@ impl Metrics {
     fn begin(&self) {
         for attempt in ["first", "repeat"] {
             drop(self.received.get_or_create(&[("attempt", attempt)]));
+        }
+        for sign in BrokenSign::ALL {
+            drop(self.broken.get_or_create(&[("sign", sign.as_str())]));
         }
         for stage in Stage::ALL {
             drop(self.stages.get_or_create(&[("stage", stage.as_str())]));
@@ -179,6 +210,11 @@ impl Metrics {
     /// A run was ended early in the runtime.
     pub fn runtime_interrupted(&self, reason: &'static str) {
         self.interrupted.get_or_create(&[("reason", reason)]).inc();
+    }
+
+    /// The runtime was found broken.
+    pub fn runtime_broke(&self, sign: BrokenSign) {
+        self.broken.get_or_create(&[("sign", sign.as_str())]).inc();
     }
 
     /// How things stand now, as [`super::Vitals`] knows it.

@@ -6,13 +6,13 @@ pub mod metrics;
 pub mod port;
 pub mod stage;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-pub use metrics::Metrics;
+pub use metrics::{BrokenSign, Metrics};
 pub use port::{HealthListen, serve};
 pub use stage::Stage;
 
@@ -23,7 +23,8 @@ pub const HEARTBEAT_PATIENCE: Duration = Duration::from_secs(180);
 /// The state of one worker, shared by whoever has something to tell and by the port.
 pub struct Vitals {
     ready: AtomicBool,
-    runtime_alive: AtomicBool,
+    /// Why only a restart of the runtime helps, if that is so.
+    runtime: Mutex<Verdict>,
     stopping: AtomicBool,
     tasks_inside: watch::Sender<u32>,
     started: Instant,
@@ -40,7 +41,7 @@ impl Vitals {
     pub fn new(runtime_name: &str) -> Arc<Self> {
         let vitals = Self {
             ready: AtomicBool::new(false),
-            runtime_alive: AtomicBool::new(true),
+            runtime: Mutex::new(Ok(())),
             stopping: AtomicBool::new(false),
             tasks_inside: watch::Sender::new(0),
             started: Instant::now(),
@@ -57,9 +58,9 @@ impl Vitals {
         self.show();
     }
 
-    /// `false` when the runtime is stuck and only a restart of it helps.
-    pub fn runtime_alive(&self, is: bool) {
-        self.runtime_alive.store(is, Ordering::Relaxed);
+    /// `Err` when only a restart of the runtime helps: `runtime_stuck` or `runtime_broken`.
+    pub fn runtime_is(&self, verdict: Verdict) {
+        *self.runtime.lock().unwrap_or_else(PoisonError::into_inner) = verdict;
         self.show();
     }
 
@@ -120,7 +121,7 @@ impl Vitals {
 
     /// Whether the runtime can go on without a restart.
     pub fn runtime_health(&self) -> Verdict {
-        if self.runtime_alive.load(Ordering::Relaxed) { Ok(()) } else { Err("runtime_stuck") }
+        *self.runtime.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Keeps the gauges at what the probes answer.
@@ -161,13 +162,13 @@ mod tests {
     fn a_stuck_runtime_is_neither_live_nor_ready() {
         let vitals = Vitals::new("r");
         vitals.ready(true);
-        vitals.runtime_alive(false);
+        vitals.runtime_is(Err("runtime_stuck"));
         assert_eq!(
             (vitals.runtime_health(), vitals.readiness()),
             (Err("runtime_stuck"), Err("runtime_stuck"))
         );
         assert_eq!(vitals.health(), Ok(()), "a restart of the worker would not help");
-        vitals.runtime_alive(true);
+        vitals.runtime_is(Ok(()));
         assert_eq!((vitals.runtime_health(), vitals.readiness()), (Ok(()), Ok(())));
     }
 

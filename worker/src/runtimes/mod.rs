@@ -6,6 +6,8 @@ pub mod comfyui;
 pub(crate) mod looks;
 pub mod sdwebui;
 
+pub(crate) mod symptoms;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,11 +63,30 @@ pub trait Runtime: Send + Sync {
         None
     }
 
+    /// Runs a task that succeeded before, so that nothing of that run is used again: whether the runtime still can do it.
+    async fn run_anew(&self, job: Job) -> Result<RunOutput, TaskError> {
+        self.run(job).await
+    }
+
+    /// One look whether the process is still the one in which `run`, or any run, was made.
+    async fn process(&self, run: Option<&RunHandle>) -> Process;
+
     /// Called when a task's results are stored, or it has failed: nothing of the run is needed any more.
     async fn forget(&self, _handle: &RunHandle) {}
 
     /// Unloads models and caches, so that a task that ran out of memory has a second chance. Best effort.
     async fn free_memory(&self);
+}
+
+/// What a runtime's process has of earlier runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Process {
+    /// Nobody listens, or a server that has not started yet: there is no process with runs.
+    Gone,
+    /// It answers, and knows of no such run.
+    Fresh,
+    /// It knows of the run, or does not say.
+    Same,
 }
 
 /// What a runtime calls one of its runs, in its own words; kept in a file, so that it survives the worker's process.

@@ -27,6 +27,9 @@ const PATIENCE: Duration = Duration::from_millis(700);
 pub struct Journal {
     /// Deliveries that were given back without an attempt.
     pub given_back: u32,
+    /// Those among them whose run met a broken runtime.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub broken: u32,
     /// The attempts that failed and could say why.
     pub attempts: Vec<FailedAttempt>,
 }
@@ -42,6 +45,12 @@ pub struct FailedAttempt {
     pub message: String,
     /// When it ended (RFC 3339).
     pub at: String,
+}
+
+/// Journals of sound runtimes look as those of earlier versions.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 impl Journal {
@@ -88,6 +97,14 @@ impl Worker {
                 "the journal of attempts is not written in time, the give-back counts as an attempt"
             );
         }
+    }
+
+    /// Writes down that the runtime was broken in this attempt, which does not count.
+    pub(super) async fn record_broken(&self, delivery: &Delivery, journal: &Journal, error: &TaskError) {
+        let mut journal = journal.clone().with_failure(journal.charged(delivery), error);
+        journal.given_back += 1;
+        journal.broken += 1;
+        self.write(delivery, &journal).await;
     }
 
     /// Writes down why this attempt failed.

@@ -9,6 +9,7 @@ use super::attempts::Journal;
 use super::end::Ending;
 use super::read::Cause;
 use super::reject::Rejection;
+use super::suspect::{self, Blame, MOST_BROKEN};
 use super::{Stop, Taken, Work, Worker};
 use crate::cloud::Delivery;
 use crate::cloud::lease::LeaseLost;
@@ -39,7 +40,24 @@ impl Worker {
     pub(super) async fn decide(&self, work: &Work<'_>, error: &TaskError) -> Ending {
         let Work { taken: Taken { delivery, lease, .. }, assignment, journal, .. } = work;
         let attempt = journal.charged(delivery);
-        if error.is_retryable() && attempt < self.config.max_attempts {
+        let is_retried = |error: &TaskError| error.is_retryable() && attempt < self.config.max_attempts;
+        let broke;
+        let error = match suspect::judge(self, work, error, is_retried(error)).await {
+            Blame::Task => error,
+            Blame::Nobody => return self.give_back(work, "shutdown").await,
+            Blame::Lease => return Ending::Abandoned,
+            Blame::Runtime if journal.broken + 1 < MOST_BROKEN => {
+                tracing::warn!(error.code = %ErrorCode::RuntimeBroken, error.message = %error.message, "the runtime is broken, the task will be run again");
+                self.vitals.metrics().retried(ErrorCode::RuntimeBroken);
+                self.record_broken(delivery, journal, error).await;
+                return Ending::retry_after(journal.broken + 1);
+            }
+            Blame::Runtime => {
+                broke = suspect::of_too_many(error);
+                &broke
+            }
+        };
+        if is_retried(error) {
             tracing::warn!(error.code = %error.code, error.message = %error.message, attempt, "attempt failed, will be retried");
             self.vitals.metrics().retried(error.code);
             self.record_failure(delivery, journal, error).await;
@@ -55,7 +73,11 @@ impl Worker {
                 return Ending::retry_after(attempt);
             }
         };
-        let attempts = if error.code == ErrorCode::WorkerDied { attempt - 1 } else { attempt };
+        let attempts = match error.code {
+            ErrorCode::WorkerDied => attempt - 1,
+            ErrorCode::RuntimeBroken => attempt + journal.broken,
+            _ => attempt,
+        };
         let causes = &journal.attempts;
         let report = self.config.runtime_type.failure_report;
         let task = work.task.as_deref().ok();

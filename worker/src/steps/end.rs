@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Worker;
 use crate::cloud::{CloudError, Delivery, Lease};
 use crate::retry;
+use crate::runtimes::RunHandle;
 
 /// How long deleting is tried again, while the message stays hidden: a message that comes back costs a notification.
 const DELETE_PATIENCE: Duration = Duration::from_secs(30);
@@ -65,7 +66,10 @@ impl Worker {
         if let Err(error) = result {
             tracing::warn!(%error, ?ending, "the queue did not take the ending, the message comes back");
         }
-        if let Some(run) = self.claims.run_of(delivery) {
+        // What a broken process knows of a run tells it from the next one.
+        let is_trace =
+            |run: &RunHandle| self.breaker.broken().is_some_and(|broken| broken.run.as_ref() == Some(run));
+        if let Some(run) = self.claims.run_of(delivery).filter(|run| !is_trace(run)) {
             self.runtime.forget(&run).await;
         }
         self.claims.ended(delivery);

@@ -20,6 +20,7 @@ mod report;
 pub mod results;
 pub mod run;
 pub mod store;
+pub mod suspect;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::field::{Empty, display};
 use tracing::{Instrument, Span};
 
+use crate::breaker::Breaker;
 use crate::claims::Claims;
 use crate::cloud::lease::LeaseLost;
 use crate::cloud::{Cloud, Delivery, Lease};
@@ -70,6 +72,8 @@ pub struct Worker {
     pub vitals: Arc<Vitals>,
     /// The submissions that are worked on.
     pub submissions: Submissions,
+    /// Whether the runtime is broken.
+    pub breaker: Breaker,
     /// What the worker holds, for the process after this one.
     pub claims: Claims,
     /// Cancelled when the worker is to stop.

@@ -11,12 +11,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::deadline::{RunLimit, begun_too_late, start_missed};
 use super::{Stop, Work, Worker};
+use crate::breaker::KnownGood;
 use crate::error::TaskError;
+use crate::health::BrokenSign;
 use crate::inputs::Input;
 use crate::pipeline::Turn;
 use crate::pipeline::kind::Kind;
 use crate::pipeline::pace::Underway;
-use crate::runtimes::{Job, Place, Progress, RunHandle, RunOutput};
+use crate::readiness::is_gone;
+use crate::runtimes::{Job, Place, Progress, RunHandle, RunOutput, symptoms};
 
 /// How long it may take to tell that a task has begun: the runtime's next turn waits for it, too.
 const TELLING_PATIENCE: Duration = Duration::from_secs(5);
@@ -87,6 +90,7 @@ impl Worker {
         if let Some(handle) = &work.taken.begun {
             tracing::info!("taking up the run of the process before this one");
             let (output, began) = self.run_once(work, task, inputs, &mut turn, Try::Adopted(handle)).await?;
+            self.breaker.succeeded(None);
             return Ok(Ran { output, turn, began });
         }
         let (output, began) = match self.run_once(work, task, inputs.clone(), &mut turn, Try::First).await {
@@ -96,7 +100,7 @@ impl Worker {
                     self.runtime.forget(&first).await;
                 }
                 self.runtime.free_memory().await;
-                match self.run_once(work, task, inputs, &mut turn, Try::Again).await {
+                match self.run_once(work, task, inputs.clone(), &mut turn, Try::Again).await {
                     Err(Stop::Failed(error)) if error.code == ErrorCode::OutOfMemory => {
                         return Err(error.finally().into());
                     }
@@ -105,6 +109,12 @@ impl Worker {
             }
             result => result?,
         };
+        let good = KnownGood::new(task, inputs, began.elapsed());
+        if self.breaker.succeeded(Some(good.clone()))
+            && let Some(task) = good.filed()
+        {
+            self.claims.succeeded(task);
+        }
         Ok(Ran { output, turn, began })
     }
 
@@ -153,7 +163,7 @@ impl Worker {
             biased;
             // First, so that a turn that had come has begun, however soon the run is over.
             bound = self.bound(&given, turn, &mut underway) => bound,
-            result = &mut running => return self.ended(turn, &progress, underway, result),
+            result = &mut running => return self.ended(&given, turn, underway, result).await,
         };
         tracing::warn!(reason = bound.as_str(), "interrupting the run");
         self.vitals.metrics().runtime_interrupted(bound.as_str());
@@ -172,7 +182,7 @@ impl Worker {
         match (bound, result) {
             (Bound::LeaseLost, _) => Err(Stop::LeaseLost),
             // It was over before the interruption reached it: nothing is thrown away.
-            (_, Ok(output)) => self.ended(turn, &progress, underway, Ok(output)),
+            (_, Ok(output)) => self.ended(&given, turn, underway, Ok(output)).await,
             (Bound::Drained, Err(_)) => Err(Stop::GivenBack("shutdown")),
             (Bound::RuntimeGone, Err(_)) => Err(Stop::GivenBack("runtime_gone")),
             (Bound::WaitedTooLong, Err(_)) => Err(Stop::GivenBack("waited_too_long")),
@@ -182,17 +192,17 @@ impl Worker {
                 let seconds = self.config.stuck_seconds;
                 let message = format!("the runtime made no progress for {seconds} s");
                 let error = TaskError::new(ErrorCode::RuntimeStuck, message);
-                self.ended(turn, &progress, underway, Err(error))
+                self.ended(&given, turn, underway, Err(error)).await
             }
         }
     }
 
-    /// A run that says that the runtime is gone makes the worker wait for it. One that had not begun, since another one was
-    /// before it, is no attempt.
-    fn ended(
+    /// A run that says that the runtime is gone, or broken, makes the worker wait for it. One that had not begun, since
+    /// another one was before it, is no attempt.
+    async fn ended(
         &self,
+        Given { work, task, progress, .. }: &Given<'_>,
         turn: &Turn,
-        progress: &Progress,
         underway: Option<Underway>,
         result: Result<RunOutput, TaskError>,
     ) -> Result<(RunOutput, Instant), Stop> {
@@ -207,21 +217,22 @@ impl Worker {
                 };
                 return Ok((output, began));
             }
-            Err(error) => error,
+            Err(error) => symptoms::recognised(error, task),
         };
-        let is_gone = matches!(
-            error.code,
-            ErrorCode::RuntimeUnavailable | ErrorCode::RuntimeStuck | ErrorCode::JobLost
-        );
+        let (is_gone, is_broken) = (is_gone(error.code), error.code == ErrorCode::RuntimeBroken);
         if is_gone {
             self.runtime_is(false);
+        }
+        if is_broken {
+            let run = self.claims.run_of(&work.taken.delivery);
+            self.runtime_broke(run, BrokenSign::Words, &error.message).await;
         }
         let was_first = match progress.place() {
             Place::Running(_) => true,
             Place::Waiting => false,
             Place::Unknown => turn.has_come(),
         };
-        if is_gone && !was_first {
+        if (is_gone || is_broken) && !was_first {
             return Err(Stop::GivenBack("runtime_gone"));
         }
         Err(error.into())
@@ -298,7 +309,7 @@ impl Worker {
     }
 
     /// Returns when the run has shown no sign of life for too long, reckoned from now at the earliest.
-    async fn no_progress(&self, progress: &Progress) {
+    pub(crate) async fn no_progress(&self, progress: &Progress) {
         let patience = Duration::from_secs(self.config.stuck_seconds);
         progress.alive();
         let watched = progress.watch();

@@ -177,7 +177,9 @@ impl<'a> Execution<'a> {
     /// What is planned to go wrong goes wrong once, now.
     async fn strike(&mut self) -> Result<(), Stop> {
         match self.fault.take() {
-            Some(Fault::Exception { kind, message, .. }) => Err(Stop::Raised(Raised { kind, message })),
+            Some(Fault::Exception { kind, message, .. } | Fault::Broken { kind, message }) => {
+                Err(Stop::Raised(Raised { kind, message }))
+            }
             Some(Fault::OutOfMemory) => Err(Stop::Raised(Raised::out_of_memory())),
             Some(Fault::Restart) => Err(Stop::Restart),
             Some(Fault::Hang) => std::future::pending().await,

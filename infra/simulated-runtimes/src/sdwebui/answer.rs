@@ -94,6 +94,11 @@ impl WebUi {
         let fault = self.machine.faults.strike(Occasion::Run);
         match fault {
             Some(Fault::Exception { kind, message, .. }) => Err(Failure::Exception { kind, message }),
+            Some(Fault::Broken { kind, message }) => {
+                self.progress().begin(job, 1, 1);
+                self.progress().end(self.dialect);
+                Err(Failure::Exception { kind, message })
+            }
             Some(Fault::OutOfMemory) => Err(Failure::out_of_memory()),
             Some(Fault::Hang) => {
                 // It has begun, and heeds no interrupt.

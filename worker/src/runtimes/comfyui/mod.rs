@@ -2,6 +2,7 @@
 //!
 //! `attempt` is the path of one task; the other modules are its steps, in order, and what they stand on.
 
+mod anew;
 mod attempt;
 
 mod handle;
@@ -46,9 +47,9 @@ use url::Url;
 use self::attempt::Attempt;
 use self::client::{CallError, Client};
 use self::handle::Handle;
-use self::queue::Queue;
+use self::queue::{Queue, Whereabouts};
 use self::worker_thread::WorkerThread;
-use super::{Job, RunHandle, RunOutput, Runtime, RuntimeOptions};
+use super::{Job, Process, RunHandle, RunOutput, Runtime, RuntimeOptions};
 use crate::error::TaskError;
 
 /// The name in `RUNTIME_TYPE`.
@@ -130,6 +131,32 @@ impl Runtime for ComfyUi {
     async fn adopt(&self, job: Job, handle: &RunHandle) -> Option<Result<RunOutput, TaskError>> {
         let handle = Handle::read(handle)?;
         Attempt::begun(self.client.clone(), Arc::clone(&self.thread), handle).adopt(&job).await
+    }
+
+    /// A result of the cache would be worth nothing here.
+    async fn run_anew(&self, job: Job) -> Result<RunOutput, TaskError> {
+        match anew::reseeded(&job.task) {
+            Some(task) => self.run(Job { task, ..job }).await,
+            None => {
+                self.client.free_memory().await;
+                self.run(job).await
+            }
+        }
+    }
+
+    /// The history does not outlive the process.
+    async fn process(&self, run: Option<&RunHandle>) -> Process {
+        let answer = match run.and_then(Handle::read) {
+            Some(handle) => self.client.find(&handle.prompt_id).await,
+            None => self.client.system_stats().await.map(|()| Whereabouts::Running),
+        };
+        match answer {
+            Err(CallError::Unreachable) => Process::Gone,
+            // Of what stands before a server that is gone.
+            Err(CallError::Status(status)) if matches!(status.as_u16(), 502 | 503) => Process::Gone,
+            Ok(Whereabouts::Nowhere) => Process::Fresh,
+            _ => Process::Same,
+        }
     }
 
     async fn forget(&self, handle: &RunHandle) {

@@ -6,16 +6,7 @@ use shared_schema::ErrorCode;
 use super::history::Entry;
 use super::wording::{cut, first_lines, fit_for_callers};
 use crate::error::TaskError;
-
-/// What memory allocators of CPUs and GPUs say, in lower case.
-const OUT_OF_MEMORY: &[&str] = &[
-    "outofmemory",
-    "out of memory",
-    "allocation on device",
-    "defaultcpuallocator",
-    "memoryerror",
-    "alloc_failed",
-];
+use crate::runtimes::symptoms::says_out_of_memory;
 
 /// `Ok` for a run that succeeded.
 ///
@@ -60,8 +51,7 @@ fn execution_error(failure: &Value) -> TaskError {
         "node_id": failure["node_id"],
         "node_type": failure["node_type"],
     });
-    let words = format!("{kind} {explanation}").to_lowercase();
-    let code = if OUT_OF_MEMORY.iter().any(|sign| words.contains(sign)) {
+    let code = if says_out_of_memory(&format!("{kind} {explanation}")) {
         ErrorCode::OutOfMemory
     } else {
         ErrorCode::RuntimeFailed

@@ -92,6 +92,14 @@ impl Client {
         answer.accepted("GET", path)?.json(path).map(Some)
     }
 
+    /// Whether nobody is there: no server, or a proxy before none.
+    pub(super) async fn is_gone(&self, path: &str) -> bool {
+        match self.http.get(self.url(path)).timeout(CONTROL_PATIENCE).send().await {
+            Ok(answer) => matches!(answer.status().as_u16(), 502 | 503),
+            Err(error) => error.is_connect() && !error.is_timeout(),
+        }
+    }
+
     /// Gives a command without arguments. Servers answer with 200 and anything, or with 204: only success counts. Loading
     /// a model takes as long as it takes. `false` where the server does not have the command.
     pub(super) async fn command(&self, path: &str) -> Result<bool, TaskError> {

@@ -35,7 +35,7 @@ use self::encoding::Encoding;
 use self::line::{Call, Line, Made};
 use self::models::{Models, Prepared};
 use self::server::Server;
-use super::{Job, RunHandle, RunOutput, Runtime, RuntimeOptions};
+use super::{Job, Process, RunHandle, RunOutput, Runtime, RuntimeOptions};
 use crate::error::TaskError;
 pub use address::DEFAULT_ADDRESS;
 pub use response::failure_report;
@@ -148,6 +148,10 @@ impl Runtime for SdWebUi {
         // The run is not found again, but what was set for it is set back.
         self.encoding.recover(&self.client, handle).await;
         None
+    }
+
+    async fn process(&self, _run: Option<&RunHandle>) -> Process {
+        progress::process(&self.client).await
     }
 
     async fn free_memory(&self) {

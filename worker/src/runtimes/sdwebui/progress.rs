@@ -10,8 +10,8 @@ use tokio::time::sleep;
 
 use super::client::Client;
 use crate::error::TaskError;
-use crate::runtimes::Progress;
 use crate::runtimes::looks::Looks;
+use crate::runtimes::{Process, Progress};
 
 /// Without the preview: making one costs the server time.
 const PATH: &str = "progress?skip_current_image=true";
@@ -87,6 +87,17 @@ impl CutShort {
     pub(super) fn holds(&self, began: Option<&str>) -> bool {
         let runs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         began.map_or(!runs.is_empty(), |began| runs.contains(began))
+    }
+}
+
+/// Whether the server has run anything since its start.
+pub(super) async fn process(client: &Client) -> Process {
+    if client.is_gone(PATH).await {
+        return Process::Gone;
+    }
+    match Look::at(client).await {
+        Ok(Some(look)) if look.began == NEVER => Process::Fresh,
+        _ => Process::Same,
     }
 }
 

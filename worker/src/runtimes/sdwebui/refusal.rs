@@ -5,6 +5,7 @@ use shared_schema::ErrorCode;
 use shared_schema::violation::pointer_segment;
 
 use crate::error::TaskError;
+use crate::runtimes::symptoms::says_out_of_memory;
 
 /// The most characters of a server's text in a message, and of each text in the reason.
 const MOST_CHARACTERS: usize = 500;
@@ -125,8 +126,7 @@ impl Said {
     }
 
     fn is_out_of_memory(&self) -> bool {
-        self.kind.as_deref().is_some_and(|kind| kind.ends_with("OutOfMemoryError"))
-            || self.text.to_ascii_lowercase().contains("out of memory")
+        says_out_of_memory(&format!("{} {}", self.kind.as_deref().unwrap_or_default(), self.text))
     }
 
     /// Whether the task is at fault, and with which field if that is known.
