@@ -85,7 +85,8 @@ pub struct Output {
     /// A presigned URL for it; absent when none could be signed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// When the URL stops working (RFC 3339): the earlier of its own expiry and that of the credentials that signed it.
+    /// Until when the URL works (RFC 3339): the earlier of its own expiry and that of the credentials that signed it. An hour
+    /// for temporary credentials whose expiry is unknown; such a URL may work for longer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url_expires_at: Option<String>,
     /// The media type, from the bytes.

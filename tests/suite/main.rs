@@ -20,6 +20,7 @@ mod models;
 mod path;
 mod pipeline;
 mod pod;
+mod presigned_urls;
 mod restart;
 mod shutdown;
 mod stuck;

@@ -1,8 +1,10 @@
 //! AWS as the worker uses it: one queue, one bucket (and those that inputs come from), one topic. SDK types stop here.
 
 pub mod lease;
+pub mod presign;
 pub mod queue;
 pub mod sdk_error;
+mod signing_credentials;
 pub mod store;
 pub mod topic;
 
@@ -16,6 +18,7 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use crate::config::Config;
 
 pub use lease::Lease;
+pub use presign::UrlSigner;
 pub use queue::{Delivery, Queue};
 pub use sdk_error::CloudError;
 pub use store::Store;

@@ -1,21 +1,21 @@
 //! The bucket: results in, presigned URLs out; and reading inputs by `s3://`.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::Arc;
+use std::time::Duration;
 
 use aws_config::SdkConfig;
-use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::RequestChecksumCalculation;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
-use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::{Bytes, BytesMut};
 use url::{Host, Url};
 
 use super::CloudError;
+use super::presign::UrlSigner;
+use super::signing_credentials::SigningCredentials;
 
-const S3: &str = "s3";
+pub(super) const S3: &str = "s3";
 
 /// The bucket for results.
 #[derive(Debug, Clone)]
@@ -23,18 +23,9 @@ pub struct Store {
     client: Client,
     bucket: String,
     url_expiry: Duration,
-    credentials_expire: Arc<Mutex<Option<SystemTime>>>,
+    signing: Option<Arc<SigningCredentials>>,
     /// What is sent can only be spoilt by accident, which its CRC tells.
     nobody_between: bool,
-}
-
-/// A URL that opens an object without credentials.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PresignedUrl {
-    /// The URL. It is a secret: never logged.
-    pub url: String,
-    /// When it stops working: the earlier of its own expiry and that of the credentials that signed it.
-    pub expires_at: SystemTime,
 }
 
 /// Why an object could not be read.
@@ -51,20 +42,16 @@ pub enum ReadError {
 impl Store {
     /// The bucket of that name. URLs are signed for `url_expiry`.
     pub fn new(sdk: &SdkConfig, bucket: &str, url_expiry: Duration) -> Self {
-        let credentials_expire = Arc::default();
-        let mut conf = aws_sdk_s3::config::Builder::from(sdk)
+        let conf = aws_sdk_s3::config::Builder::from(sdk)
             // Any other endpoint than AWS's own is reached by path: `bucket.127.0.0.1` is no host.
             .force_path_style(sdk.endpoint_url().is_some())
             .request_checksum_calculation(RequestChecksumCalculation::WhenSupported);
-        if let Some(inner) = sdk.credentials_provider() {
-            conf =
-                conf.credentials_provider(RememberExpiry { inner, expire: Arc::clone(&credentials_expire) });
-        }
+        let signing = sdk.credentials_provider().map(|source| SigningCredentials::new(source, url_expiry));
         Self {
             client: Client::from_conf(conf.build()),
             bucket: bucket.to_owned(),
             url_expiry,
-            credentials_expire,
+            signing: signing.map(Arc::new),
             nobody_between: is_private(sdk.endpoint_url()),
         }
     }
@@ -135,23 +122,19 @@ impl Store {
         collect(object.into(), bytes).await
     }
 
-    /// Signs a URL for an object. Nothing is asked of S3.
-    pub async fn presign(&self, key: &str) -> Result<PresignedUrl, CloudError> {
-        let not_signed = |code: &str| CloudError {
+    /// What signs URLs for objects of the bucket now. Fails without valid credentials.
+    pub async fn url_signer(&self) -> Result<UrlSigner, CloudError> {
+        let credentials = match &self.signing {
+            Some(signing) => signing.get().await,
+            None => None,
+        };
+        let credentials = credentials.ok_or_else(|| CloudError {
             service: S3,
             action: "presign",
-            code: code.to_owned(),
-            is_retryable: false,
-        };
-        let config =
-            PresigningConfig::expires_in(self.url_expiry).map_err(|_| not_signed("expiry_out_of_range"))?;
-        let signed_at = SystemTime::now();
-        let call = self.client.get_object().bucket(&self.bucket).key(key);
-        let request = call.presigned(config).await.map_err(|error| CloudError::new(S3, "presign", &error))?;
-        let own = signed_at + self.url_expiry;
-        let credentials = *self.credentials_expire.lock().unwrap_or_else(PoisonError::into_inner);
-        let expires_at = credentials.map_or(own, |credentials| own.min(credentials));
-        Ok(PresignedUrl { url: request.uri().to_owned(), expires_at })
+            code: "no_credentials".to_owned(),
+            is_retryable: true,
+        })?;
+        Ok(UrlSigner::new(self.client.clone(), self.bucket.clone(), credentials, self.url_expiry))
     }
 }
 
@@ -220,26 +203,6 @@ impl Object {
             is_retryable: true,
         };
         self.body.next().await.transpose().map_err(broken)
-    }
-}
-
-/// Hands credentials through and remembers when the last ones expire: a URL dies with the credentials that signed it.
-#[derive(Debug)]
-struct RememberExpiry {
-    inner: SharedCredentialsProvider,
-    expire: Arc<Mutex<Option<SystemTime>>>,
-}
-
-impl ProvideCredentials for RememberExpiry {
-    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
-    where
-        Self: 'a,
-    {
-        future::ProvideCredentials::new(async {
-            let credentials = self.inner.provide_credentials().await?;
-            *self.expire.lock().unwrap_or_else(PoisonError::into_inner) = credentials.expiry();
-            Ok(credentials)
-        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Tells the completion topic how a task ended, and while it runs if the deployment asks for it.
 
 use shared_schema::ErrorCode;
-use shared_schema::notification::RunningNotification;
+use shared_schema::notification::{Output, RunningNotification};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -16,25 +16,30 @@ impl Results {
     /// Publishes the completion notification with freshly signed URLs.
     pub(crate) async fn notify(&self, stored: &Stored) -> Result<(), TaskError> {
         let mut notification = stored.notification.clone();
-        let own = format!("s3://{}/", self.store.bucket());
-        for output in &mut notification.outputs {
-            let Some(key) = output.s3_uri.strip_prefix(&own) else { continue };
-            match self.store.presign(key).await {
-                Ok(signed) => {
-                    output.url = Some(signed.url);
-                    output.url_expires_at = OffsetDateTime::from(signed.expires_at)
-                        .replace_nanosecond(0)
-                        .ok()
-                        .and_then(|at| at.format(&Rfc3339).ok());
-                }
-                Err(error) => tracing::warn!(error.code = %error.code, "no url could be signed"),
-            }
+        if let Err(error) = self.sign(&mut notification.outputs).await {
+            tracing::warn!(error.code = %error.code, "no url could be signed");
         }
         let message = notification.to_json().map_err(not_json)?;
         let is_retryable = |error: &CloudError| error.is_retryable;
         retry::persist(PATIENCE, is_retryable, || self.topic.publish(message.clone()))
             .await
             .map_err(|error| TaskError::new(ErrorCode::NotificationUnavailable, error.to_string()))
+    }
+
+    /// Gives each file a URL.
+    async fn sign(&self, outputs: &mut [Output]) -> Result<(), CloudError> {
+        if outputs.is_empty() {
+            return Ok(());
+        }
+        let own = format!("s3://{}/", self.store.bucket());
+        let signer = self.store.url_signer().await?;
+        let expires_at = OffsetDateTime::from(signer.expires_at()).format(&Rfc3339).ok();
+        for output in outputs {
+            let Some(key) = output.s3_uri.strip_prefix(&own) else { continue };
+            output.url = Some(signer.url(key).await?);
+            output.url_expires_at.clone_from(&expires_at);
+        }
+        Ok(())
     }
 
     /// Says that a task has begun. Progress is worth one try and no failure.
