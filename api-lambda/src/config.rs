@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
-use shared_schema::Registry;
+use shared_schema::{Limits, Registry};
 use tracing::Level;
 use validator::{Validate, ValidationError};
 
@@ -31,6 +31,15 @@ pub struct Config {
     /// The deployed runtimes (`RUNTIMES` or `RUNTIMES_FILE`); empty means that nothing is known.
     #[validate(custom(function = "runtimes::check"))]
     pub runtimes: Registry,
+    /// Width times height of an image, for tasks whose runtime is not known (`MAX_PIXELS`).
+    #[validate(range(min = 1, message = "must be at least 1"))]
+    pub max_pixels: u64,
+    /// Their sampling steps (`MAX_STEPS`).
+    #[validate(range(min = 1, message = "must be at least 1"))]
+    pub max_steps: u64,
+    /// Their images (`MAX_IMAGES`).
+    #[validate(range(min = 1, message = "must be at least 1"))]
+    pub max_images: u64,
     /// The largest body that is read, in bytes (`MAX_BODY_BYTES`).
     #[validate(range(min = 1_024, max = 6_291_556, message = "must be 1024 to 6291556 bytes"))]
     pub max_body_bytes: usize,
@@ -55,10 +64,14 @@ impl Config {
     /// Names every bad variable, not only the first.
     pub fn from_vars(vars: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let mut vars = Vars { get: vars, problems: Vec::new() };
+        let limits = Limits::default();
         let config = Self {
             sns_topic_arn: vars.required("SNS_TOPIC_ARN"),
             s3_output_bucket: vars.required("S3_OUTPUT_BUCKET"),
             runtimes: vars.runtimes(),
+            max_pixels: vars.parsed("MAX_PIXELS", limits.max_pixels),
+            max_steps: vars.parsed("MAX_STEPS", limits.max_steps),
+            max_images: vars.parsed("MAX_IMAGES", limits.max_images),
             max_body_bytes: vars.parsed("MAX_BODY_BYTES", LAMBDA_PAYLOAD_BYTES),
             max_message_bytes: vars.parsed("MAX_MESSAGE_BYTES", DEFAULT_MESSAGE_BYTES),
             publish_timeout_ms: vars.parsed("PUBLISH_TIMEOUT_MS", DEFAULT_PUBLISH_MS),
@@ -66,6 +79,12 @@ impl Config {
         };
         let problems = config.with_broken_rules(vars.problems);
         if problems.is_empty() { Ok(config) } else { Err(ConfigError { problems }) }
+    }
+
+    /// What tasks may ask for whose runtime is not known.
+    pub fn limits(&self) -> Limits {
+        let Self { max_pixels, max_steps, max_images, .. } = *self;
+        Limits { max_pixels, max_steps, max_images, max_bytes: None }
     }
 
     /// The region of the topic: the only one whose SNS knows it.

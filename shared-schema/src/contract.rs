@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::content::{self, NodeRules};
 use crate::envelope::{Accepted, v1alpha1, v1alpha2};
-use crate::{Registry, Task, Violation, schema};
+use crate::{Limits, Registry, Task, Violation, schema};
 
 /// The most violations that one answer names.
 const MOST_VIOLATIONS: usize = 100;
@@ -33,6 +33,11 @@ impl Contract {
     /// The same, with settings of extensions that every task may override whose runtime is not known.
     pub fn with_allowed_settings(self, settings: Vec<String>) -> Self {
         Self { registry: self.registry.with_allowed_settings(settings), ..self }
+    }
+
+    /// The same, with limits for every task whose runtime is not known, instead of the default ones.
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { registry: self.registry.with_limits(limits), ..self }
     }
 
     /// The runtimes that are known.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::content::NodeRules;
+use crate::content::{Allowance, NodeRules};
 use crate::{RuntimeName, TaskType};
 
 /// The list of deployed runtimes, given to the front door as JSON (`RUNTIMES` or `RUNTIMES_FILE`).
@@ -17,6 +17,9 @@ pub struct Registry {
     /// Settings that tasks may override whose runtime is not known.
     #[serde(skip)]
     allowed_settings: Vec<String>,
+    /// What those tasks may ask for.
+    #[serde(skip)]
+    limits: Limits,
 }
 
 /// One deployed runtime.
@@ -58,22 +61,35 @@ pub struct RuntimeEntry {
     pub nodes: Option<NodeCatalogue>,
 }
 
-/// What one task may ask for. An absent limit does not limit.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// What one task may ask for. A limit that is left out has its default: generous, and below what occupies a GPU until the
+/// run times out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Width times height of one image, in pixels, after upscaling where the task asks for it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_pixels: Option<u64>,
+    pub max_pixels: u64,
     /// Sampling steps.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_steps: Option<u64>,
+    pub max_steps: u64,
     /// Images of one task: batch size times number of batches.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_images: Option<u64>,
-    /// The content as JSON, in bytes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_images: u64,
+    /// The content as JSON, in bytes. Without it the size of a request or a message is the bound.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_bytes: Option<u64>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            // 8192 by 8192, as the worker's `INPUT_MAX_PIXELS`; Pillow, which runtimes write files with, warns of a
+            // decompression bomb above 89,478,485 pixels.
+            max_pixels: 67_108_864,
+            // The page of SD WebUI offers up to 150; ComfyUI takes up to 10,000, which keep a GPU busy for hours.
+            max_steps: 500,
+            // More than the 100 batches that the page of SD WebUI offers; ComfyUI takes up to 4,096 latents at once.
+            max_images: 128,
+            max_bytes: None,
+        }
+    }
 }
 
 /// The node classes that a runtime knows: the shape of ComfyUI's `/object_info`, of which only this is read.
@@ -95,7 +111,7 @@ pub struct NodeClass {
 impl Registry {
     /// A registry of these runtimes.
     pub fn new(entries: Vec<RuntimeEntry>) -> Self {
-        Self { entries, allowed_settings: Vec::new() }
+        Self { entries, ..Self::default() }
     }
 
     /// The same, with settings that tasks may override whose runtime is not known.
@@ -103,9 +119,17 @@ impl Registry {
         Self { allowed_settings, ..self }
     }
 
-    /// The settings of extensions that tasks for that runtime may override.
-    pub fn allowed_settings<'a>(&'a self, runtime: Option<&'a RuntimeEntry>) -> &'a [String] {
-        runtime.map_or(&self.allowed_settings, |runtime| &runtime.allowed_settings)
+    /// The same, with limits for tasks whose runtime is not known.
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// What tasks for that runtime may ask for.
+    pub fn allowance<'a>(&'a self, runtime: Option<&'a RuntimeEntry>) -> Allowance<'a> {
+        match runtime {
+            Some(runtime) => Allowance { settings: &runtime.allowed_settings, limits: &runtime.limits },
+            None => Allowance { settings: &self.allowed_settings, limits: &self.limits },
+        }
     }
 
     /// Whether nothing is known about runtimes.

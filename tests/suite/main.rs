@@ -15,6 +15,7 @@ mod identity;
 mod inputs;
 mod large;
 mod lease;
+mod limits;
 mod logs;
 mod models;
 mod path;

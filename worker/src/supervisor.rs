@@ -71,7 +71,8 @@ impl Worker {
             pipeline: Pipeline::new(config.worker_concurrency, config.staged_patience()),
             contract: Contract::new(Registry::default())
                 .with_node_rules(config.node_rules.clone())
-                .with_allowed_settings(config.runtime.settings_allowed.clone()),
+                .with_allowed_settings(config.runtime.settings_allowed.clone())
+                .with_limits(config.limits()),
             config,
             cloud,
             runtime,

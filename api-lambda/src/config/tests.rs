@@ -48,7 +48,15 @@ fn the_readme_states_the_defaults() {
         let required = REQUIRED.iter().any(|(required, _)| required == name);
         assert_eq!(*default == "required", required, "{name}");
     }
-    let numbers = ["MAX_BODY_BYTES", "MAX_MESSAGE_BYTES", "PUBLISH_TIMEOUT_MS", "LOG_LEVEL"];
+    let numbers = [
+        "MAX_PIXELS",
+        "MAX_STEPS",
+        "MAX_IMAGES",
+        "MAX_BODY_BYTES",
+        "MAX_MESSAGE_BYTES",
+        "PUBLISH_TIMEOUT_MS",
+        "LOG_LEVEL",
+    ];
     assert!(numbers.iter().all(|name| defaults.iter().any(|(listed, _)| listed == name)), "{defaults:?}");
 }
 

@@ -9,6 +9,7 @@ mod claim_check;
 mod door;
 mod examples;
 mod gateway;
+mod limits;
 mod logs;
 mod outages;
 mod paths;

@@ -8,7 +8,6 @@ export function registry({ runtimes }: Config): string {
   return JSON.stringify(runtimes.map(entry), null, 1);
 }
 
-/** What is absent does not limit. */
 function entry(runtime: Runtime) {
   const { limits, nodes } = runtime;
   return {

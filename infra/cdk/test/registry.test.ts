@@ -21,7 +21,7 @@ it("says of each runtime what the front door must know, in its words", () => {
       type: "comfyui",
       models: [],
       task_types: [],
-      limits: {},
+      limits: { max_pixels: 67108864, max_steps: 500, max_images: 128 },
       claim_check: true,
       allowed_nodes: [],
       denied_nodes: ["VHS_LoadVideoPath", "LoadImageFromUrl"],

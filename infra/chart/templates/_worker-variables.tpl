@@ -1,4 +1,5 @@
-{{/* The worker's variables, by the names of worker/README.md. Lists are joined by commas; an empty one counts as unset. */}}
+{{/* The worker's variables, by the names of worker/README.md. Lists are joined by commas; an empty one counts as unset. Helm keeps
+numbers as floats, so that those above a million need `int64` to be written in full. */}}
 {{- define "darkroom.workerVariables" -}}
 - { name: AWS_REGION, value: {{ .Values.aws.region | quote }} }
 - { name: SQS_QUEUE_URL, value: {{ .Values.worker.queueUrl | quote }} }
@@ -14,6 +15,9 @@
 - { name: NODES_ALLOWED, value: {{ join "," .Values.worker.nodesAllowed | quote }} }
 - { name: NODES_DENIED, value: {{ join "," .Values.worker.nodesDenied | quote }} }
 - { name: SETTINGS_ALLOWED, value: {{ join "," .Values.worker.settingsAllowed | quote }} }
+- { name: MAX_PIXELS, value: {{ .Values.worker.maxPixels | int64 | quote }} }
+- { name: MAX_STEPS, value: {{ .Values.worker.maxSteps | int64 | quote }} }
+- { name: MAX_IMAGES, value: {{ .Values.worker.maxImages | int64 | quote }} }
 - { name: MAX_ATTEMPTS, value: {{ .Values.worker.attempts | quote }} }
 - { name: WORKER_CONCURRENCY, value: {{ .Values.worker.concurrency | quote }} }
 - { name: VISIBILITY_TIMEOUT_SECONDS, value: {{ .Values.deadlines.visibility | quote }} }

@@ -40,7 +40,7 @@ pub(crate) fn sample(
 ) -> anyhow::Result<Sample> {
     let entry = registry.by_name(runtime).with_context(|| format!("there is no runtime {runtime}"))?;
     let contract = Contract::new(registry.clone());
-    let most_steps = entry.limits.max_steps.unwrap_or(u64::MAX);
+    let most_steps = entry.limits.max_steps;
     let mut refusal = String::new();
     for task_type in entry.accepted_task_types() {
         for (content, size) in contents(task_type, most_steps, checkpoint) {

@@ -11,7 +11,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use crate::{RuntimeEntry, TaskType, Violation};
+use crate::{Limits, RuntimeEntry, TaskType, Violation};
 
 pub use comfyui::{COMFYUI_JOBS_FOLDER, comfyui_path_from_start};
 pub use depth::MAX_CONTENT_DEPTH;
@@ -20,7 +20,7 @@ pub use depth::MAX_CONTENT_DEPTH;
 struct RuntimeType {
     name: &'static str,
     task_types: &'static [TaskType],
-    violations: fn(TaskType, &Value, Option<&RuntimeEntry>, &[String]) -> Vec<Violation>,
+    violations: fn(TaskType, &Value, Option<&RuntimeEntry>, Allowance<'_>) -> Vec<Violation>,
     media_fields: fn(TaskType, &Map<String, Value>) -> Vec<MediaField>,
     named_models: fn(&Map<String, Value>) -> Vec<NamedModel>,
     refused_nodes: fn(&Map<String, Value>, &NodeRules) -> Vec<Violation>,
@@ -48,8 +48,7 @@ static SDWEBUI: RuntimeType = RuntimeType {
 static COMFYUI: RuntimeType = RuntimeType {
     name: "comfyui",
     task_types: &[TaskType::Pipeline],
-    // Its contents have no settings.
-    violations: |task_type, content, runtime, _| comfyui::violations(task_type, content, runtime),
+    violations: comfyui::violations,
     media_fields: |_, nodes| comfyui::media_fields(nodes),
     // Loader nodes name models, any number of them: none is the model of the task.
     named_models: |_| Vec::new(),
@@ -91,6 +90,15 @@ impl fmt::Debug for MediaField {
 
 /// A checkpoint that a content asks for: the JSON Pointer of the field that names it, and the name as written there.
 pub type NamedModel = (String, String);
+
+/// What a deployment lets the callers of a runtime ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Allowance<'a> {
+    /// Settings of extensions that a content may override ([`RuntimeEntry::allowed_settings`]).
+    pub settings: &'a [String],
+    /// The amount of work.
+    pub limits: &'a Limits,
+}
 
 /// Which classes of nodes a deployment lets its callers use, by their exact names. Nodes of extensions can open files,
 /// addresses and processes; nobody but the deployment knows which of those that it has installed do.
@@ -160,26 +168,20 @@ pub fn runtime_type_of(task_type: TaskType) -> &'static str {
 
 /// Everything that is wrong with the content of a task; empty when nothing is. Pointers are relative to the content.
 ///
-/// `runtime` adds its limits, its models and its node list. The content passes the schema of its task type first; what
-/// a schema cannot express is checked here, field by field, where the types of the values allow it.
-pub fn violations(task_type: TaskType, content: &Value, runtime: Option<&RuntimeEntry>) -> Vec<Violation> {
-    let allowed_settings = runtime.map_or(&[][..], |runtime| &runtime.allowed_settings);
-    violations_with(task_type, content, runtime, allowed_settings)
-}
-
-/// The same, with settings of extensions that the content may override ([`RuntimeEntry::allowed_settings`]).
-pub fn violations_with(
+/// `runtime` adds its models and its node list, `allowance` what the deployment lets callers ask for
+/// ([`crate::Registry::allowance`]). The content passes the schema of its task type first; what a schema cannot express is
+/// checked here, field by field, where the types of the values allow it.
+pub fn violations(
     task_type: TaskType,
     content: &Value,
     runtime: Option<&RuntimeEntry>,
-    allowed_settings: &[String],
+    allowance: Allowance<'_>,
 ) -> Vec<Violation> {
     if let Some(violation) = depth::violation(content) {
         return vec![violation];
     }
-    let mut violations = (of(task_type).violations)(task_type, content, runtime, allowed_settings);
-    let max_bytes = runtime.and_then(|runtime| runtime.limits.max_bytes);
-    violations.extend(max_bytes.and_then(|max_bytes| limit::bytes(content, max_bytes)));
+    let mut violations = (of(task_type).violations)(task_type, content, runtime, allowance);
+    violations.extend(allowance.limits.max_bytes.and_then(|max_bytes| limit::bytes(content, max_bytes)));
     violations
 }
 
@@ -196,6 +198,11 @@ pub fn tidy(task_type: TaskType, content: &mut Map<String, Value>) {
 /// Whether a deployment may let its callers override that setting: none that leads to files or addresses.
 pub fn may_be_allowed(setting: &str) -> bool {
     sdwebui::may_be_allowed(setting)
+}
+
+/// Whether a content may override that setting, where the deployment allows those `allowed` of extensions.
+pub fn is_overridable(setting: &str, allowed: &[String]) -> bool {
+    sdwebui::is_overridable(setting, allowed)
 }
 
 /// The fields of a content that hold images (in loader nodes also video and sound), in the order of the content.

@@ -46,12 +46,7 @@ pub fn accept(body: Value, registry: &Registry) -> Result<Accepted, Vec<Violatio
     }
     let well_named = violations.iter().all(|violation| violation.pointer != TASK_TYPE);
     if let Some(task_type) = task_type.filter(|_| body.is_object() && well_named) {
-        violations.extend(content::violations_with(
-            task_type,
-            &body,
-            runtime,
-            registry.allowed_settings(runtime),
-        ));
+        violations.extend(content::violations(task_type, &body, runtime, registry.allowance(runtime)));
     }
 
     let (Some(task_type), Some(model), true) = (task_type, model, violations.is_empty()) else {

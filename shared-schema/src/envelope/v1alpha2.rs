@@ -36,8 +36,7 @@ pub fn accept(mut body: Value, registry: &Registry) -> Result<Accepted, Vec<Viol
         }
         if let (Some(task_type), Some(content)) = (task_type, body.pointer(CONTENT)) {
             if content.is_object() {
-                let allowed = registry.allowed_settings(runtime);
-                let found = content::violations_with(task_type, content, runtime, allowed);
+                let found = content::violations(task_type, content, runtime, registry.allowance(runtime));
                 violations.extend(found.into_iter().map(|violation| violation.below(CONTENT)));
             } else if let Some(message) = content::not_an_object(task_type, content) {
                 violations.retain(|violation| violation.pointer != CONTENT);

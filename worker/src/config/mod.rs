@@ -5,6 +5,7 @@ pub mod vars;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use shared_schema::Limits;
 use shared_schema::content::NodeRules;
 use validator::Validate;
 
@@ -39,6 +40,15 @@ pub struct Config {
     pub input_s3_buckets: Vec<String>,
     /// `NODES_ALLOWED` and `NODES_DENIED`: classes of nodes that workflows may and may not have.
     pub node_rules: NodeRules,
+    /// `MAX_PIXELS`: width times height of an image that a task asks for.
+    #[validate(range(min = 1))]
+    pub max_pixels: u64,
+    /// `MAX_STEPS`: its sampling steps.
+    #[validate(range(min = 1))]
+    pub max_steps: u64,
+    /// `MAX_IMAGES`: its images.
+    #[validate(range(min = 1))]
+    pub max_images: u64,
     /// `INPUT_TIMEOUT_SECONDS`: for one input, from name resolution to last byte.
     #[validate(range(min = 1, max = 600))]
     pub input_timeout_seconds: u64,
@@ -106,6 +116,7 @@ impl Config {
         let runtime_type = vars.runtime_type();
         let max_task_bytes = vars.parsed("MAX_TASK_BYTES", 268_435_456);
         let stuck_seconds = vars.parsed("STUCK_SECONDS", 600);
+        let limits = Limits::default();
         let config = Self {
             queue_url: vars.required("SQS_QUEUE_URL"),
             completion_topic_arn: vars.required("SNS_TOPIC_ARN"),
@@ -123,6 +134,9 @@ impl Config {
             input_allow_hosts: vars.parsed("INPUT_ALLOW_HOSTS", AllowedHosts::default()),
             input_s3_buckets: vars.list("INPUT_S3_BUCKETS"),
             node_rules: NodeRules { allowed: vars.list("NODES_ALLOWED"), denied: vars.list("NODES_DENIED") },
+            max_pixels: vars.parsed("MAX_PIXELS", limits.max_pixels),
+            max_steps: vars.parsed("MAX_STEPS", limits.max_steps),
+            max_images: vars.parsed("MAX_IMAGES", limits.max_images),
             input_timeout_seconds: vars.parsed("INPUT_TIMEOUT_SECONDS", 30),
             input_max_pixels: vars.parsed("INPUT_MAX_PIXELS", 67_108_864),
             input_cache_bytes: vars.parsed("INPUT_CACHE_BYTES", 4_194_304),
@@ -152,6 +166,12 @@ impl Config {
         }
         wrong.extend(contradictions(&config));
         if wrong.is_empty() { Ok(config) } else { Err(ConfigError(wrong)) }
+    }
+
+    /// What a task may ask for. The size of its content is the front door's to check: a predecessor's adds to it.
+    pub fn limits(&self) -> Limits {
+        let Self { max_pixels, max_steps, max_images, .. } = *self;
+        Limits { max_pixels, max_steps, max_images, max_bytes: None }
     }
 
     /// How long a message stays hidden after each extension.

@@ -59,7 +59,7 @@ export interface Runtime {
   models: string[];
   dynamicModel: boolean;
   taskTypes: string[];
-  limits: { maxPixels?: number; maxSteps?: number; maxImages?: number; maxBytes?: number };
+  limits: { maxPixels: number; maxSteps: number; maxImages: number; maxBytes?: number };
   nodes: { allowed: string[]; denied: string[] };
   allowedSettings: string[];
   claimCheck: boolean;

@@ -62,6 +62,9 @@ describe("the values of a release", () => {
         urlSeconds: 3600,
         inputHosts: ["images.internal.example.com", "10.20.0.0/16"],
         inputBuckets: ["my-company-uploads"],
+        maxPixels: 4194304,
+        maxSteps: 100,
+        maxImages: 8,
       },
       deadlines: sdruntime?.deadlines,
       replicas: { min: 0, max: 20 },
@@ -79,6 +82,9 @@ describe("the values of a release", () => {
     expect(values("comfyui").worker).toMatchObject({
       concurrency: 2,
       nodesDenied: ["VHS_LoadVideoPath", "LoadImageFromUrl"],
+      maxPixels: 67108864,
+      maxSteps: 500,
+      maxImages: 128,
     });
   });
 
@@ -89,13 +95,14 @@ describe("the values of a release", () => {
 
   it("leave no field of a runtime out", () => {
     // What is used elsewhere: the front door's registry of runtimes has these, the chart has none of them.
-    const elsewhere = ["models", "taskTypes", "limits", "claimCheck", "image", "name", "type"];
+    const elsewhere = ["models", "taskTypes", "claimCheck", "image", "name", "type"];
     const rendered = values("sdruntime");
     const used: Record<string, Json> = {
       model: rendered.runtime.model,
       dynamicModel: rendered.worker.dynamicModel,
       nodes: rendered.worker.nodesDenied,
       allowedSettings: rendered.worker.settingsAllowed,
+      limits: rendered.worker.maxSteps,
       inputs: rendered.worker.inputBuckets,
       args: rendered.runtime.extraArgs,
       env: rendered.runtime.env,

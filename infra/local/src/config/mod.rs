@@ -98,17 +98,17 @@ pub struct Runtime {
     pub attempts: u32,
 }
 
-/// What one task may ask for. What is absent does not limit.
+/// What one task may ask for.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Limits {
     /// Width times height of one image.
-    pub max_pixels: Option<u64>,
+    pub max_pixels: u64,
     /// Sampling steps.
-    pub max_steps: Option<u64>,
+    pub max_steps: u64,
     /// Images of one task.
-    pub max_images: Option<u64>,
-    /// The content as JSON, in bytes.
+    pub max_images: u64,
+    /// The content as JSON, in bytes; unlimited if absent.
     pub max_bytes: Option<u64>,
 }
 

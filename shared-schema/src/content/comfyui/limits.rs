@@ -5,15 +5,15 @@
 use serde_json::{Map, Value};
 
 use super::class_type;
-use crate::content::limit::{above, number};
+use crate::content::limit::{SMALLEST_PICTURE, above, number};
 use crate::violation::pointer_segment;
 use crate::{Limits, Violation};
 
 /// The pixels of what ComfyUI calls a megapixel (`ImageScaleToTotalPixels`).
 const MEGAPIXEL: f64 = 1_048_576.0;
 
-/// A factor is judged as if it scaled a picture of so many pixels, 64 by 64, the smallest that models make.
-const SMALLEST_PICTURE: f64 = 4_096.0;
+/// The inputs that count the frames of a video.
+const FRAMES: [&str; 3] = ["length", "video_frames", "num_frames"];
 
 /// What single nodes ask for above the limits.
 pub(super) fn violations(nodes: &Map<String, Value>, limits: &Limits) -> Vec<Violation> {
@@ -22,22 +22,25 @@ pub(super) fn violations(nodes: &Map<String, Value>, limits: &Limits) -> Vec<Vio
 
 fn excess(id: &str, node: &Value, limits: &Limits) -> Vec<Violation> {
     let literal = |input: &str| literal(node.get("inputs")?.get(input)?);
-    let checked = |input: &str, value: Option<f64>, most: Option<u64>, what: &str| {
-        above(&format!("/{}/inputs/{input}", pointer_segment(id)), value?, most?, what)
+    let checked = |input: &str, value: Option<f64>, most: u64, what: &str| {
+        above(&format!("/{}/inputs/{input}", pointer_segment(id)), value?, most, what)
     };
     let (width, height) = (literal("width"), literal("height"));
     let pixels = width.zip(height).map(|(width, height)| width * height);
-    let frames = pixels.zip(literal("length")).map(|(pixels, length)| pixels * length);
-    let all_pixels =
-        limits.max_pixels.zip(limits.max_images).map(|(pixels, images)| pixels.saturating_mul(images));
-    let repeats = class_type(node).is_some_and(|class| class.contains("Repeat"));
-
     let (max_pixels, max_images) = (limits.max_pixels, limits.max_images);
+    let all_pixels = max_pixels.saturating_mul(max_images);
+    let video = FRAMES.map(|input| {
+        let frames = pixels.zip(literal(input)).map(|(pixels, frames)| pixels * frames);
+        checked(input, frames, all_pixels, &format!("width times height times {input}"))
+    });
+    let is = |part: &str| class_type(node).is_some_and(|class| class.contains(part));
+    // Those divide what they are given into batches of that size.
+    let batch_size = literal("batch_size").filter(|_| !is("Rebatch"));
+
     let scaled = |factor: f64| factor * factor * SMALLEST_PICTURE;
     [
         checked("width", pixels.or(width), max_pixels, "width times height"),
         checked("height", height.filter(|_| width.is_none()), max_pixels, "width times height"),
-        checked("length", frames, all_pixels, "width times height times length"),
         checked(
             "megapixels",
             literal("megapixels").map(|size| size * MEGAPIXEL),
@@ -56,11 +59,17 @@ fn excess(id: &str, node: &Value, limits: &Limits) -> Vec<Violation> {
             max_pixels,
             "a picture of 64 by 64, once scaled,",
         ),
-        checked("batch_size", literal("batch_size"), max_images, "batch_size"),
-        checked("amount", literal("amount").filter(|_| repeats), max_images, "the number of repetitions"),
+        checked("batch_size", batch_size, max_images, "batch_size"),
+        checked(
+            "amount",
+            literal("amount").filter(|_| is("Repeat")),
+            max_images,
+            "the number of repetitions",
+        ),
         checked("steps", literal("steps"), limits.max_steps, "the number of steps"),
     ]
     .into_iter()
+    .chain(video)
     .flatten()
     .collect()
 }
@@ -77,12 +86,7 @@ mod tests {
     use serde_json::json;
 
     fn limited(nodes: &Value) -> Vec<String> {
-        let limits = Limits {
-            max_pixels: Some(1 << 20),
-            max_steps: Some(30),
-            max_images: Some(2),
-            ..Limits::default()
-        };
+        let limits = Limits { max_pixels: 1 << 20, max_steps: 30, max_images: 2, max_bytes: None };
         let found = violations(nodes.as_object().unwrap(), &limits);
         found.into_iter().map(|violation| violation.pointer).collect()
     }
@@ -106,6 +110,7 @@ mod tests {
             ("EmptyImage", json!({"batch_size": {"__value__": 1e5}}), "batch_size"),
             ("EmptyImage", json!({"batch_size": "nan"}), "batch_size"),
             ("EmptyHunyuanLatentVideo", json!({"width": 1024, "height": 1024, "length": 100}), "length"),
+            ("WanVideoEmptyEmbeds", json!({"width": 1024, "height": 1024, "num_frames": 3}), "num_frames"),
             ("ImageScaleToTotalPixels", json!({"megapixels": 1.5}), "megapixels"),
             ("UltimateSDUpscale", json!({"upscale_by": "17"}), "upscale_by"),
             ("ImageScaleBy", json!({"scale_by": -1000}), "scale_by"),
@@ -124,6 +129,7 @@ mod tests {
             ("ImageScaleToTotalPixels", json!({"megapixels": 1.0})),
             ("ImageScaleBy", json!({"scale_by": 4})),
             ("ImageFromBatch", json!({"length": 4096})),
+            ("RebatchImages", json!({"batch_size": 4096})),
             ("Sharpen", json!({"amount": 100})),
         ] {
             assert_eq!(limited(&json!({"1": {"class_type": class, "inputs": inputs}})), [""; 0], "{class}");

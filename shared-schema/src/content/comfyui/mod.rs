@@ -12,6 +12,7 @@ mod values;
 
 use serde_json::{Map, Value};
 
+use super::Allowance;
 use crate::{RuntimeEntry, TaskType, Violation, schema};
 
 pub use file_names::COMFYUI_JOBS_FOLDER;
@@ -25,6 +26,7 @@ pub(super) fn violations(
     task_type: TaskType,
     content: &Value,
     runtime: Option<&RuntimeEntry>,
+    allowance: Allowance<'_>,
 ) -> Vec<Violation> {
     if let Some(violation) = content.as_object().and_then(format::other_format) {
         return vec![violation];
@@ -36,8 +38,8 @@ pub(super) fn violations(
     violations.extend(graph::violations(nodes, runtime.and_then(|runtime| runtime.nodes.as_ref())));
     violations.extend(loaders::violations(nodes));
     violations.extend(values::violations(nodes));
+    violations.extend(limits::violations(nodes, allowance.limits));
     if let Some(runtime) = runtime {
-        violations.extend(limits::violations(nodes, &runtime.limits));
         violations.extend(refused_nodes(nodes, &runtime.node_rules()));
     }
     violations

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::content::limit::{above, number};
+use super::scripts;
+use crate::content::limit::{SMALLEST_PICTURE, above, number};
 use crate::{Limits, TaskType, Violation};
 
 /// Width and height of a generated image when the request has none, in pixels.
@@ -11,8 +12,10 @@ const DEFAULT_SIDE: f64 = 512.0;
 const DEFAULT_STEPS: f64 = 50.0;
 /// Factor of the second pass when the request has none.
 const DEFAULT_HR_SCALE: f64 = 2.0;
+/// Factor by which extras enlarge when the request has none.
+const DEFAULT_RESIZE: f64 = 2.0;
 
-/// What the content asks for above the limits. How large an image to be enlarged is, nobody knows before it is fetched.
+/// What the content asks for above the limits.
 pub(super) fn violations(
     task_type: TaskType,
     fields: &Map<String, Value>,
@@ -23,13 +26,15 @@ pub(super) fn violations(
     match task_type {
         TaskType::TextToImage | TaskType::ImageToImage => {
             let hires = task_type == TaskType::TextToImage && request.flag("enable_hr");
-            violations.extend(limits.max_pixels.and_then(|most| pixels(&request, hires, most)));
-            violations.extend(limits.max_steps.into_iter().flat_map(|most| steps(&request, hires, most)));
-            violations.extend(limits.max_images.and_then(|most| images(&request, most)));
+            violations.extend(pixels(&request, hires, limits.max_pixels));
+            violations.extend(noise_pixels(&request, limits.max_pixels));
+            violations.extend(annotator_pixels(task_type, fields, limits.max_pixels));
+            violations.extend(steps(&request, hires, limits.max_steps));
+            violations.extend(images(&request, limits.max_images));
         }
         TaskType::ExtraSingleImage | TaskType::ExtraBatchImages => {
-            violations.extend(limits.max_pixels.and_then(|most| enlarged_pixels(&request, most)));
-            violations.extend(limits.max_images.and_then(|most| listed_images(&request, most)));
+            violations.extend(enlarged_pixels(&request, limits.max_pixels));
+            violations.extend(listed_images(&request, limits.max_images));
         }
         TaskType::Pipeline => {}
     }
@@ -44,6 +49,25 @@ fn pixels(request: &Request<'_>, hires: bool, most: u64) -> Option<Violation> {
         let (pointer, pixels) = request.second_pass(width, height).filter(|_| hires)?;
         above(pointer, pixels, most, "width times height after the second pass")
     })
+}
+
+/// The sizes that noise is drawn in: of the first pass where old clients give it apart, and of another size's seed.
+fn noise_pixels(request: &Request<'_>, most: u64) -> Vec<Violation> {
+    let sizes = [("firstphase_width", "firstphase_height"), ("seed_resize_from_w", "seed_resize_from_h")];
+    let too_many = |(width, height): (&str, &str)| {
+        let pixels = request.number(width, 0.0) * request.number(height, 0.0);
+        above(&format!("/{width}"), pixels, most, &format!("{width} times {height}"))
+    };
+    sizes.into_iter().filter_map(too_many).collect()
+}
+
+/// The square that a unit of ControlNet makes of its image.
+fn annotator_pixels(task_type: TaskType, fields: &Map<String, Value>, most: u64) -> Vec<Violation> {
+    let too_many = |unit: scripts::Unit<'_>| {
+        let side = number(unit.fields.get("processor_res")?)?;
+        above(&format!("{}/processor_res", unit.pointer), side * side, most, "processor_res times itself")
+    };
+    scripts::units(task_type, fields).into_iter().filter_map(too_many).collect()
 }
 
 fn steps(request: &Request<'_>, hires: bool, most: u64) -> Vec<Violation> {
@@ -64,10 +88,18 @@ fn images(request: &Request<'_>, most: u64) -> Option<Violation> {
 
 fn enlarged_pixels(request: &Request<'_>, most: u64) -> Option<Violation> {
     // Mode 0 goes by a factor, mode 1 by width and height.
-    let by_size = request.number("resize_mode", 0.0) == 1.0;
-    let width = request.number("upscaling_resize_w", DEFAULT_SIDE);
-    let height = request.number("upscaling_resize_h", DEFAULT_SIDE);
-    by_size.then(|| above("/upscaling_resize_w", width * height, most, "width times height")).flatten()
+    if request.number("resize_mode", 0.0) == 1.0 {
+        let width = request.number("upscaling_resize_w", DEFAULT_SIDE);
+        let height = request.number("upscaling_resize_h", DEFAULT_SIDE);
+        return above("/upscaling_resize_w", width * height, most, "width times height");
+    }
+    let factor = request.number("upscaling_resize", DEFAULT_RESIZE);
+    above(
+        "/upscaling_resize",
+        factor * factor * SMALLEST_PICTURE,
+        most,
+        "a picture of 64 by 64, once enlarged,",
+    )
 }
 
 fn listed_images(request: &Request<'_>, most: u64) -> Option<Violation> {
@@ -117,12 +149,7 @@ mod tests {
     use serde_json::json;
 
     fn found(task_type: TaskType, content: &Value) -> Vec<String> {
-        let limits = Limits {
-            max_pixels: Some(1024 * 1024),
-            max_steps: Some(60),
-            max_images: Some(4),
-            max_bytes: None,
-        };
+        let limits = Limits { max_pixels: 1024 * 1024, max_steps: 60, max_images: 4, max_bytes: None };
         let violations = violations(task_type, content.as_object().unwrap(), &limits);
         violations.into_iter().map(|violation| violation.pointer).collect()
     }
@@ -145,6 +172,12 @@ mod tests {
             (json!({"enable_hr": true, "hr_second_pass_steps": 61}), "/hr_second_pass_steps"),
             (json!({"batch_size": 5}), "/batch_size"),
             (json!({"batch_size": 2, "n_iter": 3}), "/n_iter"),
+            (json!({"firstphase_width": 2048, "firstphase_height": 2048}), "/firstphase_width"),
+            (json!({"seed_resize_from_w": 1e9, "seed_resize_from_h": "1024"}), "/seed_resize_from_w"),
+            (
+                json!({"alwayson_scripts": {"ControlNet": {"args": [{"processor_res": 1e5}]}}}),
+                "/alwayson_scripts/ControlNet/args/0/processor_res",
+            ),
         ] {
             assert_eq!(found(TaskType::TextToImage, &content), [pointer], "{content}");
         }
@@ -154,6 +187,11 @@ mod tests {
     fn extras_are_limited_by_size_and_count() {
         let content = json!({"resize_mode": 1, "upscaling_resize_w": 4096, "upscaling_resize_h": 4096});
         assert_eq!(found(TaskType::ExtraSingleImage, &content), ["/upscaling_resize_w"]);
+        assert_eq!(
+            found(TaskType::ExtraSingleImage, &json!({"upscaling_resize": "17"})),
+            ["/upscaling_resize"]
+        );
+        assert!(found(TaskType::ExtraSingleImage, &json!({"upscaling_resize": 8})).is_empty());
         assert_eq!(found(TaskType::ExtraBatchImages, &json!({"imageList": [1, 2, 3, 4, 5]})), ["/imageList"]);
         assert!(found(TaskType::ImageToImage, &json!({"enable_hr": true, "hr_scale": 8})).is_empty());
     }

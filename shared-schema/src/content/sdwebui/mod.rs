@@ -8,30 +8,30 @@ mod settings;
 
 use serde_json::{Map, Value};
 
-use super::NamedModel;
+use super::{Allowance, NamedModel};
 use crate::violation::{listed, quoted};
 use crate::{RuntimeEntry, TaskType, Violation, ViolationCode, schema};
 
 pub(super) use images::media_fields;
-pub(super) use settings::may_be_allowed;
+pub(super) use settings::{is_overridable, may_be_allowed};
 
 /// Everything that is wrong with the content.
 pub(super) fn violations(
     task_type: TaskType,
     content: &Value,
     runtime: Option<&RuntimeEntry>,
-    allowed_settings: &[String],
+    allowance: Allowance<'_>,
 ) -> Vec<Violation> {
     let mut violations = schema::content(task_type).violations(content);
     let Some(fields) = content.as_object() else { return violations };
 
     violations.extend(images::violations(task_type, fields));
-    violations.extend(settings::violations(task_type, fields, allowed_settings));
+    violations.extend(settings::violations(task_type, fields, allowance.settings));
     let of_ranges = ranges::violations(fields);
     let known: Vec<_> = violations.iter().map(|violation| violation.pointer.clone()).collect();
     violations.extend(of_ranges.into_iter().filter(|violation| !known.contains(&violation.pointer)));
+    violations.extend(limits::violations(task_type, fields, allowance.limits));
     if let Some(runtime) = runtime {
-        violations.extend(limits::violations(task_type, fields, &runtime.limits));
         violations.extend(unknown_models(fields, runtime));
     }
     violations

@@ -141,7 +141,7 @@ fn refused(at: &str, settings: Option<&Value>, allowed: &[String]) -> Vec<Violat
     let not_allowed = |(key, value): (&String, &Value)| {
         let message = if OVERRIDABLE.contains(&key.as_str()) {
             return None;
-        } else if allowed.contains(key) && may_be_allowed(key) {
+        } else if is_overridable(key, allowed) {
             if !is_path(value) {
                 return None;
             }
@@ -155,6 +155,11 @@ fn refused(at: &str, settings: Option<&Value>, allowed: &[String]) -> Vec<Violat
         Some(Violation::new(pointer, ViolationCode::NotAllowed, message))
     };
     settings.filter_map(not_allowed).collect()
+}
+
+/// Whether a request may override that setting, where the deployment allows those `allowed` of extensions.
+pub(in crate::content) fn is_overridable(name: &str, allowed: &[String]) -> bool {
+    OVERRIDABLE.contains(&name) || (allowed.iter().any(|allowed| allowed == name) && may_be_allowed(name))
 }
 
 /// Parts of the names of settings that lead to files or addresses, or that change the program for others.

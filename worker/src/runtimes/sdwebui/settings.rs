@@ -1,10 +1,7 @@
 //! Settings of the server that tasks may override, made restorable.
 
-use std::collections::HashSet;
-
-use serde_json::{Map, Value, json};
-use shared_schema::violation::pointer_segment;
-use shared_schema::{TaskType, content};
+use serde_json::{Map, Value};
+use shared_schema::content;
 
 /// The settings among the server's options that a task may override, with their present values.
 ///
@@ -12,14 +9,7 @@ use shared_schema::{TaskType, content};
 /// value of one caller stays for the next. Setting each to the value that it already has writes it there. The checkpoint
 /// is left out: servers restore it anyway, and setting it could load a model.
 pub(super) fn to_pin(options: &Value, allowed: &[String]) -> Map<String, Value> {
-    // The contract knows what a task may override: it is asked about everything there is.
-    let asking = json!({ "override_settings": options });
-    let refused: HashSet<String> = content::violations_with(TaskType::TextToImage, &asking, None, allowed)
-        .into_iter()
-        .map(|refusal| refusal.pointer)
-        .collect();
-    let may_be_overridden =
-        |name: &str| !refused.contains(&format!("/override_settings/{}", pointer_segment(name)));
+    let may_be_overridden = |name: &str| content::is_overridable(name, allowed);
     let options = options.as_object().into_iter().flatten();
     options
         .filter(|(name, value)| *name != "sd_model_checkpoint" && !value.is_null() && may_be_overridden(name))
@@ -42,6 +32,7 @@ pub(super) fn whole(value: &Value) -> Value {
 mod tests {
     use super::super::recordings::answer_to;
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn what_a_task_may_override_is_pinned_to_its_present_value() {

@@ -1,0 +1,78 @@
+//! How much work a task may ask for: the defaults, and what a configuration makes of them.
+
+use serde_json::{Value, json};
+
+use crate::door::{Door, text_to_image};
+use crate::sns::Mood;
+
+const CONTENT: &str = "/task/content";
+
+/// A text-to-image task with these fields.
+fn asking(fields: &Value) -> Value {
+    let mut body = text_to_image();
+    body["task"]["content"].as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    body
+}
+
+/// The fields that are refused as too large.
+async fn too_large(door: &Door, fields: &Value) -> Vec<String> {
+    let answer = door.post_json("/v1alpha2", &asking(fields)).await;
+    if answer.status == 200 {
+        return Vec::new();
+    }
+    let violations = answer.violations("invalid_task").into_iter();
+    violations
+        .map(|(pointer, code)| {
+            assert_eq!(code, "too_large", "{}", answer.text);
+            pointer.strip_prefix(CONTENT).unwrap().trim_start_matches('/').to_owned()
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn what_no_runtime_can_do_is_refused_without_any_configuration() {
+    for door in [Door::open().await, Door::without_registry().await] {
+        for (fields, refused) in [
+            (json!({"width": 100_000, "height": 100_000}), "width"),
+            (json!({"enable_hr": true, "hr_scale": 1_000}), "hr_scale"),
+            (json!({"n_iter": 1_000_000}), "n_iter"),
+            (json!({"batch_size": 100_000}), "batch_size"),
+            (json!({"steps": 1_000_000_000}), "steps"),
+            (json!({"cfg_scale": 1e308}), "cfg_scale"),
+        ] {
+            assert_eq!(too_large(&door, &fields).await, [refused], "{fields}");
+        }
+        assert!(door.sns.calls().is_empty());
+        assert_eq!(
+            too_large(&door, &json!({"width": 8192, "height": 8192, "steps": 500, "n_iter": 128})).await,
+            [""; 0]
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_configuration_raises_and_lowers_each_limit() {
+    let registry = |limits: Value| {
+        json!([{"name": "sdruntime", "type": "sdwebui", "limits": limits}, {"name": "comfyui", "type": "comfyui"}])
+            .to_string()
+    };
+    let (raised, lowered) = (
+        registry(json!({"max_pixels": 100_000_000, "max_steps": 1_000, "max_images": 1_000})),
+        registry(json!({"max_pixels": 65_536, "max_steps": 10, "max_images": 1})),
+    );
+    let more = json!({"width": 10_000, "height": 10_000, "steps": 1_000, "n_iter": 1_000});
+    let usual = json!({"width": 512, "height": 512, "steps": 20, "n_iter": 2});
+    for (vars, content, refused) in [
+        (vec![("RUNTIMES", raised.as_str())], &more, vec![]),
+        (vec![("RUNTIMES", lowered.as_str())], &usual, vec!["width", "steps", "n_iter"]),
+        (vec![("MAX_PIXELS", "100000000"), ("MAX_STEPS", "1000"), ("MAX_IMAGES", "1000")], &more, vec![]),
+        (
+            vec![("MAX_PIXELS", "65536"), ("MAX_STEPS", "10"), ("MAX_IMAGES", "1")],
+            &usual,
+            vec!["width", "steps", "n_iter"],
+        ),
+    ] {
+        let door = Door::with(Mood::Well, &vars).await;
+        assert_eq!(too_large(&door, content).await, refused, "{vars:?}");
+    }
+}

@@ -1,0 +1,65 @@
+//! How much work a task may ask for: what passed a predecessor's front door, which checks nothing, is refused before the run.
+
+use integration_tests::lab::Lab;
+use serde_json::{Value, json};
+use shared_schema::ErrorCode;
+use simulated_runtimes::{ComfyUiOptions, SdWebUiOptions};
+
+/// A message as it travels.
+fn message(id: &str, runtime: &str, task_type: &str, content: &Value) -> String {
+    let metadata = json!({ "id": id, "runtime": runtime, "tasktype": task_type, "prefix": "output" });
+    json!({ "metadata": metadata, "content": content }).to_string()
+}
+
+fn workflow(side: u32, steps: u32) -> Value {
+    json!({
+        "1": { "class_type": "EmptyImage", "inputs": { "width": side, "height": side, "batch_size": 1, "color": 0 } },
+        "2": { "class_type": "SaveImage", "inputs": { "images": ["1", 0], "filename_prefix": "x" } },
+        // No output needs it, so it does not run; the contract looks at every node.
+        "3": { "class_type": "KSampler", "inputs": { "steps": steps } },
+    })
+}
+
+#[tokio::test]
+async fn what_no_runtime_can_do_fails_the_task_and_never_reaches_it() {
+    let lab = Lab::start().await;
+    let (sdwebui, comfyui) =
+        (lab.sdwebui(SdWebUiOptions::default()).await, lab.comfyui(ComfyUiOptions::default()).await);
+    let (_first, _second) = (lab.worker(&sdwebui, &[]).await, lab.worker(&comfyui, &[]).await);
+    let picture =
+        json!({ "prompt": "x", "width": 100_000, "height": 100_000, "n_iter": 1_000_000, "steps": 1e9 });
+    lab.send(&sdwebui.queue.url, &message("picture", "sdruntime", "text-to-image", &picture)).await;
+    lab.send(&comfyui.queue.url, &message("flow", "comfyui", "pipeline", &workflow(16_384, 10_000))).await;
+    for (id, fields) in [
+        ("picture", vec!["/content/width", "/content/steps", "/content/n_iter"]),
+        ("flow", vec!["/content/1/inputs/width", "/content/3/inputs/steps"]),
+    ] {
+        let error = lab.ended(id).await.error.unwrap();
+        assert_eq!((error.code, error.attempts), (ErrorCode::InvalidTask, 1), "{id}: {error:?}");
+        let named: Vec<&str> = error.violations.iter().map(|violation| violation.pointer.as_str()).collect();
+        assert_eq!(named, fields, "{error:?}");
+        assert!(error.violations[0].message.contains("67108864"), "{error:?}");
+    }
+    for runtime in [&sdwebui, &comfyui] {
+        assert!(runtime.simulation.as_ref().unwrap().busy().is_empty(), "the runtime was asked all the same");
+    }
+}
+
+#[tokio::test]
+async fn a_worker_takes_the_limits_that_its_variables_give() {
+    let lab = Lab::start().await;
+    let (sdwebui, comfyui) =
+        (lab.sdwebui(SdWebUiOptions::default()).await, lab.comfyui(ComfyUiOptions::default()).await);
+    let lower = [("MAX_PIXELS", "4096"), ("MAX_STEPS", "2"), ("MAX_IMAGES", "1")];
+    let (_first, _second) =
+        (lab.worker(&sdwebui, &[("MAX_STEPS", "600")]).await, lab.worker(&comfyui, &lower).await);
+    let picture = json!({ "prompt": "x", "width": 64, "height": 64, "steps": 600 });
+    lab.send(&sdwebui.queue.url, &message("raised", "sdruntime", "text-to-image", &picture)).await;
+    lab.send(&comfyui.queue.url, &message("lowered", "comfyui", "pipeline", &workflow(128, 3))).await;
+    lab.send(&comfyui.queue.url, &message("within", "comfyui", "pipeline", &workflow(64, 2))).await;
+    let ended = lab.ended("raised").await;
+    assert!(ended.result, "{:?}", ended.error);
+    assert_eq!(lab.ended("lowered").await.error.unwrap().code, ErrorCode::InvalidTask);
+    let ended = lab.ended("within").await;
+    assert!(ended.result, "{:?}", ended.error);
+}
