@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use integration_tests::aws;
 use integration_tests::health_port::HealthPort;
 use integration_tests::lab::Lab;
 use integration_tests::process::Process;
 use integration_tests::wait;
-use serde_json::json;
+use local_stack::aws::{Fault, Order, Service};
+use serde_json::{Value, json};
 use simulated_runtimes::SdWebUiOptions;
 
 #[tokio::test]
@@ -18,6 +20,37 @@ async fn a_worker_without_its_runtime_lives_and_is_not_ready() {
     assert_eq!(port.probe("/readyz").await, Err("waiting_for_runtime".to_owned()));
     assert_eq!(port.probe("/healthz").await, Ok(()));
     assert_eq!(port.probe("/runtime-livez").await, Ok(()), "a runtime that starts is not to be restarted");
+}
+
+#[tokio::test]
+async fn a_worker_whose_queue_does_not_answer_lives_and_goes_on_when_it_does() {
+    let name = "a_worker_whose_queue_does_not_answer_lives_and_goes_on_when_it_does";
+    if aws::skipped_elsewhere(name, "only embedded APIs can be silent") {
+        return;
+    }
+    let lab = Lab::start().await;
+    let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
+    let door = lab.front_door(&[&runtime]).await;
+    let silent = Fault::DelayBefore(Duration::from_hours(1));
+    let silent = Order::new(Service::Sqs, "ReceiveMessage", silent).by("worker").times(2);
+    lab.aws.embedded.as_ref().unwrap().faults().order(silent);
+    let variables = [("AWS_ACCESS_KEY_ID", "worker"), ("RECEIVE_WAIT_SECONDS", "0")];
+    let mut worker = lab.worker(&runtime, &variables).await;
+    let port = HealthPort::of(&mut worker).await;
+    for failures in [1, 2] {
+        wait::until(&format!("failed poll {failures}"), async || {
+            assert_eq!(port.probe("/healthz").await, Ok(()));
+            let lines =
+                worker.lines().into_iter().filter_map(|line| serde_json::from_str::<Value>(&line).ok());
+            let mut lines = lines.filter(|line| line["message"] == "cannot receive, trying again");
+            lines.find(|line| line["failures"] == failures && line["error"] == "sqs receive failed: timeout")
+        })
+        .await;
+    }
+    let content = json!({ "prompt": "x", "width": 64, "height": 64, "steps": 1 });
+    door.submit("sdruntime", "text-to-image", "after", content).await;
+    assert!(lab.ended("after").await.result);
+    assert_eq!(port.probe("/healthz").await, Ok(()));
 }
 
 #[tokio::test]

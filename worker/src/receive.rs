@@ -7,11 +7,23 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
+use crate::cloud::queue::{ANSWER_PATIENCE, LONGEST_WAIT};
 use crate::cloud::{CloudError, Delivery};
 use crate::health::{HEARTBEAT_PATIENCE, Stage};
 use crate::pipeline::Staged;
 use crate::retry;
 use crate::steps::Worker;
+
+/// The longest pause after a poll that failed.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// How often the loop says that it lives while there is no place for another task.
+const BEAT_INTERVAL: Duration = Duration::from_secs(60);
+
+// However slow SQS is, the loop comes round in time.
+const LONGEST_ROUND: Duration =
+    BEAT_INTERVAL.saturating_add(LONGEST_WAIT).saturating_add(ANSWER_PATIENCE).saturating_add(LONGEST_PAUSE);
+const _: () = assert!(LONGEST_ROUND.as_secs() < HEARTBEAT_PATIENCE.as_secs());
 
 /// A long poll that is underway.
 type Poll = Pin<Box<dyn Future<Output = Result<Option<Delivery>, CloudError>> + Send>>;
@@ -45,7 +57,7 @@ impl Worker {
                 Err(error) => {
                     failures += 1;
                     tracing::warn!(%error, failures, "cannot receive, trying again");
-                    let pause = retry::backoff(failures, Duration::from_millis(500), Duration::from_secs(30));
+                    let pause = retry::backoff(failures, Duration::from_millis(500), LONGEST_PAUSE);
                     self.stopping.run_until_cancelled(tokio::time::sleep(pause)).await?;
                 }
             }
@@ -64,7 +76,7 @@ impl Worker {
         };
         tokio::pin!(place);
         loop {
-            match tokio::time::timeout(HEARTBEAT_PATIENCE / 3, &mut place).await {
+            match tokio::time::timeout(BEAT_INTERVAL, &mut place).await {
                 Ok(place) => return place,
                 Err(_) => self.vitals.beat(),
             }

@@ -6,11 +6,17 @@ use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::CloudError;
 
 const SQS: &str = "sqs";
+
+/// The longest long poll (Amazon SQS API reference, `ReceiveMessage`).
+pub const LONGEST_WAIT: Duration = Duration::from_secs(20);
+
+/// How long SQS may take to answer beyond the long poll, in all tries that the SDK makes together.
+pub const ANSWER_PATIENCE: Duration = Duration::from_secs(15);
 
 /// One SQS queue.
 #[derive(Debug, Clone)]
@@ -45,7 +51,8 @@ impl Queue {
         Self { client: Client::new(sdk), url: url.to_owned() }
     }
 
-    /// Waits up to `wait` (at most 20 s) for a message, and hides it for `visibility`.
+    /// Waits up to `wait` (at most [`LONGEST_WAIT`]) for a message, and hides it for `visibility`. Without an answer after
+    /// [`ANSWER_PATIENCE`] more, it fails.
     ///
     /// Dropping the future may leave a message hidden that was just handed out; it comes back after `visibility`.
     pub async fn receive(
@@ -54,17 +61,16 @@ impl Queue {
         visibility: Duration,
     ) -> Result<Option<Delivery>, CloudError> {
         let asked = Instant::now();
-        let answer = self
+        let call = self
             .client
             .receive_message()
             .queue_url(&self.url)
             .max_number_of_messages(1)
             .wait_time_seconds(seconds(wait))
             .visibility_timeout(seconds(visibility))
-            .message_system_attribute_names(MessageSystemAttributeName::All)
-            .send()
-            .await
-            .map_err(|error| CloudError::new(SQS, "receive", &error))?;
+            .message_system_attribute_names(MessageSystemAttributeName::All);
+        let answer = timeout(wait + ANSWER_PATIENCE, call.send()).await.map_err(|_| no_answer())?;
+        let answer = answer.map_err(|error| CloudError::new(SQS, "receive", &error))?;
         let message = answer.messages.unwrap_or_default().into_iter().next();
         Ok(message.map(|message| Delivery::new(message, asked)))
     }
@@ -133,6 +139,10 @@ impl Delivery {
             message_id: message.message_id.unwrap_or_default(),
         }
     }
+}
+
+fn no_answer() -> CloudError {
+    CloudError { service: SQS, action: "receive", code: "timeout".to_owned(), is_retryable: true }
 }
 
 /// Whole seconds, rounded up, as SQS takes them.

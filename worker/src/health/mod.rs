@@ -16,8 +16,8 @@ pub use metrics::{BrokenSign, Metrics};
 pub use port::{HealthListen, serve};
 pub use stage::Stage;
 
-/// How long the main loop may be silent before the worker counts as hung: several times the longest poll (20 s), with
-/// the tries that the SDK makes of a call that fails.
+/// How long the main loop may be silent before the worker counts as hung: longer than its longest round, with a poll that
+/// SQS does not answer.
 pub const HEARTBEAT_PATIENCE: Duration = Duration::from_secs(180);
 
 /// The state of one worker, shared by whoever has something to tell and by the port.
