@@ -7,6 +7,7 @@ use integration_tests::lab::{Lab, Runtime};
 use integration_tests::{aws, wait};
 use local_stack::aws::{Fault, Order, Service};
 use serde_json::{Value, json};
+use shared_schema::ErrorCode;
 use simulated_runtimes::{ComfyUiOptions, SdWebUiOptions};
 
 /// A state file of its own, as a pod's volume holds it.
@@ -31,6 +32,17 @@ impl StateFile {
 
     fn path(&self) -> String {
         self.0.join("state.json").to_str().unwrap().to_owned()
+    }
+
+    fn read(&self) -> Value {
+        serde_json::from_slice(&std::fs::read(self.0.join("state.json")).unwrap()).unwrap()
+    }
+
+    /// Changes the one claim that a killed worker left.
+    fn change_claim(&self, change: impl FnOnce(&mut Value)) {
+        let mut state = self.read();
+        change(&mut state["claims"][0]);
+        std::fs::write(self.0.join("state.json"), state.to_string()).unwrap();
     }
 }
 
@@ -111,6 +123,145 @@ async fn a_finished_job_whose_results_were_not_stored_is_collected_again() {
     assert!(lab.ended("finished").await.result);
     assert_eq!(posts(&runtime, "/prompt"), 1);
     posted(&runtime, "/history", 1).await;
+}
+
+/// A killed worker, whose ComfyUI goes on with its one run.
+async fn killed_in_mid_run(lab: &Lab, runtime: &Runtime, state: &StateFile, id: &str) {
+    let door = lab.front_door(&[runtime]).await;
+    let mut worker = lab.worker(runtime, &state.settings(&state.path(), "pod-a")).await;
+    door.submit("comfyui", "pipeline", id, workflow()).await;
+    posted(runtime, "/prompt", 1).await;
+    worker.signal("KILL");
+    worker.ended().await;
+}
+
+/// The restarted worker neither stores nor announces anything of the run, and interrupts it.
+async fn is_withdrawn(lab: &Lab, runtime: &Runtime, state: &StateFile) {
+    let second = lab.worker(runtime, &state.settings(&state.path(), "pod-a")).await;
+    wait::until("the lease not to be confirmed", async || {
+        second.lines().iter().any(|line| line.contains("its run is withdrawn")).then_some(())
+    })
+    .await;
+    wait::until("the run to be interrupted", async || (posts(runtime, "/interrupt") > 0).then_some(())).await;
+    assert!(!second.lines().iter().any(|line| line.contains("taking up the run")));
+}
+
+#[tokio::test]
+async fn a_run_whose_lease_the_queue_does_not_confirm_is_withdrawn() {
+    let lab = Lab::start().await;
+    let runtime = slow_comfyui(&lab, 60).await;
+    let state = StateFile::new();
+    killed_in_mid_run(&lab, &runtime, &state, "elsewhere").await;
+
+    // Another pod has done the task meanwhile.
+    let claim = state.read()["claims"][0].clone();
+    let handle = claim["delivery"]["receipt_handle"].as_str().unwrap();
+    let release = lab.clients().sqs.change_message_visibility().queue_url(&runtime.queue.url);
+    release.receipt_handle(handle).visibility_timeout(0).send().await.unwrap();
+    let other = slow_comfyui(&lab, 0).await;
+    let _other_pod = lab.worker(&runtime, &[("API_BASE_URL", &other.url)]).await;
+    assert!(lab.ended("elsewhere").await.result);
+    lab.emptied(&runtime.queue.url).await;
+
+    is_withdrawn(&lab, &runtime, &state).await;
+    assert_eq!(lab.everything_told().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_message_that_was_received_twelve_hours_ago_is_not_taken_up() {
+    let lab = Lab::start().await;
+    let runtime = slow_comfyui(&lab, 60).await;
+    let state = StateFile::new();
+    killed_in_mid_run(&lab, &runtime, &state, "old").await;
+    state.change_claim(|claim| {
+        let received = claim["delivery"]["received_at"]["secs_since_epoch"].as_u64().unwrap();
+        claim["delivery"]["received_at"]["secs_since_epoch"] = json!(received - 12 * 60 * 60 + 30);
+    });
+    is_withdrawn(&lab, &runtime, &state).await;
+}
+
+#[tokio::test]
+async fn a_run_that_two_processes_died_of_is_not_taken_up_again() {
+    let lab = Lab::start().await;
+    let runtime = slow_comfyui(&lab, 60).await;
+    let state = StateFile::new();
+    killed_in_mid_run(&lab, &runtime, &state, "poison").await;
+    let mut second = lab.worker(&runtime, &state.settings(&state.path(), "pod-a")).await;
+    second.logged("taking up the run of the process before this one").await;
+    second.signal("KILL");
+    second.ended().await;
+
+    let path = state.path();
+    let settings = state.settings(&path, "pod-a");
+    let _third = lab.worker(&runtime, &[&settings[..], &[("MAX_ATTEMPTS", "1")]].concat()).await;
+    let error = lab.ended("poison").await.error.unwrap();
+    assert_eq!((error.code, error.attempts), (ErrorCode::WorkerDied, 1));
+}
+
+#[tokio::test]
+async fn all_runs_that_a_worker_had_begun_are_followed() {
+    let lab = Lab::start().await;
+    let runtime = slow_comfyui(&lab, 3).await;
+    let door = lab.front_door(&[&runtime]).await;
+    let state = StateFile::new();
+    let path = state.path();
+    let settings = state.settings(&path, "pod-a");
+    let settings = [&settings[..], &[("WORKER_CONCURRENCY", "3")]].concat();
+    let mut first = lab.worker(&runtime, &settings).await;
+    let ids = ["runs", "waits", "waits, too"];
+    for id in ids {
+        door.submit("comfyui", "pipeline", id, workflow()).await;
+    }
+    posted(&runtime, "/prompt", 3).await;
+    first.signal("KILL");
+    first.ended().await;
+
+    // The runs come one after the other: more than one waits longer than a staged task may.
+    let _second = lab.worker(&runtime, &[&settings[..2], &[("STAGED_SECONDS", "1")]].concat()).await;
+    for id in ids {
+        assert!(lab.ended(id).await.result, "{id}");
+    }
+    lab.emptied(&runtime.queue.url).await;
+    assert_eq!((posts(&runtime, "/prompt"), posts(&runtime, "/interrupt")), (3, 0));
+}
+
+#[tokio::test]
+async fn a_task_that_kills_its_worker_costs_its_neighbours_nothing() {
+    let lab = Lab::start().await;
+    let mut options = SdWebUiOptions::default();
+    options.behaviour.latency = Duration::from_secs(60);
+    let runtime = lab.sdwebui(options).await;
+    let door = lab.front_door(&[&runtime]).await;
+    let state = StateFile::new();
+    let path = state.path();
+    let settings = state.settings(&path, "pod-a");
+    let settings = [&settings[..], &[("MAX_ATTEMPTS", "1"), ("DRAIN_SECONDS", "1")]].concat();
+    let mut first = lab.worker(&runtime, &settings).await;
+    let content = json!({ "prompt": "x", "width": 64, "height": 64, "steps": 20 });
+    door.submit("sdruntime", "text-to-image", "kills", content.clone()).await;
+    posted(&runtime, "/txt2img", 1).await;
+    door.submit("sdruntime", "text-to-image", "beside", content).await;
+    // It is staged once it stands in the state file without a run.
+    wait::until("the second task to be staged", async || {
+        let state = state.read();
+        (state["claims"].as_array().unwrap().len() == 2).then_some(())
+    })
+    .await;
+    first.signal("KILL");
+    first.ended().await;
+
+    let mut second = lab.worker(&runtime, &settings).await;
+    let error = lab.ended("kills").await.error.unwrap();
+    assert_eq!(error.code, ErrorCode::WorkerDied);
+    // What killed the worker may be any of those that it holds: it holds one.
+    posted(&runtime, "/txt2img", 2).await;
+    assert_eq!(state.read()["claims"].as_array().unwrap().len(), 1);
+    second.signal("TERM");
+    second.ended().await;
+    let keys = lab.keys("_darkroom/attempts/").await;
+    assert_eq!(keys.len(), 1, "{keys:?}");
+    let journal = lab.json(&format!("s3://{}/{}", lab.shared.bucket, keys[0])).await;
+    assert_eq!(journal["given_back"], 2, "{journal}");
 }
 
 #[tokio::test]

@@ -91,6 +91,37 @@ async fn a_dead_worker_thread_counts_as_stuck_and_is_not_fed() {
     lab.emptied(&runtime.queue.url).await;
 }
 
+/// What real servers do whose worker thread dies in mid-job: the job counts as running for ever.
+#[tokio::test]
+async fn a_run_that_does_not_stop_keeps_other_tasks_away_until_the_runtime_has_restarted() {
+    let lab = Lab::start().await;
+    let mut runtime = lab.comfyui(ComfyUiOptions::default()).await;
+    let door = lab.front_door(&[&runtime]).await;
+    let mut worker = lab.worker(&runtime, &STUCK_SOON).await;
+    let port = HealthPort::of(&mut worker).await;
+    let simulation = runtime.simulation.as_ref().unwrap();
+    simulation.faults().plan(Fault::Hang, 1);
+    let workflow =
+        integration_tests::fixtures::load("comfyui/images-batch-of-3.json")["request"]["body"]["prompt"]
+            .clone();
+    door.submit("comfyui", "pipeline", "hangs", workflow.clone()).await;
+    assert_eq!(lab.ended("hangs").await.error.unwrap().code, ErrorCode::RuntimeStuck);
+    // This would be its only attempt.
+    door.submit("comfyui", "pipeline", "innocent", workflow).await;
+    port.until("/runtime-livez", Err("runtime_stuck")).await;
+    let asked = simulation.requests();
+    assert_eq!(asked.iter().filter(|asked| asked.method == "POST" && asked.path == "/prompt").count(), 1);
+
+    let address = address(&runtime);
+    drop(runtime.simulation.take());
+    let started = wait::until("the port to be free again", async || {
+        Simulation::start_comfyui(address, ComfyUiOptions::default()).await.ok()
+    });
+    runtime.simulation = Some(started.await);
+    assert!(lab.ended("innocent").await.result);
+    port.until("/runtime-livez", Ok(())).await;
+}
+
 #[tokio::test]
 async fn a_runtime_that_dies_in_mid_run_is_waited_for_and_the_task_done_again() {
     let lab = Lab::start().await;

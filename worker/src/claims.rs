@@ -26,6 +26,30 @@ pub struct Claim {
     pub hidden_until: SystemTime,
     /// By what the runtime knows the job, once it has it.
     pub run: Option<RunHandle>,
+    /// Whether the runtime has begun to work on it.
+    #[serde(default)]
+    pub has_begun: bool,
+    /// Whether nothing more is expected of that run: it failed, or was interrupted.
+    #[serde(default)]
+    pub is_over: bool,
+    /// Whether that run was begun by another process than the one that follows it.
+    #[serde(default)]
+    pub is_adopted: bool,
+    /// Whether no other message has been held beside it.
+    #[serde(default)]
+    pub is_alone: bool,
+}
+
+impl Claim {
+    /// The run that a new process goes on with. One that a process has died of while it went on with it is not tried again.
+    pub fn run_to_adopt(&self) -> Option<&RunHandle> {
+        self.run.as_ref().filter(|_| !self.is_over && !self.is_adopted)
+    }
+
+    /// Whether the process may have died of it: its run had begun, or it was the only message.
+    pub fn is_attempt(&self) -> bool {
+        self.has_begun || self.is_alone
+    }
 }
 
 /// The claims of one worker. Every change is written at once, so that a killed process leaves what it had.
@@ -39,6 +63,8 @@ pub struct Claims {
 struct Held {
     /// By receipt handle: SQS may hand out one message twice.
     claims: BTreeMap<String, Claim>,
+    /// Whether the process before this one held messages when it died, and no task has succeeded since.
+    after_crash: bool,
     broken: Option<Broken>,
     succeeded: Option<FiledTask>,
 }
@@ -88,7 +114,9 @@ impl Claims {
         );
         let file = ClaimFile { path: path.to_owned(), host, _lock: lock };
         let (broken, succeeded) = (left.broken.clone(), left.succeeded.clone());
-        let held = Held { broken, succeeded, ..Held::default() };
+        let claims: BTreeMap<String, Claim> =
+            left.claims.iter().map(|claim| (claim.delivery.receipt_handle.clone(), claim.clone())).collect();
+        let held = Held { after_crash: !claims.is_empty(), claims, broken, succeeded };
         file.replace(&held)?;
         Ok((Self { file: Some(file), held: Mutex::new(held) }, left))
     }
@@ -96,7 +124,19 @@ impl Claims {
     /// The message is hidden until then; the first time, it has just been taken.
     pub fn hidden_until(&self, delivery: &Delivery, until: SystemTime) {
         self.change(|held| {
-            let fresh = || Claim { delivery: delivery.without_body(), hidden_until: until, run: None };
+            let is_alone = held.claims.is_empty();
+            if !held.claims.contains_key(&delivery.receipt_handle) {
+                held.claims.values_mut().for_each(|other| other.is_alone = false);
+            }
+            let fresh = || Claim {
+                delivery: delivery.without_body(),
+                hidden_until: until,
+                run: None,
+                has_begun: false,
+                is_over: false,
+                is_adopted: false,
+                is_alone,
+            };
             held.claims.entry(delivery.receipt_handle.clone()).or_insert_with(fresh).hidden_until = until;
         });
     }
@@ -109,8 +149,29 @@ impl Claims {
                     claim.delivery.body.clone_from(&delivery.body);
                 }
                 claim.run = Some(run);
+                claim.is_over = false;
             }
         });
+    }
+
+    /// The runtime has begun to work on it.
+    pub fn begun(&self, delivery: &Delivery) {
+        self.change_one(delivery, |claim| claim.has_begun = true);
+    }
+
+    /// This process goes on with the run of the one before it.
+    pub fn adopted(&self, delivery: &Delivery) {
+        self.change_one(delivery, |claim| claim.is_adopted = true);
+    }
+
+    /// The run failed, or was interrupted: whatever the runtime still does for it, nobody waits for.
+    pub fn run_over(&self, delivery: &Delivery) {
+        self.change_one(delivery, |claim| claim.is_over = true);
+    }
+
+    /// Whether one message is taken at a time, because the process before this one may have died of one of several.
+    pub fn after_crash(&self) -> bool {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).after_crash
     }
 
     /// What the runtime knows the job by, if it has told.
@@ -119,10 +180,10 @@ impl Claims {
         held.claims.get(&delivery.receipt_handle)?.run.clone()
     }
 
-    /// The runs of all messages that are held.
+    /// The runs that this worker waits for.
     pub fn runs(&self) -> Vec<RunHandle> {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.claims.values().filter_map(|claim| claim.run.clone()).collect()
+        held.claims.values().filter(|claim| !claim.is_over).filter_map(|claim| claim.run.clone()).collect()
     }
 
     /// The delivery has ended, or its lease is lost.
@@ -135,9 +196,22 @@ impl Claims {
         self.change(|held| held.broken = broken);
     }
 
+    /// A task has succeeded: nothing that is held now kills the worker.
+    pub fn task_succeeded(&self) {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).after_crash = false;
+    }
+
     /// The task to check the runtime with.
     pub fn succeeded(&self, task: FiledTask) {
         self.change(|held| held.succeeded = Some(task));
+    }
+
+    fn change_one(&self, delivery: &Delivery, change: impl FnOnce(&mut Claim)) {
+        self.change(|held| {
+            if let Some(claim) = held.claims.get_mut(&delivery.receipt_handle) {
+                change(claim);
+            }
+        });
     }
 
     /// The file is written while the claims are locked: it is small, and its last state must be that of the last change.
@@ -181,6 +255,7 @@ mod tests {
             body: "the body".to_owned(),
             receipt_handle: format!("handle of {id}"),
             asked: Instant::now(),
+            received_at: SystemTime::now(),
             message_id: id.to_owned(),
             receive_count: 2,
             sent_at: None,
@@ -228,6 +303,51 @@ mod tests {
         }
         open(&path, "pod").0.broken(None);
         assert_eq!(Claims::open(&path, "pod".to_owned()).unwrap().1, Left::default());
+    }
+
+    #[test]
+    fn only_what_the_process_may_have_died_of_is_charged() {
+        let path = file();
+        let until = SystemTime::now() + Duration::from_secs(60);
+        let (claims, _) = open(&path, "pod");
+        assert!(!claims.after_crash());
+        for id in ["begun", "staged"] {
+            claims.hidden_until(&delivery(id), until);
+        }
+        claims.begun(&delivery("begun"));
+        drop(claims);
+
+        let (claims, left) = open(&path, "pod");
+        assert!(claims.after_crash());
+        assert_eq!(left.iter().map(Claim::is_attempt).collect::<Vec<_>>(), [true, false]);
+        for claim in left {
+            claims.ended(&claim.delivery);
+        }
+        claims.hidden_until(&delivery("alone"), until);
+        drop(claims);
+
+        let (claims, left) = open(&path, "pod");
+        assert!(left[0].is_attempt(), "there was nothing else to die of");
+        claims.task_succeeded();
+        assert!(!claims.after_crash());
+    }
+
+    #[test]
+    fn a_run_is_adopted_once_and_only_while_it_is_waited_for() {
+        let path = file();
+        let until = SystemTime::now() + Duration::from_secs(60);
+        let (claims, _) = open(&path, "pod");
+        for id in ["a", "b", "c"] {
+            claims.hidden_until(&delivery(id), until);
+            claims.running(&delivery(id), RunHandle(json!(id)));
+        }
+        claims.run_over(&delivery("a"));
+        claims.adopted(&delivery("b"));
+        assert_eq!(claims.runs(), [RunHandle(json!("b")), RunHandle(json!("c"))]);
+        drop(claims);
+        let (_, left) = open(&path, "pod");
+        let adopted: Vec<_> = left.iter().filter_map(Claim::run_to_adopt).collect();
+        assert_eq!(adopted, [&RunHandle(json!("c"))]);
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub mod supervisor;
 pub mod breaker;
 mod readiness;
 mod receive;
+mod recovery;
 
 pub mod pipeline;
 pub mod steps;

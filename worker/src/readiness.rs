@@ -5,13 +5,10 @@ use std::time::{Duration, Instant};
 
 use shared_schema::ErrorCode;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 
 use crate::breaker::{Broken, KnownGood};
-use crate::claims::Claim;
 use crate::error::TaskError;
 use crate::health::BrokenSign;
-use crate::pipeline::Staged;
 use crate::runtimes::{Job, Process, RunHandle, symptoms};
 use crate::steps::Worker;
 
@@ -26,30 +23,6 @@ const REASON_INTERVAL: Duration = Duration::from_secs(10);
 const CLEARING_PATIENCE: Duration = Duration::from_secs(60);
 
 impl Worker {
-    /// Takes up what the process before this one left: a run that the runtime can find again is followed to its end, other
-    /// messages are given back at once. A lease that may have ended is nobody's.
-    pub(crate) async fn recover(self: &Arc<Self>, left: Vec<Claim>, tasks: &mut JoinSet<()>) {
-        for claim in left {
-            let margin = self.config.visibility_timeout().mul_f64(0.1);
-            if claim.hidden_until < std::time::SystemTime::now() + margin {
-                continue;
-            }
-            let Some(run) = claim.run else {
-                // Its attempt is charged: the process may have died of it.
-                if let Err(error) =
-                    self.cloud.queue.release(&claim.delivery.receipt_handle, Duration::ZERO).await
-                {
-                    tracing::warn!(%error, "what the process before this one held comes back later");
-                }
-                continue;
-            };
-            self.claims.hidden_until(&claim.delivery, claim.hidden_until);
-            self.claims.running(&claim.delivery, run.clone());
-            let (worker, taken) = (Arc::clone(self), self.take(claim.delivery, Some(run)));
-            tasks.spawn(async move { worker.work(taken, Staged::beside_the_others()).await });
-        }
-    }
-
     /// Makes the runtime ready, again and again, whenever a run says that it is gone.
     pub(crate) async fn keep_ready(self: Arc<Self>, started: Instant) {
         let mut readiness = self.pipeline.readiness();

@@ -66,10 +66,11 @@ impl Worker {
         }
     }
 
-    /// A place for the next message. Waiting for one is no standstill.
+    /// A place for the next message. Waiting for one is no standstill. After a crash of the process before this one, one
+    /// message is taken at a time until a task succeeds: if that kills the worker again, no other task is charged for it.
     async fn next_place(&self, tasks: &mut JoinSet<()>) -> Staged {
         let place = async {
-            if !self.config.pipeline {
+            if !self.config.pipeline || self.claims.after_crash() {
                 while tasks.join_next().await.is_some() {}
             }
             self.pipeline.next_place().await
@@ -96,7 +97,7 @@ impl Worker {
         let Some(poll) = poll else { return pending().await };
         if let Some(Ok(Some(delivery))) = self.giving_back.run_until_cancelled(poll).await {
             // The worker is stopping: the task goes back before anything is done for it.
-            self.work(self.take(delivery, None), Staged::beside_the_others()).await;
+            Box::pin(self.work(self.take(delivery, None), Staged::beside_the_others())).await;
         }
     }
 }

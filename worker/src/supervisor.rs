@@ -30,7 +30,7 @@ pub async fn run(config: Config, cloud: Cloud, stopping: CancellationToken) -> a
     let _port = health::serve(worker.config.health_listen, Arc::clone(&worker.vitals)).await?;
     let marks = Marks::keep(&worker.config, worker.vitals.tasks_inside())?;
     let mut tasks = JoinSet::new();
-    worker.recover(left, &mut tasks).await;
+    worker.recover(left, &mut tasks);
     let keeping_ready = in_background(Arc::clone(&worker).keep_ready(started));
     let telling = in_background(Arc::clone(&worker).say_what_is_switched_off());
 

@@ -40,7 +40,8 @@ impl Lease {
     ) -> Self {
         let lost = CancellationToken::new();
         let handle = delivery.receipt_handle.clone();
-        let term = Term { received: delivery.asked, confirmed: delivery.asked, hidden: timeout, timeout };
+        let (received, confirmed) = (delivery.received(), delivery.asked);
+        let term = Term { received, confirmed, hidden: timeout, timeout };
         let call = async move |hidden| queue.extend(&handle, hidden).await;
         let keeper = keep(term, lost.clone(), call, extended).in_current_span();
         Self { lost, _keeper: AbortOnDropHandle::new(tokio::spawn(keeper)) }
@@ -54,6 +55,38 @@ impl Lease {
     /// Cancelled when the lease can no longer be taken for granted: another worker may have the message.
     pub fn lost(&self) -> &CancellationToken {
         &self.lost
+    }
+}
+
+/// Asks the queue whether a delivery that a former process of this worker received is still its own, by hiding it for another
+/// `timeout`. Returns it as hidden from then on; `None` if the queue refuses, does not answer before `until`, or cannot hide the
+/// message for so long any more.
+///
+/// `until` must be in the lease that the queue confirmed last: a handle whose lease may be over is never used.
+pub async fn confirmed(
+    queue: &Queue,
+    delivery: &Delivery,
+    timeout: Duration,
+    until: SystemTime,
+) -> Option<Delivery> {
+    let received = delivery.received();
+    loop {
+        let left = until.duration_since(SystemTime::now()).ok().filter(|left| !left.is_zero())?;
+        let asked = Instant::now();
+        if asked - received + timeout > MAX_HIDDEN {
+            return None;
+        }
+        let call = queue.extend(&delivery.receipt_handle, timeout);
+        match tokio::time::timeout(left.min(timeout / 3), call).await {
+            Ok(Ok(())) => return Some(Delivery { asked, ..delivery.clone() }),
+            Ok(Err(error)) if !error.is_retryable => {
+                tracing::warn!(error.code = %error.code, "lease refused");
+                return None;
+            }
+            Ok(Err(error)) => tracing::warn!(error.code = %error.code, "lease not confirmed, trying again"),
+            Err(_) => tracing::warn!("lease not confirmed in time, trying again"),
+        }
+        sleep(TRY_AGAIN_AFTER).await;
     }
 }
 

@@ -35,6 +35,9 @@ pub struct Delivery {
     /// When it was asked for: it has been hidden since then, or since a little later.
     #[serde(skip, default = "Instant::now")]
     pub asked: Instant,
+    /// The same by the clock that other processes know: SQS hides a message for 12 hours from here, at most.
+    #[serde(default = "SystemTime::now")]
+    pub received_at: SystemTime,
     /// The id that SQS gave the message.
     pub message_id: String,
     /// How often it has been delivered, this time included.
@@ -112,16 +115,25 @@ impl Queue {
 impl Delivery {
     /// The same, without what it carries.
     pub fn without_body(&self) -> Self {
-        let Self { receipt_handle, asked, message_id, receive_count, sent_at, trace_header, .. } = self;
+        let Self {
+            receipt_handle, asked, received_at, message_id, receive_count, sent_at, trace_header, ..
+        } = self;
         Self {
             body: String::new(),
             receipt_handle: receipt_handle.clone(),
             asked: *asked,
+            received_at: *received_at,
             message_id: message_id.clone(),
             receive_count: *receive_count,
             sent_at: *sent_at,
             trace_header: trace_header.clone(),
         }
+    }
+
+    /// When it was received, perhaps by a former process of this worker.
+    pub fn received(&self) -> Instant {
+        let ago = SystemTime::now().duration_since(self.received_at).unwrap_or_default();
+        Instant::now().checked_sub(ago).map_or(self.asked, |received| received.min(self.asked))
     }
 
     fn new(message: Message, asked: Instant) -> Self {
@@ -131,6 +143,7 @@ impl Delivery {
         let count = attribute(MessageSystemAttributeName::ApproximateReceiveCount);
         Self {
             asked,
+            received_at: SystemTime::now().checked_sub(asked.elapsed()).unwrap_or_else(SystemTime::now),
             receive_count: count.and_then(|text| text.parse().ok()).unwrap_or(1),
             sent_at: sent_ms.map(|ms| SystemTime::UNIX_EPOCH + Duration::from_millis(ms)),
             trace_header: attribute(MessageSystemAttributeName::AwsTraceHeader),

@@ -79,6 +79,7 @@ impl Record {
             body: self.body.clone(),
             receipt_handle: String::new(),
             asked: Instant::now(),
+            received_at: SystemTime::now(),
             message_id: self.message_id.clone(),
             receive_count: self.receive_count(),
             sent_at: sent_ms.map(|ms| SystemTime::UNIX_EPOCH + Duration::from_millis(ms)),

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use pace::Pace;
@@ -100,6 +100,20 @@ impl Pipeline {
                 self.pace.distrust();
                 Err(NoTurn::WaitedTooLong)
             }
+        }
+    }
+
+    /// The turn of a run that a former process of this worker began: the runtime has the job already, so it waits only for the
+    /// runtime to be ready.
+    pub async fn follow(&self, staged: Staged, stopping: &CancellationToken) -> Result<Turn, NoTurn> {
+        tokio::select! {
+            biased;
+            () = stopping.cancelled() => Err(NoTurn::Stopping),
+            () = self.until_ready() => {
+                let slot = Arc::clone(&self.slots).try_acquire_owned().ok();
+                Ok(Turn { wanted: staged.received, staged: Some(staged), slot, slots: Arc::clone(&self.slots) })
+            }
+            () = sleep(self.patience) => Err(NoTurn::WaitedTooLong),
         }
     }
 

@@ -82,7 +82,7 @@ impl Journal {
 
 impl Worker {
     /// What happened before. Without permission to read, every delivery counts as an attempt.
-    pub(super) async fn journal(&self, delivery: &Delivery) -> Journal {
+    pub(crate) async fn journal(&self, delivery: &Delivery) -> Journal {
         if delivery.receive_count <= 1 {
             return Journal::default();
         }
@@ -90,7 +90,7 @@ impl Worker {
     }
 
     /// Writes down that this delivery was no attempt.
-    pub(super) async fn record_give_back(&self, delivery: &Delivery, journal: &Journal) {
+    pub(crate) async fn record_give_back(&self, delivery: &Delivery, journal: &Journal) {
         let journal = Journal { given_back: journal.given_back + 1, ..journal.clone() };
         if tokio::time::timeout(PATIENCE, self.write(delivery, &journal)).await.is_err() {
             tracing::warn!(

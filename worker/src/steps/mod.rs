@@ -191,6 +191,8 @@ impl Worker {
             result = self.attempt(&work, place) => result,
             () = self.out_of_time() => Err(Stop::GivenBack("shutdown")),
         };
+        let is_left =
+            work.taken.begun.is_some() && matches!(result, Err(Stop::GivenBack(_) | Stop::LeaseLost));
         let ending = match result {
             Ok(()) => Ending::Done,
             Err(Stop::LeaseLost) => Ending::Abandoned,
@@ -199,6 +201,10 @@ impl Worker {
         };
         let Taken { delivery, lease, .. } = taken;
         self.end(&delivery, lease, ending).await;
+        if is_left {
+            // Its run may go on: the runtime is cleared of it before it gets another job.
+            self.runtime_is(false);
+        }
     }
 
     /// The task, which may have to be fetched first.
@@ -229,7 +235,10 @@ impl Worker {
         timings.prepare_ms = self.passed(Stage::Prepare, clock);
 
         let clock = Instant::now();
-        let turn = lease.hold(self.pipeline.turn(place, &self.stopping)).await??;
+        let turn = match begun {
+            None => lease.hold(self.pipeline.turn(place, &self.stopping)).await??,
+            Some(_) => lease.hold(self.pipeline.follow(place, &self.stopping)).await??,
+        };
         if begun.is_none() {
             deadline::check_start(&task)?;
         }
@@ -244,6 +253,7 @@ impl Worker {
         lease.hold(self.results.notify(&stored)).await??;
         self.passed(Stage::Notify, clock);
         self.count(&stored);
+        self.claims.task_succeeded();
         tracing::info!(
             outputs = stored.notification.outputs.len(),
             queue_ms = timings.queue_ms,

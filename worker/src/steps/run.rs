@@ -151,10 +151,17 @@ impl Worker {
         let notifying = async {
             over.run_until_cancelled(begun(&progress)).await;
             if matches!(progress.place(), Place::Running(_)) {
+                self.claims.begun(&work.taken.delivery);
                 self.notify_running(work).await;
             }
         };
-        let running = async { tokio::join!(running, notifying, claiming).0 };
+        let running = async {
+            let result = tokio::join!(running, notifying, claiming).0;
+            if result.is_err() {
+                self.claims.run_over(&work.taken.delivery);
+            }
+            result
+        };
         tokio::pin!(running);
 
         let given = Given { work, task, once, limit, progress: &progress };

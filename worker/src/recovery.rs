@@ -1,0 +1,67 @@
+//! What becomes of the messages that the process before this one held when it died.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::task::JoinSet;
+
+use crate::claims::Claim;
+use crate::cloud::lease;
+use crate::pipeline::Staged;
+use crate::runtimes::RunHandle;
+use crate::steps::Worker;
+
+impl Worker {
+    /// Takes up what the process before this one left: a run that the runtime can find again is followed to its end, other
+    /// messages are given back at once. Whatever else the runtime still does is interrupted before it gets a job.
+    pub(crate) fn recover(self: &Arc<Self>, left: Vec<Claim>, tasks: &mut JoinSet<()>) {
+        for claim in left {
+            let worker = Arc::clone(self);
+            match claim.run_to_adopt().cloned() {
+                Some(run) => {
+                    self.claims.adopted(&claim.delivery);
+                    tasks.spawn(async move { worker.take_up(claim, run).await });
+                }
+                None => {
+                    self.claims.run_over(&claim.delivery);
+                    tasks.spawn(async move { worker.give_back_left(claim).await });
+                }
+            }
+        }
+    }
+
+    /// Goes on with a run, if the queue confirms that its message is still this worker's.
+    async fn take_up(self: Arc<Self>, claim: Claim, run: RunHandle) {
+        let (queue, timeout) = (&self.cloud.queue, self.config.visibility_timeout());
+        let until = claim.hidden_until.checked_sub(timeout.mul_f64(0.1)).unwrap_or(SystemTime::UNIX_EPOCH);
+        match lease::confirmed(queue, &claim.delivery, timeout, until).await {
+            Some(delivery) => {
+                self.work(self.take(delivery, Some(run)), Staged::beside_the_others()).await;
+            }
+            None => {
+                let message_id = &claim.delivery.message_id;
+                tracing::warn!(runtime = %self.config.runtime_name, message_id, "the lease of the process before this one is over, its run is withdrawn");
+                self.vitals.metrics().lease_lost();
+                self.claims.ended(&claim.delivery);
+                // The runtime is cleared of it before it gets another job.
+                self.runtime_is(false);
+            }
+        }
+    }
+
+    /// Releases a message. It is charged only if the process may have died of it. A lease that may be over is nobody's.
+    async fn give_back_left(self: Arc<Self>, claim: Claim) {
+        let delivery = &claim.delivery;
+        if claim.hidden_until > SystemTime::now() + self.config.visibility_timeout().mul_f64(0.1) {
+            if !claim.is_attempt() {
+                let journal = self.journal(delivery).await;
+                self.record_give_back(delivery, &journal).await;
+            }
+            if let Err(error) = self.cloud.queue.release(&delivery.receipt_handle, Duration::ZERO).await {
+                let message_id = &delivery.message_id;
+                tracing::warn!(%error, message_id, "what the process before this one held comes back later");
+            }
+        }
+        self.claims.ended(delivery);
+    }
+}
