@@ -143,6 +143,63 @@ runtimes:
     }
 }
 
+/// The queues that a topic is subscribed to, by name.
+async fn subscribed(stack: &Served, topic: &str) -> Vec<String> {
+    let call = Clients::new(&stack.aws_url).sns.list_subscriptions_by_topic();
+    let listed = call.topic_arn(format!("arn:aws:sns:us-east-1:000000000000:{topic}")).send().await.unwrap();
+    let endpoints =
+        listed.subscriptions.unwrap().into_iter().filter_map(|subscription| subscription.endpoint);
+    let mut names: Vec<_> = endpoints.map(|arn| arn.rsplit(':').next().unwrap().to_owned()).collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn another_file_on_the_same_folder_holds_for_what_was_subscribed_before() {
+    let folder = Folder::new();
+    let file = |queues: &str, runtimes: &str| {
+        let file =
+            format!("modelBucket: my-company-models\nregion: us-west-2\n{queues}\nruntimes:\n{runtimes}");
+        written(&folder, &file)
+    };
+    let before = file(
+        "subscriptions: { queues: [shop, newsroom] }",
+        "  - { name: first, type: sdwebui, model: one.safetensors }
+  - { name: second, type: sdwebui, model: two.safetensors }",
+    );
+    let mut stack = Served::start_with(&["--config", &before]).await;
+    let clients = Clients::new(&stack.aws_url);
+    // A person subscribes queues of their own to both topics.
+    for topic in ["tasks", "completions"] {
+        let made = clients.sqs.create_queue().queue_name(format!("my-{topic}")).send().await.unwrap();
+        assert!(made.queue_url.is_some());
+        let call =
+            clients.sns.subscribe().topic_arn(format!("arn:aws:sns:us-east-1:000000000000:darkroom-{topic}"));
+        let call = call.protocol("sqs").endpoint(format!("arn:aws:sqs:us-east-1:000000000000:my-{topic}"));
+        call.attributes("RawMessageDelivery", "true").send().await.unwrap();
+    }
+    stack.process.signal("TERM");
+    assert!(stack.process.ended().await.success());
+
+    let after = file(
+        "subscriptions: { queues: [newsroom, press] }",
+        "  - { name: first, type: sdwebui, model: one.safetensors, models: [two.safetensors], dynamicModel: true }",
+    );
+    let mut stack = Served::start_in(stack.folder, &["--config", &after]).await;
+    assert_eq!(subscribed(&stack, "darkroom-tasks").await, ["darkroom-first", "my-tasks"]);
+    let told_of_ends =
+        ["darkroom-console", "darkroom-results-newsroom", "darkroom-results-press", "my-completions"];
+    assert_eq!(subscribed(&stack, "darkroom-completions").await, told_of_ends);
+
+    // The filter policy of the runtime that stays is the new one.
+    let (status, answer) = stack.post("/v1alpha1", &v1alpha1("moved", "two.safetensors")).await;
+    assert_eq!((status, &answer["runtime"]), (StatusCode::OK, &json!("first")), "{answer}");
+    stack.image("moved").await;
+    for queue in ["darkroom-results-newsroom", "darkroom-results-press", "my-completions"] {
+        assert_eq!(told(&stack, queue, "moved").await["result"], true, "{queue}");
+    }
+}
+
 #[tokio::test]
 async fn the_demo_fits_its_samples_to_the_file_and_says_where_none_does() {
     let folder = Folder::new();

@@ -6,6 +6,7 @@ mod guard;
 
 pub mod aws;
 pub mod provision;
+mod removed;
 
 pub mod config;
 pub mod runtimes;
