@@ -1,7 +1,7 @@
 //! What fails ends once, with a code, in `.out` and notification; what may pass is tried again.
 
-use integration_tests::aws;
 use integration_tests::lab::Lab;
+use integration_tests::{aws, fixtures};
 use local_stack::aws::{Fault as AwsFault, Order, Service};
 use serde_json::{Value, json};
 use shared_schema::ErrorCode;
@@ -47,6 +47,40 @@ async fn each_failure_of_the_runtime_has_its_code() {
         faults.clear();
     }
     lab.emptied(&runtime.queue.url).await;
+}
+
+#[tokio::test]
+async fn the_defaults_of_swagger_are_refused_by_their_fields() {
+    let lab = Lab::start().await;
+    let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
+    let door = lab.front_door(&[&runtime]).await;
+    let _worker = lab.worker(&runtime, &[]).await;
+    let mut content = fixtures::load("cases/13-swagger-defaults/request-txt2img.json");
+    let metadata = json!({ "id": "refused", "runtime": "sdruntime", "tasktype": "text-to-image" });
+    let task = json!({ "metadata": metadata, "content": content });
+    let (status, answer) = door.post("/v1alpha2", &json!({ "task": task })).await;
+    assert_eq!(
+        (status.as_u16(), &answer["violations"][0]["pointer"]),
+        (400, &json!("/task/content/infotext"))
+    );
+    // Past the front door.
+    lab.send(&runtime.queue.url, &task.to_string()).await;
+    let error = lab.ended("refused").await.error.unwrap();
+    let found = (error.code, error.field.as_deref(), error.attempts);
+    assert_eq!(found, (ErrorCode::InvalidTask, Some("/content/infotext"), 1), "{error:?}");
+    // What a schema cannot know is refused by what the runtime lists.
+    content["infotext"] = json!("");
+    for (n, field) in ["sampler_name", "scheduler", "script_name"].into_iter().enumerate() {
+        let id = format!("listed-{n}");
+        door.submit("sdruntime", "text-to-image", &id, content.clone()).await;
+        let error = lab.ended(&id).await.error.unwrap();
+        let found = (error.code, error.field.as_deref(), error.attempts);
+        let field_of_task = format!("/content/{field}");
+        assert_eq!(found, (ErrorCode::RuntimeRejected, Some(field_of_task.as_str()), 1), "{error:?}");
+        assert!(error.message.contains("`string`"), "{error:?}");
+        content.as_object_mut().unwrap().remove(field);
+    }
+    assert!(runtime.simulation.as_ref().unwrap().busy().is_empty(), "the runtime was asked all the same");
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ mod broken;
 mod calls;
 mod comfyui_runs;
 mod comfyui_workflows;
+mod downloads;
 mod failures;
 mod health;
 mod hostile_inputs;

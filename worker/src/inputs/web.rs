@@ -149,6 +149,7 @@ fn check_status(status: StatusCode) -> Result<(), TaskError> {
     let answered = || format!("its server answered {}", status.as_u16());
     match status.as_u16() {
         200 | 203 => Ok(()),
+        206 => Err(not_found("its server answered 206, with a part of the file")),
         408 | 425 | 429 | 500.. => Err(unavailable(&answered())),
         _ => Err(not_found(&answered())),
     }
