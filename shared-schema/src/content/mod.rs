@@ -210,6 +210,14 @@ pub fn media_fields(task_type: TaskType, content: &Map<String, Value>) -> Vec<Me
     (of(task_type).media_fields)(task_type, content)
 }
 
+/// The units of ControlNet in a content of SD WebUI, each with its JSON Pointer; none in other contents.
+pub fn control_net_units(
+    task_type: TaskType,
+    content: &Map<String, Value>,
+) -> Vec<(String, &Map<String, Value>)> {
+    sdwebui::control_net_units(task_type, content)
+}
+
 /// The nodes of a content that the rules leave out; none where contents have no nodes.
 pub fn refused_nodes(task_type: TaskType, content: &Map<String, Value>, rules: &NodeRules) -> Vec<Violation> {
     (of(task_type).refused_nodes)(content, rules)

@@ -10,8 +10,8 @@ use crate::faults::Occasion;
 
 /// The settings that exist, a small part of the real program's 300, with their defaults.
 const DEFAULTS: &str = r#"{"sd_model_checkpoint": null, "sd_checkpoint_hash": "", "samples_format": "png",
-    "CLIP_stop_at_last_layers": 1.0, "api_enable_requests": true, "api_forbid_local_requests": true, "grid_save": true,
-    "return_grid": true, "samples_save": true, "save_images_add_number": true, "enable_pnginfo": true, "jpeg_quality": 80,
+    "CLIP_stop_at_last_layers": 1, "api_enable_requests": true, "api_forbid_local_requests": true, "grid_save": true,
+    "return_grid": true, "samples_save": true, "save_images_add_number": true, "enable_pnginfo": true, "jpeg_quality": 80, "webp_lossless": false, "n_rows": -1,
     "sd_vae": "Automatic", "eta_noise_seed_delta": 0, "always_discard_next_to_last_sigma": false,
     "img2img_color_correction": false, "face_restoration_model": "CodeFormer", "live_previews_enable": true,
     "show_progress_every_n_steps": 10, "outdir_samples": "", "filter_nsfw": false}"#;
@@ -68,7 +68,15 @@ pub(super) async fn get(State(webui): State<Arc<WebUi>>) -> Json<Value> {
     let settings = webui.settings();
     let mut all = settings.defaults.clone();
     all.extend(settings.stored.clone());
+    all.values_mut().for_each(show_as_float);
     Json(Value::Object(all))
+}
+
+/// The model of the answer declares whole numbers as floats: 80 is shown as `80.0`.
+fn show_as_float(value: &mut Value) {
+    if let Some(number) = value.as_f64() {
+        *value = number.into();
+    }
 }
 
 pub(super) async fn set(State(webui): State<Arc<WebUi>>, body: Bytes) -> Result<Json<Value>, Failure> {

@@ -123,6 +123,34 @@ async fn every_call_is_answered_as_recorded() {
 }
 
 #[tokio::test]
+async fn numbers_among_the_settings_are_shown_as_floats() {
+    for (recorded, dialect) in
+        [("a1111/information", Dialect::Automatic1111), ("sdwebui/models-and-options", Dialect::Forge)]
+    {
+        let options = SdWebUiOptions { dialect, ..Default::default() };
+        let simulation = Simulation::start_sdwebui(any_port(), options).await.unwrap();
+        let request = json!({"method": "GET", "path": "/sdapi/v1/options"});
+        let shown = call(&simulation.url(), &request).await["body"].clone();
+        let calls = recording(recorded)["calls"].clone();
+        let is_it = |call: &&Value| {
+            call["request"]["path"] == request["path"] && call["request"]["method"] == request["method"]
+        };
+        let settings = calls.as_array().unwrap().iter().find(is_it).unwrap()["response"]["body"].clone();
+        let numbers = settings.as_object().unwrap().iter().filter(|(_, value)| value.is_number());
+        let numbers: Vec<_> = numbers.collect();
+        assert!(!numbers.is_empty(), "{recorded} has none");
+        for (name, value) in numbers {
+            assert_eq!(shown[name].to_string(), value.to_string(), "{recorded}: {name}");
+        }
+        let set = json!({"method": "POST", "path": "/sdapi/v1/options", "body": {"jpeg_quality": 60}});
+        assert_eq!(call(&simulation.url(), &set).await["status"], 200);
+        let shown = call(&simulation.url(), &request).await["body"].clone();
+        assert_eq!(shown["jpeg_quality"].to_string(), "60.0");
+        assert_eq!(shown["webp_lossless"], json!(false));
+    }
+}
+
+#[tokio::test]
 async fn sides_are_cut_to_whole_latent_pixels() {
     let options = SdWebUiOptions { dialect: Dialect::Automatic1111, ..Default::default() };
     let simulation = Simulation::start_sdwebui(any_port(), options).await.unwrap();

@@ -1,5 +1,6 @@
 //! Checks of SD WebUI content beyond its schemas: images, settings, models and limits.
 
+mod encoding;
 mod images;
 mod limits;
 mod ranges;
@@ -13,6 +14,7 @@ use crate::violation::{listed, quoted};
 use crate::{RuntimeEntry, TaskType, Violation, ViolationCode, schema};
 
 pub(super) use images::media_fields;
+pub(super) use scripts::control_net_units;
 pub(super) use settings::{is_overridable, may_be_allowed};
 
 /// Everything that is wrong with the content.

@@ -8,8 +8,8 @@ use crate::{Violation, ViolationCode};
 /// The largest number of half precision, in which models compute.
 const MOST: f64 = 65_504.0;
 
-/// The fields whose numbers may have a fraction.
-const NUMBERS: [&str; 21] = [
+/// The fields whose numbers may have a fraction: the `number` of the schemas, which see no text. A test holds both together.
+const NUMBERS: [&str; 18] = [
     "subseed_strength",
     "cfg_scale",
     "distilled_cfg_scale",
@@ -23,15 +23,15 @@ const NUMBERS: [&str; 21] = [
     "s_noise",
     "refiner_switch_at",
     "hr_scale",
-    "hr_cfg",
-    "hr_distilled_cfg",
     "gfpgan_visibility",
     "codeformer_visibility",
     "codeformer_weight",
     "upscaling_resize",
     "extras_upscaler_2_visibility",
-    "clip_skip",
 ];
+
+/// The same of forks, which no schema lists.
+const OF_FORKS: [&str; 3] = ["hr_cfg", "hr_distilled_cfg", "clip_skip"];
 
 /// Blurring takes time by the size of the blur, and nothing interrupts it. The page of SD WebUI offers up to 64.
 const MOST_BLUR: f64 = 1_024.0;
@@ -40,7 +40,8 @@ const BLURS: [&str; 3] = ["mask_blur", "mask_blur_x", "mask_blur_y"];
 
 /// The numbers that are out of range.
 pub(super) fn violations(fields: &Map<String, Value>) -> Vec<Violation> {
-    let numbers = NUMBERS.iter().map(|key| (*key, MOST)).chain(BLURS.iter().map(|key| (*key, MOST_BLUR)));
+    let numbers = NUMBERS.iter().chain(&OF_FORKS).map(|key| (*key, MOST));
+    let numbers = numbers.chain(BLURS.iter().map(|key| (*key, MOST_BLUR)));
     let out_of_range = |(key, most): (&str, f64)| {
         let value = fields.get(key).and_then(number)?;
         let message = format!("must be a number of at most {most}");
@@ -52,9 +53,35 @@ pub(super) fn violations(fields: &Map<String, Value>) -> Vec<Violation> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use serde_json::json;
 
     use super::*;
+    use crate::content::task_types_of;
+    use crate::schema;
+
+    #[test]
+    fn the_numbers_are_those_of_the_schemas() {
+        let mut of_schemas = BTreeSet::new();
+        let mut blurs = BTreeSet::new();
+        for task_type in task_types_of("sdwebui") {
+            let schema: Value = serde_json::from_str(schema::content(*task_type).text()).unwrap();
+            let number = &schema["$defs"]["number"];
+            assert_eq!((&number["minimum"], &number["maximum"]), (&json!(-65504), &json!(MOST as u64)));
+            for (key, field) in schema["properties"].as_object().unwrap() {
+                if field["$ref"] == "#/$defs/number" {
+                    of_schemas.insert(key.clone());
+                }
+                if key.starts_with("mask_blur") {
+                    blurs.insert(key.clone());
+                }
+                assert!(!OF_FORKS.contains(&key.as_str()), "{key} is in a schema: move it");
+            }
+        }
+        assert_eq!(of_schemas, NUMBERS.map(str::to_owned).into());
+        assert_eq!(blurs, BLURS.map(str::to_owned).into());
+    }
 
     #[test]
     fn numbers_that_nobody_can_compute_with_are_refused_in_every_spelling() {

@@ -14,10 +14,12 @@ pub(super) struct Script {
     refused: &'static [&'static str],
 }
 
+const CONTROL_NET: &str = "controlnet";
+
 /// ControlNet, the extension for AUTOMATIC1111 and the one built into Forge; AnimateDiff.
 const SCRIPTS: [Script; 2] = [
     Script {
-        name: "controlnet",
+        name: CONTROL_NET,
         images: &["image", "input_image", "mask", "mask_image", "effective_region_mask"],
         refused: &[
             "ipadapter_input",
@@ -43,6 +45,15 @@ pub(super) struct Unit<'a> {
     pub(super) pointer: String,
     pub(super) script: &'static Script,
     pub(super) fields: &'a Map<String, Value>,
+}
+
+/// The units of ControlNet, each with its pointer.
+pub(in crate::content) fn control_net_units(
+    task_type: TaskType,
+    fields: &Map<String, Value>,
+) -> Vec<(String, &Map<String, Value>)> {
+    let units = units(task_type, fields).into_iter().filter(|unit| unit.script.name == CONTROL_NET);
+    units.map(|unit| (unit.pointer, unit.fields)).collect()
 }
 
 /// The units of all known scripts. Callers write the names of scripts as they like.

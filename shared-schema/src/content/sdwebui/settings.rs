@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value};
 
+use super::encoding;
 use crate::violation::{listed, pointer_segment};
 use crate::{TaskType, Violation, ViolationCode};
 
@@ -111,7 +112,7 @@ const OVERRIDABLE: [&str; 98] = [
     "forge_try_reproduce",
 ];
 
-/// Settings that are not overridable, wherever the request carries them.
+/// Settings that are not overridable, and values that no server can use, wherever the request carries them.
 pub(super) fn violations(
     task_type: TaskType,
     fields: &Map<String, Value>,
@@ -138,9 +139,10 @@ fn infotext(fields: &Map<String, Value>) -> Option<Violation> {
 
 fn refused(at: &str, settings: Option<&Value>, allowed: &[String]) -> Vec<Violation> {
     let settings = settings.and_then(Value::as_object).into_iter().flatten();
-    let not_allowed = |(key, value): (&String, &Value)| {
+    let refusal = |(key, value): (&String, &Value)| {
+        let pointer = format!("{at}/{}", pointer_segment(key));
         let message = if OVERRIDABLE.contains(&key.as_str()) {
-            return None;
+            return encoding::violation(&pointer, key, value);
         } else if is_overridable(key, allowed) {
             if !is_path(value) {
                 return None;
@@ -151,10 +153,9 @@ fn refused(at: &str, settings: Option<&Value>, allowed: &[String]) -> Vec<Violat
         } else {
             format!("is no setting that a request may override; possible are {}", listed(OVERRIDABLE))
         };
-        let pointer = format!("{at}/{}", pointer_segment(key));
         Some(Violation::new(pointer, ViolationCode::NotAllowed, message))
     };
-    settings.filter_map(not_allowed).collect()
+    settings.filter_map(refusal).collect()
 }
 
 /// Whether a request may override that setting, where the deployment allows those `allowed` of extensions.
@@ -221,6 +222,18 @@ mod tests {
             ["control_net_models_path", "ad_words", "other", "grid_format"]
                 .map(|name| format!("/override_settings/{name}"))
         );
+    }
+
+    #[test]
+    fn values_are_checked_in_both_places() {
+        let settings = json!({"samples_format": "bmp", "jpeg_quality": 80, "webp_lossless": "no"});
+        let content =
+            json!({"override_settings": settings, "alwayson_scripts": {"override_settings": settings}});
+        let found = violations(TaskType::ImageToImage, content.as_object().unwrap(), &[]);
+        let places = ["/override_settings", "/alwayson_scripts/override_settings"];
+        let expected =
+            places.map(|at| ["samples_format", "webp_lossless"].map(|name| format!("{at}/{name}")));
+        assert_eq!(found.into_iter().map(|one| one.pointer).collect::<Vec<_>>(), expected.concat());
     }
 
     #[test]

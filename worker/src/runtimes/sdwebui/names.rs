@@ -1,9 +1,9 @@
 //! Names in a request that servers replace without a word when they do not know them: looked up before the run in what the
 //! server lists, and sent in its spelling.
 
-use serde_json::{Map, Value, json};
-use shared_schema::ErrorCode;
+use serde_json::{Value, json};
 use shared_schema::violation::{listed, quoted};
+use shared_schema::{ErrorCode, content};
 
 use super::client::Client;
 use super::models::MODULES;
@@ -193,7 +193,8 @@ async fn modules(client: &Client, server: &Server, request: &Request) -> Result<
 
 /// A ControlNet model that is not there is left out by Forge, with the unit that it is for.
 async fn control_nets(client: &Client, server: &Server, request: &Request) -> Result<(), TaskError> {
-    for (pointer, unit) in units(&request.fields) {
+    let Some(fields) = request.fields.as_object() else { return Ok(()) };
+    for (pointer, unit) in content::control_net_units(request.endpoint.task_type(), fields) {
         let is_enabled = unit.get("enabled").is_none_or(is_on);
         let asked = unit.get("model").and_then(Value::as_str).filter(|name| !name.is_empty());
         let Some(asked) = asked.filter(|name| is_enabled && !name.eq_ignore_ascii_case("none")) else {
@@ -222,19 +223,6 @@ async fn control_nets(client: &Client, server: &Server, request: &Request) -> Re
         ));
     }
     Ok(())
-}
-
-/// The units of ControlNet, each with its pointer.
-fn units(fields: &Value) -> Vec<(String, &Map<String, Value>)> {
-    let scripts = fields["alwayson_scripts"].as_object().into_iter().flatten();
-    let of_control_net = scripts.filter(|(name, _)| name.eq_ignore_ascii_case("controlnet"));
-    let units = of_control_net.flat_map(|(name, script)| {
-        let arguments = script["args"].as_array().into_iter().flatten().enumerate();
-        arguments.filter_map(move |(n, unit)| {
-            Some((format!("/alwayson_scripts/{name}/args/{n}"), unit.as_object()?))
-        })
-    });
-    units.collect()
 }
 
 fn text<'a>(fields: &'a Value, pointer: &str) -> Option<&'a str> {

@@ -44,6 +44,16 @@ impl Endpoint {
         }
     }
 
+    /// The task type that it is for.
+    pub(super) fn task_type(self) -> TaskType {
+        match self {
+            Self::Txt2img => TaskType::TextToImage,
+            Self::Img2img => TaskType::ImageToImage,
+            Self::ExtraSingleImage => TaskType::ExtraSingleImage,
+            Self::ExtraBatchImages => TaskType::ExtraBatchImages,
+        }
+    }
+
     /// Its path below `/sdapi/v1/`.
     pub(super) fn path(self) -> &'static str {
         match self {
