@@ -12,6 +12,8 @@ use local_stack::aws::{Fault as AwsFault, Service};
 use serde_json::{Value, json};
 use shared_schema::{ErrorCode, Notification};
 use simulated_runtimes::SdWebUiOptions;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// A queue that nobody works on.
 async fn unworked(lab: &Lab, name: &str, runtime_type: &'static str) -> Runtime {
@@ -183,6 +185,10 @@ async fn a_task_that_had_ended_is_told_again_while_another_waits_for_s3() {
     let [first, second] = told(&lab, "done", 2).await.try_into().unwrap();
     assert_eq!((first.notification_id, &first.image_url), (second.notification_id, &second.image_url));
     assert!(second.result && second.outputs[0].url.is_some(), "{second:?}");
+    // Lambda does not say how long the function's credentials last, so a day cannot be promised.
+    let expires_at =
+        OffsetDateTime::parse(second.outputs[0].url_expires_at.as_ref().unwrap(), &Rfc3339).unwrap();
+    assert!(expires_at <= OffsetDateTime::now_utc() + time::Duration::HOUR, "{second:?}");
 
     // A task whose end cannot be looked up is not declared dead.
     faults.clear();

@@ -89,6 +89,7 @@ pub fn lambda_variables(function: &str, runtime_api: &str) -> HashMap<&'static s
         ("AWS_REGION", "us-east-1"),
         ("AWS_ACCESS_KEY_ID", "test"),
         ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("AWS_SESSION_TOKEN", "token"),
     ]
     .map(|(name, value)| (name, value.to_owned()))
     .into()
