@@ -5,7 +5,7 @@
 //! whether the task or the runtime is at fault. Callers cannot stop a sound runtime by tasks that fail: these cost it one
 //! check in each [`FAILURES_IN_A_ROW`], and ever fewer while nothing else comes.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -45,8 +45,8 @@ pub struct Breaker {
 #[derive(Debug, Default)]
 struct State {
     known_good: Option<KnownGood>,
-    /// The submissions that failed since the last success.
-    failed: HashSet<Submission>,
+    /// The submissions that failed, and when, since the last run that succeeded began.
+    failed: HashMap<Submission, Instant>,
     /// Checks that found nothing since the last success of a task.
     checks_in_vain: u32,
     in_doubt: bool,
@@ -83,8 +83,8 @@ pub struct Broken {
 /// What became of a doubt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finding {
-    /// A run went well: what failed before is at fault itself.
-    Sound,
+    /// A run that began then went well: what failed before that is at fault itself.
+    Sound(Instant),
     /// The runtime is at fault.
     Broken,
 }
@@ -130,8 +130,11 @@ impl Breaker {
         Self { state: Mutex::new(state), found: watch::Sender::new(None) }
     }
 
-    /// A run went well. Returns whether `good` is what to check the runtime with from now on.
-    pub fn succeeded(&self, good: Option<KnownGood>) -> bool {
+    /// A run that began then went well. Returns whether `good` is what to check the runtime with from now on.
+    ///
+    /// The runtime may have broken after it: the failure of a run that was handed over ahead can be known before the success
+    /// of the run before it.
+    pub fn succeeded(&self, began: Instant, good: Option<KnownGood>) -> bool {
         let mut state = self.lock();
         let known = state.known_good.as_ref();
         let better =
@@ -140,11 +143,13 @@ impl Breaker {
         if is_better {
             state.known_good = better;
         }
-        state.failed.clear();
-        state.checks_in_vain = 0;
-        state.in_doubt = false;
+        state.failed.retain(|_, at| *at > began);
+        if state.failed.is_empty() {
+            state.checks_in_vain = 0;
+            state.in_doubt = false;
+        }
         drop(state);
-        self.found.send_replace(Some(Finding::Sound));
+        self.found.send_replace(Some(Finding::Sound(began)));
         is_better
     }
 
@@ -158,7 +163,7 @@ impl Breaker {
         if state.known_good.is_none() {
             return Suspicion::None;
         }
-        state.failed.insert(submission.clone());
+        state.failed.insert(submission.clone(), Instant::now());
         if is_refusal && state.failed.len() < REFUSALS_IN_A_ROW {
             Suspicion::None
         } else if state.in_doubt || state.failed.len() >= FAILURES_IN_A_ROW << state.checks_in_vain {
@@ -191,7 +196,7 @@ impl Breaker {
         state.checks_in_vain = (state.checks_in_vain + 1).min(DOUBLED_AT_MOST);
         state.in_doubt = false;
         drop(state);
-        self.found.send_replace(Some(Finding::Sound));
+        self.found.send_replace(Some(Finding::Sound(Instant::now())));
     }
 
     /// Only a restart helps. The process after it is checked, too, before it gets a task.
@@ -253,7 +258,7 @@ mod tests {
 
     fn after_success() -> Breaker {
         let breaker = Breaker::new(None, None);
-        breaker.succeeded(good(1));
+        breaker.succeeded(Instant::now(), good(1));
         breaker
     }
 
@@ -273,9 +278,19 @@ mod tests {
             [failed(1), failed(1), failed(2)],
             [Suspicion::Slight, Suspicion::Slight, Suspicion::Strong]
         );
-        breaker.succeeded(None);
+        breaker.succeeded(Instant::now(), None);
         assert_eq!(failed(3), Suspicion::Slight);
         assert_eq!(breaker.failed(&submission(4), ErrorCode::RunTimeout), Suspicion::None);
+    }
+
+    #[test]
+    fn a_success_says_nothing_of_what_failed_after_it_began() {
+        let breaker = after_success();
+        let began = Instant::now();
+        assert_eq!(breaker.failed(&submission(1), ErrorCode::RuntimeFailed), Suspicion::Slight);
+        breaker.succeeded(began, None);
+        assert_eq!(*breaker.findings().borrow(), Some(Finding::Sound(began)));
+        assert_eq!(breaker.failed(&submission(2), ErrorCode::RuntimeFailed), Suspicion::Strong);
     }
 
     #[test]
@@ -298,7 +313,7 @@ mod tests {
             }
         }
         assert_eq!(checks, 4 + 5, "after 2, 4, 8, 16 and then each 32");
-        breaker.succeeded(None);
+        breaker.succeeded(Instant::now(), None);
         breaker.failed(&submission(300), ErrorCode::NoOutput);
         assert_eq!(breaker.failed(&submission(301), ErrorCode::OutOfMemory), Suspicion::Strong);
     }
@@ -332,7 +347,7 @@ mod tests {
     #[test]
     fn the_quickest_task_is_kept_for_checks() {
         let breaker = after_success();
-        breaker.succeeded(good(5));
+        breaker.succeeded(Instant::now(), good(5));
         breaker.doubt();
         assert_eq!(breaker.check().unwrap().took, Duration::from_secs(1));
     }

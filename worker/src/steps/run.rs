@@ -90,7 +90,7 @@ impl Worker {
         if let Some(handle) = &work.taken.begun {
             tracing::info!("taking up the run of the process before this one");
             let (output, began) = self.run_once(work, task, inputs, &mut turn, Try::Adopted(handle)).await?;
-            self.breaker.succeeded(None);
+            self.breaker.succeeded(began.into(), None);
             return Ok(Ran { output, turn, began });
         }
         let (output, began) = match self.run_once(work, task, inputs.clone(), &mut turn, Try::First).await {
@@ -110,7 +110,7 @@ impl Worker {
             result => result?,
         };
         let good = KnownGood::new(task, inputs, began.elapsed());
-        if self.breaker.succeeded(Some(good.clone()))
+        if self.breaker.succeeded(began.into(), Some(good.clone()))
             && let Some(task) = good.filed()
         {
             self.claims.succeeded(task);

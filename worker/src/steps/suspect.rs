@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use shared_schema::ErrorCode;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::{Work, Worker};
 use crate::breaker::{Finding, Suspicion, may_be_the_runtimes};
@@ -34,6 +34,7 @@ pub(super) enum Blame {
 /// Waits until it is known. Meanwhile the lease is kept, and the runtime is free for other tasks. A failure that is retried
 /// anyway is not waited for: the retry shows more than a check would.
 pub(super) async fn judge(worker: &Worker, work: &Work<'_>, error: &TaskError, is_retried: bool) -> Blame {
+    let failed_at = Instant::now();
     let mut findings = worker.breaker.findings();
     if may_be_the_runtimes(error.code) && worker.breaker.broken().is_some() {
         return Blame::Runtime;
@@ -47,10 +48,15 @@ pub(super) async fn judge(worker: &Worker, work: &Work<'_>, error: &TaskError, i
         Suspicion::Strong => worker.doubt_runtime(),
     }
     tracing::info!(error.code = %error.code, "the run failed, looking whether the runtime is at fault");
+    let is_about_it = |finding: &Option<Finding>| match finding {
+        Some(Finding::Sound(began)) => *began >= failed_at,
+        Some(Finding::Broken) => true,
+        None => false,
+    };
     let found = async {
         // The sender lives as long as the worker.
         let _ = findings.changed().await;
-        *findings.borrow()
+        findings.wait_for(is_about_it).await.ok().and_then(|finding| *finding)
     };
     let idle = async {
         sleep(IDLE_FOR).await;
@@ -61,7 +67,7 @@ pub(super) async fn judge(worker: &Worker, work: &Work<'_>, error: &TaskError, i
     tokio::select! {
         biased;
         found = found => match found {
-            Some(Finding::Sound) => Blame::Task,
+            Some(Finding::Sound(_)) => Blame::Task,
             Some(Finding::Broken) | None => Blame::Runtime,
         },
         () = work.taken.lease.lost().cancelled() => Blame::Lease,
