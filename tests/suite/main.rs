@@ -24,6 +24,7 @@ mod pipeline;
 mod pod;
 mod presigned_urls;
 mod restart;
+mod scratch;
 mod shutdown;
 mod stuck;
 mod waiting;

@@ -7,6 +7,7 @@ pub mod breaker;
 mod readiness;
 mod receive;
 mod recovery;
+mod space;
 
 pub mod pipeline;
 pub mod steps;
@@ -18,6 +19,7 @@ pub mod runtimes;
 
 pub mod claims;
 pub mod cloud;
+pub mod scratch;
 
 pub mod config;
 pub mod error;

@@ -51,6 +51,9 @@ impl Worker {
         loop {
             self.until_restarted().await;
             self.until_it_takes_jobs().await;
+            if self.make_room().await {
+                continue;
+            }
             match self.breaker.check() {
                 None => return,
                 Some(good) => self.check(good).await,
@@ -117,8 +120,11 @@ impl Worker {
             }
         };
         let run = std::iter::from_fn(|| known.try_recv().ok()).last();
-        if let (Ok(_), Some(run)) = (&result, &run) {
-            self.runtime.forget(run).await;
+        if let Some(run) = &run {
+            if result.is_ok() {
+                self.runtime.forget(run).await;
+            }
+            self.delete_files_of(run).await;
         }
         (run, result.map(drop).map_err(|error| symptoms::recognised(error, &good.task)))
     }

@@ -18,6 +18,7 @@ use crate::health::{self, Vitals};
 use crate::inputs::fetch::Fetcher;
 use crate::pipeline::Pipeline;
 use crate::pod::Marks;
+use crate::scratch::Scratch;
 use crate::steps::Worker;
 use crate::steps::alone::Submissions;
 use crate::steps::results::Results;
@@ -64,6 +65,14 @@ impl Worker {
                 .map_err(|error| anyhow::anyhow!("STATE_FILE cannot be used: {error}"))?,
             None => (Claims::default(), Left::default()),
         };
+        let scratch = match &config.scratch_folder {
+            Some(path) => {
+                let (limit, leavings) = (config.scratch_limit_bytes, &config.runtime_type.leavings);
+                let opened = Scratch::open(path, limit, leavings);
+                Some(opened.map_err(|error| anyhow::anyhow!("SCRATCH_FOLDER cannot be used: {error}"))?)
+            }
+            None => None,
+        };
         let worker = Self {
             vitals: Vitals::new(&config.runtime_name),
             results: Results::new(&cloud, RuntimeName::new(&config.runtime_name)),
@@ -76,6 +85,7 @@ impl Worker {
             config,
             cloud,
             runtime,
+            scratch,
             submissions: Submissions::default(),
             breaker: Breaker::new(left.broken, left.succeeded),
             claims,
@@ -103,6 +113,11 @@ impl Worker {
         }
         if self.config.state_file.is_none() {
             tracing::info!("no state file: a restarted worker takes up nothing of what it had begun");
+        }
+        if self.scratch.is_none() && !self.config.runtime_type.leavings.roots.is_empty() {
+            tracing::info!(
+                "no scratch folder: the runtime's files of each task stay, and the space is not watched"
+            );
         }
     }
 }

@@ -28,11 +28,15 @@ readinessProbe:
   failureThreshold: 2
 resources: {{ toYaml .Values.worker.resources | nindent 2 }}
 securityContext:
-  runAsUser: 65532
-  runAsGroup: 65532
+  {{- $user := ternary 10001 65532 (not (empty (include "darkroom.sharesScratch" .))) }}
+  runAsUser: {{ $user }}
+  runAsGroup: {{ $user }}
   {{- include "darkroom.containerSecurity" . | nindent 2 }}
 volumeMounts:
   - { name: worker-state, mountPath: /var/lib/darkroom }
+  {{- if include "darkroom.sharesScratch" . }}
+  - { name: scratch, mountPath: /scratch }
+  {{- end }}
   {{- if .Values.worker.markPod }}
   - { name: kubernetes-token, mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true }
   {{- end }}

@@ -26,6 +26,10 @@ numbers as floats, so that those above a million need `int64` to be written in f
 - { name: GRACE_PERIOD_SECONDS, value: {{ .Values.deadlines.grace | quote }} }
 - { name: URL_EXPIRY_SECONDS, value: {{ .Values.worker.urlSeconds | quote }} }
 - { name: STATE_FILE, value: /var/lib/darkroom/state.json }
+{{- if include "darkroom.sharesScratch" . }}
+- { name: SCRATCH_FOLDER, value: /scratch }
+- { name: SCRATCH_LIMIT_BYTES, value: {{ mul (int64 .Values.runtime.scratchGiB) 1073741824 | toString | quote }} }
+{{- end }}
 - { name: HEALTH_LISTEN, value: "0.0.0.0:{{ include "darkroom.healthPort" . }}" }
 - { name: MARK_POD, value: {{ .Values.worker.markPod | quote }} }
 {{- if .Values.worker.markPod }}

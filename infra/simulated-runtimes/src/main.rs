@@ -1,6 +1,6 @@
 //! Starts one simulated runtime and serves until Ctrl-C.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Parser, Subcommand};
 use simulated_runtimes::{
@@ -26,6 +26,9 @@ enum Runtime {
         /// Whose interface to speak: 0.3, 0.25, 0.33 or 0.45.
         #[arg(long, default_value = "0.25")]
         comfyui_version: ComfyUiVersion,
+        /// The folder in which its folders `input`, `output` and `temp` are; in memory if it is left out.
+        #[arg(long)]
+        folder: Option<PathBuf>,
     },
 }
 
@@ -55,10 +58,10 @@ async fn main() -> anyhow::Result<()> {
                 SdWebUiOptions { models, behaviour: behaviour(latency_ms, progress), ..Default::default() };
             Simulation::start_sdwebui(listen, options).await?
         }
-        Runtime::Comfyui { options, comfyui_version: version } => {
+        Runtime::Comfyui { options, comfyui_version: version, folder } => {
             let Options { listen, latency_ms, progress, models } = options;
             let behaviour = behaviour(latency_ms, progress);
-            let options = ComfyUiOptions { models, behaviour, version, ..Default::default() };
+            let options = ComfyUiOptions { models, behaviour, version, folder, ..Default::default() };
             Simulation::start_comfyui(listen, options).await?
         }
     };

@@ -76,6 +76,10 @@ pub struct Config {
     pub stuck_seconds: u64,
     /// `STATE_FILE`: where the worker keeps what it holds, for the process after it.
     pub state_file: Option<PathBuf>,
+    /// `SCRATCH_FOLDER`: where the runtime writes its files, for the worker to delete.
+    pub scratch_folder: Option<PathBuf>,
+    /// `SCRATCH_LIMIT_BYTES`: what all files there may take; 0 for no limit but the volume's.
+    pub scratch_limit_bytes: u64,
     /// `HOSTNAME`: the pod; only a process on the same host takes up what the file holds.
     pub host_name: String,
     /// `VISIBILITY_TIMEOUT_SECONDS`: how long a message stays hidden after each extension.
@@ -147,6 +151,8 @@ impl Config {
             staged_seconds: vars.parsed("STAGED_SECONDS", 30),
             stuck_seconds,
             state_file: vars.text("STATE_FILE").map(PathBuf::from),
+            scratch_folder: vars.text("SCRATCH_FOLDER").map(PathBuf::from),
+            scratch_limit_bytes: vars.parsed("SCRATCH_LIMIT_BYTES", 0),
             host_name: vars.text("HOSTNAME").unwrap_or_default(),
             visibility_timeout_seconds: vars.parsed("VISIBILITY_TIMEOUT_SECONDS", 120),
             receive_wait_seconds: vars.parsed("RECEIVE_WAIT_SECONDS", 20),

@@ -58,6 +58,8 @@ pub struct Metrics {
     notified_again: Counter,
     interrupted: ByLabel,
     broken: ByLabel,
+    /// No series without a scratch folder.
+    scratch_free: Family<[(&'static str, &'static str); 0], Gauge>,
     ready: Gauge,
     runtime_alive: Gauge,
 }
@@ -83,6 +85,7 @@ impl Metrics {
             notified_again: Counter::default(),
             interrupted: Family::default(),
             broken: Family::default(),
+            scratch_free: Family::default(),
             ready: Gauge::default(),
             runtime_alive: Gauge::default(),
         };
@@ -132,6 +135,12 @@ impl Metrics {
             "runtime_broken",
             "How often the runtime was found broken, so that only a restart helps",
             self.broken.clone(),
+        );
+        registry.register_with_unit(
+            "scratch_free",
+            "What the runtime may still write to its scratch folder",
+            Unit::Bytes,
+            self.scratch_free.clone(),
         );
         registry.register("ready", "Whether messages are received (1) or not (0)", self.ready.clone());
         registry.register(
@@ -217,6 +226,11 @@ impl Metrics {
         self.broken.get_or_create(&[("sign", sign.as_str())]).inc();
     }
 
+    /// That many bytes are left in the runtime's scratch folder.
+    pub fn scratch_free(&self, bytes: u64) {
+        self.scratch_free.get_or_create(&[]).set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
     /// How things stand now, as [`super::Vitals`] knows it.
     pub(super) fn show(&self, ready: bool, runtime_alive: bool, tasks_inside: u32) {
         self.ready.set(ready.into());
@@ -255,6 +269,7 @@ mod tests {
         metrics.given_back("stopping");
         metrics.retried(ErrorCode::RuntimeStuck);
         metrics.runtime_interrupted("timeout");
+        metrics.scratch_free(1);
         metrics
     }
 

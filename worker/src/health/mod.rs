@@ -25,6 +25,7 @@ pub struct Vitals {
     ready: AtomicBool,
     /// Why only a restart of the runtime helps, if that is so.
     runtime: Mutex<Verdict>,
+    has_space: AtomicBool,
     stopping: AtomicBool,
     tasks_inside: watch::Sender<u32>,
     started: Instant,
@@ -42,6 +43,7 @@ impl Vitals {
         let vitals = Self {
             ready: AtomicBool::new(false),
             runtime: Mutex::new(Ok(())),
+            has_space: AtomicBool::new(true),
             stopping: AtomicBool::new(false),
             tasks_inside: watch::Sender::new(0),
             started: Instant::now(),
@@ -62,6 +64,17 @@ impl Vitals {
     pub fn runtime_is(&self, verdict: Verdict) {
         *self.runtime.lock().unwrap_or_else(PoisonError::into_inner) = verdict;
         self.show();
+    }
+
+    /// Whether the runtime's scratch folder has space for further runs.
+    pub fn space(&self, is_there: bool) {
+        self.has_space.store(is_there, Ordering::Relaxed);
+        self.show();
+    }
+
+    /// Whether that was so when it was measured last.
+    pub fn has_space(&self) -> bool {
+        self.has_space.load(Ordering::Relaxed)
     }
 
     /// The worker was told to stop: it is not ready any more, whatever comes.
@@ -116,6 +129,9 @@ impl Vitals {
             return Err("stopping");
         }
         self.runtime_health()?;
+        if !self.has_space() {
+            return Err("disk_space_low");
+        }
         if self.ready.load(Ordering::Relaxed) { Ok(()) } else { Err("waiting_for_runtime") }
     }
 
@@ -170,6 +186,16 @@ mod tests {
         assert_eq!(vitals.health(), Ok(()), "a restart of the worker would not help");
         vitals.runtime_is(Ok(()));
         assert_eq!((vitals.runtime_health(), vitals.readiness()), (Ok(()), Ok(())));
+    }
+
+    #[test]
+    fn a_full_scratch_folder_is_not_ready_and_yet_alive() {
+        let vitals = Vitals::new("r");
+        vitals.ready(true);
+        vitals.space(false);
+        assert_eq!((vitals.readiness(), vitals.runtime_health()), (Err("disk_space_low"), Ok(())));
+        vitals.space(true);
+        assert_eq!(vitals.readiness(), Ok(()));
     }
 
     #[test]

@@ -20,6 +20,7 @@ use shared_schema::{Task, TaskId, TaskType, content};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::error::TaskError;
 use crate::inputs::Input;
@@ -74,6 +75,11 @@ pub trait Runtime: Send + Sync {
     /// Called when a task's results are stored, or it has failed: nothing of the run is needed any more.
     async fn forget(&self, _handle: &RunHandle) {}
 
+    /// The names of the folders that a run has for itself, in each of the places that [`Leavings`] says.
+    fn folders_of(&self, _handle: &RunHandle) -> Vec<Uuid> {
+        Vec::new()
+    }
+
     /// Unloads models and caches, so that a task that ran out of memory has a second chance. Best effort.
     async fn free_memory(&self);
 }
@@ -105,7 +111,7 @@ pub struct Job {
     pub stop: CancellationToken,
     /// Told how far the run is.
     pub progress: Progress,
-    /// Told by what the run can be found again, before the runtime gets the job.
+    /// Told by what the run can be found again, before the runtime gets the job; or when it fails before that.
     pub handles: mpsc::UnboundedSender<RunHandle>,
 }
 
@@ -263,8 +269,21 @@ pub struct RuntimeType {
     pub connect: fn(&RuntimeOptions) -> Result<Arc<dyn Runtime>, String>,
     /// Whether it tells its jobs apart, so that it can be given several at once (`WORKER_CONCURRENCY`).
     pub takes_several: bool,
+    /// What its server leaves on the disk.
+    pub leavings: Leavings,
     /// The `.out` file of a task that failed, in the words that readers of this runtime's files know.
     pub failure_report: fn(&TaskId, &TaskError, attempts: u32) -> Value,
+}
+
+/// What a runtime's server leaves in its scratch folder. Paths are relative to that folder.
+#[derive(Debug)]
+pub struct Leavings {
+    /// Where it keeps files of runs.
+    pub roots: &'static [&'static str],
+    /// The folder in each of them in which every run has folders of its own, each named by a UUID that the worker chose.
+    pub run_folder: &'static str,
+    /// Folders whose other files nobody needs while nothing runs.
+    pub disposable: &'static [&'static str],
 }
 
 /// All types of runtimes, one line each.
@@ -274,6 +293,7 @@ pub const REGISTRY: &[RuntimeType] = &[
         default_address: sdwebui::DEFAULT_ADDRESS,
         connect: sdwebui::connect,
         takes_several: false,
+        leavings: sdwebui::LEAVINGS,
         failure_report: sdwebui::failure_report,
     },
     RuntimeType {
@@ -281,6 +301,7 @@ pub const REGISTRY: &[RuntimeType] = &[
         default_address: comfyui::DEFAULT_ADDRESS,
         connect: comfyui::connect,
         takes_several: true,
+        leavings: comfyui::LEAVINGS,
         failure_report: comfyui::failure_report,
     },
 ];

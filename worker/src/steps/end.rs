@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::Worker;
 use crate::cloud::{CloudError, Delivery, Lease};
 use crate::retry;
-use crate::runtimes::RunHandle;
 
 /// How long deleting is tried again, while the message stays hidden: a message that comes back costs a notification.
 const DELETE_PATIENCE: Duration = Duration::from_secs(30);
@@ -66,11 +65,12 @@ impl Worker {
         if let Err(error) = result {
             tracing::warn!(%error, ?ending, "the queue did not take the ending, the message comes back");
         }
-        // What a broken process knows of a run tells it from the next one.
-        let is_trace =
-            |run: &RunHandle| self.breaker.broken().is_some_and(|broken| broken.run.as_ref() == Some(run));
-        if let Some(run) = self.claims.run_of(delivery).filter(|run| !is_trace(run)) {
-            self.runtime.forget(&run).await;
+        if let Some(run) = self.claims.run_of(delivery) {
+            // What a broken process knows of a run tells it from the next one.
+            if self.breaker.broken().is_none_or(|broken| broken.run.as_ref() != Some(&run)) {
+                self.runtime.forget(&run).await;
+            }
+            self.delete_files_of(&run).await;
         }
         self.claims.ended(delivery);
     }

@@ -42,6 +42,7 @@ use crate::health::{Stage, Vitals};
 use crate::inputs::fetch::Fetcher;
 use crate::pipeline::{NoTurn, Pipeline, Staged};
 use crate::runtimes::{RunHandle, Runtime};
+use crate::scratch::Scratch;
 
 use alone::Submissions;
 use attempts::Journal;
@@ -62,6 +63,8 @@ pub struct Worker {
     pub results: Results,
     /// What stands beside it.
     pub runtime: Arc<dyn Runtime>,
+    /// Where that writes its files, if the worker may delete them.
+    pub scratch: Option<Scratch>,
     /// The rules for tasks.
     pub contract: Contract,
     /// The one way to inputs.

@@ -98,6 +98,7 @@ impl Worker {
                 tracing::warn!(error.code = %error.code, "freeing the runtime's memory and trying once more");
                 if let Some(first) = self.claims.run_of(&work.taken.delivery) {
                     self.runtime.forget(&first).await;
+                    self.delete_files_of(&first).await;
                 }
                 self.runtime.free_memory().await;
                 match self.run_once(work, task, inputs.clone(), &mut turn, Try::Again).await {

@@ -1,6 +1,11 @@
-//! The input, output and temp folders, in memory.
+//! The input, output and temp folders: in memory, and on the disk, too, if there is to be a folder.
 
-use std::{collections::VecDeque, time::SystemTime};
+use std::{
+    collections::VecDeque,
+    fs, io,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
 
 use bytes::Bytes;
 
@@ -43,34 +48,67 @@ pub(super) struct File {
     pub(super) modified: SystemTime,
 }
 
-#[derive(Default)]
-pub(super) struct Files(VecDeque<File>);
+impl File {
+    fn path_in(&self, root: &Path) -> PathBuf {
+        root.join(self.folder.name()).join(&self.path)
+    }
+
+    fn write(&self, root: &Path) -> io::Result<()> {
+        let path = self.path_in(root);
+        fs::create_dir_all(path.parent().unwrap_or(root))?;
+        fs::write(path, &self.content)
+    }
+}
+
+pub(super) struct Files {
+    files: VecDeque<File>,
+    /// Where they lie on the disk, each in the folder of its kind.
+    on_disk: Option<PathBuf>,
+}
 
 impl Files {
+    /// None yet, to be kept on the disk, too, in `on_disk`.
+    pub(super) fn new(on_disk: Option<PathBuf>) -> Self {
+        Self { files: VecDeque::new(), on_disk }
+    }
+
+    /// What somebody deleted from the disk is gone.
+    pub(super) fn look(&mut self) {
+        if let Some(root) = &self.on_disk {
+            self.files.retain(|file| file.path_in(root).exists());
+        }
+    }
+
     pub(super) fn get(&self, folder: Folder, path: &str) -> Option<&File> {
-        self.0.iter().find(|file| file.folder == folder && file.path == path)
+        self.files.iter().find(|file| file.folder == folder && file.path == path)
     }
 
     /// Whether anything lies in a folder, or below it.
     pub(super) fn has_folder(&self, folder: Folder, path: &str) -> bool {
         let below = format!("{path}/");
-        self.0.iter().any(|file| file.folder == folder && file.path.starts_with(&below))
+        self.files.iter().any(|file| file.folder == folder && file.path.starts_with(&below))
     }
 
     /// Writes a file; one of the same name is replaced.
     pub(super) fn put(&mut self, folder: Folder, path: &str, content: Bytes) {
-        self.0.retain(|file| file.folder != folder || file.path != path);
-        self.0.push_back(File { folder, path: path.to_owned(), content, modified: SystemTime::now() });
-        let mut size: usize = self.0.iter().map(|file| file.content.len()).sum();
+        self.files.retain(|file| file.folder != folder || file.path != path);
+        let file = File { folder, path: path.to_owned(), content, modified: SystemTime::now() };
+        if let Some(root) = &self.on_disk
+            && let Err(error) = file.write(root)
+        {
+            tracing::error!(%error, path, "a file cannot be written");
+        }
+        self.files.push_back(file);
+        let mut size: usize = self.files.iter().map(|file| file.content.len()).sum();
         while size > CAPACITY {
-            let Some(oldest) = self.0.pop_front() else { return };
+            let Some(oldest) = self.files.pop_front() else { return };
             size -= oldest.content.len();
         }
     }
 
     /// The files of `folder` that begin with `prefix` have numbers after it: the next free one, from 1.
     pub(super) fn next_number(&self, folder: Folder, prefix: &str) -> u32 {
-        let numbers = self.0.iter().filter(|file| file.folder == folder).filter_map(|file| {
+        let numbers = self.files.iter().filter(|file| file.folder == folder).filter_map(|file| {
             let rest = file.path.strip_prefix(prefix)?.strip_prefix('_')?;
             let end = rest.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(rest.len());
             rest.get(..end)?.parse::<u32>().ok()
@@ -80,6 +118,10 @@ impl Files {
 
     /// The temp folder is emptied whenever ComfyUI starts.
     pub(super) fn clear_temp(&mut self) {
-        self.0.retain(|file| file.folder != Folder::Temp);
+        self.files.retain(|file| file.folder != Folder::Temp);
+        if let Some(root) = &self.on_disk {
+            // It may not be there yet.
+            fs::remove_dir_all(root.join(Folder::Temp.name())).ok();
+        }
     }
 }

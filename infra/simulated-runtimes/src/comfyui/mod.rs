@@ -21,6 +21,7 @@ mod view;
 mod websocket;
 mod worker;
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool};
 
 use axum::{
@@ -49,6 +50,8 @@ pub struct ComfyUiOptions {
     pub behaviour: Behaviour,
     /// Whose interface it speaks.
     pub version: ComfyUiVersion,
+    /// The folder in which its folders `input`, `output` and `temp` are; without one, files are in memory only.
+    pub folder: Option<PathBuf>,
 }
 
 impl Default for ComfyUiOptions {
@@ -58,6 +61,7 @@ impl Default for ComfyUiOptions {
             models: vec![DEFAULT_MODEL.to_owned()],
             behaviour: Behaviour::default(),
             version: ComfyUiVersion::default(),
+            folder: None,
         }
     }
 }
@@ -93,7 +97,9 @@ impl Comfy {
     }
 
     fn files(&self) -> MutexGuard<'_, Files> {
-        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        files.look();
+        files
     }
 }
 
@@ -106,7 +112,7 @@ pub(crate) fn router(machine: Arc<Machine>, options: &ComfyUiOptions) -> Router 
         queued: Notify::new(),
         history: Mutex::default(),
         sockets: Mutex::default(),
-        files: Mutex::default(),
+        files: Mutex::new(Files::new(options.folder.clone())),
         interrupted: AtomicBool::new(false),
         forget_cache: AtomicBool::new(false),
     });

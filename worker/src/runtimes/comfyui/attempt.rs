@@ -16,7 +16,7 @@ use super::events::Events;
 use super::fetch::{Fetched, fetch};
 use super::follow::{Follower, results_lost};
 use super::frames::Reader;
-use super::handle::{Handle, unguessable_folder};
+use super::handle::Handle;
 use super::outputs::{self, Outputs};
 use super::queue::Whereabouts;
 use super::withdraw::withdraw;
@@ -62,7 +62,12 @@ impl Attempt {
     pub(super) async fn run(&mut self, job: &Job) -> Result<RunOutput, TaskError> {
         match self.run_past_the_cache(job).await {
             Ok(output) => Ok(output),
-            Err(error) => Err(self.withdrawn_for(error).await),
+            Err(error) => {
+                let error = self.withdrawn_for(error).await;
+                // Also of a run that was not queued: inputs of it may be in the runtime.
+                job.handles.send(self.handle.written()).ok();
+                Err(error)
+            }
         }
     }
 
@@ -72,8 +77,8 @@ impl Attempt {
         match self.run_once(job, &workflow).await {
             Err(error) if self.is_for_the_cache(&error).await => {
                 tracing::info!("the cached run yielded nothing, running once more without the cache");
-                let output_folder = self.handle.output_folder.clone();
-                self.handle = Handle { output_folder, ..Handle::new() };
+                let Handle { input_folder, output_folder, .. } = self.handle.clone();
+                self.handle = Handle { input_folder, output_folder, ..Handle::new() };
                 workflow::avoid_the_cache(&mut workflow, &self.handle.client_id);
                 self.run_once(job, &workflow).await
             }
@@ -111,7 +116,7 @@ impl Attempt {
     /// The workflow to queue, once its inputs are in the runtime and its results have a place there.
     async fn prepare(&self, job: &Job) -> Result<Value, TaskError> {
         let folder = &self.handle.output_folder;
-        let uploads = unless_stopped(&job.stop, self.upload(&job.inputs, &unguessable_folder())).await?;
+        let uploads = unless_stopped(&job.stop, self.upload(&job.inputs, &self.handle.input_folder)).await?;
         let workflow = workflow::prepare(&job.task.content, uploads, folder)?;
         if workflow::may_need_a_folder(&job.task.content) {
             // Some nodes put the whole prefix, with its folders, behind the folder of it.

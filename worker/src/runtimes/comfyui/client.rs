@@ -263,8 +263,8 @@ impl Client {
         self.post("interrupt", &json!({ "prompt_id": prompt_id })).await
     }
 
-    /// Takes finished jobs, whole workflows and all, out of the history. No call deletes the files of a job: inputs and
-    /// results stay in ComfyUI's folders, below `darkroom/`. These have to be ephemeral, or cleaned by whoever owns them.
+    /// Takes finished jobs, whole workflows and all, out of the history. No call deletes the files of a job: that is done in
+    /// the scratch folder, if the worker has it.
     pub(super) async fn forget(&self, prompt_ids: &[&String]) -> Result<(), CallError> {
         self.post("history", &json!({ "delete": prompt_ids })).await
     }

@@ -25,6 +25,9 @@ pub(super) struct Handle {
     /// The folder below ComfyUI's output folder that results go to. Nobody can guess it, even who knows where the inputs are.
     #[serde(default)]
     pub(super) output_folder: String,
+    /// The folder below ComfyUI's input folder that inputs are uploaded to.
+    #[serde(default)]
+    pub(super) input_folder: String,
 }
 
 impl Handle {
@@ -35,12 +38,20 @@ impl Handle {
             queued_again: Vec::new(),
             client_id: format!("{OURS}{}", Uuid::new_v4()),
             output_folder: unguessable_folder(),
+            input_folder: unguessable_folder(),
         }
     }
 
     /// The ids of all jobs of the run, in order.
     pub(super) fn jobs(&self) -> impl Iterator<Item = &String> {
         std::iter::once(&self.prompt_id).chain(&self.queued_again)
+    }
+
+    /// The names of its folders below [`COMFYUI_JOBS_FOLDER`].
+    pub(super) fn folders(&self) -> impl Iterator<Item = Uuid> {
+        let name =
+            |folder: &String| folder.strip_prefix(COMFYUI_JOBS_FOLDER)?.strip_prefix('/')?.parse().ok();
+        [&self.input_folder, &self.output_folder].into_iter().filter_map(name)
     }
 
     /// Whether a job is a part of the run.
@@ -60,7 +71,7 @@ impl Handle {
 }
 
 /// A folder that no other caller can guess.
-pub(super) fn unguessable_folder() -> String {
+fn unguessable_folder() -> String {
     format!("{COMFYUI_JOBS_FOLDER}/{}", Uuid::new_v4())
 }
 
@@ -81,6 +92,7 @@ mod tests {
         handle.queued_again.push("a later job".to_owned());
         let file = serde_json::to_string(&handle.written()).unwrap();
         let read: RunHandle = serde_json::from_str(&file).unwrap();
+        assert_eq!(handle.folders().count(), 2);
         assert_eq!(Handle::read(&read), Some(handle));
     }
 

@@ -40,16 +40,18 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
+use shared_schema::content::COMFYUI_JOBS_FOLDER;
 use shared_schema::{ErrorCode, TaskId};
 use tokio::time::Instant;
 use url::Url;
+use uuid::Uuid;
 
 use self::attempt::Attempt;
 use self::client::{CallError, Client};
 use self::handle::Handle;
 use self::queue::{Queue, Whereabouts};
 use self::worker_thread::WorkerThread;
-use super::{Job, Process, RunHandle, RunOutput, Runtime, RuntimeOptions};
+use super::{Job, Leavings, Process, RunHandle, RunOutput, Runtime, RuntimeOptions};
 use crate::error::TaskError;
 
 /// The name in `RUNTIME_TYPE`.
@@ -57,6 +59,14 @@ pub const NAME: &str = "comfyui";
 
 /// Where predecessors' deployments have it.
 pub const DEFAULT_ADDRESS: &str = "localhost:8080";
+
+/// Its folders for inputs, results and temporary files. The first may hold files of whoever runs it; nodes write to the others,
+/// not always below the prefix that they are given.
+pub const LEAVINGS: Leavings = Leavings {
+    roots: &["input", "output", "temp"],
+    run_folder: COMFYUI_JOBS_FOLDER,
+    disposable: &["output", "temp"],
+};
 
 /// The client side of the ComfyUI at `API_BASE_URL` (`host:port` or `http://host:port/`, default `localhost:8080`).
 pub fn connect(options: &RuntimeOptions) -> Result<Arc<dyn Runtime>, String> {
@@ -165,6 +175,10 @@ impl Runtime for ComfyUi {
         {
             tracing::debug!(%error, "the runtime's history entry was not deleted");
         }
+    }
+
+    fn folders_of(&self, handle: &RunHandle) -> Vec<Uuid> {
+        Handle::read(handle).iter().flat_map(Handle::folders).collect()
     }
 
     async fn free_memory(&self) {

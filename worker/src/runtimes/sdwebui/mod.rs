@@ -35,10 +35,13 @@ use self::encoding::Encoding;
 use self::line::{Call, Line, Made};
 use self::models::{Models, Prepared};
 use self::server::Server;
-use super::{Job, Process, RunHandle, RunOutput, Runtime, RuntimeOptions};
+use super::{Job, Leavings, Process, RunHandle, RunOutput, Runtime, RuntimeOptions};
 use crate::error::TaskError;
 pub use address::DEFAULT_ADDRESS;
 pub use response::failure_report;
+
+/// It is asked to save nothing: images come in its answers.
+pub const LEAVINGS: Leavings = Leavings { roots: &[], run_folder: "", disposable: &[] };
 
 /// The name in `RUNTIME_TYPE`.
 pub const NAME: &str = "sdwebui";
