@@ -156,7 +156,7 @@ async fn a_task_that_fails_on_a_sound_runtime_fails_with_its_own_error_and_stops
     for ids in [vec!["alone"], vec!["a", "b", "c", "d", "e", "f", "g", "h"]] {
         for id in &ids {
             let inputs =
-                json!({ "width": 16384, "height": 16384, "batch_size": 4096, "color": id.as_bytes()[0] });
+                json!({ "width": 8192, "height": 8192, "batch_size": 128, "color": id.as_bytes()[0] });
             submit_workflow(&door, id, inputs).await;
         }
         for id in &ids {
