@@ -23,12 +23,11 @@ pub(crate) fn cases() -> Vec<Case> {
 
     // The longest first: the others are played beside them.
     let hopeless = task.clone().with(&[("MAX_ATTEMPTS", "1")]);
-    let looks = [(Failed, Nth(2)), (CutAfter, Nth(2)), (CutBefore, First(5))];
     add(
         "GET history, of a job",
         get("/history/"),
         &hopeless,
-        &[&looks[..], &[(Failed, Each), (CutBefore, Each)]].concat(),
+        &[(CutBefore, First(5)), (Failed, Each), (CutBefore, Each)],
     );
     let too_long = Scene::of(Task::Sampling).running(5_000).with(&[("RUN_TIMEOUT_SECONDS", "1")]);
     add("POST interrupt, of a run that takes too long", post("/interrupt"), &too_long, &[(Failed, Each)]);
@@ -65,6 +64,8 @@ pub(crate) fn cases() -> Vec<Case> {
     add("POST prompt", post("/prompt"), &task, &[(CutBefore, Each), (CutAfter, Each)]);
     // While its socket reports the job, nobody looks into the queue.
     let unheard = Scene::of(Task::Workflow).running(2_000).failing(Fault::DropWebSocket, 1);
+    let again = [(Failed, Nth(2)), (CutAfter, Nth(2))];
+    add("GET history, of a job without its socket", get("/history/"), &unheard, &again);
     add(
         "GET queue, of a job",
         get("/queue"),

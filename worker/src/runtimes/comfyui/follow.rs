@@ -189,6 +189,8 @@ impl Follower<'_> {
                     if ended || late_looks >= LATE_LOOKS && !events.carry_results() =>
                 {
                     progress.begins();
+                    // The job's end was not heard, so what was sent after it may come late, too.
+                    *may_have_missed_events |= !ended;
                     return Ok(entry);
                 }
                 // The last events are still on their way.
