@@ -1,23 +1,22 @@
 //! What each node class does.
 
+mod batches;
+mod sampling;
+mod saving;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{
-    Comfy,
-    files::Folder,
-    job::Job,
-    output_path::{OutputPath, join},
-    view::annotation,
-};
+use super::{Comfy, files::Folder, job::Job, view::annotation};
 use crate::{
-    picture::{self, Caption, Picture},
-    python,
+    picture::{self, Picture},
     samples::Sample,
 };
+
+use sampling::Latent;
 
 /// A class of nodes that ComfyUI expands into others, which save.
 pub(super) const EXPANDING: &str = "SaveByExpansion";
@@ -35,23 +34,6 @@ pub(super) enum Data {
     Conditioning(String),
     /// A literal, or a value that no other node looks into (mask, audio, video).
     Value(Value),
-}
-
-/// A picture that is not decoded yet.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Latent {
-    width: u32,
-    height: u32,
-    batch: u32,
-    /// What was sampled into it.
-    sampled: Option<Sampled>,
-}
-
-#[derive(Debug, Clone)]
-struct Sampled {
-    text: String,
-    model: String,
-    seed: u64,
 }
 
 /// What a node made.
@@ -190,151 +172,6 @@ impl Call {
         picture::decode(&content)
             .or_else(|| Some(Picture::solid(size?.width as u32, size?.height as u32, [128; 3])))
             .ok_or_else(unidentified)
-    }
-
-    fn sample(&self) -> Latent {
-        let mut latent = match self.input("latent_image") {
-            Some(Data::Latent(latent)) => latent.clone(),
-            _ => Latent::default(),
-        };
-        let text = match self.input("positive") {
-            Some(Data::Conditioning(text)) => text.clone(),
-            _ => String::new(),
-        };
-        let model = match self.input("model") {
-            Some(Data::Model(model)) => model.clone(),
-            _ => String::new(),
-        };
-        let seed = match self.input("seed") {
-            Some(Data::Value(seed)) => seed.as_u64().unwrap_or_default(),
-            _ => 0,
-        };
-        latent.sampled = Some(Sampled { text, model, seed });
-        latent
-    }
-
-    fn decode(&self) -> Vec<Arc<Picture>> {
-        let Some(Data::Latent(latent)) = self.input("samples") else { return Vec::new() };
-        let (width, height) = (latent.width, latent.height);
-        let name = &self.comfy.machine.name;
-        let (text, model, seed) = match &latent.sampled {
-            Some(Sampled { text, model, seed }) => (text.as_str(), model.as_str(), format!("seed {seed}")),
-            None => ("", "", "not sampled".to_owned()),
-        };
-        let draw = |index: u32| {
-            let place =
-                if latent.batch > 1 { format!("  {}/{}", index + 1, latent.batch) } else { String::new() };
-            let caption = Caption {
-                heading: if model.is_empty() { name.clone() } else { format!("{name} · {model}") },
-                text: text.to_owned(),
-                footer: format!("{seed}  {width}x{height}{place}"),
-            };
-            self.comfy.machine.artist.draw(&caption, &format!("{text}\n{seed}\n{index}"), width, height)
-        };
-        (0..latent.batch).map(draw).collect()
-    }
-
-    fn save_pictures(&self, folder: Folder, filename_prefix: &str) -> Result<Made, Raised> {
-        let mut saved = Vec::new();
-        for picture in self.pictures("images") {
-            let content = self.png(&picture)?;
-            saved.push(self.save(folder, filename_prefix, "_.png", content)?);
-        }
-        Ok(Made { shown: Some(json!({"images": saved})), ..Made::default() })
-    }
-
-    /// KJNodes puts the whole prefix, with its folders, behind the folder of the prefix, which is all that it makes.
-    fn save_string(&self) -> Result<Made, Raised> {
-        let prefix = self.text("filename_prefix");
-        let path = OutputPath::parse(&prefix).map_err(|message| Raised::new("Exception", message))?;
-        let mut files = self.comfy.files();
-        let number = files.next_number(Folder::Output, &path.stem());
-        let file = join(&path.subfolder, &format!("{prefix}_{number:05}_.txt"));
-        let (folder, _) = file.rsplit_once('/').unwrap_or_default();
-        if !folder.is_empty() && !files.has_folder(Folder::Output, folder) {
-            let message = format!("[Errno 2] No such file or directory: '/opt/ComfyUI/output/{file}'");
-            return Err(Raised::new("FileNotFoundError", message));
-        }
-        files.put(Folder::Output, &file, self.text("string").into());
-        Ok(Made { outputs: vec![Data::Value(json!(file))], ..Made::default() })
-    }
-
-    /// How many frames the animation has: each has a graphic control extension of its own.
-    fn frames(&self) -> usize {
-        let content = named_file(&self.comfy, &self.text("video")).unwrap_or_default();
-        content.windows(3).filter(|bytes| *bytes == b"\x21\xf9\x04").count()
-    }
-
-    /// VideoHelperSuite works in batches: until the last, the node queues its workflow again, before all others and under
-    /// another id.
-    fn combine(&self) -> Result<Made, Raised> {
-        let number = |value: &Value| value.as_u64().unwrap_or_default();
-        let (batch, frames) = (self.literal("meta_batch"), number(&self.literal("images")));
-        let done = match batch.as_array().map(Vec::as_slice) {
-            Some([size, requeue]) => number(size) * (number(requeue) + 1),
-            _ => frames,
-        };
-        if done < frames {
-            self.queue_again();
-            return Ok(Made { shown: Some(json!({"unfinished_batch": [true]})), ..Made::default() });
-        }
-        let content = Bytes::from_static(Sample::Mp4.bytes());
-        let mut saved = self.save(Folder::Output, &self.text("filename_prefix"), ".mp4", content)?;
-        saved["format"] = json!("video/h264-mp4");
-        saved["frame_rate"] = self.literal("frame_rate");
-        Ok(Made { shown: Some(json!({"gifs": [saved]})), ..Made::default() })
-    }
-
-    fn queue_again(&self) {
-        let mut job = Job::clone(&self.job);
-        for node in job.prompt.values_mut().filter(|node| node["class_type"] == "VHS_BatchManager") {
-            let requeue = node["inputs"]["requeue"].as_u64().unwrap_or_default() + 1;
-            node["inputs"]["requeue"] = json!(requeue);
-        }
-        let mut queue = self.comfy.queue();
-        job.number = json!(-queue.count());
-        job.id = Uuid::new_v4().to_string();
-        queue.push(job);
-        drop(queue);
-        self.comfy.queued.notify_one();
-    }
-
-    fn save_sample(&self, key: &str, ending: &str, sample: Sample, animated: bool) -> Result<Made, Raised> {
-        let content = Bytes::from_static(sample.bytes());
-        let saved = self.save(Folder::Output, &self.text("filename_prefix"), ending, content)?;
-        let mut shown = Map::from_iter([(key.to_owned(), json!([saved]))]);
-        if animated {
-            shown.insert("animated".to_owned(), json!([true]));
-        }
-        Ok(Made { shown: Some(Value::Object(shown)), ..Made::default() })
-    }
-
-    fn save(
-        &self,
-        folder: Folder,
-        filename_prefix: &str,
-        ending: &str,
-        content: Bytes,
-    ) -> Result<Value, Raised> {
-        let path = OutputPath::parse(filename_prefix).map_err(|message| Raised::new("Exception", message))?;
-        let content = self.spoiled.map_or(content, |sample| Bytes::from_static(sample.bytes()));
-        let mut files = self.comfy.files();
-        let number = files.next_number(folder, &path.stem());
-        let filename = format!("{}_{number:05}{ending}", path.prefix);
-        files.put(folder, &join(&path.subfolder, &filename), content);
-        Ok(json!({"filename": filename, "subfolder": path.subfolder, "type": folder.name()}))
-    }
-
-    /// The picture as a file with the workflow inside, as ComfyUI writes it.
-    fn png(&self, picture: &Picture) -> Result<Bytes, Raised> {
-        let prompt = python::dumps(&Value::Object(self.job.prompt.clone()));
-        let extra = self.job.extra_data.get("extra_pnginfo").and_then(Value::as_object);
-        let extra: Vec<_> =
-            extra.into_iter().flatten().map(|(key, value)| (key, python::dumps(value))).collect();
-        let mut texts = vec![("prompt", prompt.as_str())];
-        texts.extend(extra.iter().map(|(key, text)| (key.as_str(), text.as_str())));
-        let artist = &self.comfy.machine.artist;
-        artist.encode(picture, &texts).map_err(|error| Raised::new("ValueError", error.to_string()))
     }
 
     fn size(&self) -> Result<(u32, u32, u32), Raised> {
