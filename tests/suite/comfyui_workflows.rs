@@ -12,7 +12,7 @@ use integration_tests::comfyui::{
 use integration_tests::{fixtures, wait};
 use serde_json::{Value, json};
 use shared_schema::ErrorCode;
-use simulated_runtimes::{Behaviour, ComfyUiOptions, ComfyUiVersion, Fault, Simulation};
+use simulated_runtimes::{Behaviour, ComfyUiOptions, ComfyUiVersion, Fault, Sample, Simulation};
 use tokio::sync::mpsc;
 use worker::inputs::Input;
 use worker::runtimes::{Job, Place, RunHandle};
@@ -38,6 +38,23 @@ async fn results_are_bounded_in_their_sum_and_keep_their_order() {
     assert_eq!(error.code, ErrorCode::RuntimeFailed);
     assert!(error.message.contains(&(bytes - 1).to_string()), "{error}");
     assert_eq!(client_with(&simulation, bytes).run(job(&sampled(1, 9))).await.unwrap().files.len(), 9);
+}
+
+#[tokio::test]
+async fn videos_among_the_previews_and_models_that_are_shown_as_paths_are_results() {
+    let simulation = simulation(Duration::ZERO).await;
+    let video = fixtures::load("cases/08-vhs-temp-video/request.json");
+    let output = client(&simulation).run(job(&video)).await.unwrap();
+    let names: Vec<_> = output.files.iter().map(|file| file.name.clone().unwrap()).collect();
+    assert_eq!(names, ["clip_00001.mp4", "first_00001_.png"]);
+
+    let source = json!({ "class_type": "EmptyImage", "inputs": { "width": 64, "height": 64, "batch_size": 1, "color": 0 } });
+    let save = json!({ "class_type": "Save3DAdvanced", "inputs": { "model_3d": ["1", 0], "filename_prefix": "3D/crate" } });
+    let output = client(&simulation).run(job(&json!({ "1": source, "2": save }))).await.unwrap();
+    let [model] = output.files.as_slice() else { panic!("{:?}", output.files.len()) };
+    assert!(model.name.as_deref().unwrap().ends_with("crate_00001_.glb"), "{:?}", model.name);
+    assert_eq!(&model.bytes[..], Sample::Glb.bytes());
+    assert_eq!(output.warnings, []);
 }
 
 #[tokio::test]

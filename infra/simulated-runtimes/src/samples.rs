@@ -13,6 +13,8 @@ pub enum Sample {
     Mp4,
     /// One second of silence, written by ComfyUI.
     Flac,
+    /// A scene without objects (glTF 2.0, binary).
+    Glb,
 }
 
 impl Sample {
@@ -24,6 +26,7 @@ impl Sample {
             Self::Webp => include_bytes!("../samples/animated.webp"),
             Self::Mp4 => include_bytes!("../samples/video.mp4"),
             Self::Flac => include_bytes!("../samples/audio.flac"),
+            Self::Glb => include_bytes!("../samples/model.glb"),
         }
     }
 }

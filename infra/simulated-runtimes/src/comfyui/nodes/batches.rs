@@ -30,7 +30,8 @@ impl Call {
             return Ok(Made { shown: Some(json!({"unfinished_batch": [true]})), ..Made::default() });
         }
         let content = Bytes::from_static(Sample::Mp4.bytes());
-        let mut saved = self.save(Folder::Output, &self.text("filename_prefix"), ".mp4", content)?;
+        let folder = if self.literal("save_output") == false { Folder::Temp } else { Folder::Output };
+        let mut saved = self.save(folder, &self.text("filename_prefix"), ".mp4", content)?;
         saved["format"] = json!("video/h264-mp4");
         saved["frame_rate"] = self.literal("frame_rate");
         Ok(Made { shown: Some(json!({"gifs": [saved]})), ..Made::default() })

@@ -106,6 +106,11 @@ impl Call {
                 let scale = |side: u32| ((f64::from(side) * self.number("scale_by")).round() as u32).max(1);
                 picture.scaled(scale(picture.width), scale(picture.height))
             })],
+            "ImageFromBatch" => {
+                let side = |name: &str| usize::try_from(self.integer(name)).unwrap_or_default();
+                let pictures = self.pictures("image").into_iter();
+                vec![Data::Pictures(pictures.skip(side("batch_index")).take(side("length")).collect())]
+            }
             "ImageInvert" => vec![self.each("image", Picture::inverted)],
             "CheckpointLoaderSimple" => vec![Data::Model(self.text("ckpt_name")); 3],
             "CLIPTextEncode" => vec![Data::Conditioning(self.text("text"))],
@@ -142,6 +147,7 @@ impl Call {
                 return Ok(Made { outputs: vec![Data::Value(json!(text))], shown, ..Made::default() });
             }
             "SaveAnimatedWEBP" => return self.save_sample("images", "_.webp", Sample::Webp, true),
+            "Save3DAdvanced" => return self.save_model(),
             "SaveVideo" => return self.save_sample("images", "_.mp4", Sample::Mp4, true),
             EXPANDING => return self.save_pictures(Folder::Output, "expanded"),
             "SaveStringKJ" => return self.save_string(),

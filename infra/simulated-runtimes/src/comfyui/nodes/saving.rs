@@ -52,6 +52,15 @@ impl Call {
         Ok(Made { shown: Some(Value::Object(shown)), ..Made::default() })
     }
 
+    /// What is shown is the path in the output folder, the camera and the background, of which none is set.
+    pub(super) fn save_model(&self) -> Result<Made, Raised> {
+        let content = Bytes::from_static(Sample::Glb.bytes());
+        let saved = self.save(Folder::Output, &self.text("filename_prefix"), "_.glb", content)?;
+        let text = |key: &str| saved[key].as_str().unwrap_or_default().to_owned();
+        let path = join(&text("subfolder"), &text("filename"));
+        Ok(Made { shown: Some(json!({"result": [path, null, null]})), ..Made::default() })
+    }
+
     pub(super) fn save(
         &self,
         folder: Folder,
