@@ -3,7 +3,7 @@
 //! A process may be broken without saying so in words that anybody knows. So a run that fails where others went well before is
 //! not believed at once: the next run of another submission, or one more run of a task that is known to succeed, decides
 //! whether the task or the runtime is at fault. Callers cannot stop a sound runtime by tasks that fail: these cost it one
-//! check in each [`FAILURES_IN_A_ROW`], and ever fewer while nothing else comes.
+//! check in each `FAILURES_IN_A_ROW`, and ever fewer while nothing else comes.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
