@@ -74,7 +74,7 @@ pub struct Run {
     pub progress: Progress,
     /// By what it is found again.
     pub handle: RunHandle,
-    /// How it ends. Aborted, it ends as a killed process does.
+    /// The task it runs in. When aborted, it stops as a killed process does.
     pub running: JoinHandle<Ran>,
 }
 

@@ -120,7 +120,7 @@ async fn the_files_of_every_task_are_deleted_when_it_has_ended() {
     assert!(!lab.ended("failed").await.result);
 
     pod.without_runs().await;
-    assert!(example.exists(), "whoever runs the runtime put it there");
+    assert!(example.exists(), "the operator of the runtime put it there");
     let previews = fs::read_dir(pod.scratch.join("temp")).unwrap().filter_map(Result::ok);
     assert!(previews.filter(|entry| entry.path().is_file()).count() >= 8, "the runtime wrote no files");
 }

@@ -71,12 +71,12 @@ pub struct FiledTask {
     took: Duration,
 }
 
-/// A broken process, and how it is told from the one after it. Kept in a file, so that a restarted worker knows it.
+/// A broken process, and what distinguishes it from the one after it. Kept in a file, so that a restarted worker knows it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Broken {
     /// A run that it made.
     pub run: Option<RunHandle>,
-    /// Whether it says that it has made runs. Otherwise only its absence tells of a restart.
+    /// Whether it says that it has made runs. Otherwise only its absence shows a restart.
     pub leaves_traces: bool,
 }
 

@@ -202,7 +202,7 @@ impl Claims {
     }
 
     /// The task to check the runtime with.
-    pub fn succeeded(&self, task: FiledTask) {
+    pub fn keep_for_checks(&self, task: FiledTask) {
         self.change(|held| held.succeeded = Some(task));
     }
 

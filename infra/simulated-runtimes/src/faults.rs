@@ -110,7 +110,7 @@ impl Faults {
     }
 
     /// The process restarts: it is not broken any more.
-    pub(crate) fn mend(&self) {
+    pub(crate) fn restarted(&self) {
         self.lock().retain(|(fault, _)| !matches!(fault, Fault::Broken { .. }));
         *self.broken_since.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
@@ -163,7 +163,7 @@ mod tests {
         assert_eq!(faults.broken_since(), None);
         assert_eq!([(); 3].map(|()| faults.strike(Occasion::Run)), [(); 3].map(|()| Some(broken.clone())));
         assert!(faults.broken_since().is_some());
-        faults.mend();
+        faults.restarted();
         assert_eq!((faults.strike(Occasion::Run), faults.broken_since()), (None, None));
     }
 

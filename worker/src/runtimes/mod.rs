@@ -111,7 +111,7 @@ pub struct Job {
     pub stop: CancellationToken,
     /// Told how far the run is.
     pub progress: Progress,
-    /// Told by what the run can be found again, before the runtime gets the job; or when it fails before that.
+    /// Receives what the run can be found by, before the runtime gets the job; or when it fails before that.
     pub handles: mpsc::UnboundedSender<RunHandle>,
 }
 

@@ -66,7 +66,7 @@ impl Worker {
             tracing::warn!(%error, ?ending, "the queue did not take the ending, the message comes back");
         }
         if let Some(run) = self.claims.run_of(delivery) {
-            // What a broken process knows of a run tells it from the next one.
+            // What a broken process knows of a run distinguishes it from the next process.
             if self.breaker.broken().is_none_or(|broken| broken.run.as_ref() != Some(&run)) {
                 self.runtime.forget(&run).await;
             }

@@ -114,7 +114,7 @@ impl Worker {
         if self.breaker.succeeded(began.into(), Some(good.clone()))
             && let Some(task) = good.filed()
         {
-            self.claims.succeeded(task);
+            self.claims.keep_for_checks(task);
         }
         Ok(Ran { output, turn, began })
     }

@@ -43,7 +43,7 @@ async fn work(comfy: &Arc<Comfy>) {
 /// All that is not on disk is gone.
 fn restart(comfy: &Comfy, cache: &mut Cache) {
     cache.clear();
-    comfy.machine.faults.mend();
+    comfy.machine.faults.restarted();
     *comfy.queue() = Default::default();
     comfy.history().clear();
     comfy.files().clear_temp();

@@ -60,7 +60,7 @@ pub const NAME: &str = "comfyui";
 /// Where predecessors' deployments have it.
 pub const DEFAULT_ADDRESS: &str = "localhost:8080";
 
-/// Its folders for inputs, results and temporary files. The first may hold files of whoever runs it; nodes write to the others,
+/// Its folders for inputs, results and temporary files. The first may hold files of its operator; nodes write to the others,
 /// not always below the prefix that they are given.
 pub const LEAVINGS: Leavings = Leavings {
     roots: &["input", "output", "temp"],
