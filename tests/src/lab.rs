@@ -1,17 +1,20 @@
 //! A deployment for one test: topics and bucket, a front door, runtimes with their queues, workers as processes.
 
+mod runtime;
+
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Mutex;
 use std::time::Duration;
 
 use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName};
-use local_stack::provision::{self, Clients, RuntimeQueue, Shared};
+use local_stack::provision::{self, Clients, Shared};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use shared_schema::Notification;
 use simulated_runtimes::{ComfyUiOptions, SdWebUiOptions, Simulation};
 
+pub use self::runtime::Runtime;
 use crate::aws::Aws;
 use crate::process::Process;
 use crate::wait;
@@ -24,22 +27,6 @@ pub struct Lab {
     pub shared: Shared,
     completions_url: String,
     told: Mutex<Vec<Value>>,
-}
-
-/// A runtime of the lab: what does the work, and its queue.
-pub struct Runtime {
-    /// Its name, as the front door's registry knows it.
-    pub name: String,
-    /// Its type.
-    pub runtime_type: &'static str,
-    /// Where it listens.
-    pub url: String,
-    /// Its queue and dead-letter queue.
-    pub queue: RuntimeQueue,
-    /// The simulation, if it is one.
-    pub simulation: Option<Simulation>,
-    /// Whether front doors that know it send its worker references to tasks that are too large for a message.
-    pub claim_check: bool,
 }
 
 /// A front door of the lab.

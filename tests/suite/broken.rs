@@ -1,7 +1,6 @@
 //! A runtime whose process can do no further work costs no task, whether it says so or not; and a task that fails on a sound
 //! runtime does not stop it.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use integration_tests::health_port::HealthPort;
@@ -35,17 +34,6 @@ async fn runtime(lab: &Lab, runtime_type: &str) -> Runtime {
 
 fn simulation(runtime: &Runtime) -> &Simulation {
     runtime.simulation.as_ref().unwrap()
-}
-
-/// The runtime again, as a pod restarts its container: at the same address, with nothing of what it had.
-async fn restart(runtime: &mut Runtime) {
-    let address: SocketAddr = runtime.url.trim_start_matches("http://").parse().unwrap();
-    drop(runtime.simulation.take());
-    let started = wait::until("the port to be free again", async || match runtime.runtime_type {
-        "comfyui" => Simulation::start_comfyui(address, ComfyUiOptions::default()).await.ok(),
-        _ => Simulation::start_sdwebui(address, SdWebUiOptions::default()).await.ok(),
-    });
-    runtime.simulation = Some(started.await);
 }
 
 async fn submit(door: &FrontDoor, runtime: &Runtime, id: &str) {
@@ -94,7 +82,7 @@ async fn costs_no_task(runtime_type: &str, fault: Fault, sign: &str) {
     .await;
     assert_eq!(lab.everything_told().await.len(), 1, "something ended in the broken runtime");
 
-    restart(&mut runtime).await;
+    runtime.restart().await;
     port.until("/runtime-livez", Ok(())).await;
     for n in 0..TASKS {
         let ended = lab.ended(&format!("task-{n}")).await;
@@ -200,7 +188,7 @@ async fn a_task_that_breaks_every_runtime_fails_in_the_end_and_says_so() {
     submit(&door, &runtime, "poison").await;
     for _ in 0..2 {
         port.until("/runtime-livez", Err("runtime_broken")).await;
-        restart(&mut runtime).await;
+        runtime.restart().await;
         simulation(&runtime).faults().plan(cuda_error(), 1);
         port.until("/runtime-livez", Ok(())).await;
     }
@@ -254,7 +242,7 @@ async fn stays_known(runtime_type: &str) {
     second.ended().await;
 
     // Nobody sees the runtime go: only what it says of itself shows that it is another process.
-    restart(&mut runtime).await;
+    runtime.restart().await;
     let mut third = volume.start(&lab, &runtime);
     third.logged("the runtime was restarted").await;
     HealthPort::of(&mut third).await.until("/readyz", Ok(())).await;

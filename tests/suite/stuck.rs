@@ -1,34 +1,18 @@
 //! A runtime that stands still is interrupted, and restarted if that does not help; one that dies is waited for.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use integration_tests::health_port::HealthPort;
-use integration_tests::lab::{Lab, Runtime};
+use integration_tests::lab::Lab;
 use integration_tests::wait;
 use serde_json::{Value, json};
 use shared_schema::ErrorCode;
-use simulated_runtimes::{ComfyUiOptions, Fault, SdWebUiOptions, Simulation};
+use simulated_runtimes::{ComfyUiOptions, Fault, SdWebUiOptions};
 
 const STUCK_SOON: [(&str, &str); 2] = [("STUCK_SECONDS", "2"), ("MAX_ATTEMPTS", "1")];
 
 fn small() -> Value {
     json!({ "prompt": "x", "width": 64, "height": 64, "steps": 20 })
-}
-
-/// Where a runtime listens.
-fn address(runtime: &Runtime) -> SocketAddr {
-    runtime.url.trim_start_matches("http://").trim_end_matches('/').parse().unwrap()
-}
-
-/// The runtime again, as a pod restarts its container: at the same address, with nothing of what it had.
-async fn restart_webui(runtime: &mut Runtime, options: SdWebUiOptions) {
-    let address = address(runtime);
-    drop(runtime.simulation.take());
-    let started = wait::until("the port to be free again", async || {
-        Simulation::start_sdwebui(address, options.clone()).await.ok()
-    });
-    runtime.simulation = Some(started.await);
 }
 
 #[tokio::test]
@@ -48,7 +32,7 @@ async fn a_run_without_a_sign_of_life_is_interrupted_and_the_runtime_reported() 
     assert_eq!(port.probe("/readyz").await, Err("runtime_stuck".to_owned()));
     assert_eq!(port.probe("/healthz").await, Ok(()));
 
-    restart_webui(&mut runtime, SdWebUiOptions::default()).await;
+    runtime.restart().await;
     port.until("/runtime-livez", Ok(())).await;
     port.until("/readyz", Ok(())).await;
     door.submit("sdruntime", "text-to-image", "goes on", small()).await;
@@ -73,8 +57,7 @@ async fn a_dead_worker_thread_counts_as_stuck_and_is_not_fed() {
 
     // The next task stays in the queue until the runtime has been restarted: this would be its only attempt.
     door.submit("comfyui", "pipeline", "waits, too", workflow).await;
-    let address = address(&runtime);
-    drop(runtime.simulation.take());
+    runtime.stop();
     // Real restarts take longer than the second between two probes.
     wait::until("the worker to find the runtime away", async || {
         let lines = worker.lines();
@@ -83,10 +66,7 @@ async fn a_dead_worker_thread_counts_as_stuck_and_is_not_fed() {
         lines.iter().any(is_it).then_some(())
     })
     .await;
-    let started = wait::until("the port to be free again", async || {
-        Simulation::start_comfyui(address, ComfyUiOptions::default()).await.ok()
-    });
-    runtime.simulation = Some(started.await);
+    runtime.start_again().await;
     assert!(lab.ended("waits, too").await.result);
     lab.emptied(&runtime.queue.url).await;
 }
@@ -112,12 +92,7 @@ async fn a_run_that_does_not_stop_keeps_other_tasks_away_until_the_runtime_has_r
     let asked = simulation.requests();
     assert_eq!(asked.iter().filter(|asked| asked.method == "POST" && asked.path == "/prompt").count(), 1);
 
-    let address = address(&runtime);
-    drop(runtime.simulation.take());
-    let started = wait::until("the port to be free again", async || {
-        Simulation::start_comfyui(address, ComfyUiOptions::default()).await.ok()
-    });
-    runtime.simulation = Some(started.await);
+    runtime.restart().await;
     assert!(lab.ended("innocent").await.result);
     port.until("/runtime-livez", Ok(())).await;
 }
@@ -136,7 +111,7 @@ async fn a_runtime_that_dies_in_mid_run_is_waited_for_and_the_task_done_again() 
         asked.iter().any(|asked| asked.path.ends_with("/txt2img")).then_some(())
     })
     .await;
-    drop(runtime.simulation.take());
+    runtime.stop();
     let port = HealthPort::of(&mut worker).await;
     port.until("/readyz", Err("waiting_for_runtime")).await;
     // Given back, and nobody receives it while the runtime is away.
@@ -146,7 +121,7 @@ async fn a_runtime_that_dies_in_mid_run_is_waited_for_and_the_task_done_again() 
     .await;
     assert_eq!(port.probe("/runtime-livez").await, Ok(()), "a restart is under way");
 
-    restart_webui(&mut runtime, SdWebUiOptions::default()).await;
+    runtime.start_again().await;
     worker.logged("ready again").await;
     assert!(lab.ended("survives").await.result);
     lab.emptied(&runtime.queue.url).await;

@@ -33,8 +33,7 @@ impl Worker {
     /// Goes on with a run, if the queue confirms that its message is still this worker's.
     async fn take_up(self: Arc<Self>, claim: Claim, run: RunHandle) {
         let (queue, timeout) = (&self.cloud.queue, self.config.visibility_timeout());
-        let until = claim.hidden_until.checked_sub(timeout.mul_f64(0.1)).unwrap_or(SystemTime::UNIX_EPOCH);
-        match lease::confirmed(queue, &claim.delivery, timeout, until).await {
+        match lease::confirmed(queue, &claim.delivery, timeout, self.surely_hidden_until(&claim)).await {
             Some(delivery) => {
                 self.work(self.take(delivery, Some(run)), Staged::beside_the_others()).await;
             }
@@ -52,7 +51,7 @@ impl Worker {
     /// Releases a message. It is charged only if the process may have died of it. A lease that may be over is nobody's.
     async fn give_back_left(self: Arc<Self>, claim: Claim) {
         let delivery = &claim.delivery;
-        if claim.hidden_until > SystemTime::now() + self.config.visibility_timeout().mul_f64(0.1) {
+        if self.surely_hidden_until(&claim) > SystemTime::now() {
             if !claim.is_attempt() {
                 let journal = self.journal(delivery).await;
                 self.record_give_back(delivery, &journal).await;
@@ -63,5 +62,11 @@ impl Worker {
             }
         }
         self.claims.ended(delivery);
+    }
+
+    /// Until when the lease of a message holds for certain: a tenth of the visibility timeout is the margin for clocks and calls.
+    fn surely_hidden_until(&self, claim: &Claim) -> SystemTime {
+        let margin = self.config.visibility_timeout().mul_f64(0.1);
+        claim.hidden_until.checked_sub(margin).unwrap_or(SystemTime::UNIX_EPOCH)
     }
 }

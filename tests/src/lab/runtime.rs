@@ -1,0 +1,47 @@
+//! What does the work in a lab, and its queue.
+
+use std::net::SocketAddr;
+
+use local_stack::provision::RuntimeQueue;
+use simulated_runtimes::{ComfyUiOptions, SdWebUiOptions, Simulation};
+
+use crate::wait;
+
+/// A runtime of the lab.
+pub struct Runtime {
+    /// Its name, as the front door's registry knows it.
+    pub name: String,
+    /// Its type.
+    pub runtime_type: &'static str,
+    /// Where it listens.
+    pub url: String,
+    /// Its queue and dead-letter queue.
+    pub queue: RuntimeQueue,
+    /// The simulation, if it is one.
+    pub simulation: Option<Simulation>,
+    /// Whether front doors that know it send its worker references to tasks that are too large for a message.
+    pub claim_check: bool,
+}
+
+impl Runtime {
+    /// Stops the simulation, as a crash of its process does.
+    pub fn stop(&mut self) {
+        drop(self.simulation.take());
+    }
+
+    /// Starts it again as a pod restarts a container: at the same address, without jobs or faults.
+    pub async fn start_again(&mut self) {
+        let address: SocketAddr = self.url.trim_start_matches("http://").trim_end_matches('/').parse().unwrap();
+        let started = wait::until("the port to be free again", async || match self.runtime_type {
+            "comfyui" => Simulation::start_comfyui(address, ComfyUiOptions::default()).await.ok(),
+            _ => Simulation::start_sdwebui(address, SdWebUiOptions::default()).await.ok(),
+        });
+        self.simulation = Some(started.await);
+    }
+
+    /// Stops it and starts it again.
+    pub async fn restart(&mut self) {
+        self.stop();
+        self.start_again().await;
+    }
+}
