@@ -1,5 +1,6 @@
 //! Numbers as runtimes read them, and what is said when one is above a limit.
 
+use std::fmt::Display;
 use std::io;
 
 use serde_json::Value;
@@ -21,10 +22,12 @@ pub(super) fn number(value: &Value) -> Option<f64> {
 }
 
 /// A violation at `pointer` if the value is above the limit; `what` begins the message: "width times height".
-pub(super) fn above(pointer: &str, value: f64, most: u64, what: &str) -> Option<Violation> {
+///
+/// Both are formatted for a violation only: nearly all values are within their limits.
+pub(super) fn above(pointer: impl Display, value: f64, most: u64, what: impl Display) -> Option<Violation> {
     // Exact up to 2^53, far above any limit that makes sense.
     let message = || format!("{what} must be at most {most} on this runtime");
-    (value > most as f64).then(|| Violation::new(pointer, ViolationCode::TooLarge, message()))
+    (value > most as f64).then(|| Violation::new(pointer.to_string(), ViolationCode::TooLarge, message()))
 }
 
 /// A violation if the content is larger than the limit when written as JSON.

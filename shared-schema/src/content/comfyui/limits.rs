@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value};
 
-use super::class_type;
+use super::{class_type, inputs};
 use crate::content::limit::{SMALLEST_PICTURE, above, number};
 use crate::violation::pointer_segment;
 use crate::{Limits, Violation};
@@ -12,66 +12,40 @@ use crate::{Limits, Violation};
 /// The pixels of what ComfyUI calls a megapixel (`ImageScaleToTotalPixels`).
 const MEGAPIXEL: f64 = 1_048_576.0;
 
-/// The inputs that count the frames of a video.
-const FRAMES: [&str; 3] = ["length", "video_frames", "num_frames"];
-
 /// What single nodes ask for above the limits.
 pub(super) fn violations(nodes: &Map<String, Value>, limits: &Limits) -> Vec<Violation> {
     nodes.iter().flat_map(|(id, node)| excess(id, node, limits)).collect()
 }
 
-fn excess(id: &str, node: &Value, limits: &Limits) -> Vec<Violation> {
-    let literal = |input: &str| literal(node.get("inputs")?.get(input)?);
-    let checked = |input: &str, value: Option<f64>, most: u64, what: &str| {
-        above(&format!("/{}/inputs/{input}", pointer_segment(id)), value?, most, what)
-    };
-    let (width, height) = (literal("width"), literal("height"));
-    let pixels = width.zip(height).map(|(width, height)| width * height);
+fn excess(id: &str, node: &Value, limits: &Limits) -> impl Iterator<Item = Violation> {
     let (max_pixels, max_images) = (limits.max_pixels, limits.max_images);
-    let all_pixels = max_pixels.saturating_mul(max_images);
-    let video = FRAMES.map(|input| {
-        let frames = pixels.zip(literal(input)).map(|(pixels, frames)| pixels * frames);
-        checked(input, frames, all_pixels, &format!("width times height times {input}"))
-    });
+    let other = |input: &str| literal(node.get("inputs")?.get(input)?);
     let is = |part: &str| class_type(node).is_some_and(|class| class.contains(part));
-    // Those divide what they are given into batches of that size.
-    let batch_size = literal("batch_size").filter(|_| !is("Rebatch"));
 
-    let scaled = |factor: f64| factor * factor * SMALLEST_PICTURE;
-    [
-        checked("width", pixels.or(width), max_pixels, "width times height"),
-        checked("height", height.filter(|_| width.is_none()), max_pixels, "width times height"),
-        checked(
-            "megapixels",
-            literal("megapixels").map(|size| size * MEGAPIXEL),
-            max_pixels,
-            "the size in pixels",
-        ),
-        checked(
-            "upscale_by",
-            literal("upscale_by").map(scaled),
-            max_pixels,
-            "a picture of 64 by 64, once scaled,",
-        ),
-        checked(
-            "scale_by",
-            literal("scale_by").map(scaled),
-            max_pixels,
-            "a picture of 64 by 64, once scaled,",
-        ),
-        checked("batch_size", batch_size, max_images, "batch_size"),
-        checked(
-            "amount",
-            literal("amount").filter(|_| is("Repeat")),
-            max_images,
-            "the number of repetitions",
-        ),
-        checked("steps", literal("steps"), limits.max_steps, "the number of steps"),
-    ]
-    .into_iter()
-    .chain(video)
-    .flatten()
-    .collect()
+    inputs(node).filter_map(move |(input, value)| {
+        let value = || literal(value);
+        let (amount, most, what) = match input.as_str() {
+            "width" => (value()? * other("height").unwrap_or(1.0), max_pixels, "width times height"),
+            "height" if other("width").is_none() => (value()?, max_pixels, "width times height"),
+            "length" | "video_frames" | "num_frames" => {
+                let pixels = other("width")? * other("height")?;
+                let all_pixels = max_pixels.saturating_mul(max_images);
+                (pixels * value()?, all_pixels, "width times height times the number of frames")
+            }
+            "megapixels" => (value()? * MEGAPIXEL, max_pixels, "the size in pixels"),
+            "upscale_by" | "scale_by" => {
+                let factor = value()?;
+                let pixels = factor * factor * SMALLEST_PICTURE;
+                (pixels, max_pixels, "a picture of 64 by 64, once scaled,")
+            }
+            // Those that rebatch divide what they are given into batches of that size.
+            "batch_size" if !is("Rebatch") => (value()?, max_images, "batch_size"),
+            "amount" if is("Repeat") => (value()?, max_images, "the number of repetitions"),
+            "steps" => (value()?, limits.max_steps, "the number of steps"),
+            _ => return None,
+        };
+        above(format_args!("/{}/inputs/{input}", pointer_segment(id)), amount, most, what)
+    })
 }
 
 /// A number as it stands, also within `{"__value__": x}`. What is no number counts as endless, since nothing is below it.

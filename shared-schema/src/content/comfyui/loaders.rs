@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::class_type;
 use super::file_names::{self, is_plain, is_plain_folder};
-use super::graph::linked_node;
+use super::links::linked_node;
 use super::openers::{self, IMAGE, Opens, Takes, VIDEO};
 use crate::content::MediaField;
 use crate::image_source::{ImageSource, is_base64};

@@ -5,6 +5,7 @@ mod file_names;
 mod format;
 mod graph;
 mod limits;
+mod links;
 mod loaders;
 mod node_rules;
 mod openers;

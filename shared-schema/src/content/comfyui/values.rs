@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::fields::{Field, ends_texts, field};
 use super::file_names::{is_shared_folder, reaches};
-use super::graph::linked_node;
+use super::links::linked_node;
 use super::openers::{self, Takes};
 use super::{class_type, inputs};
 use crate::content::depth::{self, MAX_CONTENT_DEPTH};

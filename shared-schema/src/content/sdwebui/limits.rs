@@ -56,7 +56,7 @@ fn noise_pixels(request: &Request<'_>, most: u64) -> Vec<Violation> {
     let sizes = [("firstphase_width", "firstphase_height"), ("seed_resize_from_w", "seed_resize_from_h")];
     let too_many = |(width, height): (&str, &str)| {
         let pixels = request.number(width, 0.0) * request.number(height, 0.0);
-        above(&format!("/{width}"), pixels, most, &format!("{width} times {height}"))
+        above(format_args!("/{width}"), pixels, most, format_args!("{width} times {height}"))
     };
     sizes.into_iter().filter_map(too_many).collect()
 }
@@ -65,7 +65,7 @@ fn noise_pixels(request: &Request<'_>, most: u64) -> Vec<Violation> {
 fn annotator_pixels(task_type: TaskType, fields: &Map<String, Value>, most: u64) -> Vec<Violation> {
     let too_many = |unit: scripts::Unit<'_>| {
         let side = number(unit.fields.get("processor_res")?)?;
-        above(&format!("{}/processor_res", unit.pointer), side * side, most, "processor_res times itself")
+        above(format_args!("{}/processor_res", unit.pointer), side * side, most, "processor_res times itself")
     };
     scripts::units(task_type, fields).into_iter().filter_map(too_many).collect()
 }
