@@ -12,7 +12,7 @@ async fn main() -> anyhow::Result<()> {
     let config = Config::from_vars(var).inspect_err(|error| tracing::error!(%error, "cannot start"))?;
     let stopping = shutdown::on_signals()?;
     let cloud = Cloud::from_env(&config).await;
-    supervisor::run(config, cloud, stopping)
-        .await
-        .inspect_err(|error| tracing::error!(%error, "cannot go on"))
+    // A task of the runtime is woken without a system call, unlike the future that the thread blocks on.
+    let running = tokio::spawn(supervisor::run(config, cloud, stopping));
+    running.await?.inspect_err(|error| tracing::error!(%error, "cannot go on"))
 }

@@ -31,7 +31,8 @@ impl Runtime {
 
     /// Starts it again as a pod restarts a container: at the same address, without jobs or faults.
     pub async fn start_again(&mut self) {
-        let address: SocketAddr = self.url.trim_start_matches("http://").trim_end_matches('/').parse().unwrap();
+        let address: SocketAddr =
+            self.url.trim_start_matches("http://").trim_end_matches('/').parse().unwrap();
         let started = wait::until("the port to be free again", async || match self.runtime_type {
             "comfyui" => Simulation::start_comfyui(address, ComfyUiOptions::default()).await.ok(),
             _ => Simulation::start_sdwebui(address, SdWebUiOptions::default()).await.ok(),

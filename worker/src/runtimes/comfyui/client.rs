@@ -177,13 +177,28 @@ impl Client {
         self.get("queue").await?.json()
     }
 
-    /// Looks for a job in the history, then in the queue. A job that ends between the two looks is nowhere, once.
+    /// Looks for a job in the queue, and if it is not there in the history, which has a job as soon as it leaves the queue.
     pub(super) async fn find(&self, prompt_id: &str) -> Result<Whereabouts, CallError> {
-        let mut history: HashMap<String, Entry> = self.get(&format!("history/{prompt_id}")).await?.json()?;
-        match history.remove(prompt_id) {
-            Some(entry) => Ok(Whereabouts::Finished(entry)),
-            None => Ok(self.queue().await?.whereabouts(prompt_id)),
+        match self.queue().await?.whereabouts(prompt_id) {
+            Whereabouts::Nowhere => {
+                Ok(self.entry(prompt_id).await?.map_or(Whereabouts::Nowhere, Whereabouts::Finished))
+            }
+            found => Ok(found),
         }
+    }
+
+    /// The same for a job that is said to have ended, which is mostly in the history.
+    pub(super) async fn find_ended(&self, prompt_id: &str) -> Result<Whereabouts, CallError> {
+        match self.entry(prompt_id).await? {
+            Some(entry) => Ok(Whereabouts::Finished(entry)),
+            None => self.find(prompt_id).await,
+        }
+    }
+
+    /// What the history says of a job.
+    async fn entry(&self, prompt_id: &str) -> Result<Option<Entry>, CallError> {
+        let mut history: HashMap<String, Entry> = self.get(&format!("history/{prompt_id}")).await?.json()?;
+        Ok(history.remove(prompt_id))
     }
 
     /// Uploads one input under `name`. The answer says what it is called now: an existing name yields another one.

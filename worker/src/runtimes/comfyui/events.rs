@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
@@ -21,6 +21,8 @@ use super::frames::{Event, Reader};
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// How much is read at once, in bytes: that much is zeroed before each read, and nearly all frames are short.
+const READ_AT_ONCE: usize = 8 << 10;
 /// ComfyUI sends no pings of its own.
 const PING_EVERY: Duration = Duration::from_secs(10);
 /// Long enough for a server that stands still while it loads a model.
@@ -94,6 +96,7 @@ impl Listener {
         let most = usize::try_from(self.most_bytes).unwrap_or(usize::MAX);
         // The defaults (16 MiB a frame) would break the connection at a large image.
         let config = WebSocketConfig::default().max_frame_size(Some(most)).max_message_size(Some(most));
+        let config = config.read_buffer_size(READ_AT_ONCE);
         let connecting = connect_async_with_config(self.url.as_str(), Some(config), true);
         let (socket, _) = timeout(CONNECT_WITHIN, connecting).await.ok()?.ok()?;
         Some(socket)
@@ -102,7 +105,7 @@ impl Listener {
     /// Reads until the connection ends, breaks or is silent for too long.
     async fn read(&mut self, mut socket: Socket) {
         let mut last_heard = Instant::now();
-        let mut pings = interval(PING_EVERY);
+        let mut pings = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let event = tokio::select! {

@@ -23,7 +23,7 @@ use crate::runtimes::{Place, Progress, RunHandle};
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long the last event of a running job counts: until then a look would say no more, and costs both sides CPU time.
 const HEARD_FOR: Duration = Duration::from_secs(5);
-/// How soon to look for the first time, and again when the socket says that the job has ended; doubled each time.
+/// How soon to look for the first time, and again when the socket is lost or says that the job has ended; doubled each time.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(25);
 /// How long the socket has to be quiet before all that was sent over it counts as read.
 const QUIET_FOR: Duration = Duration::from_millis(25);
@@ -180,9 +180,16 @@ impl Follower<'_> {
                 }
             }
             let ended = heard.ended.contains(prompt_id);
-            let found = client.find(prompt_id).await;
+            let found = match ended {
+                true => client.find_ended(prompt_id).await,
+                false => client.find(prompt_id).await,
+            };
             if found.is_ok() {
                 last_answer = Instant::now();
+            }
+            if !lost && !ended && matches!(found, Ok(Whereabouts::Pending | Whereabouts::Running)) {
+                // The socket says what comes next.
+                pause = LOOK_EVERY;
             }
             match found {
                 Ok(Whereabouts::Finished(entry))

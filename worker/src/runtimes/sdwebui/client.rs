@@ -1,11 +1,11 @@
-//! The HTTP calls: one connection each, bounded answers, nothing ever sent twice.
+//! The HTTP calls: bounded answers, nothing ever sent twice. Whatever changes or generates something has a connection of its own.
 
 use std::error::Error;
 use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
-use reqwest::{Body, RequestBuilder, StatusCode, retry};
+use reqwest::{Body, ClientBuilder, RequestBuilder, StatusCode, retry};
 use serde_json::Value;
 use shared_schema::ErrorCode;
 use tokio::time::{Instant, sleep};
@@ -18,6 +18,9 @@ use crate::runtimes::RuntimeOptions;
 
 /// How long a connection may take to open.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long the connection of calls that only look is kept: servers run on uvicorn, which closes an idle one after 5 s.
+const KEEP_IDLE_FOR: Duration = Duration::from_secs(4);
 
 /// How long a call may take that only looks.
 const CONTROL_PATIENCE: Duration = Duration::from_secs(30);
@@ -42,6 +45,8 @@ const WORDS_BYTES: u64 = 1 << 20;
 /// The HTTP side of one SD WebUI server.
 pub(super) struct Client {
     http: reqwest::Client,
+    /// For calls that only look.
+    looking: reqwest::Client,
     /// Ends in `/`; may hold a login, which reqwest turns into a header.
     root: String,
     max_answer_bytes: u64,
@@ -61,30 +66,30 @@ impl Client {
     /// A client of the server that the options name. Connects to nothing yet.
     pub(super) fn new(options: &RuntimeOptions) -> Result<Self, String> {
         let root = address::parse(options.api_base_url.as_deref())?;
-        let builder = if root.scheme() == "https" { http::client() } else { http::plain_client() };
-        let http = builder
-            // A generation that is sent again runs again.
-            .retry(retry::never())
-            // After a status 500 some servers close a connection that they had promised to keep.
-            .pool_max_idle_per_host(0)
-            .connect_timeout(CONNECT_PATIENCE)
-            .build()
-            .map_err(|error| format!("no HTTP client can be made: {error}"))?;
+        let builder = || if root.scheme() == "https" { http::client() } else { http::plain_client() };
+        let built = |builder: ClientBuilder| {
+            let client = builder.retry(retry::never()).connect_timeout(CONNECT_PATIENCE).build();
+            client.map_err(|error| format!("no HTTP client can be made: {error}"))
+        };
+        // A generation that is sent again runs again, and after a status 500 some servers close a connection that they had
+        // promised to keep.
+        let http = built(builder().pool_max_idle_per_host(0))?;
+        let looking = built(builder().pool_max_idle_per_host(1).pool_idle_timeout(KEEP_IDLE_FOR))?;
         // Base64 makes four characters of three bytes.
         let max_answer_bytes =
             (options.max_task_bytes.div_ceil(3)).saturating_mul(4).saturating_add(WORDS_BYTES);
-        Ok(Self { http, root: root.into(), max_answer_bytes })
+        Ok(Self { http, looking, root: root.into(), max_answer_bytes })
     }
 
     /// Looks something up. The answer must be JSON.
     pub(super) async fn get(&self, path: &str) -> Result<Value, TaskError> {
-        let request = self.http.get(self.url(path)).timeout(CONTROL_PATIENCE);
+        let request = self.looking.get(self.url(path)).timeout(CONTROL_PATIENCE);
         self.send(request).await?.accepted("GET", path)?.json(path)
     }
 
     /// Looks something up that not every server has: `None` where it is not served. Made once, however busy the server is.
     pub(super) async fn get_if_served(&self, path: &str) -> Result<Option<Value>, TaskError> {
-        let request = self.http.get(self.url(path)).timeout(CONTROL_PATIENCE);
+        let request = self.looking.get(self.url(path)).timeout(CONTROL_PATIENCE);
         let (answer, _) = self.send_once(request).await?;
         if answer.is_not_served() {
             return Ok(None);
