@@ -179,11 +179,11 @@ impl Client {
 
     /// Looks for a job in the queue, and if it is not there in the history, which has a job as soon as it leaves the queue.
     pub(super) async fn find(&self, prompt_id: &str) -> Result<Whereabouts, CallError> {
-        match self.queue().await?.whereabouts(prompt_id) {
-            Whereabouts::Nowhere => {
-                Ok(self.entry(prompt_id).await?.map_or(Whereabouts::Nowhere, Whereabouts::Finished))
+        match self.queue().await.map(|queue| queue.whereabouts(prompt_id)) {
+            unknown @ (Ok(Whereabouts::Nowhere) | Err(_)) => {
+                self.entry(prompt_id).await?.map_or(unknown, |entry| Ok(Whereabouts::Finished(entry)))
             }
-            found => Ok(found),
+            found => found,
         }
     }
 
