@@ -52,10 +52,11 @@ pub(super) fn is_plain_folder(name: &str) -> bool {
     is_plain(name) && segments(name).next().is_some()
 }
 
-/// Whether a name is that of the folder of jobs, or of one that holds it.
+/// Whether a name is that of the folder of jobs, or of one that holds it, such as `.`.
 pub(super) fn is_shared_folder(name: &str) -> bool {
     let shared = |last: &str| SHARED_FOLDERS.iter().any(|folder| last.eq_ignore_ascii_case(folder));
-    is_jobs_folder(name) || segments(name).last().is_some_and(shared)
+    let is_here = !name.trim().is_empty() && segments(name).next().is_none();
+    is_here || is_jobs_folder(name) || segments(name).last().is_some_and(shared)
 }
 
 fn is_jobs_folder(name: &str) -> bool {
@@ -137,7 +138,9 @@ fn is_embedded(text: &str) -> bool {
     const SHORTEST: usize = 64;
     let text = text.trim();
     if text.starts_with("/api/view?") || text.starts_with("/view?") {
-        return !text.contains(['\n', ',', ';', '\\']) && !text.contains("..") && !text.contains("%2");
+        let decoded = decoded(text);
+        let text = decoded.as_deref().unwrap_or(text);
+        return !text.contains(['\n', ',', ';', '\\']) && !text.contains("..");
     }
     let data = match text.split_once(";base64,") {
         Some((head, data)) if head.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:")) => {
@@ -204,10 +207,12 @@ mod tests {
         for name in ["", ".", "./", " ./. ", "darkroom", "../set"] {
             assert!(!is_plain_folder(name), "{name:?}");
         }
-        for name in ["darkroom", "output", "./input/", "ComfyUI/Temp"] {
+        for name in ["darkroom", "output", "./input/", "ComfyUI/Temp", ".", "./", " ./. "] {
             assert!(is_shared_folder(name), "{name:?}");
         }
-        assert!(!is_shared_folder("output/mine") && !is_shared_folder("inputs"));
+        for name in ["output/mine", "inputs", "", " "] {
+            assert!(!is_shared_folder(name), "{name:?}");
+        }
     }
 
     #[test]
@@ -226,6 +231,7 @@ mod tests {
             ("a.png,/etc/passwd", Reach::Absolute),
             ("a.png\n/etc/passwd", Reach::Absolute),
             ("/view?/../etc/passwd", Reach::Absolute),
+            ("/view?/%2e%2E/etc/passwd", Reach::Absolute),
             ("..", Reach::Climbs),
             ("a/../../b", Reach::Climbs),
             ("a\\..\\b", Reach::Climbs),
@@ -271,6 +277,7 @@ mod tests {
             &jpeg,
             data,
             "/api/view?filename=a.png&type=temp",
+            "/api/view?filename=audio%20%5Bvocals%5D.mp3&type=input&subfolder=a%2Fb&rand=0.774",
         ] {
             assert_eq!(reaches(text), None, "{text:?}");
         }

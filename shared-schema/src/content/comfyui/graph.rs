@@ -81,8 +81,11 @@ fn bad_link(
     };
     let catalogue = catalogue?;
     let class = class_type(nodes.get(id)?)?;
-    let outputs = catalogue.0.get(class)?.output.len() as u64;
-    (output >= outputs).then(|| {
+    let listed = &catalogue.0.get(class)?.output;
+    // Such a class may yield more than it lists: as many values as its inputs ask for.
+    let is_open = listed.iter().any(|kind| kind == "*");
+    let outputs = listed.len() as u64;
+    (output >= outputs && !is_open).then(|| {
         let node = format!("node {} ({})", quoted(id), quoted(class));
         match outputs {
             0 => format!("links to an output of {node}, which has none"),
@@ -208,6 +211,20 @@ mod tests {
             codes(&content, Some(&catalogue())),
             [("/1/class_type".to_owned(), ViolationCode::UnknownNode)]
         );
+    }
+
+    #[test]
+    fn a_class_with_outputs_of_any_type_may_have_more_than_it_lists() {
+        let catalogue: NodeCatalogue = serde_json::from_value(json!({
+            "Switch": {"output": ["*"], "output_node": false},
+            "SaveImage": {"output": [], "output_node": true},
+        }))
+        .unwrap();
+        let content = json!({
+            "1": {"class_type": "Switch", "inputs": {"select": 2}},
+            "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 1]}},
+        });
+        assert_eq!(codes(&content, Some(&catalogue)), []);
     }
 
     #[test]
