@@ -22,6 +22,9 @@ pub(super) struct MediaType {
     pub(super) is_attachment: bool,
 }
 
+/// How many bytes say whether a file is text.
+const TEXT_STARTS_WITH: usize = 512;
+
 /// Types that `infer` finds in the bytes, by its names, and what they are stored as; those that are missing here have the
 /// registered name already, or are unknown.
 const RENAMED: [(&str, &str); 6] = [
@@ -104,7 +107,9 @@ pub(super) fn of(file: &OutputFile) -> MediaType {
             _ => attached(TEXT, "txt"),
         };
     }
-    match infer::get(bytes).map(|kind| (kind.mime_type(), kind.extension())) {
+    // `infer` goes by as little as two letters: `BM`, `MZ`, `GIF`, `ID3`, which texts begin with, too.
+    let inferred = infer::get(bytes).filter(|kind| kind.mime_type() == "application/pdf" || !is_text(bytes));
+    match inferred.map(|kind| (kind.mime_type(), kind.extension())) {
         Some(("application/pdf", _)) => attached("application/pdf", "pdf"),
         None if has(bytes, 0, b"\x1a\x45\xdf\xa3") => {
             match bytes.windows(4).take(64).any(|part| part == b"webm") {
@@ -130,6 +135,20 @@ pub(super) fn of(file: &OutputFile) -> MediaType {
         Some((_, extension)) => attached(UNKNOWN, named.as_deref().unwrap_or(extension)),
         None => by_name(named.as_deref().unwrap_or("bin")),
     }
+}
+
+/// Whether the bytes begin as text in UTF-8, without control characters.
+fn is_text(bytes: &[u8]) -> bool {
+    let start = &bytes[..bytes.len().min(TEXT_STARTS_WITH)];
+    let start = match std::str::from_utf8(start) {
+        Ok(start) => start,
+        // The last character is cut.
+        Err(error) if error.error_len().is_none() => {
+            std::str::from_utf8(&start[..error.valid_up_to()]).unwrap_or_default()
+        }
+        Err(_) => return false,
+    };
+    start.chars().all(|c| !c.is_control() || matches!(c, '\t' | '\n' | '\r' | '\x0c'))
 }
 
 /// A type by the extension of a name alone.
@@ -187,6 +206,15 @@ mod tests {
     const HTML: &[u8] = b"<!DOCTYPE html><script>alert(1)</script>";
     const SVG: &[u8] =
         b"<?xml version=\"1.0\"?><svg xmlns=\"http://www.w3.org/2000/svg\"><script>1</script></svg>";
+
+    #[test]
+    fn a_text_that_begins_like_another_format_is_a_text() {
+        for text in ["BMW parked in the rain", "GIF of a cat", "ID3 tags: none", "MZ, 猫", "%!PS", "FORM 7"]
+        {
+            assert_eq!(stored(text.as_bytes(), "caption.txt"), (TEXT, "txt".to_owned(), false), "{text}");
+        }
+        assert_eq!(stored(b"%PDF-1.4 without a comment", "x.txt").0, "application/pdf");
+    }
 
     #[test]
     fn the_bytes_say_the_type_before_the_name_does() {
