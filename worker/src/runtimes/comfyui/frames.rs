@@ -68,6 +68,8 @@ struct TextData {
     /// Some events of other jobs reach every client.
     prompt_id: String,
     node: Option<String>,
+    /// The node of the workflow that a node which was made during the run, such as a further turn of a loop, stands for.
+    display_node: Option<String>,
     value: Option<f64>,
     max: Option<f64>,
     #[serde(default)]
@@ -126,8 +128,9 @@ impl Reader {
             ("progress", TextData { node: Some(node), value: Some(value), max: Some(max), .. }) => {
                 self.share.steps(&node, value, max);
             }
-            ("executing", TextData { node: Some(node), .. }) => {
-                self.running = self.image_nodes.get(&node).map(|sends| (node, *sends));
+            ("executing", TextData { node: Some(node), display_node, .. }) => {
+                let sends = |id: String| self.image_nodes.get(&id).map(|sends| (id, *sends));
+                self.running = sends(node).or_else(|| sends(display_node?));
             }
             // `ExecutionBlocker` with a message; the run goes on without the node.
             ("execution_error", data) if data.exception_type == "ExecutionBlocked" => {
@@ -313,6 +316,18 @@ mod tests {
 
         reader.text(r#"{"type":"executing","data":{"prompt_id":"mine","node":null}}"#);
         assert_eq!(reader.binary(&png), None);
+    }
+
+    #[test]
+    fn the_images_of_each_turn_of_a_loop_are_results_of_the_node_in_it() {
+        let mut reader = reader(&json!({"9": {"class_type": "SaveImageWebsocket"}}));
+        let png = Bytes::from_static(b"\0\0\0\x01\0\0\0\x02\x89PNG");
+        for (node, shown, is_result) in [("9", "9", true), ("8.0.0.9", "9", true), ("8.0.0.7", "7", false)] {
+            let data = json!({"prompt_id": "mine", "node": node, "display_node": shown});
+            reader.text(&json!({"type": "executing", "data": data}).to_string());
+            let image = SocketImage { node_id: "9".to_owned(), bytes: Bytes::from_static(b"\x89PNG") };
+            assert_eq!(reader.binary(&png), is_result.then_some(Event::Image(image)), "{node}");
+        }
     }
 
     #[test]

@@ -102,6 +102,10 @@ impl NodeOutputs<'_> {
                 self.show(key, file, text);
             }
             (None, Value::String(_)) if is_text => self.show(key, None, text),
+            // Nodes that show a number put it where others put texts.
+            (None, Value::Number(_) | Value::Bool(_)) if is_text && key == "text" => {
+                self.show(key, None, Some(value.to_string()));
+            }
             (None, Value::Array(values)) => values.iter().for_each(|value| self.take(key, value, false)),
             (None, Value::Object(fields)) if !fields.contains_key("filename") => {
                 fields.values().for_each(|value| self.take(key, value, false));
@@ -219,6 +223,14 @@ mod tests {
         let mut names = names(&output);
         names.sort_unstable();
         assert_eq!(names, ["a.avif", "b.md", "c.glb", "d.ply", "e.spz"]);
+    }
+
+    #[test]
+    fn a_number_that_is_shown_is_a_result() {
+        let ran =
+            entry(json!({"outputs": {"1": {"text": [42, 0.5, true]}, "2": {"animated": [true], "x": [7]}}}));
+        let output = finished(&ran, &json!({"1": {}, "2": {}}), Vec::new()).unwrap();
+        assert_eq!(output.report["outputs"], json!({"1": {"text": ["42", "0.5", "true"]}}));
     }
 
     #[test]
