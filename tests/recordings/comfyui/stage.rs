@@ -22,6 +22,8 @@ use crate::server::{self, Heard};
 /// The id of the job that a node of the posted one queues.
 pub(super) const FURTHER: &str = "5f9d3c1e-7a42-4b8e-9c10-2d6e8f0a1b3c";
 
+const NOTHING_QUEUED: &str = r#"{"queue_running": [], "queue_pending": []}"#;
+
 /// What the server says. In all texts `{{ID}}` stands for the id of the posted job, `{{CLIENT}}` for its client's, and
 /// `{{FOLDER}}` for the folder that its `filename_prefix` names.
 #[derive(Debug, Clone)]
@@ -30,9 +32,9 @@ pub(super) struct Script {
     pub(super) entry: String,
     /// The same of the job [`FURTHER`], if there is one: it is in the history from the start.
     pub(super) further: Option<String>,
-    /// What `/queue` answers once the job is posted.
+    /// What `/queue` answers once the job is posted; of a job that comes into the history late, until it is there.
     pub(super) queue: String,
-    /// How often the job is looked for before it is in the history.
+    /// How often the job is looked for, in the queue or the history, before it is in the history.
     pub(super) looks: usize,
     /// What comes over the socket once the job is posted.
     pub(super) frames: Vec<Frame>,
@@ -45,7 +47,7 @@ pub(super) struct Script {
 pub(super) enum Frame {
     Text(String),
     Binary(Vec<u8>),
-    /// None, but a pause until the job [`FURTHER`] has been looked for so many times.
+    /// None, but a pause until the queue, which has the job [`FURTHER`], has been asked so many times.
     Looked(usize),
 }
 
@@ -55,7 +57,7 @@ impl Script {
         Self {
             entry: entry.to_string(),
             further: None,
-            queue: r#"{"queue_running": [], "queue_pending": []}"#.to_owned(),
+            queue: NOTHING_QUEUED.to_owned(),
             looks: 0,
             frames: Vec::new(),
             files: HashMap::new(),
@@ -97,7 +99,7 @@ impl Stage {
             script,
             posted: watch::Sender::default(),
             looks: Mutex::default(),
-            further_looks: watch::Sender::default(),
+            queue_looks: watch::Sender::default(),
             heard: Heard::default(),
         });
         let router = Router::new().route("/ws", get(listen)).fallback(hear).with_state(Arc::clone(&play));
@@ -113,8 +115,8 @@ struct Play {
     script: Script,
     posted: watch::Sender<Option<Posted>>,
     looks: Mutex<usize>,
-    /// How often the job [`FURTHER`] was looked for.
-    further_looks: watch::Sender<usize>,
+    /// How often the queue was asked.
+    queue_looks: watch::Sender<usize>,
     heard: Heard,
 }
 
@@ -154,18 +156,21 @@ impl Play {
                 self.posted.send_replace(Some(posted));
                 json_text(answer.to_string())
             }
-            ("GET", "/queue", Some(posted)) => json_text(posted.fill_in(&self.script.queue)),
-            ("GET", "/queue", None) => json_text(r#"{"queue_running": [], "queue_pending": []}"#.to_owned()),
+            ("GET", "/queue", Some(posted)) => {
+                self.queue_looks.send_modify(|looks| *looks += 1);
+                json_text(match self.script.looks > 0 && self.has_ended() {
+                    true => NOTHING_QUEUED.to_owned(),
+                    false => posted.fill_in(&self.script.queue),
+                })
+            }
+            ("GET", "/queue", None) => json_text(NOTHING_QUEUED.to_owned()),
             ("GET", _, Some(posted)) if path.strip_prefix("/history/") == Some(&posted.id) => {
-                let mut looks = self.looks.lock().unwrap();
-                *looks += 1;
-                json_text(match *looks > self.script.looks {
+                json_text(match self.has_ended() {
                     true => posted.fill_in(&format!(r#"{{"{{{{ID}}}}": {}}}"#, self.script.entry)),
                     false => "{}".to_owned(),
                 })
             }
             ("GET", _, Some(posted)) if path.strip_prefix("/history/") == Some(FURTHER) => {
-                self.further_looks.send_modify(|looks| *looks += 1);
                 let entry = self.script.further.as_ref().map(|entry| posted.fill_in(entry));
                 json_text(
                     entry.map_or_else(|| "{}".to_owned(), |entry| format!(r#"{{"{FURTHER}": {entry}}}"#)),
@@ -179,6 +184,13 @@ impl Play {
             ("POST", "/queue" | "/history" | "/free" | "/interrupt", _) => StatusCode::OK.into_response(),
             _ => StatusCode::NOT_FOUND.into_response(),
         }
+    }
+
+    /// Whether the job is in the history, which it is once it has been looked for often enough.
+    fn has_ended(&self) -> bool {
+        let mut looks = self.looks.lock().unwrap();
+        *looks += 1;
+        *looks > self.script.looks
     }
 
     /// As ComfyUI looks for a file: nothing outside of its folders.
@@ -212,7 +224,7 @@ impl Play {
                 Frame::Text(text) => Message::text(posted.fill_in(text)),
                 Frame::Binary(bytes) => Message::binary(bytes.clone()),
                 Frame::Looked(times) => {
-                    let mut looks = self.further_looks.subscribe();
+                    let mut looks = self.queue_looks.subscribe();
                     looks.wait_for(|looks| looks >= times).await.ok();
                     continue;
                 }
