@@ -74,7 +74,7 @@ struct Held {
 pub struct Left {
     /// The messages that it had taken.
     pub claims: Vec<Claim>,
-    /// The runtime's process, if it had found it broken.
+    /// The runtime's process, if it had found it broken, or the one after it had not been checked.
     pub broken: Option<Broken>,
     /// A task that succeeded, to check the runtime with.
     pub succeeded: Option<FiledTask>,
@@ -191,7 +191,7 @@ impl Claims {
         self.change(|held| drop(held.claims.remove(&delivery.receipt_handle)));
     }
 
-    /// The runtime's process is broken, or is not any more.
+    /// The runtime's process is broken, or the one after it is yet to be checked; or neither any more.
     pub fn broken(&self, broken: Option<Broken>) {
         self.change(|held| held.broken = broken);
     }
@@ -204,6 +204,11 @@ impl Claims {
     /// The task to check the runtime with.
     pub fn keep_for_checks(&self, task: FiledTask) {
         self.change(|held| held.succeeded = Some(task));
+    }
+
+    /// That task cannot be run any more.
+    pub fn cannot_check(&self) {
+        self.change(|held| held.succeeded = None);
     }
 
     fn change_one(&self, delivery: &Delivery, change: impl FnOnce(&mut Claim)) {
@@ -296,7 +301,8 @@ mod tests {
     #[test]
     fn a_broken_runtime_stays_known_over_any_number_of_processes() {
         let path = file();
-        let broken = Some(Broken { run: Some(RunHandle(json!({ "prompt_id": "p" }))), leaves_traces: true });
+        let run = Some(RunHandle(json!({ "prompt_id": "p" })));
+        let broken = Some(Broken { run, leaves_traces: true, is_replaced: false, failed_checks: 1 });
         open(&path, "pod").0.broken(broken.clone());
         for _ in 0..2 {
             assert_eq!(Claims::open(&path, "pod".to_owned()).unwrap().1.broken, broken);

@@ -5,6 +5,7 @@ use shared_schema::error_code::Retry;
 use shared_schema::notification::Failure;
 use shared_schema::printable::printable;
 use shared_schema::{ErrorCode, Violation};
+use tokio::time::Instant;
 
 /// A failure of one attempt at a task.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -26,6 +27,8 @@ pub struct TaskError {
     pub is_final: bool,
     /// The caller's own deadline was the reason, so the task ends as `expired`.
     pub is_expired: bool,
+    /// When the runtime began to work on it, if it did.
+    pub began: Option<Instant>,
 }
 
 impl TaskError {
@@ -41,6 +44,7 @@ impl TaskError {
             reason: None,
             is_final: false,
             is_expired: false,
+            began: None,
         }
     }
 

@@ -4,6 +4,7 @@
 pub mod supervisor;
 
 pub mod breaker;
+mod check;
 mod readiness;
 mod receive;
 mod recovery;

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use shared_schema::ErrorCode;
-use tokio::sync::mpsc;
+use tokio::time::timeout;
 
-use crate::breaker::{Broken, KnownGood};
+use crate::breaker::Broken;
 use crate::error::TaskError;
 use crate::health::BrokenSign;
-use crate::runtimes::{Job, Process, RunHandle, symptoms};
+use crate::runtimes::{Process, RunHandle};
 use crate::steps::Worker;
 
 /// How often the runtime is probed until it is ready.
@@ -21,6 +21,13 @@ const REASON_INTERVAL: Duration = Duration::from_secs(10);
 /// How long a runtime may take to end what it was told to, before only a restart seems to help: longer than the decoding
 /// of a large image, which nothing interrupts. `STUCK_SECONDS`, if that is less.
 const CLEARING_PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long a task that has failed waits for a runtime that cannot be checked, before others may have it. `STUCK_SECONDS`, if that
+/// is less.
+const DECISION_PATIENCE: Duration = Duration::from_mins(5);
+
+/// So many checks in a row may be prevented. Then the task for checks may be what prevents them, by what it does to the runtime.
+const PREVENTED_AT_MOST: u32 = 3;
 
 impl Worker {
     /// Makes the runtime ready, again and again, whenever a run says that it is gone.
@@ -48,15 +55,39 @@ impl Worker {
 
     /// Nothing is waited for between the last look and the return: what is doubted later makes it unready again.
     async fn make_ready(&self) {
+        let mut prevented = 0;
         loop {
-            self.until_restarted().await;
-            self.until_it_takes_jobs().await;
-            if self.make_room().await {
+            if self.until_usable().await {
                 continue;
             }
-            match self.breaker.check() {
-                None => return,
-                Some(good) => self.check(good).await,
+            let Some(good) = self.breaker.check() else { return };
+            if self.check(&good).await {
+                prevented = 0;
+                continue;
+            }
+            prevented += 1;
+            if prevented == PREVENTED_AT_MOST {
+                let message =
+                    "the runtime goes away, stands still or is interrupted whenever it runs the task";
+                self.cannot_check_with_it(&TaskError::new(ErrorCode::RuntimeUnavailable, message));
+            }
+        }
+    }
+
+    /// Waits until the runtime can be checked or given a job. Returns whether it has to be looked at again. Tasks that have failed
+    /// and wait for a check are given back when this takes long.
+    async fn until_usable(&self) -> bool {
+        let usable = async {
+            self.until_restarted().await;
+            self.until_it_takes_jobs().await;
+            self.make_room().await
+        };
+        tokio::pin!(usable);
+        let patience = DECISION_PATIENCE.min(Duration::from_secs(self.config.stuck_seconds));
+        loop {
+            match timeout(patience, &mut usable).await {
+                Ok(took_time) => return took_time,
+                Err(_) => self.breaker.undecided(),
             }
         }
     }
@@ -69,77 +100,30 @@ impl Worker {
                 Process::Fresh if !broken.leaves_traces => tokio::time::sleep(PROBE_INTERVAL).await,
                 Process::Gone | Process::Fresh => {
                     tracing::info!(runtime = %self.config.runtime_name, "the runtime was restarted");
-                    self.breaker.restarted();
-                    self.claims.broken(None);
+                    // Until it has been checked, the next process of the worker has to know.
+                    self.claims.broken(self.breaker.restarted());
                     self.vitals.runtime_is(Ok(()));
                 }
             }
         }
     }
 
-    /// Runs a task that succeeded before; once more if that fails, since a check can meet a passing fault.
-    async fn check(&self, good: KnownGood) {
-        tracing::info!(runtime = %self.config.runtime_name, "checking the runtime with a task that succeeded before");
-        for is_last in [false, true] {
-            let (run, result) = self.run_for_check(&good).await;
-            match result {
-                Ok(()) => return self.breaker.passed(),
-                // Once it is back it is checked again.
-                Err(error) if is_gone(error.code) || error.code == ErrorCode::Interrupted => {
-                    tracing::info!(error.code = %error.code, "the check did not take place");
-                    return;
-                }
-                Err(error) if is_last || error.code == ErrorCode::RuntimeBroken => {
-                    return self.runtime_broke(run, BrokenSign::Check, &error.message).await;
-                }
-                Err(error) => {
-                    tracing::info!(error.code = %error.code, reason = %error.message, "the check failed, checking once more");
-                }
-            }
-        }
-    }
-
-    /// How the runtime knows the run, and whether it succeeded. Its results are not needed.
-    async fn run_for_check(&self, good: &KnownGood) -> (Option<RunHandle>, Result<(), TaskError>) {
-        let (handles, mut known) = mpsc::unbounded_channel();
-        let job = Job { handles, ..Job::new(Arc::clone(&good.task), good.inputs.clone()) };
-        let (stop, progress) = (job.stop.clone(), job.progress.clone());
-        let running = self.runtime.run_anew(job);
-        tokio::pin!(running);
-        let too_long = async {
-            tokio::select! {
-                () = tokio::time::sleep(Duration::from_secs(self.config.run_timeout_seconds)) => {}
-                () = self.no_progress(&progress) => {}
-            }
-        };
-        let result = tokio::select! {
-            result = &mut running => result,
-            () = too_long => {
-                stop.cancel();
-                running.await.map_err(|_| TaskError::new(ErrorCode::RuntimeFailed, "the check is not over in time"))
-            }
-        };
-        let run = std::iter::from_fn(|| known.try_recv().ok()).last();
-        if let Some(run) = &run {
-            if result.is_ok() {
-                self.runtime.forget(run).await;
-            }
-            self.delete_files_of(run).await;
-        }
-        (run, result.map(drop).map_err(|error| symptoms::recognised(error, &good.task)))
-    }
-
     /// The runtime's process can do no further work: nothing is received until another one has taken its place.
     pub(crate) async fn runtime_broke(&self, run: Option<RunHandle>, sign: BrokenSign, why: &str) {
         self.runtime_is(false);
-        if self.breaker.broken().is_some() {
+        // No task has run since: this is another run of that process.
+        if sign == BrokenSign::Words && self.breaker.is_open() {
             return;
         }
-        let leaves_traces = self.runtime.process(run.as_ref()).await == Process::Same;
-        let broken = Broken { run, leaves_traces };
-        self.claims.broken(Some(broken.clone()));
-        self.breaker.broke(broken);
-        self.vitals.runtime_is(Err(ErrorCode::RuntimeBroken.as_str()));
+        let process = self.runtime.process(run.as_ref()).await;
+        // One that is gone already cannot be told from the next one later: that may be there by then.
+        let is_replaced = process == Process::Gone;
+        let broken = Broken { run, leaves_traces: process == Process::Same, is_replaced, failed_checks: 0 };
+        if !is_replaced {
+            self.vitals.runtime_is(Err(ErrorCode::RuntimeBroken.as_str()));
+        }
+        self.claims.broken(self.breaker.broke(broken));
+        self.runtime_is(false);
         self.vitals.metrics().runtime_broke(sign);
         let (runtime, code) = (&self.config.runtime_name, ErrorCode::RuntimeBroken);
         tracing::error!(%runtime, error.code = %code, sign = sign.as_str(), why, "the runtime has to be restarted");

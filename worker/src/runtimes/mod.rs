@@ -186,6 +186,14 @@ impl Progress {
         *self.place.borrow()
     }
 
+    /// When the runtime began to work on the job, if it has.
+    pub fn began(&self) -> Option<Instant> {
+        match self.place() {
+            Place::Running(since) => Some(since),
+            Place::Unknown | Place::Waiting => None,
+        }
+    }
+
     /// Waits until the place is one of those, and returns it.
     pub async fn until(&self, is_there: impl Fn(&Place) -> bool) -> Place {
         // The sender lives as long as `self`.

@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_millis(700);
 pub struct Journal {
     /// Deliveries that were given back without an attempt.
     pub given_back: u32,
-    /// Those among them whose run met a broken runtime.
+    /// Those among them whose run met a broken runtime, or one that could not be checked afterwards.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub broken: u32,
     /// The attempts that failed and could say why.
@@ -99,7 +99,7 @@ impl Worker {
         }
     }
 
-    /// Writes down that the runtime was broken in this attempt, which does not count.
+    /// Writes down that the runtime was broken in this attempt, or may have been, so that it does not count.
     pub(super) async fn record_broken(&self, delivery: &Delivery, journal: &Journal, error: &TaskError) {
         let mut journal = journal.clone().with_failure(journal.charged(delivery), error);
         journal.given_back += 1;

@@ -43,7 +43,6 @@ impl Worker {
         let is_retried = |error: &TaskError| error.is_retryable() && attempt < self.config.max_attempts;
         let broke;
         let error = match suspect::judge(self, work, error, is_retried(error)).await {
-            Blame::Task => error,
             Blame::Nobody => return self.give_back(work, "shutdown").await,
             Blame::Lease => return Ending::Abandoned,
             Blame::Runtime if journal.broken + 1 < MOST_BROKEN => {
@@ -52,6 +51,13 @@ impl Worker {
                 self.record_broken(delivery, journal, error).await;
                 return Ending::retry_after(journal.broken + 1);
             }
+            Blame::Unknown if journal.broken + 1 < MOST_BROKEN => {
+                tracing::warn!(error.code = %error.code, error.message = %error.message, "the runtime cannot be checked, the task will be run again");
+                self.vitals.metrics().given_back("runtime_gone");
+                self.record_broken(delivery, journal, error).await;
+                return Ending::retry_after(journal.broken + 1);
+            }
+            Blame::Task | Blame::Unknown => error,
             Blame::Runtime => {
                 broke = suspect::of_too_many(error);
                 &broke

@@ -219,13 +219,10 @@ impl Worker {
                 if let Some(underway) = underway {
                     underway.completed();
                 }
-                let began = match progress.place() {
-                    Place::Running(since) => since.into_std(),
-                    Place::Unknown | Place::Waiting => Instant::now(),
-                };
+                let began = progress.began().map_or_else(Instant::now, tokio::time::Instant::into_std);
                 return Ok((output, began));
             }
-            Err(error) => symptoms::recognised(error, task),
+            Err(error) => TaskError { began: progress.began(), ..symptoms::recognised(error, task) },
         };
         let (is_gone, is_broken) = (is_gone(error.code), error.code == ErrorCode::RuntimeBroken);
         if is_gone {

@@ -8,15 +8,13 @@ use tokio::time::{Instant, sleep};
 use super::{Work, Worker};
 use crate::breaker::{Finding, Suspicion, may_be_the_runtimes};
 use crate::error::TaskError;
+use crate::health::BrokenSign;
 
 /// A task that met broken runtimes so often fails for good: it may be what breaks them. Each time costs a runtime its start.
 pub(super) const MOST_BROKEN: u32 = 3;
 
 /// How long to wait for the next run, while the runtime has nothing to do, before it is checked.
 const IDLE_FOR: Duration = Duration::from_secs(1);
-
-/// How long to wait for the end of the next run, or of a check. Longer than the loading of most models.
-const PATIENCE: Duration = Duration::from_mins(5);
 
 /// Who is to blame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +23,8 @@ pub(super) enum Blame {
     Task,
     /// It was no attempt at the task.
     Runtime,
+    /// The runtime is not available, so that it cannot be found out.
+    Unknown,
     /// The worker stops before it is known.
     Nobody,
     /// The lease was lost before it is known.
@@ -33,24 +33,41 @@ pub(super) enum Blame {
 
 /// Waits until it is known. Meanwhile the lease is kept, and the runtime is free for other tasks. A failure that is retried
 /// anyway is not waited for: the retry shows more than a check would.
+///
+/// There is no other bound: what decides is a run or a check, however long it takes, and these have bounds of their own.
 pub(super) async fn judge(worker: &Worker, work: &Work<'_>, error: &TaskError, is_retried: bool) -> Blame {
-    let failed_at = Instant::now();
     let mut findings = worker.breaker.findings();
-    if may_be_the_runtimes(error.code) && worker.breaker.broken().is_some() {
+    // A task that the runtime never began to work on was refused just now.
+    let began = error.began.unwrap_or_else(Instant::now);
+    if error.code == ErrorCode::RuntimeBroken || (may_be_the_runtimes(error.code) && worker.breaker.is_open())
+    {
         return Blame::Runtime;
     }
     if is_retried {
         return Blame::Task;
     }
-    match worker.breaker.failed(&work.assignment.submission, error.code) {
+    if error.code == ErrorCode::RuntimeUnavailable
+        && worker.stopping.run_until_cancelled(worker.runtime_answers()).await != Some(true)
+    {
+        return Blame::Task;
+    }
+    match worker.breaker.failed(&work.assignment.submission, error.code, began) {
         Suspicion::None => return Blame::Task,
         Suspicion::Slight => {}
         Suspicion::Strong => worker.doubt_runtime(),
+        Suspicion::Proven => {
+            let run = worker.claims.run_of(&work.taken.delivery);
+            worker.runtime_broke(run, BrokenSign::Check, &error.message).await;
+            return Blame::Runtime;
+        }
+    }
+    if worker.breaker.is_open() {
+        return Blame::Runtime;
     }
     tracing::info!(error.code = %error.code, "the run failed, looking whether the runtime is at fault");
     let is_about_it = |finding: &Option<Finding>| match finding {
-        Some(Finding::Sound(began)) => *began >= failed_at,
-        Some(Finding::Broken) => true,
+        Some(Finding::Sound(sound)) => *sound > began,
+        Some(Finding::Broken | Finding::Undecided) => true,
         None => false,
     };
     let found = async {
@@ -68,15 +85,12 @@ pub(super) async fn judge(worker: &Worker, work: &Work<'_>, error: &TaskError, i
         biased;
         found = found => match found {
             Some(Finding::Sound(_)) => Blame::Task,
+            Some(Finding::Undecided) => Blame::Unknown,
             Some(Finding::Broken) | None => Blame::Runtime,
         },
         () = work.taken.lease.lost().cancelled() => Blame::Lease,
         () = worker.stopping.cancelled() => Blame::Nobody,
         () = idle => Blame::Task,
-        () = sleep(PATIENCE) => {
-            tracing::warn!("neither a run nor a check ended in time");
-            Blame::Runtime
-        }
     }
 }
 

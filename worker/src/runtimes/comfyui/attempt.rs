@@ -41,6 +41,8 @@ pub(super) struct Attempt {
     queued: bool,
     /// Whether a former process of the worker began it.
     is_adopted: bool,
+    /// Whether the same workflow has succeeded before, so that the server can read it.
+    is_known: bool,
     /// Whether the cache may be the only reason for a run without results.
     may_be_hidden_by_the_cache: bool,
 }
@@ -48,13 +50,26 @@ pub(super) struct Attempt {
 impl Attempt {
     /// One that has yet to begin.
     pub(super) fn new(client: Client, thread: Arc<WorkerThread>) -> Self {
-        let handle = Handle::new();
-        Self { client, thread, handle, queued: false, is_adopted: false, may_be_hidden_by_the_cache: false }
+        let (queued, is_adopted, is_known, may_be_hidden_by_the_cache) = (false, false, false, false);
+        Self {
+            client,
+            thread,
+            handle: Handle::new(),
+            queued,
+            is_adopted,
+            is_known,
+            may_be_hidden_by_the_cache,
+        }
+    }
+
+    /// One more of a workflow that succeeded before.
+    pub(super) fn anew(client: Client, thread: Arc<WorkerThread>) -> Self {
+        Self { is_known: true, ..Self::new(client, thread) }
     }
 
     /// One that a former process of the worker began.
     pub(super) fn begun(client: Client, thread: Arc<WorkerThread>, handle: Handle) -> Self {
-        Self { client, thread, handle, queued: true, is_adopted: true, may_be_hidden_by_the_cache: false }
+        Self { handle, queued: true, is_adopted: true, ..Self::new(client, thread) }
     }
 
     /// The whole path, until `job.stop` is cancelled. A job that fails is taken out of the runtime again; its entry in the
@@ -260,7 +275,7 @@ impl Attempt {
                 Err(rejected("the workflow is larger than the runtime takes (`--max-upload-size`)"))
             }
             // ComfyUI stumbles over a malformed workflow, and would again. A server that is broken answers nothing else.
-            StatusCode::INTERNAL_SERVER_ERROR if self.client.queue().await.is_ok() => {
+            StatusCode::INTERNAL_SERVER_ERROR if !self.is_known && self.client.queue().await.is_ok() => {
                 Err(rejected("the runtime cannot read the workflow: it is not in API format"))
             }
             status => Err(CallError::Status(status).into()),

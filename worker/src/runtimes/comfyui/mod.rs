@@ -145,13 +145,14 @@ impl Runtime for ComfyUi {
 
     /// A result of the cache would be worth nothing here.
     async fn run_anew(&self, job: Job) -> Result<RunOutput, TaskError> {
-        match anew::reseeded(&job.task) {
-            Some(task) => self.run(Job { task, ..job }).await,
+        let job = match anew::reseeded(&job.task) {
+            Some(task) => Job { task, ..job },
             None => {
                 self.client.free_memory().await;
-                self.run(job).await
+                job
             }
-        }
+        };
+        Attempt::anew(self.client.clone(), Arc::clone(&self.thread)).run(&job).await
     }
 
     /// The history does not outlive the process.

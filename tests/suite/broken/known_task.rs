@@ -1,0 +1,211 @@
+//! The task that a runtime is checked with: the check outlasts a restart of the worker, and is given up when the task cannot be
+//! run any more.
+
+use std::time::Duration;
+
+use integration_tests::comfyui::{self, client, job, posts, sampled};
+use simulated_runtimes::DEFAULT_MODEL;
+
+use super::*;
+
+const CHECKING: &str = "checking the runtime with a task that succeeded before";
+
+const GIVEN_UP: &str =
+    "the task for checks cannot be run any more, the next one that succeeds takes its place";
+
+/// A runtime with one model more than it has after a restart.
+async fn with_second_model(lab: &Lab, runtime_type: &str) -> Runtime {
+    let models = vec![DEFAULT_MODEL.to_owned(), "second.safetensors".to_owned()];
+    match runtime_type {
+        "comfyui" => lab.comfyui(ComfyUiOptions { models, ..ComfyUiOptions::default() }).await,
+        _ => lab.sdwebui(SdWebUiOptions { models, ..SdWebUiOptions::default() }).await,
+    }
+}
+
+/// A task that needs the second model.
+async fn submit_for_second_model(door: &FrontDoor, runtime: &Runtime, id: &str) {
+    if runtime.runtime_type == "comfyui" {
+        let mut workflow = sampled(1, 1);
+        workflow["1"]["inputs"]["ckpt_name"] = json!("second.safetensors");
+        door.submit("comfyui", "pipeline", id, workflow).await;
+    } else {
+        let scripts = json!({ "sd_model_checkpoint": "second" });
+        let content =
+            json!({ "alwayson_scripts": scripts, "prompt": id, "width": 64, "height": 64, "steps": 2 });
+        door.submit(&runtime.name, "text-to-image", id, content).await;
+    }
+}
+
+/// The only task that is known to succeed needs a model that the restarted runtime does not have.
+async fn a_removed_model(runtime_type: &str, is_worker_restarted: bool) {
+    let lab = Lab::start().await;
+    let mut runtime = with_second_model(&lab, runtime_type).await;
+    let door = lab.front_door(&[]).await;
+    let volume = Volume::new();
+    let mut worker = volume.start(&lab, &runtime);
+    let port = HealthPort::of(&mut worker).await;
+    submit_for_second_model(&door, &runtime, "needs the model").await;
+    assert!(lab.ended("needs the model").await.result);
+    simulation(&runtime).faults().plan(nameless(), 1);
+    submit(&door, &runtime, "other").await;
+    port.until("/runtime-livez", Err("runtime_broken")).await;
+
+    if is_worker_restarted {
+        worker.signal("KILL");
+        worker.ended().await;
+    }
+    runtime.restart().await;
+    if is_worker_restarted {
+        worker = volume.start(&lab, &runtime);
+    }
+    worker.logged(GIVEN_UP).await;
+    let ended = lab.ended("other").await;
+    assert!(ended.result, "{:?}", ended.error);
+    assert_eq!(HealthPort::of(&mut worker).await.probe("/runtime-livez").await, Ok(()));
+    let state = volume.state();
+    assert_eq!(
+        (&state["broken"], &state["succeeded"]["task"]["metadata"]["id"]),
+        (&json!(null), &json!("other"))
+    );
+}
+
+#[tokio::test]
+async fn a_webui_that_lost_the_known_tasks_model_is_not_broken_for_ever() {
+    a_removed_model("sdwebui", false).await;
+}
+
+#[tokio::test]
+async fn a_comfyui_that_lost_the_known_tasks_model_is_not_broken_for_ever() {
+    a_removed_model("comfyui", false).await;
+}
+
+#[tokio::test]
+async fn a_restarted_worker_does_not_believe_for_ever_that_its_webui_lost_a_model() {
+    a_removed_model("sdwebui", true).await;
+}
+
+#[tokio::test]
+async fn a_restarted_worker_does_not_believe_for_ever_that_its_comfyui_lost_a_model() {
+    a_removed_model("comfyui", true).await;
+}
+
+/// The process after a broken one gets no task before it has passed a check, whatever becomes of the worker.
+async fn outlasts_the_worker(runtime_type: &str) {
+    let lab = Lab::start().await;
+    let mut runtime = runtime(&lab, runtime_type).await;
+    let door = lab.front_door(&[&runtime]).await;
+    let volume = Volume::new();
+    let mut first = volume.start(&lab, &runtime);
+    let port = HealthPort::of(&mut first).await;
+    submit(&door, &runtime, "before").await;
+    assert!(lab.ended("before").await.result);
+    simulation(&runtime).faults().plan(cuda_error(), 1);
+    submit(&door, &runtime, "survives").await;
+    port.until("/runtime-livez", Err("runtime_broken")).await;
+    first.signal("KILL");
+    first.ended().await;
+    runtime.restart().await;
+
+    // Killed while it checks: SD WebUI says from then on that it has run something.
+    let hold = simulation(&runtime).hold().await;
+    let mut second = volume.start(&lab, &runtime);
+    second.logged(CHECKING).await;
+    wait::until("the check to run", async || simulation(&runtime).running()).await;
+    second.signal("KILL");
+    second.ended().await;
+    drop(hold);
+
+    simulation(&runtime).faults().plan(nameless(), 1);
+    let mut third = volume.start(&lab, &runtime);
+    third.logged(CHECKING).await;
+    let port = HealthPort::of(&mut third).await;
+    port.until("/runtime-livez", Err("runtime_broken")).await;
+    assert_eq!(
+        lab.everything_told().await.len(),
+        1,
+        "a task was given to a runtime that had not been checked"
+    );
+    runtime.restart().await;
+    let ended = lab.ended("survives").await;
+    assert!(ended.result, "{:?}", ended.error);
+    assert_eq!(volume.state()["broken"], json!(null));
+}
+
+#[tokio::test]
+async fn a_restarted_worker_checks_a_restarted_webui_before_it_gets_a_task() {
+    outlasts_the_worker("sdwebui").await;
+}
+
+#[tokio::test]
+async fn a_restarted_worker_checks_a_restarted_comfyui_before_it_gets_a_task() {
+    outlasts_the_worker("comfyui").await;
+}
+
+/// Every check stops the runtime: perhaps the task for checks does it.
+#[tokio::test]
+async fn a_check_that_never_takes_place_is_given_up() {
+    let lab = Lab::start().await;
+    let runtime = runtime(&lab, "comfyui").await;
+    let door = lab.front_door(&[&runtime]).await;
+    let worker = lab.worker(&runtime, &[]).await;
+    submit(&door, &runtime, "before").await;
+    assert!(lab.ended("before").await.result);
+    let faults = simulation(&runtime).faults();
+    faults.plan(exception(None), 1);
+    faults.plan(Fault::Restart, 10);
+    submit(&door, &runtime, "bad").await;
+    let error = lab.ended("bad").await.error.unwrap();
+    assert_eq!((error.code, error.attempts), (ErrorCode::RuntimeFailed, 1), "{}", error.message);
+    let said = |message: &str| worker.lines().iter().filter(|line| line.contains(message)).count();
+    assert_eq!(said("the check did not take place"), 3);
+    faults.clear();
+    submit(&door, &runtime, "after").await;
+    assert!(lab.ended("after").await.result);
+}
+
+/// The task fails in every process, and is not refused: perhaps a file of the runtime is damaged.
+#[tokio::test]
+async fn a_known_task_that_fails_in_every_process_is_given_up() {
+    let lab = Lab::start().await;
+    let mut runtime = runtime(&lab, "comfyui").await;
+    let door = lab.front_door(&[&runtime]).await;
+    let volume = Volume::new();
+    let mut worker = volume.start(&lab, &runtime);
+    let mut port = HealthPort::of(&mut worker).await;
+    submit(&door, &runtime, "before").await;
+    assert!(lab.ended("before").await.result);
+    simulation(&runtime).faults().plan(nameless(), 1);
+    submit(&door, &runtime, "survives").await;
+    for _ in 0..2 {
+        port.until("/runtime-livez", Err("runtime_broken")).await;
+        worker.signal("KILL");
+        worker.ended().await;
+        runtime.restart().await;
+        // Both runs of the check.
+        simulation(&runtime).faults().plan(exception(None), 2);
+        worker = volume.start(&lab, &runtime);
+        port = HealthPort::of(&mut worker).await;
+        worker.logged(CHECKING).await;
+    }
+    worker.logged(GIVEN_UP).await;
+    let ended = lab.ended("survives").await;
+    assert!(ended.result, "{:?}", ended.error);
+    assert_eq!(port.probe("/runtime-livez").await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_check_takes_no_larger_seed_than_the_task() {
+    let simulation = comfyui::simulation(Duration::ZERO).await;
+    let mut workflow = sampled(5_000, 1);
+    client(&simulation).run(job(&workflow)).await.unwrap();
+    client(&simulation).run_anew(job(&workflow)).await.unwrap();
+    workflow["5"]["inputs"]["seed"] = json!(42);
+    client(&simulation).run_anew(job(&workflow)).await.unwrap();
+
+    let seeds: Vec<u64> = posts(&simulation, "/prompt")
+        .iter()
+        .map(|body| body["prompt"]["5"]["inputs"]["seed"].as_u64().unwrap())
+        .collect();
+    assert!(seeds[0] == 5_000 && seeds[1] < 5_000 && seeds[2] == 42, "{seeds:?}");
+    assert_eq!(posts(&simulation, "/free").len(), 1, "too few seeds are as small as the last one");
+}

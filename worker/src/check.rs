@@ -1,0 +1,122 @@
+//! Runs a task that succeeded before, to find out whether the runtime still can.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use shared_schema::ErrorCode;
+use tokio::sync::mpsc;
+
+use crate::breaker::KnownGood;
+use crate::error::TaskError;
+use crate::health::BrokenSign;
+use crate::runtimes::{Job, RunHandle, symptoms};
+use crate::steps::Worker;
+
+impl Worker {
+    /// Checks the runtime with that task; once more if it fails, since a check can meet a passing fault. Returns whether that
+    /// found out anything: not if the runtime goes away, or somebody else interrupts the run.
+    pub(crate) async fn check(&self, good: &KnownGood) -> bool {
+        tracing::info!(runtime = %self.config.runtime_name, "checking the runtime with a task that succeeded before");
+        let mut is_last = false;
+        loop {
+            let (run, result) = self.run_for_check(good).await;
+            let Err(error) = result else {
+                self.breaker.passed();
+                self.claims.broken(None);
+                return true;
+            };
+            if is_about_the_task(error.code) {
+                self.cannot_check_with_it(&error);
+                return true;
+            }
+            if self.was_prevented(&error).await {
+                tracing::info!(error.code = %error.code, "the check did not take place");
+                return false;
+            }
+            let is_by_words = error.code == ErrorCode::RuntimeBroken;
+            if is_last || is_by_words {
+                if !is_by_words && self.breaker.failed_check() {
+                    self.cannot_check_with_it(&error);
+                } else {
+                    self.runtime_broke(run, BrokenSign::Check, &error.message).await;
+                }
+                return true;
+            }
+            tracing::info!(error.code = %error.code, reason = %error.message, "the check failed, checking once more");
+            is_last = true;
+        }
+    }
+
+    /// The task says nothing of the runtime any more: perhaps its model or a node was removed. No doubt outlasts it, since no
+    /// restart would help. One that fails in process after process is given up, too: then the next task decides.
+    pub(crate) fn cannot_check_with_it(&self, error: &TaskError) {
+        tracing::warn!(
+            runtime = %self.config.runtime_name, error.code = %error.code, reason = %error.message,
+            "the task for checks cannot be run any more, the next one that succeeds takes its place"
+        );
+        self.claims.cannot_check();
+        self.claims.broken(None);
+        self.breaker.cannot_check();
+    }
+
+    /// Whether the runtime answers its probes, and so is not about to be restarted.
+    pub(crate) async fn runtime_answers(&self) -> bool {
+        self.runtime.ready().await.is_ok()
+    }
+
+    /// Whether a check ended so because the runtime is gone or stands still, or the run was interrupted. A runtime that
+    /// answers its probes, but not what belongs to a run, has failed the check.
+    async fn was_prevented(&self, error: &TaskError) -> bool {
+        match error.code {
+            ErrorCode::Interrupted | ErrorCode::JobLost | ErrorCode::RuntimeStuck => true,
+            ErrorCode::RuntimeUnavailable => !self.runtime_answers().await,
+            _ => false,
+        }
+    }
+
+    /// How the runtime knows the run, and whether it succeeded. Its results are not needed.
+    async fn run_for_check(&self, good: &KnownGood) -> (Option<RunHandle>, Result<(), TaskError>) {
+        let (handles, mut known) = mpsc::unbounded_channel();
+        let job = Job { handles, ..Job::new(Arc::clone(&good.task), good.inputs.clone()) };
+        let (stop, progress) = (job.stop.clone(), job.progress.clone());
+        let running = self.runtime.run_anew(job);
+        tokio::pin!(running);
+        let too_long = async {
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_secs(self.config.run_timeout_seconds)) => {}
+                () = self.no_progress(&progress) => {}
+            }
+        };
+        let result = tokio::select! {
+            result = &mut running => result,
+            () = too_long => {
+                stop.cancel();
+                running.await.map_err(|_| TaskError::new(ErrorCode::RuntimeFailed, "the check is not over in time"))
+            }
+        };
+        let run = std::iter::from_fn(|| known.try_recv().ok()).last();
+        if let Some(run) = &run {
+            if result.is_ok() {
+                self.runtime.forget(run).await;
+            }
+            self.delete_files_of(run).await;
+        }
+        (run, result.map(drop).map_err(|error| symptoms::recognised(error, &good.task)))
+    }
+}
+
+/// Whether a run that ends so was refused for what the task asks for, before the runtime worked on it.
+fn is_about_the_task(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::InvalidTask
+            | ErrorCode::UnsupportedTaskType
+            | ErrorCode::InputRefused
+            | ErrorCode::InputNotFound
+            | ErrorCode::InputUnavailable
+            | ErrorCode::InputTooLarge
+            | ErrorCode::InputNotMedia
+            | ErrorCode::ModelNotFound
+            | ErrorCode::RuntimeRejected
+    )
+}
