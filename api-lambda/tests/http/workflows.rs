@@ -43,6 +43,35 @@ async fn each_wrapping_is_named_with_what_to_send_and_nothing_is_published() {
 }
 
 #[tokio::test]
+async fn a_workflow_as_text_in_a_wrapping_is_named_with_what_to_send() {
+    let door = Door::open().await;
+    let workflow = json!({"1": {"class_type": "SaveImage", "inputs": {}}}).to_string();
+    // As ComfyUI writes it into its files.
+    let pasted = r#"{"1": {"class_type": "SaveImage", "inputs": {}, "is_changed": [NaN]}}"#;
+    let editor = case("04-wrapped-workflows/request-editor.json").to_string();
+    for (content, hints) in [
+        (json!({"prompt": workflow}), ["ComfyUI's `/prompt`", "`prompt` itself as the content, an object"]),
+        (json!({"prompt": pasted}), ["ComfyUI's `/prompt`", "without quotes"]),
+        (
+            json!({"workflow": workflow, "seed": 1}),
+            ["wrapped", "`workflow` itself as the content, an object"],
+        ),
+        (
+            json!({"input": {"workflow": workflow}}),
+            ["RunPod", "`input.workflow` itself as the content, an object"],
+        ),
+        (json!({"workflow": editor}), ["`workflow`", "Export (API)"]),
+    ] {
+        let answer = door.post_json("/v1alpha2", &pipeline(content)).await;
+        let expected = [("/task/content".to_owned(), "editor_format".to_owned())];
+        assert_eq!(answer.violations("invalid_task"), expected, "{}", answer.text);
+        let message = answer.json()["violations"][0]["message"].as_str().unwrap().to_owned();
+        assert!(hints.iter().all(|hint| message.contains(hint)), "{message}");
+    }
+    assert!(door.sns.calls().is_empty());
+}
+
+#[tokio::test]
 async fn what_comfyui_keeps_in_nodes_for_itself_is_not_published() {
     let door = Door::open().await;
     let mut content = case("12-pasted-png-prompt/request-stale.json");

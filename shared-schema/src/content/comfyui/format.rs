@@ -1,14 +1,19 @@
 //! What people send in place of a workflow in the API format: the editor's own format, requests to ComfyUI and to services
 //! around it, workflows as text or in lists, and entries that are no nodes.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 use super::class_type;
+use crate::python_json;
 use crate::violation::{pointer_segment, quoted};
 use crate::{Violation, ViolationCode};
 
 /// How many objects may stand around a workflow for it to be found.
 const MOST_WRAPPERS: usize = 3;
+
+const UNQUOTED: &str = "an object, without quotes and escapes around it";
 
 const EXPORT: &str = "export the workflow with `Export (API)` and send that";
 
@@ -22,10 +27,13 @@ pub(super) fn other_format(content: &Map<String, Value>) -> Option<Violation> {
     } else {
         let wrapper = wrapper(content);
         match found(content, is_workflow, MOST_WRAPPERS) {
-            Some(way) => format!("{wrapper}; send the value of {} itself as the content", named(&way)),
+            Some(way) => {
+                let (named, form) = (way.named(), way.form());
+                format!("{wrapper}; send the value of {named} itself as the content{form}")
+            }
             None => {
                 let way = found(content, is_editor_format, MOST_WRAPPERS)?;
-                format!("{wrapper}, whose {} is in the editor's own format; {EXPORT}", named(&way))
+                format!("{wrapper}, whose {} is in the editor's own format; {EXPORT}", way.named())
             }
         }
     };
@@ -36,13 +44,11 @@ pub(super) fn other_format(content: &Map<String, Value>) -> Option<Violation> {
 pub(in crate::content) fn not_an_object(content: &Value) -> Option<String> {
     match content {
         Value::String(text) => {
-            let what = match serde_json::from_str(text) {
-                Ok(Value::Object(inner)) if is_workflow(&inner) => {
-                    "is a text that holds the workflow as JSON"
-                }
+            let what = match json_object(text) {
+                Some(inner) if is_workflow(&inner) => "is a text that holds the workflow as JSON",
                 _ => "is a text",
             };
-            Some(format!("{what}; send the workflow itself, an object, without quotes and escapes around it"))
+            Some(format!("{what}; send the workflow itself, {UNQUOTED}"))
         }
         Value::Array(values) => {
             let first = values.first().and_then(Value::as_object);
@@ -88,31 +94,63 @@ fn is_workflow(object: &Map<String, Value>) -> bool {
     object.values().any(|value| class_type(value).is_some())
 }
 
-/// The keys that lead to the first object of that kind, outer objects first.
-fn found(
-    object: &Map<String, Value>,
-    is: fn(&Map<String, Value>) -> bool,
-    depth: usize,
-) -> Option<Vec<&str>> {
-    let objects = || object.iter().filter_map(|(key, value)| Some((key.as_str(), value.as_object()?)));
-    if let Some((key, _)) = objects().find(|(_, inner)| is(inner)) {
-        return Some(vec![key]);
+/// The keys that lead to an object, and whether a text has to be read as JSON on the way.
+struct Way {
+    keys: Vec<String>,
+    in_text: bool,
+}
+
+impl Way {
+    fn named(&self) -> String {
+        quoted(&self.keys.join("."))
+    }
+
+    /// In what form the object is to be sent, where it came in another one.
+    fn form(&self) -> String {
+        if self.in_text { format!(", {UNQUOTED}") } else { String::new() }
+    }
+}
+
+/// The way to the first object of that kind, outer objects first.
+fn found(object: &Map<String, Value>, is: fn(&Map<String, Value>) -> bool, depth: usize) -> Option<Way> {
+    let objects: Vec<_> = object.iter().filter_map(|(key, value)| Some((key, object_in(value)?))).collect();
+    let in_text = |inner: &Cow<'_, _>| matches!(inner, Cow::Owned(_));
+    if let Some((key, inner)) = objects.iter().find(|(_, inner)| is(inner)) {
+        return Some(Way { keys: vec![(*key).clone()], in_text: in_text(inner) });
     }
     let deeper = depth.checked_sub(1)?;
-    objects().find_map(|(key, inner)| {
-        let mut way = vec![key];
-        way.extend(found(inner, is, deeper)?);
+    objects.iter().find_map(|(key, inner)| {
+        let mut way = found(inner, is, deeper)?;
+        way.keys.insert(0, (*key).clone());
+        way.in_text |= in_text(inner);
         Some(way)
     })
 }
 
-fn named(way: &[&str]) -> String {
-    quoted(&way.join("."))
+/// An object, or what a text holds that is an object as JSON.
+fn object_in(value: &Value) -> Option<Cow<'_, Map<String, Value>>> {
+    match value {
+        Value::Object(fields) => Some(Cow::Borrowed(fields)),
+        Value::String(text) => json_object(text).map(Cow::Owned),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => None,
+    }
+}
+
+/// ComfyUI writes the workflows into its files as Python does: `NaN` among them.
+fn json_object(text: &str) -> Option<Map<String, Value>> {
+    may_be_object(text).then(|| python_json::from_slice(text.trim().as_bytes()).ok())?
+}
+
+fn may_be_object(text: &str) -> bool {
+    text.trim_start().starts_with('{')
 }
 
 /// What is known to wrap workflows so.
 fn wrapper(content: &Map<String, Value>) -> &'static str {
-    let has = |key: &str| content.get(key).is_some_and(Value::is_object);
+    let has = |key: &str| match content.get(key) {
+        Some(Value::String(text)) => may_be_object(text),
+        value => value.is_some_and(Value::is_object),
+    };
     if has("input") {
         "this is a request to a serverless worker such as RunPod's"
     } else if has("output") && has("workflow") {
@@ -153,6 +191,37 @@ mod tests {
     }
 
     #[test]
+    fn a_wrapped_text_is_named_with_the_form_to_send() {
+        let workflow = json!({"1": {"class_type": "A", "inputs": {}}}).to_string();
+        let pasted = r#" {"1": {"class_type": "A", "inputs": {}, "is_changed": [NaN]}} "#;
+        let editor = json!({"nodes": [], "links": []}).to_string();
+        let twice = json!({"workflow": workflow}).to_string();
+        for (content, hints) in [
+            (
+                json!({"prompt": workflow, "client_id": "x"}),
+                ["`/prompt`", "`prompt` itself as the content, an object"],
+            ),
+            (json!({"prompt": pasted}), ["`/prompt`", "without quotes"]),
+            (
+                json!({"workflow": workflow, "seed": 1}),
+                ["wrapped", "`workflow` itself as the content, an object"],
+            ),
+            (
+                json!({"input": {"workflow": workflow}}),
+                ["RunPod", "`input.workflow` itself as the content, an object"],
+            ),
+            (json!({"input": twice}), ["RunPod", "`input.workflow` itself as the content, an object"]),
+            (json!({"prompt": "a cat", "workflow": editor}), ["`workflow`", "Export (API)"]),
+        ] {
+            let said = said(&content).unwrap();
+            assert!(hints.iter().all(|hint| said.contains(hint)), "{said}");
+        }
+        for text in ["a cat", "{a, b}", "{}", "[1]", "{\"nodes\": 1}"] {
+            assert_eq!(said(&json!({"prompt": text})), None, "{text}");
+        }
+    }
+
+    #[test]
     fn nodes_may_be_called_as_wrappers_are() {
         for id in ["prompt", "workflow", "input"] {
             assert_eq!(said(&json!({id: {"class_type": "A", "inputs": {}}})), None);
@@ -164,6 +233,8 @@ mod tests {
     fn texts_and_lists_have_their_own_messages() {
         let workflow = json!({"1": {"class_type": "A", "inputs": {}}});
         assert!(not_an_object(&json!(workflow.to_string())).unwrap().contains("as JSON"));
+        let pasted = r#"{"1": {"class_type": "A", "is_changed": [NaN]}}"#;
+        assert!(not_an_object(&json!(pasted)).unwrap().contains("as JSON"));
         assert!(not_an_object(&json!("x")).unwrap().starts_with("is a text;"));
         assert!(not_an_object(&json!([workflow])).unwrap().contains("element 0"));
         assert!(not_an_object(&json!([])).unwrap().starts_with("is a list;"));

@@ -188,9 +188,9 @@ mod tests {
     fn links_must_name_existing_nodes() {
         let content = json!({
             "1": {"class_type": "A", "inputs": {"size": [64, 64], "pair": ["a", "b"], "three": ["1", 0, 0]}},
-            "57:12": {"class_type": "B", "inputs": {"ok": ["1", 0], "number": [1, 0], "true": ["1", true], "gone": ["9", 0], "low": ["1", -1]}},
+            "57:12": {"class_type": "B", "inputs": {"ok": ["1", 0], "number": [1, 0], "true": ["1", true], "gone": ["9", 0], "gone too": ["9", true], "low": ["1", -1]}},
         });
-        let expected = ["gone", "low"];
+        let expected = ["gone", "gone too", "low"];
         assert_eq!(
             codes(&content, None),
             expected.map(|input| (format!("/57:12/inputs/{input}"), ViolationCode::BadLink))
