@@ -33,6 +33,22 @@ async fn a_v1alpha2_task_is_answered_and_published_as_its_predecessors_did() {
 }
 
 #[tokio::test]
+async fn empty_lists_that_php_writes_for_objects_are_taken_and_not_published() {
+    let door = Door::open().await;
+    let (settings, scripts) = ("/task/content/override_settings", "/task/content/alwayson_scripts");
+    let body = but(but(text_to_image(), settings, Some(json!([]))), scripts, Some(json!([])));
+    door.post_json("/v1alpha2", &body).await.accepted();
+    let content = door.sns.published().message()["content"].take();
+    assert_eq!(content, json!({"prompt": "A dog", "steps": 16, "width": 512, "height": 512}));
+
+    for pointer in [settings, scripts] {
+        let answer = door.post_json("/v1alpha2", &but(text_to_image(), pointer, Some(json!(["x"])))).await;
+        assert_eq!(answer.violations("invalid_task"), [(pointer.to_owned(), "wrong_type".to_owned())]);
+        assert!(answer.text.contains("must be an object"), "{}", answer.text);
+    }
+}
+
+#[tokio::test]
 async fn a_v1alpha1_task_goes_to_the_runtime_that_serves_its_model() {
     let door = Door::open().await;
     let answer = door.post_json("/v1alpha1", &by_model()).await.accepted();

@@ -41,7 +41,7 @@ static SDWEBUI: RuntimeType = RuntimeType {
     named_models: sdwebui::named_models,
     // Its contents have no nodes.
     refused_nodes: |_, _| Vec::new(),
-    tidy: |_| {},
+    tidy: sdwebui::tidy,
     not_an_object: |_| None,
 };
 
@@ -190,7 +190,7 @@ pub fn not_an_object(task_type: TaskType, content: &Value) -> Option<String> {
     (of(task_type).not_an_object)(content)
 }
 
-/// Takes out of an accepted content what is the runtime's own and no caller's to say.
+/// Takes out of an accepted content what says nothing, and what is the runtime's own and no caller's to say.
 pub fn tidy(task_type: TaskType, content: &mut Map<String, Value>) {
     (of(task_type).tidy)(content);
 }

@@ -40,6 +40,22 @@ pub(super) fn violations(
 }
 
 /// The checkpoints that the content asks for: where predecessors' clients name it, and in the settings of the request.
+/// Takes out the empty lists that PHP writes in place of empty objects: AUTOMATIC1111 takes them, other servers refuse them.
+pub(super) fn tidy(fields: &mut Map<String, Value>) {
+    const SETTINGS: &str = "override_settings";
+    if let Some(Value::Object(scripts)) = fields.get_mut("alwayson_scripts") {
+        remove_empty_list(scripts, SETTINGS);
+    }
+    remove_empty_list(fields, SETTINGS);
+    remove_empty_list(fields, "alwayson_scripts");
+}
+
+fn remove_empty_list(fields: &mut Map<String, Value>, key: &str) {
+    if fields.get(key).and_then(Value::as_array).is_some_and(Vec::is_empty) {
+        fields.shift_remove(key);
+    }
+}
+
 pub(super) fn named_models(fields: &Map<String, Value>) -> Vec<NamedModel> {
     const KEY: &str = "sd_model_checkpoint";
     let scripts = fields.get("alwayson_scripts");
@@ -70,6 +86,22 @@ mod tests {
     use serde_json::json;
 
     #[test]
+    #[test]
+    fn empty_lists_in_place_of_objects_are_taken_out() {
+        for (content, tidied) in [
+            (json!({"override_settings": [], "alwayson_scripts": [], "styles": []}), json!({"styles": []})),
+            (
+                json!({"alwayson_scripts": {"override_settings": [], "ControlNet": {"args": []}}}),
+                json!({"alwayson_scripts": {"ControlNet": {"args": []}}}),
+            ),
+            (json!({"override_settings": {}}), json!({"override_settings": {}})),
+        ] {
+            let mut fields = content.as_object().cloned().unwrap();
+            tidy(&mut fields);
+            assert_eq!(Value::Object(fields), tidied);
+        }
+    }
+
     fn models_are_found_in_all_three_places() {
         let content = json!({
             "alwayson_scripts": {"sd_model_checkpoint": "a", "override_settings": {"sd_model_checkpoint": "b"}},
