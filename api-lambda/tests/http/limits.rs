@@ -51,6 +51,39 @@ async fn what_no_runtime_can_do_is_refused_without_any_configuration() {
 }
 
 #[tokio::test]
+async fn sizes_of_nodes_are_limited_wherever_they_are_written() {
+    let door = Door::open().await;
+    for (class, inputs, refused) in [
+        (
+            "ResizeImageMaskNode",
+            json!({"resize_type.width": 16_384, "resize_type.height": 16_384}),
+            "resize_type.width",
+        ),
+        ("ResizeImageMaskNode", json!({"resize_type.longer_size": 16_384}), "resize_type.longer_size"),
+        ("ResizeImageMaskNode", json!({"resize_type.multiplier": 1_000}), "resize_type.multiplier"),
+        ("ImageScaleToMaxDimension", json!({"largest_size": 16_384}), "largest_size"),
+        (
+            "ImagePadForOutpaint",
+            json!({"left": 8_192, "top": 8_192, "right": 8_192, "bottom": 8_192}),
+            "left",
+        ),
+        ("ImagePadForOutpaint", json!({"left": 256, "top": 0, "right": 256, "bottom": 0}), ""),
+        ("ResizeImageMaskNode", json!({"resize_type.width": 8_192, "resize_type.height": 8_192}), ""),
+    ] {
+        let metadata = json!({"id": "test", "runtime": "comfyui", "tasktype": "pipeline"});
+        let content = json!({"1": {"class_type": class, "inputs": inputs}});
+        let answer =
+            door.post_json("/v1alpha2", &json!({"task": {"metadata": metadata, "content": content}})).await;
+        if refused.is_empty() {
+            answer.accepted();
+        } else {
+            let expected = [(format!("{CONTENT}/1/inputs/{refused}"), "too_large".to_owned())];
+            assert_eq!(answer.violations("invalid_task"), expected, "{class}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_configuration_raises_and_lowers_each_limit() {
     let registry = |limits: Value| {
         json!([{"name": "sdruntime", "type": "sdwebui", "limits": limits}, {"name": "comfyui", "type": "comfyui"}])

@@ -9,7 +9,8 @@ use crate::{Violation, ViolationCode};
 
 /// What is enlarged by a factor is judged as if it were a picture of so many pixels, 64 by 64, the smallest that models
 /// make: how large it is, nobody knows before the run.
-pub(super) const SMALLEST_PICTURE: f64 = 4_096.0;
+pub(super) const SMALLEST_PICTURE: f64 = SMALLEST_SIDE * SMALLEST_SIDE;
+pub(super) const SMALLEST_SIDE: f64 = 64.0;
 
 /// A number the way runtimes take it: as a number, as text, or as a boolean.
 pub(super) fn number(value: &Value) -> Option<f64> {
