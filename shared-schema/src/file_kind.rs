@@ -83,6 +83,29 @@ pub const IMAGE_FORMATS: [ImageFormat; 7] = [
     },
 ];
 
+/// Beginnings of videos and sounds that ComfyUI's nodes take. Those of ISO media (MP4, QuickTime, HEIC) stand behind a length.
+const VIDEOS_AND_SOUNDS: [&[u8]; 11] = [
+    b"\x1a\x45\xdf\xa3",
+    b"RIFF",
+    b"FORM",
+    b"OggS",
+    b"fLaC",
+    b"ID3",
+    b"\xff\xfb",
+    b"\xff\xf1",
+    b"FLV\x01",
+    b"\0\0\x01\xba",
+    b"\x30\x26\xb2\x75",
+];
+
+/// Whether a file seems to be an image, a video or a sound, by its first bytes.
+pub fn is_media(head: &[u8]) -> bool {
+    let is_iso = |kind: &[u8]| [b"ftyp", b"moov", b"mdat"].iter().any(|known| kind == *known);
+    image_format(head).is_some()
+        || head.get(4..8).is_some_and(is_iso)
+        || VIDEOS_AND_SOUNDS.iter().any(|beginning| head.starts_with(beginning))
+}
+
 /// How many bytes of a file are enough to recognise its format.
 pub const HEAD_BYTES: usize = 512;
 

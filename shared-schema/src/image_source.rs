@@ -142,7 +142,7 @@ fn is_digit(byte: u8) -> bool {
 }
 
 /// The first bytes of what a text is the base64 of; none where it is not base64.
-fn head(text: &str) -> Vec<u8> {
+pub(crate) fn head(text: &str) -> Vec<u8> {
     let digits = text.trim().bytes().filter(|byte| !byte.is_ascii_whitespace());
     let head: Vec<u8> = digits.take(HEAD_BYTES / 3 * 4).collect();
     LENIENT.decode(head).unwrap_or_default()

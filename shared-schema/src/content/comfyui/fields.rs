@@ -100,7 +100,9 @@ pub(super) fn field(class: &str, written: &str) -> Field {
                 .iter()
                 .any(|end| word.ends_with(end))
     };
-    if openers::takes(class, written).is_some() || words().any(is_path) {
+    let is_pattern =
+        |word: &str| ["pattern", "glob"].contains(&word) && opens_something(class) && !is_text(&name);
+    if openers::takes(class, written).is_some() || words().any(|word| is_path(word) || is_pattern(word)) {
         Field::Path
     } else if is_text(&name) || words().any(|word| TEXT_WORDS.contains(&word)) || is_about_text(class) {
         Field::Text
@@ -114,9 +116,38 @@ fn is_text(name: &str) -> bool {
 }
 
 fn is_about_text(class: &str) -> bool {
+    has(class, &TEXT_CLASSES) && !opens_something(class)
+}
+
+fn opens_something(class: &str) -> bool {
+    has(class, &OPENING_CLASSES)
+}
+
+fn has(class: &str, words: &[&str]) -> bool {
     let class = class.to_ascii_lowercase();
-    let has = |words: &[&str]| words.iter().any(|word| class.contains(word));
-    has(&TEXT_CLASSES) && !has(&OPENING_CLASSES)
+    words.iter().any(|word| class.contains(word))
+}
+
+/// Whether an input names something to read. A folder to write to may be any that is plain: what is written there bears a
+/// name of its own.
+pub(super) fn reads_paths(class: &str, name: &str) -> bool {
+    let writes = |text: &str| ["save", "out", "dest"].iter().any(|word| text.contains(word));
+    field(class, name) == Field::Path && !writes(&name.to_ascii_lowercase()) && !has(class, &["save"])
+}
+
+/// Whether an input for a path is said to be for a folder.
+pub(super) fn is_folder(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["folder", "dir"].iter().any(|word| name.contains(word))
+}
+
+/// The nodes of ComfyUI and of extensions that yield the text that is written in them, unchanged.
+const LITERALS: [&str; 5] =
+    ["PrimitiveString", "PrimitiveStringMultiline", "StringConstant", "String Literal", "easy string"];
+
+/// Whether nodes of that class yield the text that is written in them, unchanged.
+pub(super) fn is_literal(class: &str) -> bool {
+    LITERALS.contains(&class)
 }
 
 /// Whether nodes of that class make something of a text that is no text any more.
@@ -151,6 +182,10 @@ mod tests {
             ("OllamaGenerate", "url", Field::Path),
             ("LoadText|pysssss", "root_dir", Field::Path),
             ("Create Grid Image", "pattern_glob", Field::Path),
+            ("Load Image Batch", "pattern", Field::Path),
+            ("Load Any", "glob", Field::Path),
+            ("Load Words", "regex_pattern", Field::Text),
+            ("Checkerboard", "pattern", Field::Other),
             ("Image Save", "extension", Field::Path),
             ("VHS_VideoCombine", "images", Field::Other),
             ("SEGSUpscaler", "sampler_name", Field::Other),

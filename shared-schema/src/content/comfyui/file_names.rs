@@ -1,7 +1,8 @@
 //! Names of files and folders as ComfyUI's nodes open them: which stay among what every caller may see.
 
 /// What a name must be, for messages.
-pub(super) const PLAIN: &str = "no `..`, no `\\`, no leading `/`, no ` [output]`, nothing below `darkroom`";
+pub(super) const PLAIN: &str = "no `..`, no `\\`, no leading `/`, no ` [output]`, nothing below `darkroom`, \
+                                and at most 255 bytes between two `/`";
 
 /// The folder that the worker puts the files of its jobs in, among the inputs and outputs of ComfyUI. The names below it
 /// cannot be guessed, but some nodes list folders.
@@ -9,6 +10,10 @@ pub const COMFYUI_JOBS_FOLDER: &str = "darkroom";
 
 /// What ComfyUI takes at the end of a name for the folder to look in (`folder_paths.annotated_filepath`).
 const ANNOTATIONS: [&str; 3] = ["[output]", "[temp]", "[input]"];
+
+/// The most bytes of a path, and of one name in it, that Linux takes (`PATH_MAX`, `NAME_MAX`).
+pub(super) const LONGEST_PATH: usize = 4096;
+const LONGEST_NAME: usize = 255;
 
 /// The folders that hold the files of all jobs.
 const SHARED_FOLDERS: [&str; 3] = ["input", "output", "temp"];
@@ -44,7 +49,12 @@ impl Reach {
 pub(super) fn is_plain(name: &str) -> bool {
     let drive = name.trim().as_bytes().get(1) == Some(&b':');
     let odd = name.contains(|c: char| c == '\\' || c.is_control());
-    !(drive || odd || name_reaches(name).is_some() || is_jobs_folder(name))
+    !(drive || odd || is_too_long(name) || name_reaches(name).is_some() || is_jobs_folder(name))
+}
+
+/// Whether no file can have that name.
+pub(super) fn is_too_long(name: &str) -> bool {
+    name.len() > LONGEST_PATH || name.split('/').any(|segment| segment.len() > LONGEST_NAME)
 }
 
 /// Whether a name is plain, and names something in the folder that its node looks in rather than that folder itself.
@@ -57,6 +67,21 @@ pub(super) fn is_shared_folder(name: &str) -> bool {
     let shared = |last: &str| SHARED_FOLDERS.iter().any(|folder| last.eq_ignore_ascii_case(folder));
     let is_here = !name.trim().is_empty() && segments(name).next().is_none();
     is_here || is_jobs_folder(name) || segments(name).last().is_some_and(shared)
+}
+
+/// Whether a name is a pattern of Python's `glob`.
+pub(super) fn is_pattern(name: &str) -> bool {
+    name.bytes().any(is_wildcard)
+}
+
+/// Whether a pattern matches folders, whose names need not be known then: `in?ut/*/x`, `**`.
+pub(super) fn matches_folders(pattern: &str) -> bool {
+    let mut from_first = pattern.bytes().skip_while(|byte| !is_wildcard(*byte));
+    from_first.any(|byte| matches!(byte, b'/' | b'\\')) || pattern.contains("**")
+}
+
+fn is_wildcard(byte: u8) -> bool {
+    matches!(byte, b'*' | b'?' | b'[')
 }
 
 fn is_jobs_folder(name: &str) -> bool {
@@ -202,6 +227,15 @@ mod tests {
     }
 
     #[test]
+    fn a_name_is_as_long_as_files_can_have_it() {
+        let (longest, deep) = ("x".repeat(LONGEST_NAME), "x/".repeat(LONGEST_PATH / 2));
+        assert!(is_plain(&longest) && is_plain(&deep) && is_plain(&format!("a/{longest}/{longest}")));
+        for name in [format!("{longest}x"), format!("a/{longest}x/b"), format!("{deep}x"), "猫".repeat(86)] {
+            assert!(!is_plain(&name), "{name}");
+        }
+    }
+
+    #[test]
     fn a_folder_is_one_within_another() {
         assert!(is_plain_folder("set") && is_plain_folder("./set/1"));
         for name in ["", ".", "./", " ./. ", "darkroom", "../set"] {
@@ -212,6 +246,19 @@ mod tests {
         }
         for name in ["output/mine", "inputs", "", " "] {
             assert!(!is_shared_folder(name), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn patterns_of_folders_are_told_from_those_of_files() {
+        for name in ["in?ut/x", "*/x.png", "a/d[a]rkroom/x", "**", "a/**", "**.png", "?\\x", "[/"] {
+            assert!(matches_folders(name) && is_pattern(name), "{name:?}");
+        }
+        for name in ["*.png", "a/*.png", "set/x?.png", "a/b [1].png"] {
+            assert!(!matches_folders(name) && is_pattern(name), "{name:?}");
+        }
+        for name in ["", "a/b.png", "a (1)/b"] {
+            assert!(!matches_folders(name) && !is_pattern(name), "{name:?}");
         }
     }
 

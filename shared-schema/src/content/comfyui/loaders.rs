@@ -6,11 +6,12 @@
 use serde_json::{Map, Value};
 
 use super::class_type;
-use super::file_names::{self, is_plain, is_plain_folder};
+use super::file_names::{self, is_plain, is_plain_folder, is_too_long};
 use super::links::linked_node;
 use super::openers::{self, IMAGE, Opens, Takes, VIDEO};
 use crate::content::MediaField;
-use crate::image_source::{ImageSource, is_base64};
+use crate::file_kind::is_media;
+use crate::image_source::{ImageSource, head, is_base64};
 use crate::violation::pointer_segment;
 use crate::{Violation, ViolationCode};
 
@@ -27,9 +28,8 @@ pub fn comfyui_path_from_start(class: &str, input: &str) -> bool {
     matches!(openers::takes(class, input), Some(Takes::Path(_)))
 }
 
-/// The beginnings of PNG, JPEG, GIF and WebP files in base64. Short texts with them may be names of files.
-const IMAGES_IN_BASE64: [&str; 4] = ["iVBORw0KGgo", "/9j/", "R0lGODl", "UklGR"];
-const SHORTEST_IMAGE: usize = 64;
+/// The least characters of a file in base64, some fewer than those of a GIF of one pixel. Shorter texts may be names.
+const SHORTEST_FILE: usize = 32;
 
 /// The inputs that hold an address or an image.
 pub(in crate::content) fn media_fields(nodes: &Map<String, Value>) -> Vec<MediaField> {
@@ -77,7 +77,9 @@ fn wrong(takes: Takes, value: &Value) -> Option<(ViolationCode, String)> {
             "a URL, an `s3://` address, a data URI, or `input/` and the plain name of a file there",
             from_start(is_plain) || text.is_empty(),
         ),
-        Takes::Name | Takes::Place => ("the plain name of a file that the runtime has", is_plain(text)),
+        Takes::Name | Takes::Place | Takes::Target => {
+            ("the plain name of a file that the runtime has", is_plain(text))
+        }
         Takes::Folder => ("the plain name of a folder within the runtime's", is_plain_folder(text)),
         Takes::FolderPath => {
             ("`input/` and the plain name of a folder there", from_start(is_plain_folder) || text.is_empty())
@@ -96,7 +98,7 @@ struct Opened<'a> {
 fn opened(nodes: &Map<String, Value>) -> impl Iterator<Item = Opened<'_>> {
     nodes.iter().flat_map(|(id, node)| {
         let class = class_type(node).unwrap_or_default();
-        let of_class = openers::of(class).iter().filter(|opens| opens.takes != Takes::Place);
+        let of_class = openers::of(class).iter().filter(|opens| !opens.takes.is_of_extension());
         let of_node = of_class.filter_map(|opens| Some((opens, node.get("inputs")?.get(opens.input)?)));
         let mut found = Vec::new();
         for (&Opens { input, takes, .. }, value) in of_node {
@@ -141,19 +143,19 @@ fn is_drawn(text: &str) -> bool {
     })
 }
 
-/// Whether a text is an address or an image, not the name of a file.
+/// Whether a text is an address or a file, not the name of a file.
 fn is_source(text: &str) -> bool {
     let is_data_uri = text.trim_start().get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"));
-    let is_image = text.len() >= SHORTEST_IMAGE
-        && IMAGES_IN_BASE64.iter().any(|image| text.starts_with(image))
-        && is_base64(text);
-    is_data_uri || is_image || text.contains("://")
+    let may_be_file = || is_media(&head(text)) || is_too_long(text);
+    is_data_uri || (text.len() >= SHORTEST_FILE && may_be_file() && is_base64(text)) || text.contains("://")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::content::Media;
+    use base64::Engine;
+    use base64::prelude::BASE64_STANDARD;
     use serde_json::json;
 
     fn node(class: &str, input: &str, value: Value) -> Map<String, Value> {
@@ -177,6 +179,45 @@ mod tests {
     }
 
     #[test]
+    fn files_of_all_kinds_are_media_without_a_data_uri() {
+        let file = |head: &[u8]| BASE64_STANDARD.encode([head, &[0; 64]].concat());
+        let broken_up = format!("{}\r\n{}", &file(b"GIF87a")[..20], &file(b"GIF87a")[20..]);
+        for (class, input, value) in [
+            ("LoadImage", "image", broken_up),
+            ("LoadImage", "image", file(b"BM")),
+            ("LoadImage", "image", file(b"II*\0\x08")),
+            ("LoadImage", "image", file(b"\0\0\0\x18ftypavif\0\0\0\0mif1avif")),
+            ("LoadImage", "image", "R0lGODlhAQABAIAAAP///wAAACwAAAAAAQABAAACAkQBADs=".to_owned()),
+            ("LoadVideo", "file", file(b"\0\0\0\x18ftypisom\0\0\0\0isommp41")),
+            ("LoadVideo", "file", file(b"\x1a\x45\xdf\xa3")),
+            ("LoadAudio", "audio", file(b"RIFF\x24\0\0\0WAVEfmt ")),
+            ("LoadAudio", "audio", file(b"ID3\x04")),
+            ("VHS_LoadVideoPath", "video", file(b"GIF89a")),
+        ] {
+            let nodes = node(class, input, json!(value));
+            assert_eq!(media_fields(&nodes).len(), 1, "{class} {value}");
+            assert_eq!(violations(&nodes), [], "{class} {value}");
+        }
+    }
+
+    #[test]
+    fn what_is_base64_of_no_medium_is_named_where_it_cannot_be_a_name() {
+        let zip = BASE64_STANDARD.encode([&b"PK\x03\x04"[..], &[0; 300]].concat());
+        let found = violations(&load_image(&zip));
+        assert_eq!(found[0].code, ViolationCode::InvalidImage);
+        assert!(found[0].message.contains("a zip archive"), "{}", found[0].message);
+        let video = BASE64_STANDARD.encode([&b"\0\0\0\x18ftypisom"[..], &[0; 64]].concat());
+        assert!(violations(&load_image(&video))[0].message.contains("an MP4 or QuickTime video"));
+        for (class, input) in
+            [("LoadImage", "image"), ("LoadLatent", "latent"), ("VHS_LoadImages", "directory")]
+        {
+            let found = violations(&node(class, input, json!(format!("{}.png", "x".repeat(300)))));
+            assert_eq!(found[0].code, ViolationCode::NotAllowed, "{class}");
+            assert!(found[0].message.contains("255 bytes"), "{}", found[0].message);
+        }
+    }
+
+    #[test]
     fn a_wrapped_value_is_a_value() {
         let fields = media_fields(&node("LoadVideo", "file", json!({"__value__": "https://a/b.mp4"})));
         assert_eq!(fields[0].pointer, "/a~1b/inputs/file/__value__");
@@ -186,7 +227,8 @@ mod tests {
 
     #[test]
     fn plain_file_names_are_left_to_the_runtime() {
-        for value in ["example.png", "clips/猫 1.png", "iVBORw0KGgo=", "a..b.png"] {
+        let hash = "9b74c9897bac770ffc029102a200c5de9b74c9897bac770ffc029102a200c5de";
+        for value in ["example.png", "clips/猫 1.png", "iVBORw0KGgo=", "a..b.png", hash] {
             assert!(media_fields(&load_image(value)).is_empty(), "{value}");
             assert!(violations(&load_image(value)).is_empty(), "{value}");
         }

@@ -1,5 +1,6 @@
 //! Checks of a ComfyUI workflow that need no ComfyUI: its format, its graph, what it opens, its literal sizes.
 
+mod feeding;
 mod fields;
 mod file_names;
 mod format;

@@ -21,8 +21,17 @@ pub(super) enum Takes {
     FolderPath,
     /// What the editor draws of a 3D scene: an object of pictures, and a video named `recording`.
     Views,
-    /// A file, a folder or an address of an extension's node, whose values are judged like those of any path.
+    /// A file, a folder or an address that an extension's node reads, whose values are judged like those of any path.
     Place,
+    /// A place that an extension's node writes to, judged in the same way.
+    Target,
+}
+
+impl Takes {
+    /// Whether values are judged by what they say only, since nothing more is known of the input.
+    pub(super) fn is_of_extension(self) -> bool {
+        matches!(self, Self::Place | Self::Target)
+    }
 }
 
 /// An input of a node class that names something to open.
@@ -85,6 +94,15 @@ pub(super) const KNOWN: [Opens; 37] = [
 /// What the scan found: a class, an input, what it takes and the sources that say so, on each line.
 const SCANNED: &str = include_str!("../../../data/comfyui-openers.tsv");
 
+/// What the scan takes for paths, but is none: colours, a word to search for, weights.
+const NO_PATHS: [(&str, &str); 5] = [
+    ("ImageResizeKJv2", "pad_color"),
+    ("LoadAndResizeImage", "background_color"),
+    ("Text Random Prompt", "search_seed"),
+    ("easy ipadapterApplyADV", "layer_weights"),
+    ("easy ipadapterApplyFaceIDKolors", "layer_weights"),
+];
+
 static BY_CLASS: LazyLock<HashMap<&'static str, Vec<Opens>>> = LazyLock::new(|| {
     let mut by_class: HashMap<&str, Vec<Opens>> = HashMap::new();
     for found in KNOWN.into_iter().chain(SCANNED.lines().filter_map(scanned)) {
@@ -106,7 +124,7 @@ pub(super) fn takes(class: &str, input: &str) -> Option<Takes> {
     of(class).iter().find(|opens| opens.input == input).map(|opens| opens.takes)
 }
 
-/// One line of the scan's result; nothing for its comments.
+/// One line of the scan's result; nothing for its comments and for what is no path.
 fn scanned(line: &'static str) -> Option<Opens> {
     let mut columns = line.split('\t');
     let (class, input, takes) = (columns.next()?, columns.next()?, columns.next()?);
@@ -114,6 +132,8 @@ fn scanned(line: &'static str) -> Option<Opens> {
         "image" => IMAGE,
         "video" => VIDEO,
         "audio" => AUDIO,
+        "save" => Takes::Target,
+        _ if NO_PATHS.contains(&(class, input)) => return None,
         _ => Takes::Place,
     };
     Some(opens(class, input, takes))
@@ -169,6 +189,11 @@ mod tests {
     fn what_people_found_goes_before_the_scan() {
         assert_eq!(takes("VHS_LoadVideoPath", "video"), Some(Takes::Path(Media::Video)));
         assert_eq!(takes("Image Load", "image_path"), Some(Takes::Place));
+        assert_eq!(takes("Video Dump Frames", "output_path"), Some(Takes::Target));
+        for (class, input) in NO_PATHS {
+            assert!(SCANNED.contains(&format!("\n{class}\t{input}\t")), "{class} {input}");
+            assert_eq!(takes(class, input), None, "{class} {input}");
+        }
         assert_eq!(takes("LoadImage", "other"), None);
         assert!(of("KSampler").is_empty());
     }

@@ -4,28 +4,24 @@
 //! Texts for models and people may say anything, as long as nothing opens them: a text that comes by links to an input for
 //! a path is judged like a path.
 
-use std::collections::HashMap;
-
 use serde_json::{Map, Value};
 
-use super::fields::{Field, ends_texts, field};
-use super::file_names::{is_shared_folder, reaches};
+use super::feeding::{feeding_paths, not_written_here};
+use super::fields::{Field, field, is_folder, is_literal, reads_paths};
+use super::file_names::{LONGEST_PATH, is_pattern, is_shared_folder, matches_folders, reaches};
 use super::links::linked_node;
 use super::openers::{self, Takes};
 use super::{class_type, inputs};
 use crate::content::depth::{self, MAX_CONTENT_DEPTH};
 use crate::python_json;
-use crate::violation::{pointer_segment, quoted};
+use crate::violation::pointer_segment;
 use crate::{Violation, ViolationCode};
 
 /// JSON in a text in JSON in a text is looked into so many times.
 const MOST_TEXTS_IN_TEXTS: usize = 3;
 
-/// The longest name of a folder that is compared with those of all callers.
-const LONGEST_FOLDER: usize = 256;
-
 /// The worker replaces this input, whatever it says.
-const REPLACED: &str = "filename_prefix";
+pub(super) const REPLACED: &str = "filename_prefix";
 
 /// Values that reach for what their caller may not see.
 pub(super) fn violations(nodes: &Map<String, Value>) -> Vec<Violation> {
@@ -34,25 +30,46 @@ pub(super) fn violations(nodes: &Map<String, Value>) -> Vec<Violation> {
     let mut texts = Vec::new();
     for (id, node) in nodes {
         let class = class_type(node).unwrap_or_default();
-        let opened = openers::of(class).iter().filter(|opens| opens.takes != Takes::Place);
-        let is_opened = |input: &str| opened.clone().any(|opens| opens.input == input);
-        let judged = inputs(node).filter(|(input, _)| *input != REPLACED && !is_opened(input));
-        for (input, value) in judged {
-            let mut walk = Walk { class, id, input, found: &mut found, texts: &mut texts };
-            if linked_node(value).is_none() {
-                walk.value(input, value, &mut Vec::new());
+        let opened = openers::of(class);
+        for (input, value) in inputs(node).filter(|(input, _)| *input != REPLACED) {
+            let takes = opened.iter().find(|opens| opens.input == input).map(|opens| opens.takes);
+            match (takes, linked_node(value)) {
+                (Some(Takes::Place), Some(source)) if reads_paths(class, input) => {
+                    found.extend(not_written_here(nodes, source).map(|why| refused(id, input, &[], why)));
+                }
+                (_, Some(_)) => {}
+                // Judged where loaders are.
+                (Some(takes), None) if !takes.is_of_extension() => {}
+                (_, None) => {
+                    let mut walk = Walk { class, id, input, found: &mut found, texts: &mut texts };
+                    walk.value(input, value, &mut Vec::new());
+                }
             }
         }
     }
     if !texts.is_empty() {
-        let opened = feeding_paths(nodes);
-        found.extend(texts.into_iter().filter_map(|(id, violation)| {
-            let sink = opened.get(id)?;
+        let sinks = feeding_paths(nodes);
+        found.extend(texts.into_iter().filter_map(|Text { id, violation, only_read }| {
+            let sink = sinks.get(id).filter(|sink| sink.is_read || !only_read)?;
             let message = format!("{}; it is linked to {sink}", violation.message);
             Some(Violation { message, ..violation })
         }));
     }
     found
+}
+
+fn refused(id: &str, input: &str, way: &[String], why: impl Into<String>) -> Violation {
+    let mut pointer = format!("/{}/inputs/{}", pointer_segment(id), pointer_segment(input));
+    way.iter().for_each(|segment| pointer.extend(["/", segment]));
+    Violation::new(pointer, ViolationCode::NotAllowed, why)
+}
+
+/// A text that would be refused as a path.
+struct Text<'a> {
+    id: &'a str,
+    violation: Violation,
+    /// Only as a path of something to read.
+    only_read: bool,
 }
 
 /// One value of a node, with all that it holds.
@@ -61,7 +78,7 @@ struct Walk<'a, 'b> {
     id: &'a str,
     input: &'a str,
     found: &'b mut Vec<Violation>,
-    texts: &'b mut Vec<(&'a str, Violation)>,
+    texts: &'b mut Vec<Text<'a>>,
 }
 
 impl<'a> Walk<'a, '_> {
@@ -99,20 +116,37 @@ impl<'a> Walk<'a, '_> {
             }
             None => {}
         }
-        let why = match reaches(text) {
-            Some(reach) => reach.why(),
-            None if text.len() <= LONGEST_FOLDER && is_shared_folder(text) && self.reads_paths(name) => {
-                "names a folder that holds the files of all callers"
+        if let Some(reach) = reaches(text) {
+            self.refuse(name, way, reach.why());
+        } else if let Some(why) = self.reads_others(name, text) {
+            let violation = refused(self.id, self.input, way, why);
+            if is_literal(self.class) {
+                self.texts.push(Text { id: self.id, violation, only_read: true });
+            } else {
+                self.found.push(violation);
             }
-            None => return,
+        }
+    }
+
+    /// Why a text may not name something to read: what is written into a folder bears a name of its own. The text of a
+    /// node that only passes it on may be linked to such an input.
+    fn reads_others(&self, name: &str, text: &str) -> Option<&'static str> {
+        let why = if text.len() > LONGEST_PATH {
+            return None;
+        } else if is_shared_folder(text) {
+            "names a folder that holds the files of all callers"
+        } else if is_pattern(text) && (matches_folders(text) || is_folder(name)) {
+            "is a pattern of folders, which those of all callers may match; write the name of the folder"
+        } else {
+            return None;
         };
-        self.refuse(name, way, why);
+        (is_literal(self.class) || reads_paths(self.class, name)).then_some(why)
     }
 
     fn refuse(&mut self, name: &str, way: &[String], why: impl Into<String>) {
-        let violation = Violation::new(self.pointer(way), ViolationCode::NotAllowed, why);
+        let violation = refused(self.id, self.input, way, why);
         match field(self.class, name) {
-            Field::Text => self.texts.push((self.id, violation)),
+            Field::Text => self.texts.push(Text { id: self.id, violation, only_read: false }),
             Field::Path | Field::Other => self.found.push(violation),
         }
     }
@@ -136,20 +170,6 @@ impl<'a> Walk<'a, '_> {
         let outer_stays = inner == "__value__" || field(self.class, outer) == Field::Text;
         if outer_stays { outer } else { inner }
     }
-
-    /// A folder to write to may be any that is plain: what is written there bears a name of its own.
-    fn reads_paths(&self, name: &str) -> bool {
-        let writes = |text: &str| ["save", "out", "dest"].iter().any(|word| text.contains(word));
-        field(self.class, name) == Field::Path
-            && !writes(&name.to_ascii_lowercase())
-            && !self.class.to_ascii_lowercase().contains("save")
-    }
-
-    fn pointer(&self, way: &[String]) -> String {
-        let mut pointer = format!("/{}/inputs/{}", pointer_segment(self.id), pointer_segment(self.input));
-        way.iter().for_each(|segment| pointer.extend(["/", segment]));
-        pointer
-    }
 }
 
 /// What a text holds that is JSON to a node.
@@ -167,28 +187,6 @@ fn json_in(text: &str) -> Option<InText> {
     }
     let lenient = || python_json::from_slice(text.as_bytes()).map(InText::PythonJson);
     serde_json::from_str(text).map(InText::Json).or_else(|_| lenient()).ok()
-}
-
-/// The nodes whose texts may come to an input for a path, each with a description of that input.
-fn feeding_paths(nodes: &Map<String, Value>) -> HashMap<&str, String> {
-    let mut feeding = HashMap::new();
-    for (id, node) in nodes {
-        let class = class_type(node).unwrap_or_default();
-        let sinks =
-            inputs(node).filter(|(input, _)| *input != REPLACED && field(class, input) == Field::Path);
-        for (input, target) in sinks.filter_map(|(input, value)| Some((input, linked_node(value)?))) {
-            let sink = format!("{} of node {}, which is for a path", quoted(input), quoted(id));
-            let mut open = vec![target];
-            while let Some(id) = open.pop() {
-                let carries = |node: &&Value| !class_type(node).is_some_and(ends_texts);
-                let Some(node) = nodes.get(id).filter(carries) else { continue };
-                if feeding.insert(id, sink.clone()).is_none() {
-                    open.extend(inputs(node).filter_map(|(_, value)| linked_node(value)));
-                }
-            }
-        }
-    }
-    feeding
 }
 
 #[cfg(test)]
@@ -299,6 +297,42 @@ mod tests {
         assert_eq!(found[0].pointer, "/text/inputs/value");
         assert!(found[0].message.ends_with("linked to `file_path` of node `load`, which is for a path"));
         assert_eq!(found.len(), 1);
+    }
+
+    #[test]
+    fn patterns_that_match_the_folders_of_others_are_no_paths_to_read() {
+        for (class, input, pattern) in [
+            ("Nobody knows", "file_path", "in?ut/dark*/**"),
+            ("Nobody knows", "file_path", "*/x.png"),
+            ("Nobody knows", "directory", "in*"),
+            ("Nobody knows", "glob_path", "**"),
+            ("Load Image Batch", "path", "out*/x"),
+            ("Load Image Batch", "pattern", "o*/d*/*/*.png"),
+            ("Load Image Batch", "pattern", "**/*.png"),
+            ("Create Grid Image", "pattern_glob", "d[a]rkroom/*/*"),
+            ("LoadImagesFromFolderKJ", "folder", "d*"),
+        ] {
+            let content = json!({"1": {"class_type": class, "inputs": {input: pattern}}});
+            assert_eq!(refused(&content), [format!("/1/inputs/{input}")], "{class} {pattern}");
+        }
+        for (class, input, text) in [
+            ("Load Image Batch", "pattern", "*.png"),
+            ("Nobody knows", "file_path", "set/x?.png"),
+            ("Image Save", "output_path", "[time(%Y-%m-%d)]/x"),
+            ("CLIPTextEncode", "text", "a cat? (1/2) **bold**"),
+            ("RegexReplace", "regex_pattern", "a.*/b"),
+            ("Nobody knows", "dynamic", "a*b/c"),
+        ] {
+            let content = json!({"1": {"class_type": class, "inputs": {input: text}}});
+            assert_eq!(refused(&content), [""; 0], "{class} {text}");
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_shared_folder_may_be_long() {
+        let long = format!("{}input", "./".repeat(500));
+        let content = json!({"1": {"class_type": "Nobody knows", "inputs": {"folder": long}}});
+        assert_eq!(refused(&content), ["/1/inputs/folder"]);
     }
 
     #[test]
