@@ -1,5 +1,8 @@
 //! How much work a task may ask for: what passed a predecessor's front door, which checks nothing, is refused before the run.
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use integration_tests::image_server::cat;
 use integration_tests::lab::Lab;
 use serde_json::{Value, json};
 use shared_schema::ErrorCode;
@@ -62,4 +65,26 @@ async fn a_worker_takes_the_limits_that_its_variables_give() {
     assert_eq!(lab.ended("lowered").await.error.unwrap().code, ErrorCode::InvalidTask);
     let ended = lab.ended("within").await;
     assert!(ended.result, "{:?}", ended.error);
+}
+
+#[tokio::test]
+async fn a_picture_is_not_enlarged_beyond_the_limit_by_its_real_size() {
+    let lab = Lab::start().await;
+    let sdwebui = lab.sdwebui(SdWebUiOptions::default()).await;
+    let _worker = lab.worker(&sdwebui, &[("MAX_PIXELS", "20000")]).await;
+    // It has 64 by 48 pixels, and covers a square by its height.
+    let picture = BASE64_STANDARD.encode(cat());
+    let covering = |side: u32| {
+        json!({ "image": picture, "upscaler_1": "Lanczos", "resize_mode": 1,
+                "upscaling_resize_w": side, "upscaling_resize_h": side })
+    };
+    for (id, side) in [("within", 100), ("beyond", 140)] {
+        lab.send(&sdwebui.queue.url, &message(id, "sdruntime", "extra-single-image", &covering(side))).await;
+    }
+    let ended = lab.ended("within").await;
+    assert!(ended.result, "{:?}", ended.error);
+    let error = lab.ended("beyond").await.error.unwrap();
+    let found = (error.code, error.field.as_deref(), error.attempts);
+    assert_eq!(found, (ErrorCode::InputTooLarge, Some("/content/image"), 1), "{error:?}");
+    assert_eq!(sdwebui.simulation.as_ref().unwrap().busy().len(), 1, "the runtime was asked all the same");
 }

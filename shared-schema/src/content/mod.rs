@@ -100,6 +100,32 @@ pub struct Allowance<'a> {
     pub limits: &'a Limits,
 }
 
+/// How a task enlarges the pictures that it brings along.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Enlargement {
+    /// Both sides by that factor.
+    By(f64),
+    /// Both sides by one factor, the least by which the picture covers that many pixels by that many.
+    To {
+        /// In pixels.
+        width: f64,
+        /// In pixels.
+        height: f64,
+    },
+}
+
+impl Enlargement {
+    /// The pixels of an enlarged picture that has `width` times `height` of them, none of these 0.
+    pub fn pixels(self, width: u64, height: u64) -> f64 {
+        let (from_width, from_height) = (width as f64, height as f64);
+        let factor = match self {
+            Self::By(factor) => factor,
+            Self::To { width, height } => (width / from_width).max(height / from_height),
+        };
+        from_width * from_height * factor * factor
+    }
+}
+
 /// Which classes of nodes a deployment lets its callers use, by their exact names. Nodes of extensions can open files,
 /// addresses and processes; nobody but the deployment knows which of those that it has installed do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -208,6 +234,11 @@ pub fn is_overridable(setting: &str, allowed: &[String]) -> bool {
 /// The fields of a content that hold images (in loader nodes also video and sound), in the order of the content.
 pub fn media_fields(task_type: TaskType, content: &Map<String, Value>) -> Vec<MediaField> {
     (of(task_type).media_fields)(task_type, content)
+}
+
+/// How a content enlarges its pictures; `None` if it does not. How large they are is known once they were fetched.
+pub fn enlargement(task_type: TaskType, content: &Map<String, Value>) -> Option<Enlargement> {
+    sdwebui::enlargement(task_type, content)
 }
 
 /// The units of ControlNet in a content of SD WebUI, each with its JSON Pointer; none in other contents.

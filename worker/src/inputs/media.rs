@@ -23,7 +23,7 @@ pub(super) fn check(field: &MediaField, bytes: Bytes, max_pixels: u64) -> Result
     };
     if let Some(format) = image_format(&bytes).filter(|format| field.media.takes(format.content_type)) {
         let unreadable = || not_media(&format!("is a {} that is damaged or incomplete", format.name));
-        let pixels = pixels::of(format.kind, &bytes).ok_or_else(unreadable)?;
+        let pixels = pixels::of(format.kind, &bytes).ok_or_else(unreadable)?.pixels;
         if pixels > max_pixels {
             let message = format!("the input has {pixels} pixels, more than {max_pixels}");
             return Err(TaskError::new(ErrorCode::InputTooLarge, message));

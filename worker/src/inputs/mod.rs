@@ -11,6 +11,7 @@ mod bucket;
 mod budget;
 mod cache;
 mod coding;
+pub mod enlarged;
 pub mod fetch;
 pub mod guard;
 mod media;

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::scripts;
+use crate::content::Enlargement;
 use crate::content::limit::{SMALLEST_PICTURE, above, number};
 use crate::{Limits, TaskType, Violation};
 
@@ -87,19 +88,37 @@ fn images(request: &Request<'_>, most: u64) -> Option<Violation> {
 }
 
 fn enlarged_pixels(request: &Request<'_>, most: u64) -> Option<Violation> {
-    // Mode 0 goes by a factor, mode 1 by width and height.
+    match enlargement_of(request) {
+        Enlargement::To { width, height } => {
+            above("/upscaling_resize_w", width * height, most, "width times height")
+        }
+        Enlargement::By(factor) => {
+            let pixels = factor * factor * SMALLEST_PICTURE;
+            above("/upscaling_resize", pixels, most, "a picture of 64 by 64, once enlarged,")
+        }
+    }
+}
+
+/// How the content enlarges its pictures; `None` if it does not. Without an upscaler, AUTOMATIC1111 leaves them as they are.
+pub(in crate::content) fn enlargement(
+    task_type: TaskType,
+    fields: &Map<String, Value>,
+) -> Option<Enlargement> {
+    let is_extra = matches!(task_type, TaskType::ExtraSingleImage | TaskType::ExtraBatchImages);
+    let upscaler = fields.get("upscaler_1").and_then(Value::as_str).unwrap_or_default();
+    let enlarges = is_extra && !upscaler.is_empty() && !upscaler.eq_ignore_ascii_case("none");
+    enlarges.then(|| enlargement_of(&Request(fields)))
+}
+
+/// Mode 0 goes by a factor, mode 1 by width and height.
+fn enlargement_of(request: &Request<'_>) -> Enlargement {
     if request.number("resize_mode", 0.0) == 1.0 {
         let width = request.number("upscaling_resize_w", DEFAULT_SIDE);
         let height = request.number("upscaling_resize_h", DEFAULT_SIDE);
-        return above("/upscaling_resize_w", width * height, most, "width times height");
+        Enlargement::To { width, height }
+    } else {
+        Enlargement::By(request.number("upscaling_resize", DEFAULT_RESIZE))
     }
-    let factor = request.number("upscaling_resize", DEFAULT_RESIZE);
-    above(
-        "/upscaling_resize",
-        factor * factor * SMALLEST_PICTURE,
-        most,
-        "a picture of 64 by 64, once enlarged,",
-    )
 }
 
 fn listed_images(request: &Request<'_>, most: u64) -> Option<Violation> {
@@ -194,5 +213,28 @@ mod tests {
         assert!(found(TaskType::ExtraSingleImage, &json!({"upscaling_resize": 8})).is_empty());
         assert_eq!(found(TaskType::ExtraBatchImages, &json!({"imageList": [1, 2, 3, 4, 5]})), ["/imageList"]);
         assert!(found(TaskType::ImageToImage, &json!({"enable_hr": true, "hr_scale": 8})).is_empty());
+    }
+
+    #[test]
+    fn a_picture_grows_until_it_covers_the_size_that_is_asked_for() {
+        let pixels = |fields: Value, width, height| {
+            let asked = enlargement(TaskType::ExtraSingleImage, fields.as_object().unwrap());
+            asked.map(|asked| asked.pixels(width, height))
+        };
+        let by = |factor: f64| json!({"upscaler_1": "Lanczos", "upscaling_resize": factor});
+        let to = |w: u32, h: u32| json!({"upscaler_1": "Lanczos", "resize_mode": 1, "upscaling_resize_w": w, "upscaling_resize_h": h});
+        for (fields, (width, height), expected) in [
+            (by(2.0), (100, 50), Some(20_000.0)),
+            (json!({"upscaler_1": "Lanczos"}), (100, 50), Some(20_000.0)),
+            (to(200, 100), (100, 50), Some(20_000.0)),
+            (to(200, 10), (100, 50), Some(20_000.0)),
+            (to(100, 100), (1, 100), Some(1_000_000.0)),
+            (to(100, 100), (100, 1), Some(1_000_000.0)),
+            (json!({"upscaling_resize": 8}), (100, 50), None),
+            (json!({"upscaler_1": "None", "upscaling_resize": 8}), (100, 50), None),
+        ] {
+            assert_eq!(pixels(fields.clone(), width, height), expected, "{fields} {width} {height}");
+        }
+        assert_eq!(enlargement(TaskType::ImageToImage, by(2.0).as_object().unwrap()), None);
     }
 }

@@ -14,6 +14,7 @@ use crate::violation::{listed, quoted};
 use crate::{RuntimeEntry, TaskType, Violation, ViolationCode, schema};
 
 pub(super) use images::media_fields;
+pub(super) use limits::enlargement;
 pub(super) use scripts::control_net_units;
 pub(super) use settings::{is_overridable, may_be_allowed};
 
@@ -39,7 +40,6 @@ pub(super) fn violations(
     violations
 }
 
-/// The checkpoints that the content asks for: where predecessors' clients name it, and in the settings of the request.
 /// Takes out the empty lists that PHP writes in place of empty objects: AUTOMATIC1111 takes them, other servers refuse them.
 pub(super) fn tidy(fields: &mut Map<String, Value>) {
     const SETTINGS: &str = "override_settings";
@@ -56,6 +56,7 @@ fn remove_empty_list(fields: &mut Map<String, Value>, key: &str) {
     }
 }
 
+/// The checkpoints that the content asks for: where predecessors' clients name it, and in the settings of the request.
 pub(super) fn named_models(fields: &Map<String, Value>) -> Vec<NamedModel> {
     const KEY: &str = "sd_model_checkpoint";
     let scripts = fields.get("alwayson_scripts");
@@ -86,7 +87,6 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    #[test]
     fn empty_lists_in_place_of_objects_are_taken_out() {
         for (content, tidied) in [
             (json!({"override_settings": [], "alwayson_scripts": [], "styles": []}), json!({"styles": []})),
@@ -102,6 +102,7 @@ mod tests {
         }
     }
 
+    #[test]
     fn models_are_found_in_all_three_places() {
         let content = json!({
             "alwayson_scripts": {"sd_model_checkpoint": "a", "override_settings": {"sd_model_checkpoint": "b"}},

@@ -2,27 +2,35 @@
 
 use shared_schema::file_kind::brands;
 
-use super::be32;
+use super::{Extent, Sizes, be32};
 
 /// The largest size that any box states, wherever it stands: which one counts is told by other boxes, and those can be
 /// laid out to mislead. Sequences state the number of their frames elsewhere, so theirs cannot be told.
 ///
 /// A picture may be coded larger than it is stated; libavif itself decodes none above 2^28 pixels.
-pub(super) fn pixels(image: &[u8]) -> Option<u64> {
+pub(super) fn extent(image: &[u8]) -> Option<Extent> {
     if brands(image).any(|brand| brand == b"avis") {
         return None;
     }
     let stated = image.windows(5).enumerate().filter(|(_, window)| *window == b"ispe\0");
-    let sizes = stated.filter_map(|(at, _)| {
+    let stated = stated.filter_map(|(at, _)| {
         let is_box = (20..=0xff).contains(&be32(image, at.checked_sub(4)?)?);
-        is_box.then_some(be32(image, at + 8)?.saturating_mul(be32(image, at + 12)?))
+        is_box.then_some((be32(image, at + 8)?, be32(image, at + 12)?))
     });
-    sizes.max()
+    let mut sizes = Sizes::default();
+    for (width, height) in stated {
+        sizes.add(width, height)?;
+    }
+    sizes.extent(1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn pixels(image: &[u8]) -> Option<u64> {
+        extent(image).map(|extent| extent.pixels)
+    }
 
     fn avif(brands: &[u8], sizes: &[(u32, u32)]) -> Vec<u8> {
         let length = u32::try_from(16 + brands.len()).unwrap().to_be_bytes();

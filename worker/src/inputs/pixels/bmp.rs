@@ -1,14 +1,16 @@
 //! BMP: a file header of 14 bytes, then one of several headers with the size.
 
-use super::{bytes, le16, le32};
+use super::{Extent, Sizes, bytes, le16, le32};
 
 /// A negative height means that rows come from the top.
-pub(super) fn pixels(image: &[u8]) -> Option<u64> {
+pub(super) fn extent(image: &[u8]) -> Option<Extent> {
+    let mut sizes = Sizes::default();
     match le32(image, 14)? {
-        12 => Some(le16(image, 18)? * le16(image, 20)?),
-        40 | 52 | 56 | 64 | 108 | 124 => Some(side(image, 18)? * side(image, 22)?),
-        _ => None,
+        12 => sizes.add(le16(image, 18)?, le16(image, 20)?)?,
+        40 | 52 | 56 | 64 | 108 | 124 => sizes.add(side(image, 18)?, side(image, 22)?)?,
+        _ => return None,
     }
+    sizes.extent(1)
 }
 
 fn side(image: &[u8], at: usize) -> Option<u64> {
@@ -18,6 +20,10 @@ fn side(image: &[u8], at: usize) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn pixels(image: &[u8]) -> Option<u64> {
+        extent(image).map(|extent| extent.pixels)
+    }
 
     fn bmp(header: u32, sides: &[u8]) -> Vec<u8> {
         [b"BM", &[0; 12][..], &header.to_le_bytes(), sides, &[0; 32]].concat()

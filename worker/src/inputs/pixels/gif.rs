@@ -1,12 +1,12 @@
 //! GIF: every frame is drawn on a canvas that grows with frames which stand out of it.
 
-use super::{le16, offset};
+use super::{Extent, Sizes, le16, offset};
 
 /// The length of the header with the logical screen, before its colours.
 const HEADER: usize = 13;
 
 /// Walks over the blocks as Pillow does: unknown bytes are skipped, and the end of the file is an end like any other.
-pub(super) fn pixels(image: &[u8]) -> Option<u64> {
+pub(super) fn extent(image: &[u8]) -> Option<Extent> {
     let (mut right, mut bottom) = (le16(image, 6)?, le16(image, 8)?);
     let mut frames = 0;
     let mut at = HEADER + colours(*image.get(10)?);
@@ -25,7 +25,9 @@ pub(super) fn pixels(image: &[u8]) -> Option<u64> {
             Some(_) => at += 1,
         }
     }
-    Some((right * bottom).saturating_mul(frames))
+    let mut sizes = Sizes::default();
+    sizes.add(right, bottom)?;
+    sizes.extent(frames)
 }
 
 /// How many bytes a table of colours takes, by the flags that announce it.
@@ -47,6 +49,10 @@ fn after_blocks(image: &[u8], mut at: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn pixels(image: &[u8]) -> Option<u64> {
+        extent(image).map(|extent| extent.pixels)
+    }
 
     fn screen(width: u16, height: u16) -> Vec<u8> {
         [&b"GIF89a"[..], &width.to_le_bytes(), &height.to_le_bytes(), &[0x80, 0, 0], &[0; 6]].concat()

@@ -1,11 +1,11 @@
 //! JPEG: segments up to the first scan, one of which holds the size.
 
-use super::{be16, offset};
+use super::{Extent, Sizes, be16, offset};
 
 /// Fill bytes before a marker are skipped, as libjpeg does. Junk between segments, which decoders skip each in its own
 /// way, makes the size untellable.
-pub(super) fn pixels(image: &[u8]) -> Option<u64> {
-    let mut most = None;
+pub(super) fn extent(image: &[u8]) -> Option<Extent> {
+    let mut sizes = Sizes::default();
     let mut at = 2;
     loop {
         if *image.get(at)? != 0xff {
@@ -17,10 +17,10 @@ pub(super) fn pixels(image: &[u8]) -> Option<u64> {
         match marker {
             // Start of frame: length, precision, height, width.
             0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => {
-                most = most.max(Some(be16(image, segment + 3)? * be16(image, segment + 5)?));
+                sizes.add(be16(image, segment + 5)?, be16(image, segment + 3)?)?;
             }
             // Start of scan: the picture begins.
-            0xda => return most,
+            0xda => return sizes.extent(1),
             // These have no length, and no place before the picture.
             0x00 | 0x01 | 0xd0..=0xd9 => return None,
             _ => {}
@@ -32,6 +32,10 @@ pub(super) fn pixels(image: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn pixels(image: &[u8]) -> Option<u64> {
+        extent(image).map(|extent| extent.pixels)
+    }
 
     fn frame(width: u16, height: u16) -> Vec<u8> {
         let ([w, x], [h, y]) = (width.to_be_bytes(), height.to_be_bytes());

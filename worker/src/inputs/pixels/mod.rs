@@ -15,18 +15,50 @@ mod webp;
 
 use shared_schema::file_kind::ImageKind;
 
-/// Width times height of an image of that kind, of all frames together; `None` if that is unknown.
-pub(super) fn of(kind: ImageKind, image: &[u8]) -> Option<u64> {
-    let pixels = match kind {
-        ImageKind::Png => png::pixels,
-        ImageKind::Jpeg => jpeg::pixels,
-        ImageKind::WebP => webp::pixels,
-        ImageKind::Gif => gif::pixels,
-        ImageKind::Bmp => bmp::pixels,
-        ImageKind::Tiff => tiff::pixels,
-        ImageKind::Avif => avif::pixels,
+/// More different sizes than these nobody writes into one image.
+const MOST_SIZES: usize = 64;
+
+/// How large an image is.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Extent {
+    /// Width times height, of all frames or pages together.
+    pub(super) pixels: u64,
+    /// Each width and height that a decoder could believe, none of them 0.
+    pub(super) sizes: Vec<(u64, u64)>,
+}
+
+/// The extent of an image of that kind; `None` if that is unknown.
+pub(super) fn of(kind: ImageKind, image: &[u8]) -> Option<Extent> {
+    let extent = match kind {
+        ImageKind::Png => png::extent,
+        ImageKind::Jpeg => jpeg::extent,
+        ImageKind::WebP => webp::extent,
+        ImageKind::Gif => gif::extent,
+        ImageKind::Bmp => bmp::extent,
+        ImageKind::Tiff => tiff::extent,
+        ImageKind::Avif => avif::extent,
     };
-    pixels(image).filter(|pixels| *pixels > 0)
+    extent(image).filter(|extent| extent.pixels > 0)
+}
+
+/// The sizes that a file states, each once.
+#[derive(Default)]
+struct Sizes(Vec<(u64, u64)>);
+
+impl Sizes {
+    /// Adds a size unless it is empty; `None` if there are too many.
+    fn add(&mut self, width: u64, height: u64) -> Option<()> {
+        if width > 0 && height > 0 && !self.0.contains(&(width, height)) {
+            self.0.push((width, height));
+        }
+        (self.0.len() <= MOST_SIZES).then_some(())
+    }
+
+    /// So many frames of the largest size; `None` if there is none.
+    fn extent(self, frames: u64) -> Option<Extent> {
+        let largest = self.0.iter().map(|(width, height)| width.saturating_mul(*height)).max()?;
+        Some(Extent { pixels: largest.saturating_mul(frames), sizes: self.0 })
+    }
 }
 
 /// The `N` bytes at that place.

@@ -1,20 +1,20 @@
 //! PNG, with the extension for animations: every frame is drawn on the whole canvas.
 
-use super::{be32, bytes, offset};
+use super::{Extent, Sizes, be32, bytes, offset};
 
 /// Behind the signature stand chunks: length, type, data, checksum. Pillow reads them up to the first picture data, and
 /// believes the last header. A picture whose data is cut off it refuses when it decodes it.
-pub(super) fn pixels(image: &[u8]) -> Option<u64> {
-    let (mut canvas, mut frames) = (None, 1);
+pub(super) fn extent(image: &[u8]) -> Option<Extent> {
+    let (mut sizes, mut frames) = (Sizes::default(), 1);
     let mut at = 8;
     loop {
         let length = be32(image, at)?;
         let data = at + 8;
         match &bytes(image, at + 4)? {
-            b"IHDR" => canvas = canvas.max(Some(be32(image, data)? * be32(image, data + 4)?)),
+            b"IHDR" => sizes.add(be32(image, data)?, be32(image, data + 4)?)?,
             b"acTL" => frames = frames.max(be32(image, data)?),
             b"IDAT" if is_cut_off(image, at) => return None,
-            b"IDAT" => return canvas.map(|canvas: u64| canvas.saturating_mul(frames)),
+            b"IDAT" => return sizes.extent(frames),
             _ => {}
         }
         at = data.saturating_add(offset(length)).saturating_add(4);
@@ -40,6 +40,10 @@ fn is_cut_off(image: &[u8], mut at: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn pixels(image: &[u8]) -> Option<u64> {
+        extent(image).map(|extent| extent.pixels)
+    }
 
     fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
         let length = u32::try_from(data.len()).unwrap().to_be_bytes();

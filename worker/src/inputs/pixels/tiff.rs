@@ -1,6 +1,6 @@
 //! TIFF and BigTIFF: a chain of pages, each a directory of tags.
 
-use super::{bytes, offset};
+use super::{Extent, Sizes, bytes, offset};
 
 /// More pages than this are not counted.
 const MOST_PAGES: usize = 10_000;
@@ -9,16 +9,17 @@ const WIDTH: u64 = 256;
 const HEIGHT: u64 = 257;
 
 /// All pages together. Of a tag that is there twice, Pillow believes the last one: here the larger counts.
-pub(super) fn pixels(image: &[u8]) -> Option<u64> {
+pub(super) fn extent(image: &[u8]) -> Option<Extent> {
     let file = File { image, is_little: image.starts_with(b"II"), is_big: image[..4].contains(&b'+') };
     let mut next = if file.is_big { file.number(8, 8)? } else { file.number(4, 4)? };
-    let mut pixels: u64 = 0;
+    let (mut sizes, mut pixels) = (Sizes::default(), 0_u64);
     for _ in 0..MOST_PAGES {
         if next == 0 {
-            return Some(pixels);
+            return sizes.extent(1).map(|largest| Extent { pixels, ..largest });
         }
         let page = file.page(offset(next))?;
-        pixels = pixels.saturating_add(page.pixels);
+        sizes.add(page.width, page.height)?;
+        pixels = pixels.saturating_add(page.width.saturating_mul(page.height));
         next = page.next;
     }
     None
@@ -31,7 +32,8 @@ struct File<'a> {
 }
 
 struct Page {
-    pixels: u64,
+    width: u64,
+    height: u64,
     /// Where the next page is; 0 after the last one.
     next: u64,
 }
@@ -59,8 +61,7 @@ impl File<'_> {
             };
             *side = (*side).max(Some(self.number(entry + value_at, value_bytes)?));
         }
-        let pixels = width?.saturating_mul(height?);
-        Some(Page { pixels, next: self.number(end, next_bytes)? })
+        Some(Page { width: width?, height: height?, next: self.number(end, next_bytes)? })
     }
 
     /// The number of so many bytes at that place.
@@ -79,6 +80,10 @@ impl File<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn pixels(image: &[u8]) -> Option<u64> {
+        extent(image).map(|extent| extent.pixels)
+    }
 
     /// A small-endian file of these pages, each a list of tag, type and value.
     fn tiff(pages: &[&[(u16, u16, u32)]]) -> Vec<u8> {

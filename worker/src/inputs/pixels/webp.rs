@@ -1,31 +1,27 @@
 //! WebP: a still image in one chunk, or a canvas on which every frame of an animation is drawn.
 
-use super::{bytes, le16, le32, offset};
+use super::{Extent, Sizes, bytes, le16, le32, offset};
 
 /// Behind the 12 bytes of the RIFF header stand chunks: type, length, data, and a byte of padding after odd lengths.
-pub(super) fn pixels(image: &[u8]) -> Option<u64> {
-    let (mut most, mut frames) = (None, 0);
+pub(super) fn extent(image: &[u8]) -> Option<Extent> {
+    let (mut sizes, mut frames) = (Sizes::default(), 0);
     let mut at = 12;
     while let (Some(kind), Some(length)) = (bytes(image, at), le32(image, at + 4)) {
         let data = at + 8;
-        let size = match &kind {
-            b"VP8X" => Some((le24(image, data + 4)? + 1) * (le24(image, data + 7)? + 1)),
+        match &kind {
+            b"VP8X" => sizes.add(le24(image, data + 4)? + 1, le24(image, data + 7)? + 1)?,
             // A key frame's header; the two highest bits of each side are a scale that decoders leave to others.
-            b"VP8 " => Some((le16(image, data + 6)? & 0x3fff) * (le16(image, data + 8)? & 0x3fff)),
+            b"VP8 " => sizes.add(le16(image, data + 6)? & 0x3fff, le16(image, data + 8)? & 0x3fff)?,
             b"VP8L" => {
                 let sides = le32(image, data + 1)?;
-                Some(((sides & 0x3fff) + 1) * ((sides >> 14 & 0x3fff) + 1))
+                sizes.add((sides & 0x3fff) + 1, (sides >> 14 & 0x3fff) + 1)?;
             }
-            b"ANMF" => {
-                frames += 1;
-                None
-            }
-            _ => None,
-        };
-        most = most.max(size);
+            b"ANMF" => frames += 1,
+            _ => {}
+        }
         at = data.saturating_add(offset(length + length % 2));
     }
-    most.map(|most: u64| most.saturating_mul(frames.max(1)))
+    sizes.extent(frames.max(1))
 }
 
 fn le24(image: &[u8], at: usize) -> Option<u64> {
@@ -35,6 +31,10 @@ fn le24(image: &[u8], at: usize) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn pixels(image: &[u8]) -> Option<u64> {
+        extent(image).map(|extent| extent.pixels)
+    }
 
     fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
         let length = u32::try_from(data.len()).unwrap().to_le_bytes();
