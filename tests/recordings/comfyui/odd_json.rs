@@ -59,6 +59,30 @@ async fn a_neighbours_odd_values_hide_no_job_in_the_queue() {
     }
 }
 
+/// Older servers take extra data of any type, as long as no client id has to go into it.
+#[tokio::test]
+async fn a_neighbours_extra_data_of_any_type_hides_no_job_in_the_queue() {
+    let content = fixtures::load("cases/11-nan-in-runtime-json/request-neighbour.json");
+    for odd in [r#""x""#, r#"["x", [0.5]]"#, "[]", "-7", "null", "true"] {
+        let image = json!({ "filename": "o_00001_.png", "subfolder": "{{FOLDER}}", "type": "output" });
+        let script = Script {
+            queue: format!(
+                r#"{{"queue_running": [[0, "theirs", {{}}, {odd}, ["3"]]], "queue_pending": [[1, "left", {{}}, {{"client_id": "darkroom-x"}}, []]]}}"#
+            ),
+            ..Script::succeeds_with(&json!({ "2": { "images": [image] } })).with_file(SAVED)
+        };
+        let stage = Stage::start(script).await;
+        let runtime = comfyui::connect(&task::options(&stage.url)).unwrap();
+        let output = runtime.run(task::job("pipeline", &content, Vec::new())).await;
+        assert_eq!(output.map(|output| output.files.len()), Ok(1), "{odd}");
+
+        // What a former process left behind that job is found.
+        assert_eq!(runtime.clear(&[]).await, Ok(false), "{odd}");
+        let deletions = stage.heard().of("POST /queue");
+        assert_eq!(deletions[0].json(), json!({ "delete": ["left"] }), "{odd}");
+    }
+}
+
 #[tokio::test]
 async fn an_event_is_heard_whatever_values_it_carries() {
     let content = json!({

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
 use super::history::Entry;
@@ -48,12 +48,67 @@ pub(super) struct Job {
     owner: Owner,
 }
 
-/// As much of a job's extra data as matters.
-#[derive(Debug, Default, Deserialize)]
+/// As much of a job's extra data as matters. Most servers take whatever the client sent for it, which may be no object.
+#[derive(Debug, Default)]
 struct Owner {
-    /// Whatever the client sent.
-    #[serde(default)]
     client_id: Value,
+}
+
+impl<'de> Deserialize<'de> for Owner {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(OwnerVisitor)
+    }
+}
+
+struct OwnerVisitor;
+
+impl<'de> Visitor<'de> for OwnerVisitor {
+    type Value = Owner;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("anything")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Owner, A::Error> {
+        let mut owner = Owner::default();
+        while let Some(key) = fields.next_key::<String>()? {
+            if key == "client_id" {
+                owner.client_id = fields.next_value()?;
+            } else {
+                fields.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(owner)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Owner, A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Owner::default())
+    }
+
+    fn visit_str<E: Error>(self, _: &str) -> Result<Owner, E> {
+        Ok(Owner::default())
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Owner, E> {
+        Ok(Owner::default())
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Owner, E> {
+        Ok(Owner::default())
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<Owner, E> {
+        Ok(Owner::default())
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<Owner, E> {
+        Ok(Owner::default())
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Owner, E> {
+        Ok(Owner::default())
+    }
 }
 
 impl<'de> Deserialize<'de> for Job {
@@ -169,6 +224,12 @@ mod tests {
             r#"[0, "\ud800", "\udfff", {"client_id": "darkroom-\ud800"}]"#.to_owned(),
             r#"[0, 7, null, {"client_id": 7}]"#.to_owned(),
             "[]".to_owned(),
+            r#"[0, "odd", {}, "client_id"]"#.to_owned(),
+            r#"[0, "odd", {}, ["client_id", "x"]]"#.to_owned(),
+            r#"[0, "odd", {}, null]"#.to_owned(),
+            r#"[0, "odd", {}, true]"#.to_owned(),
+            r#"[0, "odd", {}, -7]"#.to_owned(),
+            r#"[0, "odd", {}, 0.5]"#.to_owned(),
         ];
         let mine = job("mine", "darkroom-1");
         for odd in odd {
