@@ -255,6 +255,20 @@ async fn a_cached_run_that_yields_nothing_is_made_once_more() {
 }
 
 #[tokio::test]
+async fn a_node_whose_further_nodes_the_cache_hides_runs_again_beside_others_that_show_something() {
+    let simulation = simulation(Duration::ZERO).await;
+    let runtime = client(&simulation);
+    let mut workflow = sampled(1, 1);
+    workflow["8"] = json!({ "class_type": "SaveByExpansion", "inputs": { "images": ["6", 0] } });
+    for posted in [1, 3] {
+        let output = runtime.run(job(&workflow)).await.unwrap();
+        assert_eq!((output.files.len(), posts(&simulation, "/prompt").len()), (2, posted));
+        let nodes = output.report["outputs"].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        assert_eq!(nodes, ["7", "8.0.0.1"]);
+    }
+}
+
+#[tokio::test]
 async fn an_adopted_run_that_the_cache_left_nothing_of_runs_anew() {
     let simulation = simulation(Duration::ZERO).await;
     let runtime = client(&simulation);

@@ -1,5 +1,6 @@
 //! The recordings of ComfyUI 0.25.
 
+mod lost;
 mod odd_json;
 mod outcome;
 mod results;

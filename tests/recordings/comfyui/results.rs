@@ -12,7 +12,7 @@ use super::stage::{FURTHER, Frame, Script, Stage};
 use crate::task;
 
 /// Runs that content against that server. The server, and how the task ended.
-async fn run(script: Script, content: &Value) -> (Stage, Result<RunOutput, TaskError>) {
+pub(super) async fn run(script: Script, content: &Value) -> (Stage, Result<RunOutput, TaskError>) {
     let stage = Stage::start(script).await;
     let runtime = comfyui::connect(&task::options(&stage.url)).unwrap();
     let result = runtime.run(task::job("pipeline", content, Vec::new())).await;
@@ -29,7 +29,7 @@ async fn shown(outputs: Value, files: &[&str]) -> RunOutput {
     run(script, &content).await.1.unwrap_or_else(|error| panic!("{outputs}: {error}"))
 }
 
-fn stored(output: &RunOutput) -> Vec<String> {
+pub(super) fn stored(output: &RunOutput) -> Vec<String> {
     output.files.iter().map(|file| String::from_utf8(file.bytes.to_vec()).unwrap()).collect()
 }
 

@@ -30,6 +30,8 @@ const NOTHING_QUEUED: &str = r#"{"queue_running": [], "queue_pending": []}"#;
 pub(super) struct Script {
     /// The job's entry in the history, as it is written on the wire.
     pub(super) entry: String,
+    /// That of the second job that is posted, if it is another one.
+    pub(super) second: Option<String>,
     /// The same of the job [`FURTHER`], if there is one: it is in the history from the start.
     pub(super) further: Option<String>,
     /// What `/queue` answers once the job is posted; of a job that comes into the history late, until it is there.
@@ -56,6 +58,7 @@ impl Script {
     pub(super) fn ends_with(entry: impl ToString) -> Self {
         Self {
             entry: entry.to_string(),
+            second: None,
             further: None,
             queue: NOTHING_QUEUED.to_owned(),
             looks: 0,
@@ -166,7 +169,7 @@ impl Play {
             ("GET", "/queue", None) => json_text(NOTHING_QUEUED.to_owned()),
             ("GET", _, Some(posted)) if path.strip_prefix("/history/") == Some(&posted.id) => {
                 json_text(match self.has_ended() {
-                    true => posted.fill_in(&format!(r#"{{"{{{{ID}}}}": {}}}"#, self.script.entry)),
+                    true => posted.fill_in(&format!(r#"{{"{{{{ID}}}}": {}}}"#, self.entry())),
                     false => "{}".to_owned(),
                 })
             }
@@ -184,6 +187,11 @@ impl Play {
             ("POST", "/queue" | "/history" | "/free" | "/interrupt", _) => StatusCode::OK.into_response(),
             _ => StatusCode::NOT_FOUND.into_response(),
         }
+    }
+
+    fn entry(&self) -> &str {
+        let is_second = self.heard.of("POST /prompt").len() > 1;
+        self.script.second.as_ref().filter(|_| is_second).unwrap_or(&self.script.entry)
     }
 
     /// Whether the job is in the history, which it is once it has been looked for often enough.

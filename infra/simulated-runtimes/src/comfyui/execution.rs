@@ -122,8 +122,7 @@ impl<'a> Execution<'a> {
                 let made = self.run_node(narrator, &node, &mut pace, fails).await;
                 let made = made.map_err(|stop| (node.clone(), stop))?;
                 if let Some(shown) = &made.shown {
-                    narrator.executed(&node, shown);
-                    self.show(&node, shown);
+                    self.show(narrator, &node, shown);
                 }
                 narrator.node_ends(&node);
                 self.executed.push(node.clone());
@@ -209,16 +208,21 @@ impl<'a> Execution<'a> {
     /// A cached output is shown again, unless nobody is there to see it: then the history has no outputs either.
     fn show_cached(&mut self, narrator: &mut Narrator<'_>, node: &str, made: &Made) {
         if let Some(shown) = made.shown.as_ref().filter(|_| self.tells_cached(node)) {
-            narrator.executed(node, shown);
-            self.show(node, shown);
+            self.show(narrator, node, shown);
         }
         narrator.node_ends(node);
     }
 
-    fn show(&mut self, node: &str, shown: &Value) {
-        let meta = json!({"node_id": node, "display_node": node, "parent_node": null, "real_node_id": node});
-        self.ending.outputs.insert(node.to_owned(), shown.clone());
-        self.ending.meta.insert(node.to_owned(), meta);
+    /// What a node that was expanded has to show is that of the node that it was expanded into.
+    fn show(&mut self, narrator: &Narrator<'_>, node: &str, shown: &Value) {
+        let (id, parent) = match self.job.class(node) {
+            EXPANDING => (format!("{node}.0.0.1"), Some(node)),
+            _ => (node.to_owned(), None),
+        };
+        narrator.executed(&id, node, shown);
+        let meta = json!({"node_id": id, "display_node": node, "parent_node": parent, "real_node_id": node});
+        self.ending.outputs.insert(id.clone(), shown.clone());
+        self.ending.meta.insert(id, meta);
     }
 
     fn check_interrupt(&self) -> Result<(), Stop> {

@@ -91,8 +91,8 @@ impl<'a> Narrator<'a> {
     }
 
     /// An output node has something to show.
-    pub(super) fn executed(&self, node: &str, output: &Value) {
-        self.tell("executed", json!({"node": node, "display_node": node, "output": output}));
+    pub(super) fn executed(&self, node: &str, display_node: &str, output: &Value) {
+        self.tell("executed", json!({"node": node, "display_node": display_node, "output": output}));
     }
 
     /// The node is done.

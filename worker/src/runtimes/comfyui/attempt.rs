@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::StatusCode;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use shared_schema::ErrorCode;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -13,8 +13,9 @@ use tokio_util::sync::CancellationToken;
 use super::budget::Budget;
 use super::client::{Answer, CallError, Client};
 use super::events::Events;
+use super::expansion::Makers;
 use super::fetch::{Fetched, fetch};
-use super::follow::{Follower, results_lost};
+use super::follow::{Finished, Follower, results_lost};
 use super::frames::Reader;
 use super::handle::Handle;
 use super::outputs::{self, Outputs};
@@ -43,33 +44,44 @@ pub(super) struct Attempt {
     is_adopted: bool,
     /// Whether the same workflow has succeeded before, so that the server can read it.
     is_known: bool,
-    /// Whether the cache may be the only reason for a run without results.
-    may_be_hidden_by_the_cache: bool,
+    /// What is known of nodes that make others.
+    makers: Arc<Makers>,
+    /// Whether the cache may be the only reason for a run without results, or for one without some of them: the nodes that hide
+    /// those, as far as they are known.
+    hidden_by_the_cache: Option<Vec<String>>,
+    /// Whether no node with results may come out of the cache.
+    is_past_the_cache: bool,
 }
 
 impl Attempt {
     /// One that has yet to begin.
-    pub(super) fn new(client: Client, thread: Arc<WorkerThread>) -> Self {
-        let (queued, is_adopted, is_known, may_be_hidden_by_the_cache) = (false, false, false, false);
+    pub(super) fn new(client: Client, thread: Arc<WorkerThread>, makers: Arc<Makers>) -> Self {
         Self {
             client,
             thread,
             handle: Handle::new(),
-            queued,
-            is_adopted,
-            is_known,
-            may_be_hidden_by_the_cache,
+            queued: false,
+            is_adopted: false,
+            is_known: false,
+            makers,
+            hidden_by_the_cache: None,
+            is_past_the_cache: false,
         }
     }
 
     /// One more of a workflow that succeeded before.
-    pub(super) fn anew(client: Client, thread: Arc<WorkerThread>) -> Self {
-        Self { is_known: true, ..Self::new(client, thread) }
+    pub(super) fn anew(client: Client, thread: Arc<WorkerThread>, makers: Arc<Makers>) -> Self {
+        Self { is_known: true, ..Self::new(client, thread, makers) }
     }
 
     /// One that a former process of the worker began.
-    pub(super) fn begun(client: Client, thread: Arc<WorkerThread>, handle: Handle) -> Self {
-        Self { handle, queued: true, is_adopted: true, ..Self::new(client, thread) }
+    pub(super) fn begun(
+        client: Client,
+        thread: Arc<WorkerThread>,
+        makers: Arc<Makers>,
+        handle: Handle,
+    ) -> Self {
+        Self { handle, queued: true, is_adopted: true, ..Self::new(client, thread, makers) }
     }
 
     /// The whole path, until `job.stop` is cancelled. A job that fails is taken out of the runtime again; its entry in the
@@ -86,15 +98,17 @@ impl Attempt {
         }
     }
 
-    /// A run that has nothing to show because of the cache is made once more, with nodes that differ from those in the cache.
+    /// A run that lacks results because of the cache is made once more, with nodes that differ from those in the cache.
     async fn run_past_the_cache(&mut self, job: &Job) -> Result<RunOutput, TaskError> {
         let mut workflow = self.prepare(job).await?;
         match self.run_once(job, &workflow).await {
             Err(error) if self.is_for_the_cache(&error).await => {
-                tracing::info!("the cached run yielded nothing, running once more without the cache");
+                tracing::info!("the cached run lacks results, running once more without the cache");
                 let Handle { input_folder, output_folder, .. } = self.handle.clone();
                 self.handle = Handle { input_folder, output_folder, ..Handle::new() };
-                workflow::avoid_the_cache(&mut workflow, &self.handle.client_id);
+                let hiding = self.hidden_by_the_cache.take().unwrap_or_default();
+                workflow::avoid_the_cache(&mut workflow, &hiding, &self.handle.client_id);
+                self.is_past_the_cache = true;
                 self.run_once(job, &workflow).await
             }
             result => result,
@@ -104,7 +118,7 @@ impl Attempt {
     /// Whether the run ended with that error only because results of an earlier job were used: ComfyUI lists nothing for a
     /// node that it expanded into others for that one. Such a run is taken out of the history, since another one follows.
     async fn is_for_the_cache(&self, error: &TaskError) -> bool {
-        let is_for_the_cache = error.code == ErrorCode::NoOutput && self.may_be_hidden_by_the_cache;
+        let is_for_the_cache = error.code == ErrorCode::NoOutput && self.hidden_by_the_cache.is_some();
         if is_for_the_cache {
             // It stays there otherwise, which costs memory only.
             self.client.forget(&self.handle.jobs().collect::<Vec<_>>()).await.ok();
@@ -164,16 +178,35 @@ impl Attempt {
         let following = follower.follow(&mut self.handle, &job.handles);
         let finished = unless_stopped(&job.stop, following).await?;
         self.queued = !finished.entry.is_success();
-        let workflow = &job.task.content;
-        self.may_be_hidden_by_the_cache =
-            finished.blocks.is_empty() && finished.entry.used_a_cached_output(workflow);
         verdict::judge(&finished.entry)?;
+        let workflow = &job.task.content;
+        self.look_for_hidden_results(workflow, &finished)?;
         // The workflow that was queued has the same nodes in the same order.
         let folder = &self.handle.output_folder;
         let outputs = outputs::collect(&finished.entry, workflow, folder, finished.images);
         let fetching = self.fetch(&outputs, &finished.budget);
         let fetched = unless_stopped(&job.stop, fetching).await?;
         outputs.finished(&self.handle.prompt_id, fetched, &finished.blocks)
+    }
+
+    /// # Errors
+    /// Nodes that come out of the cache hide results, which another run would have.
+    fn look_for_hidden_results(
+        &mut self,
+        workflow: &Map<String, Value>,
+        finished: &Finished,
+    ) -> Result<(), TaskError> {
+        let hiding = self.makers.hiding(workflow, &finished.entry);
+        self.makers.learn(workflow, &finished.entry);
+        let lacks_results = !hiding.is_empty() && !self.is_past_the_cache;
+        let may_lack_all = finished.blocks.is_empty() && finished.entry.used_a_cached_output(workflow);
+        self.hidden_by_the_cache = (lacks_results || may_lack_all).then_some(hiding);
+        if lacks_results {
+            let message =
+                "the results of an earlier job were used, which hides what further nodes would show";
+            return Err(TaskError::new(ErrorCode::NoOutput, message));
+        }
+        Ok(())
     }
 
     /// The previews only if there is no other file.

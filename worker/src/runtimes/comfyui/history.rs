@@ -32,14 +32,19 @@ impl Entry {
         self.status["status_str"] == "success"
     }
 
-    /// Whether the result of an earlier job was used for a node that yields to no other node. Of such a node the history may
-    /// list nothing; a cached node that others use is no reason for a run without results.
-    pub(super) fn used_a_cached_output(&self, workflow: &Map<String, Value>) -> bool {
+    /// The nodes of the workflow for which results of an earlier job were used.
+    pub(super) fn cached(&self) -> impl Iterator<Item = &str> {
         let messages = self.status["messages"].as_array().into_iter().flatten();
         let cached = messages.filter(|message| message[0] == "execution_cached");
         let nodes = cached.flat_map(|message| message[1]["nodes"].as_array().into_iter().flatten());
+        nodes.filter_map(Value::as_str)
+    }
+
+    /// Whether the result of an earlier job was used for a node that yields to no other node. Of such a node the history may
+    /// list nothing; a cached node that others use is no reason for a run without results.
+    pub(super) fn used_a_cached_output(&self, workflow: &Map<String, Value>) -> bool {
         let used = workflow::linked_nodes(workflow);
-        nodes.filter_map(Value::as_str).any(|node| !used.contains(node))
+        self.cached().any(|node| !used.contains(node))
     }
 
     /// The entry of a run that went on as a second job: results and messages of both, and how the second one ended. What a

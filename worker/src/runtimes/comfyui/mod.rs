@@ -20,6 +20,7 @@ mod worker_thread;
 mod history;
 mod verdict;
 
+mod expansion;
 mod items;
 mod order;
 mod outputs;
@@ -48,6 +49,7 @@ use uuid::Uuid;
 
 use self::attempt::Attempt;
 use self::client::{CallError, Client};
+use self::expansion::Makers;
 use self::handle::Handle;
 use self::queue::{Queue, Whereabouts};
 use self::worker_thread::WorkerThread;
@@ -72,7 +74,7 @@ pub const LEAVINGS: Leavings = Leavings {
 pub fn connect(options: &RuntimeOptions) -> Result<Arc<dyn Runtime>, String> {
     let base = base_url(options.api_base_url.as_deref().unwrap_or(DEFAULT_ADDRESS))?;
     let client = Client::new(base, options.max_task_bytes)?;
-    Ok(Arc::new(ComfyUi { client, thread: Arc::default() }))
+    Ok(Arc::new(ComfyUi { client, thread: Arc::default(), makers: Arc::default() }))
 }
 
 fn base_url(address: &str) -> Result<Url, String> {
@@ -96,6 +98,7 @@ fn base_url(address: &str) -> Result<Url, String> {
 struct ComfyUi {
     client: Client,
     thread: Arc<WorkerThread>,
+    makers: Arc<Makers>,
 }
 
 #[async_trait]
@@ -135,12 +138,13 @@ impl Runtime for ComfyUi {
     }
 
     async fn run(&self, job: Job) -> Result<RunOutput, TaskError> {
-        Attempt::new(self.client.clone(), Arc::clone(&self.thread)).run(&job).await
+        Attempt::new(self.client.clone(), Arc::clone(&self.thread), Arc::clone(&self.makers)).run(&job).await
     }
 
     async fn adopt(&self, job: Job, handle: &RunHandle) -> Option<Result<RunOutput, TaskError>> {
         let handle = Handle::read(handle)?;
-        Attempt::begun(self.client.clone(), Arc::clone(&self.thread), handle).adopt(&job).await
+        let makers = Arc::clone(&self.makers);
+        Attempt::begun(self.client.clone(), Arc::clone(&self.thread), makers, handle).adopt(&job).await
     }
 
     /// A result of the cache would be worth nothing here.
@@ -152,7 +156,8 @@ impl Runtime for ComfyUi {
                 job
             }
         };
-        Attempt::anew(self.client.clone(), Arc::clone(&self.thread)).run(&job).await
+        let makers = Arc::clone(&self.makers);
+        Attempt::anew(self.client.clone(), Arc::clone(&self.thread), makers).run(&job).await
     }
 
     /// The history does not outlive the process.

@@ -30,7 +30,7 @@ pub(super) fn of_nodes<'a>(
 }
 
 /// The node of the workflow that made this one: ComfyUI puts its id in front, and a dot.
-fn maker<'a>(id: &'a str, workflow: &Map<String, Value>) -> Option<&'a str> {
+pub(super) fn maker<'a>(id: &'a str, workflow: &Map<String, Value>) -> Option<&'a str> {
     let ends = id.match_indices('.').map(|(end, _)| &id[..end]);
     ends.rev().find(|id| workflow.contains_key(*id))
 }

@@ -8,6 +8,7 @@ use shared_schema::content::comfyui_path_from_start;
 use shared_schema::violation::pointer_segment;
 use uuid::Uuid;
 
+use super::expansion::belongs_to_a_loop;
 use crate::error::TaskError;
 
 /// An input that ComfyUI now has, under a name of its own.
@@ -130,12 +131,18 @@ pub(super) fn may_need_a_folder(workflow: &Map<String, Value>) -> bool {
 
 /// Makes every node run again that may have left nothing but a cache: all but those which only bring in what others use, as
 /// loaders of models do. ComfyUI ignores an input that a node does not have, and yet it counts for the cache.
-pub(super) fn avoid_the_cache(workflow: &mut Value, mark: &str) {
+///
+/// The start of a loop brings in no more than a number, but all that a turn of the loop depends on may be a link to it. The
+/// nodes in `hiding` run again, too.
+pub(super) fn avoid_the_cache(workflow: &mut Value, hiding: &[String], mark: &str) {
     let Value::Object(nodes) = workflow else { return };
     let used = linked_nodes(nodes);
     for (id, node) in nodes {
-        let is_source = used.contains(id) && links(node).next().is_none();
-        if !is_source && let Some(Value::Object(inputs)) = node.get_mut("inputs") {
+        let is_of_a_loop = node["class_type"].as_str().is_some_and(belongs_to_a_loop);
+        let is_source = used.contains(id) && links(node).next().is_none() && !is_of_a_loop;
+        if (!is_source || hiding.contains(id))
+            && let Some(Value::Object(inputs)) = node.get_mut("inputs")
+        {
             inputs.insert(CACHE_MARK.to_owned(), Value::String(mark.to_owned()));
         }
     }
@@ -147,7 +154,7 @@ pub(super) fn linked_nodes(workflow: &Map<String, Value>) -> HashSet<String> {
 }
 
 /// The ids of the nodes that a node uses.
-fn links(node: &Value) -> impl Iterator<Item = &str> {
+pub(super) fn links(node: &Value) -> impl Iterator<Item = &str> {
     let inputs = node["inputs"].as_object().into_iter().flat_map(Map::values);
     inputs.filter_map(|value| value.get(0)?.as_str())
 }
@@ -290,10 +297,15 @@ mod tests {
             "2": {"class_type": "Sampler", "inputs": {"model": ["1", 0]}},
             "3": {"class_type": "Saver", "inputs": {"images": ["2", 0]}},
             "4": {"class_type": "Alone", "inputs": {}},
+            "5": {"class_type": "easy forLoopStart", "inputs": {"total": 3}},
+            "6": {"class_type": "easy forLoopEnd", "inputs": {"flow": ["5", 0]}},
+            "7": {"class_type": "Maker", "inputs": {}},
+            "8": {"class_type": "Saver", "inputs": {"images": ["7", 0]}},
         });
-        avoid_the_cache(&mut workflow, "mark");
+        avoid_the_cache(&mut workflow, &["7".to_owned()], "mark");
         let marked = |id: &str| workflow[id]["inputs"].get(CACHE_MARK).is_some();
         assert_eq!(["1", "2", "3", "4"].map(marked), [false, true, true, true]);
+        assert_eq!(["5", "6", "7", "8"].map(marked), [true; 4]);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::{
 
 use sampling::Latent;
 
-/// A class of nodes that ComfyUI expands into others, which save.
+/// A class of nodes that ComfyUI expands into another one, which saves.
 pub(super) const EXPANDING: &str = "SaveByExpansion";
 
 /// More pixels than this in one batch do not fit the memory.

@@ -1,0 +1,65 @@
+//! Results that would be lost in silence.
+
+use serde_json::{Value, json};
+
+use super::results::{run, stored};
+use super::stage::{Script, Stage};
+
+fn image(name: &str) -> Value {
+    json!({ "images": [{ "filename": name, "subfolder": "{{FOLDER}}", "type": "output" }] })
+}
+
+/// The entry of a run that succeeded with these nodes from the cache.
+fn entry(cached: &Value, outputs: &Value) -> Value {
+    let messages = json!([["execution_start", {}], ["execution_cached", { "nodes": cached }]]);
+    json!({ "outputs": outputs, "status": { "status_str": "success", "completed": true, "messages": messages } })
+}
+
+/// How many workflows were posted, and how many inputs a node of the last one has.
+fn posted(stage: &Stage, node: &str) -> (usize, usize) {
+    let posts = stage.heard().of("POST /prompt");
+    let last = posts.last().unwrap().json();
+    (posts.len(), last["prompt"][node]["inputs"].as_object().unwrap().len())
+}
+
+/// ComfyUI-Easy-Use: `easy forLoopEnd` is expanded into all turns but the first one, unless it comes out of the cache.
+#[tokio::test]
+async fn a_loop_that_is_repeated_has_the_results_of_all_its_turns() {
+    let in_the_loop = json!({
+        "1": { "class_type": "EmptyImage", "inputs": { "width": 64, "height": 64, "batch_size": 1, "color": 0 } },
+        "5": { "class_type": "easy forLoopStart", "inputs": { "total": 3 } },
+        "6": { "class_type": "ImageFromBatch", "inputs": { "image": ["1", 0], "batch_index": ["5", 1], "length": 1 } },
+        "7": { "class_type": "SaveImage", "inputs": { "images": ["6", 0], "filename_prefix": "turn" } },
+        "8": { "class_type": "easy forLoopEnd", "inputs": { "flow": ["5", 0], "initial_value1": ["6", 0] } },
+        "9": { "class_type": "SaveImage", "inputs": { "images": ["8", 0], "filename_prefix": "last" } },
+    });
+    let first = entry(
+        &json!(["1", "5", "6", "8"]),
+        &json!({ "7": image("turn_00001_.png"), "9": image("last_00001_.png") }),
+    );
+    let whole = json!({
+        "8.0.0.8.0.0.7": image("turn_00004_.png"), "7": image("turn_00002_.png"),
+        "8.0.0.7": image("turn_00003_.png"), "9": image("last_00002_.png"),
+    });
+    let names = ["turn_00001_", "turn_00002_", "turn_00003_", "turn_00004_", "last_00001_", "last_00002_"];
+    let script = names.iter().fold(Script::ends_with(&first), |script, name| {
+        script.with_file(&format!("output/{{{{FOLDER}}}}/{name}.png"))
+    });
+    let script = Script { second: Some(entry(&json!(["1"]), &whole).to_string()), ..script };
+    let (stage, result) = run(script.clone(), &in_the_loop).await;
+
+    let expected = ["turn_00002_", "turn_00003_", "turn_00004_", "last_00002_"];
+    let output = result.unwrap();
+    assert_eq!(stored(&output), expected.map(|name| format!("output/{{{{FOLDER}}}}/{name}.png")));
+    assert_eq!(output.warnings, []);
+    // Start and end of the loop differ from those in the cache; what is made before the loop does not.
+    for (node, inputs) in [("5", 2), ("8", 3), ("1", 4)] {
+        assert_eq!(posted(&stage, node), (2, inputs), "{node}");
+    }
+
+    // Nothing is hidden where all is saved behind the loop.
+    let mut behind = in_the_loop;
+    behind["7"]["inputs"]["images"] = json!(["8", 0]);
+    let (stage, result) = run(script, &behind).await;
+    assert_eq!((result.unwrap().files.len(), posted(&stage, "8")), (2, (1, 2)));
+}
