@@ -12,10 +12,15 @@ use integration_tests::comfyui::{
 use integration_tests::{fixtures, wait};
 use serde_json::{Value, json};
 use shared_schema::ErrorCode;
+use shared_schema::notification::WarningCode;
 use simulated_runtimes::{Behaviour, ComfyUiOptions, ComfyUiVersion, Fault, Sample, Simulation};
 use tokio::sync::mpsc;
 use worker::inputs::Input;
-use worker::runtimes::{Job, Place, RunHandle};
+use worker::runtimes::{Job, Place, RunHandle, RunOutput};
+
+fn codes(output: &RunOutput) -> Vec<WarningCode> {
+    output.warnings.iter().map(|warning| warning.code).collect()
+}
 
 /// One that speaks the interface of that version.
 async fn of_version(version: ComfyUiVersion, latency: Duration) -> Simulation {
@@ -269,6 +274,45 @@ async fn a_node_whose_further_nodes_the_cache_hides_runs_again_beside_others_tha
 }
 
 #[tokio::test]
+async fn a_file_that_is_not_where_its_node_says_is_named_and_the_others_are_stored() {
+    let simulation = simulation(Duration::ZERO).await;
+    simulation.faults().plan(Fault::MissingFile, 1);
+    let output = client(&simulation).run(job(&sampled(1, 3))).await.unwrap();
+    assert_eq!((output.files.len(), codes(&output)), (2, vec![WarningCode::FilesOmitted]));
+}
+
+#[tokio::test]
+async fn blocked_nodes_are_named_whether_or_not_they_say_why() {
+    for (verbose, code_of_warning) in [(true, WarningCode::OutputBlocked), (false, WarningCode::FilesOmitted)]
+    {
+        let simulation = simulation(Duration::ZERO).await;
+        let mut workflow = sampled(1, 1);
+        workflow["8"] = json!({ "class_type": "TestExecutionBlocker", "inputs": {
+            "input": ["6", 0], "block": true, "verbose": verbose } });
+        workflow["9"] = json!({ "class_type": "ImageInvert", "inputs": { "image": ["8", 0] } });
+        workflow["10"] = json!({ "class_type": "SaveImage", "inputs": {
+            "images": ["9", 0], "filename_prefix": "blocked" } });
+        let output = client(&simulation).run(job(&workflow)).await.unwrap();
+        assert_eq!(output.files.len(), 1);
+        assert!(codes(&output).contains(&code_of_warning), "{:?}", output.warnings);
+        assert!(output.warnings.iter().any(|warning| warning.message.contains("10 (SaveImage)")));
+        let said = output.warnings.iter().any(|warning| warning.message.contains("Blocked Execution"));
+        assert_eq!(said, verbose);
+
+        workflow.as_object_mut().unwrap().remove("7");
+        // What a blocked node yields comes out of the cache without a message.
+        workflow["5"]["inputs"]["seed"] = json!(2);
+        let error = client(&simulation).run(job(&workflow)).await.unwrap_err();
+        assert_eq!(error.code, ErrorCode::NoOutput);
+        assert_eq!(error.message.contains("Blocked Execution"), verbose, "{error}");
+
+        workflow["8"]["inputs"]["block"] = json!(false);
+        let output = client(&simulation).run(job(&workflow)).await.unwrap();
+        assert_eq!((output.files.len(), output.warnings), (1, Vec::new()));
+    }
+}
+
+#[tokio::test]
 async fn an_adopted_run_that_the_cache_left_nothing_of_runs_anew() {
     let simulation = simulation(Duration::ZERO).await;
     let runtime = client(&simulation);
@@ -292,5 +336,7 @@ async fn a_node_that_makes_no_folders_saves_all_the_same() {
     workflow["9"] = json!({ "class_type": "SaveStringKJ", "inputs": {
         "string": ["8", 0], "filename_prefix": "captions/cat", "output_folder": "output" } });
     let output = client(&simulation).run(job(&workflow)).await.unwrap();
-    assert_eq!(output.files.len(), 1);
+    // The node does not show what it saves.
+    assert_eq!((output.files.len(), codes(&output)), (1, vec![WarningCode::FilesOmitted]));
+    assert!(output.warnings[0].message.contains("9 (SaveStringKJ)"), "{:?}", output.warnings);
 }

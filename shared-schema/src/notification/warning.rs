@@ -26,7 +26,7 @@ pub struct Warning {
 pub enum WarningCode {
     /// The runtime replaced a value that it does not know, for example a sampler, by one of its own.
     ValueReplaced,
-    /// The run yielded files that were not stored.
+    /// The run yielded files that were not stored, or nodes that save files showed none.
     FilesOmitted,
     /// Every stored file is a preview: no node of the workflow saves a result.
     OnlyPreviews,

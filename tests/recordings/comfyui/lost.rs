@@ -1,8 +1,12 @@
-//! Results that would be lost in silence.
+//! Results that would be lost in silence: of nodes that come out of the cache, that save and show nothing, and that name files
+//! which are not there.
 
 use serde_json::{Value, json};
+use shared_schema::ErrorCode;
+use shared_schema::error_code::Retry;
+use shared_schema::notification::WarningCode;
 
-use super::results::{run, stored};
+use super::results::{codes, run, stored};
 use super::stage::{Script, Stage};
 
 fn image(name: &str) -> Value {
@@ -62,4 +66,58 @@ async fn a_loop_that_is_repeated_has_the_results_of_all_its_turns() {
     behind["7"]["inputs"]["images"] = json!(["8", 0]);
     let (stage, result) = run(script, &behind).await;
     assert_eq!((result.unwrap().files.len(), posted(&stage, "8")), (2, (1, 2)));
+}
+
+#[tokio::test]
+async fn nodes_that_save_and_show_nothing_are_named() {
+    let mut content = json!({
+        "1": { "class_type": "CheckpointLoaderSimple", "inputs": { "ckpt_name": "x.safetensors" } },
+        "2": { "class_type": "VAESave", "inputs": { "vae": ["1", 2], "filename_prefix": "vae/x" } },
+        "3": { "class_type": "SaveLoRA", "inputs": { "lora": ["1", 0], "prefix": "loras/x" } },
+    });
+    let (stage, result) = run(Script::succeeds_with(&json!({})), &content).await;
+    let error = result.unwrap_err();
+    assert_eq!((error.code, error.node_id.as_deref()), (ErrorCode::NoOutput, Some("2")));
+    assert!(error.message.ends_with("do not say what they save: 2 (VAESave), 3 (SaveLoRA)"), "{error}");
+    let prompt = &stage.heard().of("POST /prompt")[0].json()["prompt"];
+    let folder = prompt["2"]["inputs"]["filename_prefix"].as_str().unwrap().strip_suffix("/x").unwrap();
+    assert_eq!(prompt["3"]["inputs"]["prefix"], format!("{folder}/x"));
+
+    content["4"] =
+        json!({ "class_type": "SaveImage", "inputs": { "images": ["1", 0], "filename_prefix": "o" } });
+    let script = Script::succeeds_with(&json!({ "4": image("o_00001_.png") }));
+    let output = run(script.with_file("output/{{FOLDER}}/o_00001_.png"), &content).await.1.unwrap();
+    assert_eq!((output.files.len(), codes(&output)), (1, vec![WarningCode::FilesOmitted]));
+    assert!(output.warnings[0].message.contains("2 (VAESave), 3 (SaveLoRA)"), "{output:?}");
+}
+
+/// A file that is gone is worth another run only where the name of it came out of the cache.
+#[tokio::test]
+async fn a_file_that_a_node_names_in_vain_is_no_reason_to_run_again() {
+    let content = json!({
+        "1": { "class_type": "EmptyImage", "inputs": {} },
+        "2": { "class_type": "SaveImage", "inputs": { "images": ["1", 0], "filename_prefix": "o" } },
+        "3": { "class_type": "PlotGraph", "inputs": { "images": ["1", 0] } },
+    });
+    let plot = json!({ "images": [{ "filename": "plot.png", "subfolder": "", "type": "output" }] });
+    let beside = json!({ "2": image("o_00001_.png"), "3": plot });
+    for cached in [json!(["1"]), json!(["1", "2"])] {
+        let script = Script::ends_with(entry(&cached, &beside)).with_file("output/{{FOLDER}}/o_00001_.png");
+        let output = run(script, &content).await.1.unwrap();
+        assert_eq!((output.files.len(), codes(&output)), (1, vec![WarningCode::FilesOmitted]), "{cached}");
+        assert!(output.warnings[0].message.contains("`plot.png` (node 3)"), "{output:?}");
+    }
+
+    let alone = json!({ "3": plot });
+    let error = run(Script::ends_with(entry(&json!([]), &alone)), &content).await.1.unwrap_err();
+    assert_eq!((error.code, error.node_id.as_deref()), (ErrorCode::RuntimeFailed, Some("3")));
+    assert_eq!(error.code.retry(), Retry::Never);
+    assert!(error.message.contains("not found where the node says"), "{error}");
+
+    for outputs in [&alone, &beside] {
+        let script = Script::ends_with(entry(&json!(["3"]), outputs));
+        let (stage, result) = run(script.with_file("output/{{FOLDER}}/o_00001_.png"), &content).await;
+        assert_eq!(result.unwrap_err().code, ErrorCode::RuntimeBadAnswer);
+        assert_eq!(stage.heard().of("POST /free").len(), 1);
+    }
 }

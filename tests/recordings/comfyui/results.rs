@@ -33,7 +33,7 @@ pub(super) fn stored(output: &RunOutput) -> Vec<String> {
     output.files.iter().map(|file| String::from_utf8(file.bytes.to_vec()).unwrap()).collect()
 }
 
-fn codes(output: &RunOutput) -> Vec<WarningCode> {
+pub(super) fn codes(output: &RunOutput) -> Vec<WarningCode> {
     output.warnings.iter().map(|warning| warning.code).collect()
 }
 

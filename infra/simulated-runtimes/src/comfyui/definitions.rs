@@ -71,6 +71,11 @@ impl Definitions {
         self.class(class)?.get("output")?.get(slot)?.as_str()
     }
 
+    /// How many outputs a class has.
+    pub(super) fn outputs(&self, class: &str) -> usize {
+        self.class(class).and_then(|class| class.get("output")?.as_array()).map_or(0, Vec::len)
+    }
+
     /// The inputs of a class in their order.
     pub(super) fn inputs(&self, class: &str) -> Vec<Input<'_>> {
         let group = |name: &'static str| {

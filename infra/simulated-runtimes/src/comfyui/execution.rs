@@ -74,6 +74,14 @@ pub(super) async fn execute(
     Some(ending)
 }
 
+/// The message of the input that blocks a node, if one does.
+fn blocked(inputs: &[(String, Data)]) -> Option<Option<&str>> {
+    inputs.iter().find_map(|(_, data)| match data {
+        Data::Blocked(message) => Some(message.as_deref()),
+        _ => None,
+    })
+}
+
 fn with_id_first(job: &Job, data: Value) -> Value {
     let mut ordered = Map::from_iter([("prompt_id".to_owned(), json!(job.id))]);
     ordered.extend(data.as_object().cloned().unwrap_or_default());
@@ -143,6 +151,14 @@ impl<'a> Execution<'a> {
         if fails {
             self.strike().await?;
         }
+        let inputs = self.inputs(node);
+        if let Some(message) = blocked(&inputs) {
+            if let Some(message) = message {
+                narrator.blocked(node, self.job.class(node), &self.executed, message);
+            }
+            let outputs = vec![Data::Blocked(None); self.comfy.definitions.outputs(self.job.class(node))];
+            return Ok(self.keep(node, Made { outputs, ..Made::default() }));
+        }
         let steps = self.sampler_steps(node);
         for step in 1..=steps {
             pace.step(1.0).await;
@@ -158,19 +174,25 @@ impl<'a> Execution<'a> {
             _ => None,
         };
         let (comfy, job) = (Arc::clone(self.comfy), Arc::clone(self.job));
-        let call = Call { comfy, job, node: node.to_owned(), inputs: self.inputs(node), spoiled };
+        let call = Call { comfy, job, node: node.to_owned(), inputs, spoiled };
         let made = tokio::task::spawn_blocking(move || call.run()).await;
         let made = made.unwrap_or_else(|error| Err(Raised::new("RuntimeError", error.to_string())));
-        let made = Arc::new(made.map_err(Stop::Raised)?);
+        let made = made.map_err(Stop::Raised)?;
         let count = u32::try_from(made.frames.len()).unwrap_or(u32::MAX);
         for (index, frame) in (0..).zip(&made.frames) {
             narrator.node_steps(node, index, count);
             narrator.output_picture(frame);
         }
+        Ok(self.keep(node, made))
+    }
+
+    /// Puts what a node made into the cache.
+    fn keep(&mut self, node: &str, made: Made) -> Arc<Made> {
+        let made = Arc::new(made);
         if let Some(signature) = self.signatures.get(node) {
             self.cache.insert(signature.clone(), Arc::clone(&made));
         }
-        Ok(made)
+        made
     }
 
     /// What is planned to go wrong goes wrong once, now.

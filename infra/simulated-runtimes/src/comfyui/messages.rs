@@ -95,6 +95,16 @@ impl<'a> Narrator<'a> {
         self.tell("executed", json!({"node": node, "display_node": display_node, "output": output}));
     }
 
+    /// A node does not run, since another one blocks it. The history does not keep this.
+    pub(super) fn blocked(&self, node: &str, class: &str, executed: &[String], message: &str) {
+        let data = json!({
+            "node_id": node, "node_type": class, "executed": executed,
+            "exception_message": format!("Execution Blocked: {message}"), "exception_type": "ExecutionBlocked",
+            "traceback": [], "current_inputs": [], "current_outputs": [],
+        });
+        self.tell("execution_error", data);
+    }
+
     /// The node is done.
     pub(super) fn node_ends(&mut self, node: &str) {
         let max = self.progress.get(node).and_then(|state| state.get("max")).cloned();

@@ -14,7 +14,7 @@ use super::budget::Budget;
 use super::client::{Answer, CallError, Client};
 use super::events::Events;
 use super::expansion::Makers;
-use super::fetch::{Fetched, fetch};
+use super::fetch::{Fetched, fetch, lost};
 use super::follow::{Finished, Follower, results_lost};
 use super::frames::Reader;
 use super::handle::Handle;
@@ -214,6 +214,12 @@ impl Attempt {
         let mut fetched = fetch(&self.client, outputs.sources(false), budget).await?;
         if fetched.iter().all(|(_, result)| matches!(result, Fetched::NoFile)) {
             fetched.extend(fetch(&self.client, outputs.sources(true), budget).await?);
+        }
+        let is_lost = |(place, result): &(usize, Fetched)| {
+            matches!(result, Fetched::Missing) && outputs.found[*place].may_be_gone
+        };
+        if fetched.iter().any(is_lost) {
+            return Err(lost(&self.client).await);
         }
         Ok(fetched)
     }

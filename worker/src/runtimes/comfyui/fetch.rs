@@ -23,6 +23,8 @@ pub(super) enum Fetched {
     NoFile,
     /// It lies where ComfyUI gives nothing away: outside of its folders.
     Outside,
+    /// It does not lie where the node says.
+    Missing,
 }
 
 /// The files, each with its place. What is fetched is taken from the budget.
@@ -47,12 +49,12 @@ async fn one(
         Source::At(Place::Stored(named)) => match retried(|| client.view(&named, budget)).await? {
             Viewed::File(bytes) => file(bytes, Some(named.filename)),
             Viewed::Outside => Fetched::Outside,
-            Viewed::Missing => return Err(lost(client).await),
+            Viewed::Missing => Fetched::Missing,
         },
         Source::At(Place::Named(candidates)) => first_of(client, candidates, budget).await?,
         Source::At(Place::Cached(id)) => match retried(|| client.cached_image(&id, budget)).await? {
             Viewed::File(bytes) => file(bytes, None),
-            Viewed::Missing | Viewed::Outside => return Err(lost(client).await),
+            Viewed::Missing | Viewed::Outside => Fetched::Missing,
         },
     };
     Ok((place, fetched))
@@ -73,8 +75,8 @@ fn file(bytes: Bytes, name: Option<String>) -> Fetched {
 }
 
 /// A file that was deleted after a node's run lives on in the cache, which names it again and again. Without the cache, the next
-/// attempt runs the node anew; so this is worth a retry, not `no_output`.
-async fn lost(client: &Client) -> TaskError {
+/// attempt runs the node anew; so this is worth a retry, other than a file that the run itself named in vain.
+pub(super) async fn lost(client: &Client) -> TaskError {
     client.free_memory().await;
     let message = "the runtime named a result that it does not have any more";
     TaskError::new(ErrorCode::RuntimeBadAnswer, message)

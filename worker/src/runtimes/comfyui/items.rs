@@ -66,6 +66,14 @@ impl FileRef {
 }
 
 impl Owned<'_> {
+    /// Whether the file lies in the job's own folder, so that no earlier job can have saved it.
+    pub(super) fn holds(&self, place: &Place) -> bool {
+        match place {
+            Place::Stored(file) => self.own_subfolder(&file.subfolder.replace('\\', "/")).is_some(),
+            Place::Named(_) | Place::Cached(_) => false,
+        }
+    }
+
     /// The place that one value names, if it names one.
     pub(super) fn item(&self, value: &Value) -> Option<Item> {
         match value {

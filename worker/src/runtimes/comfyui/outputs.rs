@@ -1,6 +1,6 @@
 //! What a finished run has to show: files to fetch, images that came over the socket, and texts.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
@@ -9,6 +9,7 @@ use super::frames::SocketImage;
 use super::history::Entry;
 use super::items::{Item, Owned, Place};
 use super::order;
+use super::workflow::yields_files;
 
 /// How many results there may be before a text is no longer tried as the name of a file: each costs a call.
 const ASKED_AT_MOST: usize = 1_000;
@@ -30,6 +31,8 @@ pub(super) struct Outputs {
     /// Their places by what names them.
     known: HashMap<String, usize>,
     pub(super) shown: Vec<Shown>,
+    /// The nodes that save files, or should, and show nothing: id and class.
+    pub(super) silent: Vec<(String, String)>,
 }
 
 /// A result.
@@ -40,6 +43,8 @@ pub(super) struct Found {
     pub(super) is_preview: bool,
     /// Whether its node came into being during the run.
     pub(super) is_made: bool,
+    /// Whether it may be gone although the run was sound: a file of an earlier job, or an image in a cache that forgets.
+    pub(super) may_be_gone: bool,
 }
 
 /// One value of a node, in the order of the report.
@@ -67,10 +72,13 @@ pub(super) fn collect(
     let of_nodes = entry.outputs.as_object().unwrap_or(&none);
     let typed = |text: &str| workflow.values().any(|node| holds(node, text));
     let owned = Owned { folder, typed: &typed };
+    let cached: HashSet<&str> = entry.cached().collect();
     let mut outputs = Outputs::default();
     for node_id in order::of_nodes(workflow, of_nodes) {
         let is_made = !workflow.contains_key(node_id);
-        let mut node = NodeOutputs { outputs: &mut outputs, owned, node_id, is_made };
+        // Those that were made are not listed as cached.
+        let may_be_cached = is_made || cached.contains(node_id);
+        let mut node = NodeOutputs { outputs: &mut outputs, owned, node_id, is_made, may_be_cached };
         for (key, values) in of_nodes.get(node_id).and_then(Value::as_object).into_iter().flatten() {
             for value in items_of(values) {
                 node.take(key, value, true);
@@ -80,7 +88,19 @@ pub(super) fn collect(
             node.receive(image);
         }
     }
+    outputs.silent = silent(workflow, &outputs.shown);
     outputs
+}
+
+/// The nodes that save files, or should, and of which nothing is shown, not even by nodes that they made.
+fn silent(workflow: &Map<String, Value>, shown: &[Shown]) -> Vec<(String, String)> {
+    let shown = shown.iter().map(|shown| shown.node_id.as_str());
+    let planned =
+        shown.map(|id| if workflow.contains_key(id) { Some(id) } else { order::maker(id, workflow) });
+    let heard: HashSet<&str> = planned.flatten().collect();
+    let silent = workflow.iter().filter(|(id, node)| yields_files(node) && !heard.contains(id.as_str()));
+    let class = |node: &Value| node["class_type"].as_str().unwrap_or_default().to_owned();
+    silent.map(|(id, node)| (id.clone(), class(node))).collect()
 }
 
 /// The results of one node on their way into those of all.
@@ -89,6 +109,7 @@ struct NodeOutputs<'a> {
     owned: Owned<'a>,
     node_id: &'a str,
     is_made: bool,
+    may_be_cached: bool,
 }
 
 impl NodeOutputs<'_> {
@@ -115,7 +136,7 @@ impl NodeOutputs<'_> {
     }
 
     fn receive(&mut self, image: &SocketImage) {
-        let file = self.push(Source::Received(image.bytes.clone()), false);
+        let file = self.push(Source::Received(image.bytes.clone()), false, false);
         self.show("images", Some(file), None);
     }
 
@@ -123,15 +144,20 @@ impl NodeOutputs<'_> {
     fn add(&mut self, item: Item) -> usize {
         let names = item.place.names();
         let is_certain = !matches!(item.place, Place::Named(_));
+        let may_be_gone = match item.place {
+            Place::Cached(_) => true,
+            Place::Stored(_) | Place::Named(_) => self.may_be_cached && !self.owned.holds(&item.place),
+        };
         let place = match names.iter().find_map(|name| self.outputs.known.get(name)).copied() {
             Some(known) => {
                 let found = &mut self.outputs.found[known];
+                found.may_be_gone &= may_be_gone;
                 if is_certain {
                     (found.source, found.is_preview) = (Source::At(item.place), item.is_preview);
                 }
                 known
             }
-            None => self.push(Source::At(item.place), item.is_preview),
+            None => self.push(Source::At(item.place), item.is_preview, may_be_gone),
         };
         for name in names {
             self.outputs.known.entry(name).or_insert(place);
@@ -139,9 +165,9 @@ impl NodeOutputs<'_> {
         place
     }
 
-    fn push(&mut self, source: Source, is_preview: bool) -> usize {
+    fn push(&mut self, source: Source, is_preview: bool, may_be_gone: bool) -> usize {
         let (node_id, is_made) = (self.node_id.to_owned(), self.is_made);
-        self.outputs.found.push(Found { node_id, source, is_preview, is_made });
+        self.outputs.found.push(Found { node_id, source, is_preview, is_made, may_be_gone });
         self.outputs.found.len() - 1
     }
 

@@ -15,7 +15,7 @@ use super::wording::{cut, fit_for_callers, without_folders};
 use crate::error::TaskError;
 use crate::runtimes::{OutputFile, RunOutput};
 
-/// How many left-out files a warning names.
+/// How many left-out files, or nodes, a warning names.
 const NAMED_AT_MOST: usize = 10;
 
 impl Outputs {
@@ -37,11 +37,17 @@ impl Outputs {
         let numbered: Vec<usize> = self.order().into_iter().filter(is_file).collect();
         let report = self.report(&numbered);
         let outside = self.names_of(|place| matches!(results[place], Some(Fetched::Outside)));
+        let missing = self.names_of(|place| matches!(results[place], Some(Fetched::Missing)));
+        let silent: Vec<_> = self.silent.iter().filter(|(id, _)| !is_blocked(id, blocks)).collect();
         if numbered.is_empty() && !outside.is_empty() {
-            return Err(saved_outside(&outside));
+            let why = "saved outside of the output folder, where the runtime gives nothing away";
+            return Err(out_of_reach(&outside, why));
+        }
+        if numbered.is_empty() && !missing.is_empty() {
+            return Err(out_of_reach(&missing, "not found where the node says that it saved"));
         }
         if numbered.is_empty() && !self.has_texts() {
-            return Err(no_output(blocks));
+            return Err(no_output(blocks, &silent));
         }
         let mut warnings: Vec<Warning> = blocks.iter().map(Block::warning).collect();
         if !numbered.is_empty() && numbered.iter().all(|place| self.found[*place].is_preview) {
@@ -50,6 +56,8 @@ impl Outputs {
         }
         let unfetched = self.names_of(|place| results[place].is_none());
         warnings.extend(omitted(&outside, "saved where the runtime gives nothing away"));
+        warnings.extend(omitted(&missing, "not found where the node says that it saved"));
+        warnings.extend(unshown(&silent));
         warnings.extend(omitted(&unfetched, "a preview beside results"));
         let mut file = |place: &usize| match results[*place].take() {
             Some(Fetched::File(file)) => Some(file),
@@ -126,15 +134,31 @@ impl Source {
     }
 }
 
-fn no_output(blocks: &[Block]) -> TaskError {
-    let message = "the workflow ran, but yielded neither a file of its own nor a text".to_owned();
-    match blocks.first() {
-        Some(block) => {
-            let message = format!("{message}: {}", block.warning().message);
-            TaskError::new(ErrorCode::NoOutput, message).at_node(block.node_id.clone())
+fn no_output(blocks: &[Block], silent: &[&(String, String)]) -> TaskError {
+    let message = "the workflow ran, but yielded neither a file of its own nor a text";
+    match blocks.first().map(Block::warning).or_else(|| unshown(silent)) {
+        Some(Warning { message: why, node_id, .. }) => {
+            TaskError::new(ErrorCode::NoOutput, format!("{message}: {why}"))
+                .at_node(node_id.unwrap_or_default())
         }
         None => TaskError::new(ErrorCode::NoOutput, message),
     }
+}
+
+fn is_blocked(node_id: &str, blocks: &[Block]) -> bool {
+    blocks.iter().any(|block| block.node_id == node_id)
+}
+
+/// `CheckpointSave` and others write files and show nothing. Whoever blocks a node without a message leaves the same trace.
+fn unshown(silent: &[&(String, String)]) -> Option<Warning> {
+    let (first, _) = silent.first()?;
+    let named =
+        silent.iter().map(|(id, class)| format!("{} ({})", cut(id, 100), cut(&fit_for_callers(class), 100)));
+    let message = format!(
+        "nothing is stored of nodes that show no file, since they were blocked or do not say what they save: {}",
+        listed(named)
+    );
+    Some(Warning::new(WarningCode::FilesOmitted, message).at_node(first.as_str()))
 }
 
 impl Block {
@@ -145,11 +169,10 @@ impl Block {
 }
 
 /// The same workflow would save there again.
-fn saved_outside(files: &[(&str, &str)]) -> TaskError {
+fn out_of_reach(files: &[(&str, &str)], why: &str) -> TaskError {
     let message = format!(
-        "{} saved outside of the output folder, where the runtime gives nothing away; use a node with a `filename_prefix`, \
-         such as SaveImage, or a path within the output folder",
-        listed(files)
+        "{} {why}; use a node with a `filename_prefix`, such as SaveImage, or a path within the output folder",
+        listed(files.iter().map(labelled))
     );
     let error = TaskError::new(ErrorCode::RuntimeFailed, message);
     match files.first() {
@@ -160,17 +183,19 @@ fn saved_outside(files: &[(&str, &str)]) -> TaskError {
 
 fn omitted(files: &[(&str, &str)], why: &str) -> Option<Warning> {
     let (node_id, _) = files.first()?;
-    let message = format!("not stored, since {why}: {}", listed(files));
+    let message = format!("not stored, since {why}: {}", listed(files.iter().map(labelled)));
     Some(Warning::new(WarningCode::FilesOmitted, message).at_node(*node_id))
 }
 
-fn listed(files: &[(&str, &str)]) -> String {
-    let named = files.iter().take(NAMED_AT_MOST);
-    let mut text: Vec<String> = named
-        .map(|(node_id, name)| format!("`{}` (node {})", cut(&fit_for_callers(name), 100), cut(node_id, 100)))
-        .collect();
-    if files.len() > NAMED_AT_MOST {
-        text.push(format!("and {} more", files.len() - NAMED_AT_MOST));
+/// A file and its node.
+fn labelled((node_id, name): &(&str, &str)) -> String {
+    format!("`{}` (node {})", cut(&fit_for_callers(name), 100), cut(node_id, 100))
+}
+
+fn listed(mut named: impl ExactSizeIterator<Item = String>) -> String {
+    let mut text: Vec<String> = named.by_ref().take(NAMED_AT_MOST).collect();
+    if named.len() > 0 {
+        text.push(format!("and {} more", named.len()));
     }
     text.join(", ")
 }
@@ -284,8 +309,32 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn nodes_that_save_and_show_nothing_are_named() {
+        let saving = |class: &str| json!({"class_type": class, "inputs": {"filename_prefix": "m"}});
+        let mut workflow = json!({
+            "1": saving("SaveImage"), "2": saving("CheckpointSave"), "3": saving("Expanded"),
+            "4": {"class_type": "SaveLoRA", "inputs": {"prefix": "l"}},
+            "5": {"class_type": "SaveImageWebsocket", "inputs": {}}, "6": {"class_type": "EmptyImage", "inputs": {}},
+        });
+        let image = |name: &str| json!({"images": [{"filename": name}]});
+        let ran = entry(json!({"outputs": {"1": image("a.png"), "3.0.0.1": image("b.png"), "2": {"x": []}}}));
+        let output = finished(&ran, &workflow, Vec::new()).unwrap();
+        let [warning] = output.warnings.as_slice() else { panic!("{output:?}") };
+        assert_eq!((warning.code, warning.node_id.as_deref()), (WarningCode::FilesOmitted, Some("2")));
+        let named = "do not say what they save: 2 (CheckpointSave), 4 (SaveLoRA), 5 (SaveImageWebsocket)";
+        assert!(warning.message.ends_with(named), "{warning:?}");
+
+        for n in 7..20 {
+            workflow[n.to_string()] = saving("VAESave");
+        }
+        let error = finished(&entry(json!({"outputs": {}})), &workflow, Vec::new()).unwrap_err();
+        assert_eq!((error.code, error.node_id.as_deref()), (ErrorCode::NoOutput, Some("1")));
+        assert!(error.message.ends_with("11 (VAESave), and 8 more"), "{error}");
+    }
+
+    #[test]
     fn a_path_in_a_name_is_hidden_before_the_name_is_cut() {
         let name = format!("{} '/home/my user/{}' x", "a".repeat(80), "b".repeat(80));
-        assert_eq!(listed(&[("1", &name)]), format!("`{} '…' x` (node 1)", "a".repeat(80)));
+        assert_eq!(labelled(&("1", &name)), format!("`{} '…' x` (node 1)", "a".repeat(80)));
     }
 }

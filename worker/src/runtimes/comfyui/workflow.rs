@@ -86,11 +86,23 @@ fn replaced(pointer: String, value: &Value, from_start: bool, names: &mut HashMa
 /// history would name the files of an earlier run. It also keeps the results of one job where no other job can guess
 /// them, and leaves no way to climb out of the output folder. Prefixes that come by a link are replaced, too.
 fn save_into(workflow: &mut Value, folder: &str) {
-    let nodes = workflow.as_object_mut().into_iter().flat_map(Map::values_mut);
-    for prefix in nodes.filter_map(|node| node.pointer_mut("/inputs/filename_prefix")) {
+    for node in workflow.as_object_mut().into_iter().flat_map(Map::values_mut) {
+        let Some(input) = prefix_input(node) else { continue };
+        let prefix = &mut node["inputs"][input];
         let name = prefix.as_str().map_or_else(|| DEFAULT_NAME.to_owned(), file_name);
         *prefix = Value::String(format!("{folder}/{name}"));
     }
+}
+
+/// The input that holds the prefix of the files that a node saves, if it saves any.
+fn prefix_input(node: &Value) -> Option<&'static str> {
+    let input = if node["class_type"] == "SaveLoRA" { "prefix" } else { "filename_prefix" };
+    node["inputs"].get(input).map(|_| input)
+}
+
+/// Whether a node saves files, or sends images that are its results.
+pub(super) fn yields_files(node: &Value) -> bool {
+    prefix_input(node).is_some() || sends(node).is_some()
 }
 
 const DEFAULT_NAME: &str = "out";
@@ -109,6 +121,9 @@ fn file_name(prefix: &str) -> String {
 
 /// The classes that make the folders of their prefix.
 const MAKE_FOLDERS: &[&str] = &[
+    "CLIPSave",
+    "CheckpointSave",
+    "ModelSave",
     "SaveAnimatedPNG",
     "SaveAnimatedWEBP",
     "SaveAudio",
@@ -116,14 +131,16 @@ const MAKE_FOLDERS: &[&str] = &[
     "SaveAudioOpus",
     "SaveImage",
     "SaveLatent",
+    "SaveLoRA",
     "SaveVideo",
     "SaveWEBM",
+    "VAESave",
     "VHS_VideoCombine",
 ];
 
 /// Whether a node saves under a prefix and may not make its folders.
 pub(super) fn may_need_a_folder(workflow: &Map<String, Value>) -> bool {
-    let saves = |node: &&Value| node.pointer("/inputs/filename_prefix").is_some();
+    let saves = |node: &&Value| prefix_input(node).is_some();
     let makes_folders =
         |node: &Value| node["class_type"].as_str().is_some_and(|class| MAKE_FOLDERS.contains(&class));
     workflow.values().filter(saves).any(|node| !makes_folders(node))
@@ -261,6 +278,17 @@ mod tests {
             let prepared = prepare(content.as_object().unwrap(), Vec::new(), "darkroom/u").unwrap();
             assert_eq!(prepared["9"]["inputs"]["filename_prefix"], format!("darkroom/u/{name}"));
         }
+    }
+
+    #[test]
+    fn a_prefix_under_another_name_is_one_only_of_the_class_that_names_it_so() {
+        let inputs = json!({"prefix": "loras/a"});
+        let content = json!({
+            "1": {"class_type": "SaveLoRA", "inputs": inputs}, "2": {"class_type": "AddPrefix", "inputs": inputs},
+        });
+        let prepared = prepare(content.as_object().unwrap(), Vec::new(), "darkroom/u").unwrap();
+        assert_eq!(prepared["1"]["inputs"]["prefix"], "darkroom/u/a");
+        assert_eq!(prepared["2"], content["2"]);
     }
 
     #[test]

@@ -34,6 +34,8 @@ pub(super) enum Data {
     Conditioning(String),
     /// A literal, or a value that no other node looks into (mask, audio, video).
     Value(Value),
+    /// `ExecutionBlocker`: whatever has it as an input does not run. The message is for the first of these nodes.
+    Blocked(Option<String>),
 }
 
 /// What a node made.
@@ -149,6 +151,11 @@ impl Call {
             "SaveAnimatedWEBP" => return self.save_sample("images", "_.webp", Sample::Webp, true),
             "Save3DAdvanced" => return self.save_model(),
             "SaveVideo" => return self.save_sample("images", "_.mp4", Sample::Mp4, true),
+            "TestExecutionBlocker" if self.literal("block") == true => {
+                let is_verbose = self.literal("verbose") == true;
+                vec![Data::Blocked(is_verbose.then(|| "Blocked Execution".to_owned()))]
+            }
+            "TestExecutionBlocker" => self.input("input").cloned().into_iter().collect(),
             EXPANDING => return self.save_pictures(Folder::Output, "expanded"),
             "SaveStringKJ" => return self.save_string(),
             "VHS_BatchManager" => {
