@@ -121,3 +121,30 @@ async fn a_file_that_a_node_names_in_vain_is_no_reason_to_run_again() {
         assert_eq!(stage.heard().of("POST /free").len(), 1);
     }
 }
+
+/// WAS Node Suite's "Image Save" puts the prefix with its folders into the name, names each file a second time by its path, and can
+/// show the history of all that it saved.
+#[tokio::test]
+async fn a_file_is_stored_once_wherever_its_folders_stand_and_none_of_another_job() {
+    let content = json!({
+        "1": { "class_type": "EmptyImage", "inputs": {} },
+        "2": { "class_type": "Image Save", "inputs": { "images": ["1", 0], "filename_prefix": "a" } },
+    });
+    let other = "darkroom/53a5516f-29c3-4168-a6d2-70030438aef2";
+    let named = |filename: &str, subfolder: &str| json!({ "filename": filename, "subfolder": subfolder, "type": "output" });
+    let outputs = json!({ "2": {
+        "images": [
+            named("{{FOLDER}}/a_0001.png", "{{FOLDER}}"), named("{{FOLDER}}/a_0002.png", ""),
+            named("theirs.png", other), named(&format!("{other}/theirs.png"), ""),
+        ],
+        "files": ["/opt/ComfyUI/output/{{FOLDER}}/a_0001.png", "/opt/ComfyUI/output/{{FOLDER}}/a_0002.png"],
+    } });
+    let files = ["output/{{FOLDER}}/a_0001.png", "output/{{FOLDER}}/a_0002.png"];
+    let script = files.iter().fold(Script::succeeds_with(&outputs), |script, file| script.with_file(file));
+    let (stage, result) = run(script.with_file(&format!("output/{other}/theirs.png")), &content).await;
+
+    let output = result.unwrap();
+    assert_eq!((stored(&output).as_slice(), output.warnings.len()), (files.map(str::to_owned).as_slice(), 0));
+    assert_eq!(output.report["outputs"]["2"]["images"][0]["filename"], "a_0001.png");
+    assert_eq!(stage.heard().lines().iter().filter(|line| line.starts_with("GET /view")).count(), 2);
+}

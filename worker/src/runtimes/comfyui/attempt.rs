@@ -182,8 +182,9 @@ impl Attempt {
         let workflow = &job.task.content;
         self.look_for_hidden_results(workflow, &finished)?;
         // The workflow that was queued has the same nodes in the same order.
-        let folder = &self.handle.output_folder;
-        let outputs = outputs::collect(&finished.entry, workflow, folder, finished.images);
+        let Handle { output_folder, input_folder, .. } = &self.handle;
+        let outputs =
+            outputs::collect(&finished.entry, workflow, output_folder, input_folder, finished.images);
         let fetching = self.fetch(&outputs, &finished.budget);
         let fetched = unless_stopped(&job.stop, fetching).await?;
         outputs.finished(&self.handle.prompt_id, fetched, &finished.blocks)

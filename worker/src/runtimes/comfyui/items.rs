@@ -5,6 +5,8 @@
 //! writes `{"source": "http", "id"}`.
 
 use serde_json::Value;
+use shared_schema::content::COMFYUI_JOBS_FOLDER;
+use uuid::Uuid;
 
 /// A file that ComfyUI has, in the words of its history and of `/view`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +40,8 @@ pub(super) struct Item {
 pub(super) struct Owned<'a> {
     /// The folder below ComfyUI's output folder that the job saves to, which nobody can guess; empty when it is not known.
     pub(super) folder: &'a str,
+    /// The folder below ComfyUI's input folder that has its inputs; empty when it is not known.
+    pub(super) inputs: &'a str,
     /// Whether the caller's workflow holds that text.
     pub(super) typed: &'a dyn Fn(&str) -> bool,
 }
@@ -84,10 +88,9 @@ impl Owned<'_> {
             }
             Value::Object(_) => {
                 let text = |key: &str, default: &str| value[key].as_str().unwrap_or(default).to_owned();
-                let filename = value["filename"].as_str().filter(|name| !name.is_empty())?.to_owned();
-                let file =
-                    FileRef { filename, subfolder: text("subfolder", ""), kind: text("type", "output") };
-                if self.is_echo(&file) {
+                let filename = value["filename"].as_str().filter(|name| !name.is_empty())?;
+                let file = self.file(&text("type", "output"), &text("subfolder", ""), filename);
+                if self.is_echo(&file) || self.is_of_another_job(&file) {
                     return None;
                 }
                 let is_preview =
@@ -96,6 +99,26 @@ impl Owned<'_> {
             }
             _ => None,
         }
+    }
+
+    /// The file of that name. Some nodes put the folders of their prefix, or all of the path, into the name, whether or not the
+    /// subfolder has them, too.
+    fn file(&self, kind: &str, subfolder: &str, filename: &str) -> FileRef {
+        let path = filename.replace('\\', "/");
+        let Some((parent, name)) = path.rsplit_once('/').filter(|(_, name)| !name.is_empty()) else {
+            return FileRef::new(kind, subfolder, filename);
+        };
+        let folder = subfolder.replace('\\', "/");
+        let folder = folder.trim_end_matches('/');
+        let joined = if folder.is_empty() || is_absolute(parent) {
+            parent.to_owned()
+        } else if folder == parent || folder.ends_with(&format!("/{parent}")) {
+            folder.to_owned()
+        } else {
+            format!("{folder}/{parent}")
+        };
+        let own = self.own_subfolder(&joined).map(|(_, subfolder)| subfolder);
+        FileRef::new(kind, &own.unwrap_or(joined), name)
     }
 
     /// Where the file of that name may be: in the job's own folder, or under a name that nobody can guess (`Preview3D` saves
@@ -130,8 +153,7 @@ impl Owned<'_> {
         let at = segments.windows(own.len()).position(|window| window == own)?;
         let root = segments[..at].iter().rposition(|segment| ["output", "temp"].contains(segment));
         let kind = if root.is_some_and(|root| segments[root] == "temp") { "temp" } else { "output" };
-        let is_absolute = segments[0].is_empty() || segments[0].ends_with(':');
-        let start = root.map_or(if is_absolute { at } else { 0 }, |root| root + 1);
+        let start = root.map_or(if is_absolute(parent) { at } else { 0 }, |root| root + 1);
         Some((kind, segments[start..].join("/")))
     }
 
@@ -143,6 +165,23 @@ impl Owned<'_> {
         !is_own && !folder.is_empty() && (self.typed)(&path)
             || file.kind == "input" && (self.typed)(&file.filename)
     }
+
+    /// Whether the file lies in the folder of another job: some nodes show a history of all that they saved.
+    fn is_of_another_job(&self, file: &FileRef) -> bool {
+        let folder = file.subfolder.replace('\\', "/");
+        let segments: Vec<&str> = folder.split('/').collect();
+        let is_jobs = |pair: &&[&str]| {
+            pair[0].eq_ignore_ascii_case(COMFYUI_JOBS_FOLDER) && Uuid::try_parse(pair[1]).is_ok()
+        };
+        let is_ours = |pair: &[&str]| [self.folder, self.inputs].contains(&pair.join("/").as_str());
+        !self.folder.is_empty() && segments.windows(2).filter(is_jobs).any(|pair| !is_ours(pair))
+    }
+}
+
+/// Of Unix or of Windows.
+fn is_absolute(path: &str) -> bool {
+    let first = path.split('/').next().unwrap_or_default();
+    first.is_empty() || first.ends_with(':')
 }
 
 /// `name [temp]`: how loader nodes name a folder.
@@ -201,10 +240,11 @@ mod tests {
     use super::*;
 
     const FOLDER: &str = "darkroom/0b5a2f35-12ab-4c59-9f52-6d1f8a1c3b7e";
+    const INPUTS: &str = "darkroom/7c1d9e70-3a52-4f0e-8a6b-4b8f4d2c9a11";
     const RANDOM: &str = "preview3d_0b5a2f3512ab4c599f526d1f8a1c3b7e.glb";
 
     fn item(value: &Value, typed: &str) -> Option<Item> {
-        Owned { folder: FOLDER, typed: &|text| text == typed }.item(value)
+        Owned { folder: FOLDER, inputs: INPUTS, typed: &|text| text == typed }.item(value)
     }
 
     fn named(text: &str) -> Vec<String> {
@@ -263,6 +303,55 @@ mod tests {
         let echo = json!({"filename": "other.glb", "subfolder": "3d", "type": "output"});
         assert_eq!(item(&echo, "3d/other.glb"), None);
         assert!(item(&echo, "3d/another.glb").is_some());
+    }
+
+    #[test]
+    fn the_folders_of_a_file_may_stand_in_its_name() {
+        let own = format!("output:{FOLDER}/x.png");
+        for (subfolder, filename) in [
+            ("", format!("{FOLDER}/x.png")),
+            (FOLDER, format!("{FOLDER}/x.png")),
+            (FOLDER, "x.png".to_owned()),
+            ("", format!("/opt/ComfyUI/output/{FOLDER}/x.png")),
+            ("any", format!(r"C:\Comfy\output\{}\x.png", FOLDER.replace('/', r"\"))),
+        ] {
+            let shown = json!({"filename": filename, "subfolder": subfolder, "type": "output"});
+            let place = item(&shown, "").map(|item| item.place.names());
+            assert_eq!(place, Some(vec![own.clone()]), "{shown}");
+        }
+        for (subfolder, filename, path) in [
+            ("a", "b/x.png", "output:a/b/x.png"),
+            ("a/b", "b/x.png", "output:a/b/x.png"),
+            ("ab", "b/x.png", "output:ab/b/x.png"),
+            ("a", "b/", "output:a/b/"),
+            ("../a", "x.png", "output:../a/x.png"),
+        ] {
+            let shown = json!({"filename": filename, "subfolder": subfolder});
+            assert_eq!(
+                item(&shown, "").map(|item| item.place.names()),
+                Some(vec![path.to_owned()]),
+                "{shown}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_file_of_another_job_is_a_result() {
+        let other = "darkroom/53a5516f-29c3-4168-a6d2-70030438aef2";
+        for (folder, is_result) in [
+            (other.to_owned(), false),
+            (format!("2026-11-28/{other}"), false),
+            (other.replace('/', r"\"), false),
+            (format!("{FOLDER}/{other}"), false),
+            (format!("{FOLDER}/{FOLDER}"), true),
+            (INPUTS.to_owned(), true),
+            ("darkroom/pictures".to_owned(), true),
+        ] {
+            let shown = json!({"filename": "x.png", "subfolder": folder, "type": "output"});
+            assert_eq!(item(&shown, "").is_some(), is_result, "{shown}");
+            let in_the_name = json!({"filename": format!("{folder}/x.png"), "type": "output"});
+            assert_eq!(item(&in_the_name, "").is_some(), is_result, "{in_the_name}");
+        }
     }
 
     #[test]

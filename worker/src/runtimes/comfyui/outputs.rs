@@ -60,18 +60,21 @@ pub(super) struct Shown {
 
 /// Collects the results from a history entry and from what came over the socket.
 ///
+/// `folder` is where the job saves, and `inputs` where its inputs are.
+///
 /// Files are recognised by what names them (see `items`), not by their key: animations and videos stand under `images`, too, and
 /// nodes have keys of their own (`gifs`, `audio`, `3d`, `result`, `files`, `a_images`, …).
 pub(super) fn collect(
     entry: &Entry,
     workflow: &Map<String, Value>,
     folder: &str,
+    inputs: &str,
     images: Vec<SocketImage>,
 ) -> Outputs {
     let none = Map::new();
     let of_nodes = entry.outputs.as_object().unwrap_or(&none);
     let typed = |text: &str| workflow.values().any(|node| holds(node, text));
-    let owned = Owned { folder, typed: &typed };
+    let owned = Owned { folder, inputs, typed: &typed };
     let cached: HashSet<&str> = entry.cached().collect();
     let mut outputs = Outputs::default();
     for node_id in order::of_nodes(workflow, of_nodes) {

@@ -216,7 +216,7 @@ pub(super) mod tests {
         workflow: &Value,
         images: Vec<SocketImage>,
     ) -> Result<RunOutput, TaskError> {
-        let outputs = collect(entry, workflow.as_object().unwrap(), "darkroom/u", images);
+        let outputs = collect(entry, workflow.as_object().unwrap(), "darkroom/u", "darkroom/i", images);
         let fetched = |(place, source): (usize, Source)| {
             let (bytes, name) = match &source {
                 Source::Received(bytes) => (bytes.clone(), None),
