@@ -40,6 +40,8 @@ pub struct Config {
     /// Their images (`MAX_IMAGES`).
     #[validate(range(min = 1, message = "must be at least 1"))]
     pub max_images: u64,
+    /// Scripts that they may select beside `Loopback` (`SCRIPTS_ALLOWED`).
+    pub scripts_allowed: Vec<String>,
     /// The largest body that is read, in bytes (`MAX_BODY_BYTES`).
     #[validate(range(min = 1_024, max = 6_291_556, message = "must be 1024 to 6291556 bytes"))]
     pub max_body_bytes: usize,
@@ -72,6 +74,7 @@ impl Config {
             max_pixels: vars.parsed("MAX_PIXELS", limits.max_pixels),
             max_steps: vars.parsed("MAX_STEPS", limits.max_steps),
             max_images: vars.parsed("MAX_IMAGES", limits.max_images),
+            scripts_allowed: vars.list("SCRIPTS_ALLOWED"),
             max_body_bytes: vars.parsed("MAX_BODY_BYTES", LAMBDA_PAYLOAD_BYTES),
             max_message_bytes: vars.parsed("MAX_MESSAGE_BYTES", DEFAULT_MESSAGE_BYTES),
             publish_timeout_ms: vars.parsed("PUBLISH_TIMEOUT_MS", DEFAULT_PUBLISH_MS),
@@ -160,6 +163,12 @@ impl<F: Fn(&str) -> Option<String>> Vars<F> {
                 default
             }
         }
+    }
+
+    /// The items of a list by comma.
+    fn list(&self, variable: &str) -> Vec<String> {
+        let text = self.optional(variable).unwrap_or_default();
+        text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
     }
 
     fn runtimes(&mut self) -> Registry {

@@ -41,7 +41,9 @@ impl<P: Publisher> App<P> {
                 "no runtimes are configured, so nobody checks that a task's runtime or model exists"
             );
         }
-        let contract = Contract::new(config.runtimes.clone()).with_limits(config.limits());
+        let contract = Contract::new(config.runtimes.clone())
+            .with_allowed_scripts(config.scripts_allowed.clone())
+            .with_limits(config.limits());
         Self { config, contract, publisher }
     }
 }

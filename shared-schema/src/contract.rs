@@ -35,6 +35,11 @@ impl Contract {
         Self { registry: self.registry.with_allowed_settings(settings), ..self }
     }
 
+    /// The same, with scripts that every task may select whose runtime is not known.
+    pub fn with_allowed_scripts(self, scripts: Vec<String>) -> Self {
+        Self { registry: self.registry.with_allowed_scripts(scripts), ..self }
+    }
+
     /// The same, with limits for every task whose runtime is not known, instead of the default ones.
     pub fn with_limits(self, limits: Limits) -> Self {
         Self { registry: self.registry.with_limits(limits), ..self }

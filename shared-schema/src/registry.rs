@@ -17,6 +17,9 @@ pub struct Registry {
     /// Settings that tasks may override whose runtime is not known.
     #[serde(skip)]
     allowed_settings: Vec<String>,
+    /// Scripts that those tasks may select.
+    #[serde(skip)]
+    allowed_scripts: Vec<String>,
     /// What those tasks may ask for.
     #[serde(skip)]
     limits: Limits,
@@ -53,6 +56,10 @@ pub struct RuntimeEntry {
     /// files or addresses are refused all the same.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allowed_settings: Vec<String>,
+    /// Scripts of SD WebUI that `script_name` may select beside `Loopback`, in any case of letters. They run with parameters of
+    /// their own, which no limit bounds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allowed_scripts: Vec<String>,
     /// A file with the runtime's node list (the answer of `/object_info`), beside the registry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nodes_file: Option<String>,
@@ -119,6 +126,11 @@ impl Registry {
         Self { allowed_settings, ..self }
     }
 
+    /// The same, with scripts that tasks may select whose runtime is not known.
+    pub fn with_allowed_scripts(self, allowed_scripts: Vec<String>) -> Self {
+        Self { allowed_scripts, ..self }
+    }
+
     /// The same, with limits for tasks whose runtime is not known.
     pub fn with_limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
@@ -127,8 +139,14 @@ impl Registry {
     /// What tasks for that runtime may ask for.
     pub fn allowance<'a>(&'a self, runtime: Option<&'a RuntimeEntry>) -> Allowance<'a> {
         match runtime {
-            Some(runtime) => Allowance { settings: &runtime.allowed_settings, limits: &runtime.limits },
-            None => Allowance { settings: &self.allowed_settings, limits: &self.limits },
+            Some(RuntimeEntry { allowed_settings, allowed_scripts, limits, .. }) => {
+                Allowance { settings: allowed_settings, scripts: allowed_scripts, limits }
+            }
+            None => Allowance {
+                settings: &self.allowed_settings,
+                scripts: &self.allowed_scripts,
+                limits: &self.limits,
+            },
         }
     }
 

@@ -88,3 +88,21 @@ async fn a_picture_is_not_enlarged_beyond_the_limit_by_its_real_size() {
     assert_eq!(found, (ErrorCode::InputTooLarge, Some("/content/image"), 1), "{error:?}");
     assert_eq!(sdwebui.simulation.as_ref().unwrap().busy().len(), 1, "the runtime was asked all the same");
 }
+
+/// Such a script sets sizes, checkpoints and folders by itself.
+#[tokio::test]
+async fn a_script_with_parameters_of_its_own_runs_only_where_the_worker_allows_it() {
+    let lab = Lab::start().await;
+    let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
+    let _worker = lab.worker(&runtime, &[("SCRIPTS_ALLOWED", "sd upscale, X/Y/Z plot")]).await;
+    for (id, script) in [("refused", "prompt matrix"), ("allowed", "x/y/z plot")] {
+        let content = json!({ "prompt": "x", "width": 64, "height": 64, "steps": 1, "script_name": script });
+        lab.send(&runtime.queue.url, &message(id, "sdruntime", "text-to-image", &content)).await;
+    }
+    let error = lab.ended("refused").await.error.unwrap();
+    let found = (error.code, error.field.as_deref(), error.attempts);
+    assert_eq!(found, (ErrorCode::InvalidTask, Some("/content/script_name"), 1), "{error:?}");
+    let ended = lab.ended("allowed").await;
+    assert!(ended.result, "{:?}", ended.error);
+    assert_eq!(runtime.simulation.as_ref().unwrap().busy().len(), 1);
+}

@@ -81,6 +81,7 @@ impl Worker {
             contract: Contract::new(Registry::default())
                 .with_node_rules(config.node_rules.clone())
                 .with_allowed_settings(config.runtime.settings_allowed.clone())
+                .with_allowed_scripts(config.scripts_allowed.clone())
                 .with_limits(config.limits()),
             config,
             cloud,

@@ -109,3 +109,44 @@ async fn a_configuration_raises_and_lowers_each_limit() {
         assert_eq!(too_large(&door, content).await, refused, "{vars:?}");
     }
 }
+
+#[tokio::test]
+async fn a_script_with_parameters_of_its_own_is_refused_unless_the_deployment_allows_it() {
+    let plot = asking(&json!({"script_name": "X/Y/Z plot", "script_args": [4, "10000", []]}));
+    let lines = asking(&json!({"script_name": "prompts from file or textbox", "script_args": []}));
+    let refused = [("/task/content/script_name".to_owned(), "not_allowed".to_owned())];
+    for door in [Door::open().await, Door::without_registry().await] {
+        for task in [&plot, &lines] {
+            let answer = door.post_json("/v1alpha2", task).await;
+            assert_eq!(answer.violations("invalid_task"), refused);
+        }
+        assert!(door.sns.calls().is_empty());
+    }
+    let registry = json!([
+        {"name": "sdruntime", "type": "sdwebui", "allowed_scripts": ["x/y/z plot"]},
+        {"name": "comfyui", "type": "comfyui"},
+    ]);
+    for vars in [("RUNTIMES", registry.to_string()), ("SCRIPTS_ALLOWED", "Another, x/y/z plot".to_owned())] {
+        let door = Door::with(Mood::Well, &[(vars.0, &vars.1)]).await;
+        door.post_json("/v1alpha2", &plot).await.accepted();
+        assert_eq!(door.post_json("/v1alpha2", &lines).await.violations("invalid_task"), refused);
+    }
+}
+
+#[tokio::test]
+async fn loops_and_frames_count_as_images() {
+    let door = Door::open().await;
+    let animation = |length: u32| {
+        let unit = json!({"enable": true, "video_length": length});
+        json!({"alwayson_scripts": {"AnimateDiff": {"args": [unit]}}})
+    };
+    let loops =
+        |loops: u32| json!({"script_name": "Loopback", "script_args": [loops, 0.5, "Linear", "None"]});
+    for (most, more, field) in [
+        (animation(128), animation(129), "alwayson_scripts/AnimateDiff/args/0/video_length"),
+        (loops(128), loops(129), "script_args/0"),
+    ] {
+        assert_eq!(too_large(&door, &most).await, [""; 0]);
+        assert_eq!(too_large(&door, &more).await, [field]);
+    }
+}

@@ -25,5 +25,6 @@ function entry(runtime: Runtime) {
     allowed_nodes: nodes.allowed,
     denied_nodes: nodes.denied,
     allowed_settings: runtime.allowedSettings,
+    allowed_scripts: runtime.allowedScripts,
   };
 }

@@ -15,6 +15,7 @@ it("says of each runtime what the front door must know, in its words", () => {
       allowed_nodes: [],
       denied_nodes: [],
       allowed_settings: ["control_net_no_detectmap"],
+      allowed_scripts: ["X/Y/Z plot"],
     },
     {
       name: "comfyui",
@@ -26,6 +27,7 @@ it("says of each runtime what the front door must know, in its words", () => {
       allowed_nodes: [],
       denied_nodes: ["VHS_LoadVideoPath", "LoadImageFromUrl"],
       allowed_settings: [],
+      allowed_scripts: [],
     },
   ]);
 });

@@ -96,6 +96,8 @@ pub type NamedModel = (String, String);
 pub struct Allowance<'a> {
     /// Settings of extensions that a content may override ([`RuntimeEntry::allowed_settings`]).
     pub settings: &'a [String],
+    /// Scripts that a content may select although they run with parameters of their own ([`RuntimeEntry::allowed_scripts`]).
+    pub scripts: &'a [String],
     /// The amount of work.
     pub limits: &'a Limits,
 }

@@ -40,6 +40,8 @@ pub struct Config {
     pub input_s3_buckets: Vec<String>,
     /// `NODES_ALLOWED` and `NODES_DENIED`: classes of nodes that workflows may and may not have.
     pub node_rules: NodeRules,
+    /// `SCRIPTS_ALLOWED`: scripts of SD WebUI that a task may select although they run with parameters of their own.
+    pub scripts_allowed: Vec<String>,
     /// `MAX_PIXELS`: width times height of an image that a task asks for.
     #[validate(range(min = 1))]
     pub max_pixels: u64,
@@ -138,6 +140,7 @@ impl Config {
             input_allow_hosts: vars.parsed("INPUT_ALLOW_HOSTS", AllowedHosts::default()),
             input_s3_buckets: vars.list("INPUT_S3_BUCKETS"),
             node_rules: NodeRules { allowed: vars.list("NODES_ALLOWED"), denied: vars.list("NODES_DENIED") },
+            scripts_allowed: vars.list("SCRIPTS_ALLOWED"),
             max_pixels: vars.parsed("MAX_PIXELS", limits.max_pixels),
             max_steps: vars.parsed("MAX_STEPS", limits.max_steps),
             max_images: vars.parsed("MAX_IMAGES", limits.max_images),

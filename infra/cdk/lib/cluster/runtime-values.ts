@@ -63,6 +63,7 @@ function own(runtime: Runtime, around: RuntimeSurroundings): Values {
       nodesAllowed: runtime.nodes.allowed,
       nodesDenied: runtime.nodes.denied,
       settingsAllowed: runtime.allowedSettings,
+      scriptsAllowed: runtime.allowedScripts,
       maxPixels: runtime.limits.maxPixels,
       maxSteps: runtime.limits.maxSteps,
       maxImages: runtime.limits.maxImages,

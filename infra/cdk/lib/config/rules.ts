@@ -169,6 +169,7 @@ function runtimeRules(runtime: Runtime, place: string): string[] {
     if (runtime.models.length > 0) fault("models", "ComfyUI's workflows name their checkpoints");
     if (runtime.dynamicModel) fault("dynamicModel", "only SD WebUI loads what a task names");
     if (runtime.allowedSettings.length > 0) fault("allowedSettings", "ComfyUI has no settings to override");
+    if (runtime.allowedScripts.length > 0) fault("allowedScripts", "ComfyUI has no scripts to select");
     if (runtime.taskTypes.some((type) => type !== "pipeline"))
       fault("taskTypes", "ComfyUI takes `pipeline` only");
   }

@@ -62,6 +62,7 @@ export interface Runtime {
   limits: { maxPixels: number; maxSteps: number; maxImages: number; maxBytes?: number };
   nodes: { allowed: string[]; denied: string[] };
   allowedSettings: string[];
+  allowedScripts: string[];
   claimCheck: boolean;
   inputs: { hosts: string[]; buckets: string[] };
   image?: string;

@@ -102,6 +102,7 @@ describe("the values of a release", () => {
       dynamicModel: rendered.worker.dynamicModel,
       nodes: rendered.worker.nodesDenied,
       allowedSettings: rendered.worker.settingsAllowed,
+      allowedScripts: rendered.worker.scriptsAllowed,
       limits: rendered.worker.maxSteps,
       inputs: rendered.worker.inputBuckets,
       args: rendered.runtime.extraArgs,

@@ -84,6 +84,8 @@ pub struct Runtime {
     pub nodes: Nodes,
     /// Settings of extensions that tasks may override.
     pub allowed_settings: Vec<String>,
+    /// Scripts that tasks may select although they run with parameters of their own.
+    pub allowed_scripts: Vec<String>,
     /// Whether it takes tasks that are too large for a message.
     pub claim_check: bool,
     /// Where input images may come from, besides every public address.

@@ -26,6 +26,7 @@ fn entry(runtime: &Runtime) -> RuntimeEntry {
         allowed_nodes: runtime.nodes.allowed.clone(),
         denied_nodes: runtime.nodes.denied.clone(),
         allowed_settings: runtime.allowed_settings.clone(),
+        allowed_scripts: runtime.allowed_scripts.clone(),
         nodes_file: None,
         nodes: None,
     }

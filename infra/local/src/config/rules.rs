@@ -75,6 +75,7 @@ fn runtime_faults(runtime: &Runtime) -> Vec<(&'static str, String)> {
         fault(runtime.dynamic_model, "dynamicModel", "only SD WebUI loads what a task names");
         fault(takes_others, "taskTypes", "ComfyUI takes `pipeline` only");
         fault(!runtime.allowed_settings.is_empty(), "allowedSettings", "ComfyUI has no settings to override");
+        fault(!runtime.allowed_scripts.is_empty(), "allowedScripts", "ComfyUI has no scripts to select");
     }
     let is_never_loaded = !runtime.models.is_empty() && !runtime.dynamic_model;
     fault(is_never_loaded, "models", "only used with `dynamicModel: true`");

@@ -17,6 +17,7 @@ pub fn worker_variables(config: &Config, runtime: &Runtime) -> BTreeMap<&'static
         ("NODES_ALLOWED", runtime.nodes.allowed.join(",")),
         ("NODES_DENIED", runtime.nodes.denied.join(",")),
         ("SETTINGS_ALLOWED", runtime.allowed_settings.join(",")),
+        ("SCRIPTS_ALLOWED", runtime.allowed_scripts.join(",")),
         ("MAX_PIXELS", runtime.limits.max_pixels.to_string()),
         ("MAX_STEPS", runtime.limits.max_steps.to_string()),
         ("MAX_IMAGES", runtime.limits.max_images.to_string()),

@@ -32,6 +32,7 @@ fn the_front_doors_registry_follows_from_the_file() {
                 "limits": { "max_pixels": 4_194_304, "max_steps": 100, "max_images": 8, "max_bytes": 4_194_304 },
                 "claim_check": true,
                 "allowed_settings": ["control_net_no_detectmap"],
+                "allowed_scripts": ["X/Y/Z plot"],
             },
             {
                 "name": "comfyui",

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::scripts;
+use super::script_limits;
 use crate::content::Enlargement;
 use crate::content::limit::{SMALLEST_PICTURE, above, number};
 use crate::{Limits, TaskType, Violation};
@@ -29,9 +29,9 @@ pub(super) fn violations(
             let hires = task_type == TaskType::TextToImage && request.flag("enable_hr");
             violations.extend(pixels(&request, hires, limits.max_pixels));
             violations.extend(noise_pixels(&request, limits.max_pixels));
-            violations.extend(annotator_pixels(task_type, fields, limits.max_pixels));
             violations.extend(steps(&request, hires, limits.max_steps));
             violations.extend(images(&request, limits.max_images));
+            violations.extend(script_limits::violations(task_type, fields, request.batches(), limits));
         }
         TaskType::ExtraSingleImage | TaskType::ExtraBatchImages => {
             violations.extend(enlarged_pixels(&request, limits.max_pixels));
@@ -60,15 +60,6 @@ fn noise_pixels(request: &Request<'_>, most: u64) -> Vec<Violation> {
         above(format_args!("/{width}"), pixels, most, format_args!("{width} times {height}"))
     };
     sizes.into_iter().filter_map(too_many).collect()
-}
-
-/// The square that a unit of ControlNet makes of its image.
-fn annotator_pixels(task_type: TaskType, fields: &Map<String, Value>, most: u64) -> Vec<Violation> {
-    let too_many = |unit: scripts::Unit<'_>| {
-        let side = number(unit.fields.get("processor_res")?)?;
-        above(format_args!("{}/processor_res", unit.pointer), side * side, most, "processor_res times itself")
-    };
-    scripts::units(task_type, fields).into_iter().filter_map(too_many).collect()
 }
 
 fn steps(request: &Request<'_>, hires: bool, most: u64) -> Vec<Violation> {
@@ -127,14 +118,18 @@ fn listed_images(request: &Request<'_>, most: u64) -> Option<Violation> {
 }
 
 /// The fields of a request, read as the runtime reads them.
-struct Request<'a>(&'a Map<String, Value>);
+pub(super) struct Request<'a>(pub(super) &'a Map<String, Value>);
 
 impl Request<'_> {
-    fn number(&self, key: &str, default: f64) -> f64 {
+    pub(super) fn number(&self, key: &str, default: f64) -> f64 {
         self.0.get(key).and_then(number).unwrap_or(default)
     }
 
-    fn flag(&self, key: &str) -> bool {
+    fn batches(&self) -> f64 {
+        self.number("n_iter", 1.0).max(1.0)
+    }
+
+    pub(super) fn flag(&self, key: &str) -> bool {
         match self.0.get(key) {
             Some(Value::String(text)) => {
                 ["true", "t", "yes", "y", "on", "1"].iter().any(|yes| yes.eq_ignore_ascii_case(text))

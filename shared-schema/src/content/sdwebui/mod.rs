@@ -1,10 +1,12 @@
-//! Checks of SD WebUI content beyond its schemas: images, settings, models and limits.
+//! Checks of SD WebUI content beyond its schemas: images, settings, scripts, models and limits.
 
 mod encoding;
 mod images;
 mod limits;
 mod ranges;
+mod script_limits;
 mod scripts;
+mod selected;
 mod settings;
 
 use serde_json::{Map, Value};
@@ -30,6 +32,7 @@ pub(super) fn violations(
 
     violations.extend(images::violations(task_type, fields));
     violations.extend(settings::violations(task_type, fields, allowance.settings));
+    violations.extend(selected::violations(task_type, fields, allowance.scripts));
     let of_ranges = ranges::violations(fields);
     let known: Vec<_> = violations.iter().map(|violation| violation.pointer.clone()).collect();
     violations.extend(of_ranges.into_iter().filter(|violation| !known.contains(&violation.pointer)));

@@ -16,8 +16,8 @@ pub(super) struct Script {
 
 const CONTROL_NET: &str = "controlnet";
 
-/// ControlNet, the extension for AUTOMATIC1111 and the one built into Forge; AnimateDiff.
-const SCRIPTS: [Script; 2] = [
+/// ControlNet, the extension for AUTOMATIC1111 and the one built into Forge; AnimateDiff; ADetailer.
+const SCRIPTS: [Script; 3] = [
     Script {
         name: CONTROL_NET,
         images: &["image", "input_image", "mask", "mask_image", "effective_region_mask"],
@@ -37,6 +37,7 @@ const SCRIPTS: [Script; 2] = [
         images: &["last_frame"],
         refused: &["video_source", "video_path", "mask_path"],
     },
+    Script { name: "adetailer", images: &[], refused: &[] },
 ];
 
 /// An object among the arguments of a known script.
@@ -45,6 +46,13 @@ pub(super) struct Unit<'a> {
     pub(super) pointer: String,
     pub(super) script: &'static Script,
     pub(super) fields: &'a Map<String, Value>,
+}
+
+impl Unit<'_> {
+    /// Whether it belongs to the script of that name, in lower case.
+    pub(super) fn is_of(&self, script: &str) -> bool {
+        self.script.name == script
+    }
 }
 
 /// The units of ControlNet, each with its pointer.
