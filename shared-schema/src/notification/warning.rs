@@ -26,6 +26,8 @@ pub struct Warning {
 pub enum WarningCode {
     /// The runtime replaced a value that it does not know, for example a sampler, by one of its own.
     ValueReplaced,
+    /// The runtime left out a value that it does not know, for example a LoRA or a style.
+    ValueIgnored,
     /// The run yielded files that were not stored, or nodes that save files showed none.
     FilesOmitted,
     /// Every stored file is a preview: no node of the workflow saves a result.

@@ -3,6 +3,7 @@
 mod a1111;
 mod control;
 mod generations;
+mod left_out;
 mod models;
 mod names;
 mod partial;

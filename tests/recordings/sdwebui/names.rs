@@ -12,8 +12,8 @@ use worker::runtimes::{RunOutput, Runtime, sdwebui};
 
 use crate::task;
 
-struct Server {
-    simulation: Simulation,
+pub(super) struct Server {
+    pub(super) simulation: Simulation,
     runtime: Arc<dyn Runtime>,
 }
 
@@ -24,19 +24,22 @@ impl Server {
 
     async fn with(dialect: Dialect, behaviour: Behaviour) -> Self {
         let models = ["first.safetensors", "second.safetensors"].map(str::to_owned).to_vec();
-        let options = SdWebUiOptions { models, dialect, behaviour, ..SdWebUiOptions::default() };
+        Self::of(SdWebUiOptions { models, dialect, behaviour, ..SdWebUiOptions::default() }).await
+    }
+
+    pub(super) async fn of(options: SdWebUiOptions) -> Self {
         let simulation = Simulation::start_sdwebui(free_port(), options).await.unwrap();
         let runtime = sdwebui::connect(&task::options(&simulation.url())).unwrap();
         runtime.settle().await.unwrap();
         Self { simulation, runtime }
     }
 
-    async fn run(&self, more: Value) -> Result<RunOutput, TaskError> {
+    pub(super) async fn run(&self, more: Value) -> Result<RunOutput, TaskError> {
         self.runtime.run(task::job("text-to-image", &content(more), Vec::new())).await
     }
 
     /// The last body of that call.
-    fn sent(&self, path: &str) -> Value {
+    pub(super) fn sent(&self, path: &str) -> Value {
         let path = format!("/sdapi/v1/{path}");
         let sent = self.simulation.requests().into_iter().rfind(|it| it.method == "POST" && it.path == path);
         sent.unwrap().body.unwrap()
@@ -67,7 +70,7 @@ fn format(output: &RunOutput) -> &'static str {
     }
 }
 
-const ALL: [Dialect; 3] = [Dialect::Automatic1111, Dialect::Forge, Dialect::SdNext];
+pub(super) const ALL: [Dialect; 3] = [Dialect::Automatic1111, Dialect::Forge, Dialect::SdNext];
 
 #[tokio::test]
 async fn a_name_that_the_server_does_not_have_is_refused_at_its_field() {

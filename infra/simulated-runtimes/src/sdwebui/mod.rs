@@ -42,6 +42,10 @@ pub struct SdWebUiOptions {
     pub name: String,
     /// File names of the checkpoints on disk; the first one is loaded at the start.
     pub models: Vec<String>,
+    /// File names of the networks that prompts may name (`<lora:NAME:1>`). Others are left out without a word.
+    pub loras: Vec<String>,
+    /// Names of the styles that requests may name. Others are left out without a word.
+    pub styles: Vec<String>,
     /// Which relative of SD WebUI answers.
     pub dialect: Dialect,
     /// What it costs in time.
@@ -53,6 +57,8 @@ impl Default for SdWebUiOptions {
         Self {
             name: "SD WebUI".to_owned(),
             models: vec![DEFAULT_MODEL.to_owned()],
+            loras: Vec::new(),
+            styles: Vec::new(),
             dialect: Dialect::default(),
             behaviour: Behaviour::default(),
         }
@@ -77,6 +83,8 @@ struct WebUi {
     dialect: Dialect,
     started: Instant,
     models: Mutex<Models>,
+    loras: Vec<String>,
+    styles: Vec<String>,
     settings: Mutex<Settings>,
     progress: Mutex<Progress>,
 }
@@ -111,6 +119,8 @@ pub(crate) fn router(machine: Arc<Machine>, options: SdWebUiOptions) -> Router {
         started: Instant::now(),
         settings: Mutex::new(Settings::new(options.dialect, models.loaded())),
         models: Mutex::new(models),
+        loras: options.loras,
+        styles: options.styles,
         progress: Mutex::default(),
     });
     let api = Router::new()
@@ -134,11 +144,14 @@ pub(crate) fn router(machine: Arc<Machine>, options: SdWebUiOptions) -> Router {
         .route("/sd-vae", get(models::vaes))
         .route("/sd-modules", get(models::modules))
         .route("/scripts", get(scripts::list))
+        .route("/loras", get(models::loras))
+        .route("/prompt-styles", get(models::styles))
         .route("/memory", get(memory));
     Router::new()
         .route("/", get(|| async { "Stable Diffusion (simulated)" }))
         .nest("/sdapi/v1", api)
         .route("/controlnet/model_list", get(scripts::control_nets))
+        .route("/controlnet/module_list", get(scripts::control_net_modules))
         .fallback(|| async { Failure::http(StatusCode::NOT_FOUND, "Not Found") })
         .method_not_allowed_fallback(|| async {
             Failure::http(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")

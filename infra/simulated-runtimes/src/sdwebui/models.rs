@@ -145,6 +145,20 @@ pub(super) async fn vaes(State(webui): State<Arc<WebUi>>) -> Result<Json<Value>,
     }
 }
 
+/// Of the Lora extension, which is built in.
+pub(super) async fn loras(State(webui): State<Arc<WebUi>>) -> Json<Value> {
+    let describe = |file: &String| {
+        let name = file.rsplit_once('.').map_or(file.as_str(), |(stem, _)| stem);
+        json!({"name": name, "alias": name, "path": format!("/opt/webui/models/Lora/{file}"), "metadata": {}})
+    };
+    Json(webui.loras.iter().map(describe).collect())
+}
+
+pub(super) async fn styles(State(webui): State<Arc<WebUi>>) -> Json<Value> {
+    let describe = |name: &String| json!({"name": name, "prompt": "{prompt}", "negative_prompt": ""});
+    Json(webui.styles.iter().map(describe).collect())
+}
+
 /// What Forge loads beside a checkpoint: none is there.
 pub(super) async fn modules(State(webui): State<Arc<WebUi>>) -> Result<Json<Value>, Failure> {
     match webui.dialect {

@@ -1,9 +1,15 @@
 //! Scripts that a request may name: those to select, and those that are always on.
 
-use axum::{Json, http::StatusCode};
+use std::{collections::HashMap, sync::Arc};
+
+use axum::{
+    Json,
+    extract::{Query, State},
+    http::StatusCode,
+};
 use serde_json::{Map, Value, json};
 
-use super::{Dialect, errors::Failure};
+use super::{Dialect, WebUi, errors::Failure};
 
 const SELECTABLE: &[&str] =
     &["prompt matrix", "prompts from file or textbox", "x/y/z plot", "sd upscale", "loopback"];
@@ -40,6 +46,22 @@ pub(super) fn check(dialect: Dialect, parameters: &Map<String, Value>) -> Result
 /// Of the ControlNet extension, and of Forge.
 pub(super) async fn control_nets() -> Json<Value> {
     Json(json!({"model_list": ["None", "control_v11p_sd15_canny [d14c016b]"]}))
+}
+
+/// Its preprocessors. The extension for AUTOMATIC1111 keeps some under other names than its page shows, and takes both; Forge
+/// has one name for each.
+pub(super) async fn control_net_modules(
+    State(webui): State<Arc<WebUi>>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Json<Value> {
+    let is_forge = webui.dialect == Dialect::Forge;
+    let has_aliases = query.get("alias_names").is_some_and(|value| value == "true");
+    let modules = match (is_forge, has_aliases) {
+        (true, _) => ["None", "canny", "depth_midas", "openpose_full"],
+        (false, true) => ["none", "canny", "depth_midas", "openpose_full"],
+        (false, false) => ["none", "canny", "depth", "openpose_full"],
+    };
+    Json(json!({ "module_list": modules }))
 }
 
 pub(super) async fn list() -> Json<Value> {

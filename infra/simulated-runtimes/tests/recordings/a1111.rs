@@ -27,13 +27,12 @@ const TOLERATED: &[Tolerance] = &[
 ];
 
 /// Endpoints that the simulation does not have, or whose answers name what is installed.
-const LEFT_OUT: [&str; 9] = [
+const LEFT_OUT: [&str; 8] = [
     "/sdapi/v1/interrogate",
     "/sdapi/v1/options",
     "/sdapi/v1/scripts",
     "/sdapi/v1/cmd-flags",
     "/sdapi/v1/embeddings",
-    "/sdapi/v1/loras",
     "/sdapi/v1/upscalers",
     "/sdapi/v1/latent-upscale-modes",
     "/sdapi/v1/png-info",

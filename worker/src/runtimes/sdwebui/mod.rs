@@ -1,13 +1,15 @@
 //! SD WebUI: AUTOMATIC1111 and what speaks its API (Forge, Forge Neo, reForge, SD.Next, stable-diffusion.cpp).
 //!
 //! Its runs have no ids, so nothing can be asked or told about one of them, and none is found again: [`line`] says how
-//! runs are kept apart all the same. What a server does not have or know, it mostly leaves out without a word: `names` looks
-//! first, `replaced` compares afterwards.
+//! runs are kept apart all the same. What a server does not have or know, it mostly leaves out without a word: `names` and
+//! `control_nets` look first, `replaced` and `left_out` compare afterwards.
 
 mod access;
 mod address;
 mod client;
+mod control_nets;
 mod encoding;
+mod left_out;
 mod line;
 mod models;
 mod names;
@@ -138,12 +140,13 @@ impl Runtime for SdWebUi {
         if answer.is_not_served() {
             return Err(self.not_served(path).await);
         }
-        let generation = response::read(answer, &request, &job.task.metadata.id)?;
+        let mut generation = response::read(answer, &request, &job.task.metadata.id)?;
         if cut_short.holds(generation.began.as_deref()) {
             let message = "the run was interrupted or skipped in the runtime by somebody else; its images are unfinished";
             return Err(TaskError::new(ErrorCode::Interrupted, message));
         }
         models::check_that_ran(model.as_deref(), generation.model.as_deref())?;
+        generation.output.warnings.extend(left_out::warnings(&self.client, &self.server, &request).await);
         Ok(generation.output)
     }
 

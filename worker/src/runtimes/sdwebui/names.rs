@@ -2,10 +2,11 @@
 //! server lists, and sent in its spelling.
 
 use serde_json::{Value, json};
+use shared_schema::ErrorCode;
 use shared_schema::violation::{listed, quoted};
-use shared_schema::{ErrorCode, content};
 
 use super::client::Client;
+use super::control_nets;
 use super::models::MODULES;
 use super::request::{Endpoint, Request, is_on};
 use super::server::Server;
@@ -59,9 +60,6 @@ const OF_EXTRAS: [Named; 2] = [
     Named { pointer: "/upscaler_2", what: "upscaler", lists: &["upscalers"], others: &["None"] },
 ];
 
-/// Where the ControlNet extension, and Forge, list its models: outside of the interface's own path.
-const CONTROL_NETS: &str = "../../controlnet/model_list";
-
 /// Looks the request's names up, and gives the server what it needs beside them.
 pub(super) async fn settle(client: &Client, server: &Server, request: &mut Request) -> Result<(), TaskError> {
     if !request.endpoint.generates() {
@@ -88,7 +86,7 @@ pub(super) async fn settle(client: &Client, server: &Server, request: &mut Reque
     }
     script(client, server, request).await?;
     modules(client, server, request).await?;
-    control_nets(client, server, request).await
+    control_nets::settle(client, server, request).await
 }
 
 async fn look_up_all(
@@ -191,45 +189,12 @@ async fn modules(client: &Client, server: &Server, request: &Request) -> Result<
     Ok(())
 }
 
-/// A ControlNet model that is not there is left out by Forge, with the unit that it is for.
-async fn control_nets(client: &Client, server: &Server, request: &Request) -> Result<(), TaskError> {
-    let Some(fields) = request.fields.as_object() else { return Ok(()) };
-    for (pointer, unit) in content::control_net_units(request.endpoint.task_type(), fields) {
-        let is_enabled = unit.get("enabled").is_none_or(is_on);
-        let asked = unit.get("model").and_then(Value::as_str).filter(|name| !name.is_empty());
-        let Some(asked) = asked.filter(|name| is_enabled && !name.eq_ignore_ascii_case("none")) else {
-            continue;
-        };
-        // The extension takes any part of a name, and the hash is optional.
-        let name = asked.split_once(" [").map_or(asked, |(name, _)| name).to_lowercase();
-        let models = |list: &Value| -> Vec<String> {
-            let models = list["model_list"].as_array().into_iter().flatten().filter_map(Value::as_str);
-            models.filter(|model| *model != "None").map(str::to_owned).collect()
-        };
-        let holds = |list: &Value| {
-            !list["model_list"].is_array()
-                || models(list).iter().any(|model| model.to_lowercase().contains(&name))
-        };
-        let Some(list) = server.list_with(client, CONTROL_NETS, holds).await else { return Ok(()) };
-        if holds(&list) {
-            continue;
-        }
-        let models = models(&list);
-        return Err(unknown(
-            "ControlNet model",
-            asked,
-            &format!("/content{pointer}/model"),
-            models.iter().map(String::as_str),
-        ));
-    }
-    Ok(())
-}
-
 fn text<'a>(fields: &'a Value, pointer: &str) -> Option<&'a str> {
     fields.pointer(pointer)?.as_str().filter(|text| !text.is_empty())
 }
 
-fn unknown<'a>(
+/// The error for a name that the server does not have.
+pub(super) fn unknown<'a>(
     what: &str,
     asked: &str,
     pointer: &str,
