@@ -259,3 +259,73 @@ async fn a_run_that_somebody_waits_for_is_not_cleared() {
     running.await.unwrap().unwrap();
     assert_eq!((server.ran(), server.posted("interrupt").len()), (vec![to_the_end("a")], 0));
 }
+
+/// Waits until the server says so of the run that it works on, then gives the command from outside.
+async fn command_when(server: &Server, command: &str, is_time: impl Fn(&Value) -> bool) {
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let api = format!("{}/sdapi/v1", server.simulation.url());
+    wait::until("the moment", async || {
+        let answer = client.get(format!("{api}/progress")).send().await.unwrap();
+        is_time(&answer.json::<Value>().await.unwrap()["state"]).then_some(())
+    })
+    .await;
+    client.post(format!("{api}/{command}")).send().await.unwrap();
+}
+
+/// The server forgets that somebody interrupted a run when the next begins, which is posted already.
+#[tokio::test]
+async fn a_run_that_somebody_else_interrupts_is_no_success_although_another_one_waits() {
+    let server = Server::with_latency(Duration::from_secs(30)).await;
+    // A step takes 3 s, and the run goes on to the end of the one in which it is interrupted.
+    let first = server.run(with("a", json!({ "steps": 10 }))).await;
+    let _second = server.run(with("b", json!({ "steps": 10 }))).await;
+
+    command_when(&server, "interrupt", |state| state["sampling_step"] == 1).await;
+
+    let error = first.await.unwrap().unwrap_err();
+    assert_eq!((error.code, error.is_retryable()), (ErrorCode::Interrupted, true));
+}
+
+/// And that somebody skipped a batch when the next begins.
+#[tokio::test]
+async fn a_batch_that_somebody_else_skips_is_no_success() {
+    let server = Server::with_latency(Duration::from_secs(12)).await;
+    let running = server.run(with("a", json!({ "steps": 2, "n_iter": 2 }))).await;
+
+    command_when(&server, "skip", |state| state["sampling_step"] == 1).await;
+
+    assert_eq!(running.await.unwrap().unwrap_err().code, ErrorCode::Interrupted);
+}
+
+/// Nothing has to be seen of it: the images of the other batches are missing.
+#[tokio::test]
+async fn batches_that_were_not_begun_are_missed() {
+    let server = Server::with_latency(Duration::from_secs(8)).await;
+    let first = server.run(with("a", json!({ "steps": 400, "n_iter": 2 }))).await;
+    let second = server.run(with("b", json!({ "steps": 1 }))).await;
+
+    command_when(&server, "interrupt", |state| state["sampling_step"].as_u64() > Some(0)).await;
+
+    assert_eq!(first.await.unwrap().unwrap_err().code, ErrorCode::Interrupted);
+    assert_eq!(second.await.unwrap().unwrap().files.len(), 1);
+}
+
+#[tokio::test]
+async fn enlargements_that_somebody_else_interrupts_are_no_success() {
+    let server = Server::with_latency(Duration::from_secs(4)).await;
+    let pixel =
+        "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mNgAAAAAgAB5Sfe/AAAAABJRU5ErkJggg==";
+    let listed = json!({ "data": pixel, "name": "x" });
+    let content = json!({ "imageList": [listed, listed, listed, listed], "upscaler_1": "Nearest" });
+    let extras = || task::job("extra-batch-images", &content, Vec::new());
+    let first = server.begin(extras());
+    wait::until("the call", async || server.posted("extra-batch-images").first().map(|_| ())).await;
+    let second = server.run(job("b")).await;
+
+    command_when(&server, "interrupt", |state| state["job"] == "extras" && state["job_no"] == 2).await;
+
+    assert_eq!(first.await.unwrap().unwrap_err().code, ErrorCode::Interrupted);
+    second.await.unwrap().unwrap();
+    assert_eq!(server.begin(extras()).await.unwrap().unwrap().files.len(), 4);
+}

@@ -29,7 +29,12 @@ impl Looks {
 
     /// Waits for the next moment.
     pub(crate) async fn next(&self) {
-        sleep(pause(self.begun.elapsed(), self.longest)).await;
+        self.next_within(LONGEST).await;
+    }
+
+    /// Waits for the next moment, but no longer than that.
+    pub(crate) async fn next_within(&self, most: Duration) {
+        sleep(pause(self.begun.elapsed(), self.longest.min(most))).await;
     }
 }
 

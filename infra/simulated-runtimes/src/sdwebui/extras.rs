@@ -117,6 +117,7 @@ async fn upscale(
     let mut upscaled = Vec::new();
     for image in images {
         webui.progress().next_job();
+        webui.progress().begin_batch();
         if webui.progress().interrupted() {
             break;
         }
@@ -129,6 +130,9 @@ async fn upscale(
         }
         if target.is_some() {
             pace.step(1.0).await;
+        }
+        if webui.progress().skipped() {
+            continue;
         }
         let (webui, target) = (Arc::clone(&webui), target.clone());
         let file = tokio::task::spawn_blocking(move || resize(&webui, &image, target.as_ref())).await;

@@ -88,9 +88,12 @@ fn extra_parameters(generation: &Generation) -> Map<String, Value> {
     }
 }
 
-/// `info` of an answer: JSON within a JSON string.
+/// `info` of an answer: JSON within a JSON string. It has the prompts and seeds of all images that were to be made, also if the run
+/// was interrupted before.
 pub(super) fn info(generation: &Generation, report: &Report) -> String {
-    let count = report.seeds.len();
+    let times = |field: &str| usize::try_from(generation.integer(field)).unwrap_or_default().max(1);
+    let count = times("batch_size").saturating_mul(times("n_iter"));
+    let seeds: Vec<i64> = (generation.seed..).take(count).collect();
     let subseeds: Vec<i64> = (generation.subseed..).take(count).collect();
     python::dumps(&json!({
         "prompt": generation.text("prompt"),
@@ -98,7 +101,7 @@ pub(super) fn info(generation: &Generation, report: &Report) -> String {
         "negative_prompt": generation.text("negative_prompt"),
         "all_negative_prompts": vec![generation.text("negative_prompt"); count],
         "seed": generation.seed,
-        "all_seeds": report.seeds,
+        "all_seeds": seeds,
         "subseed": generation.subseed,
         "all_subseeds": subseeds,
         "subseed_strength": generation.value("subseed_strength"),

@@ -68,6 +68,10 @@ impl Progress {
         self.interrupted
     }
 
+    pub(super) fn skipped(&self) -> bool {
+        self.skipped
+    }
+
     /// A pass of so many steps begins.
     pub(super) fn begin_pass(&mut self, steps: u32) {
         self.sampling_steps = steps;
@@ -79,7 +83,7 @@ impl Progress {
         !self.interrupted && !self.skipped
     }
 
-    /// A batch begins: it is not the one that was skipped. After the last one the flag stays.
+    /// A batch begins, or an image to enlarge: it is not the one that was skipped. After the last one the flag stays.
     pub(super) fn begin_batch(&mut self) {
         self.skipped = false;
     }

@@ -8,12 +8,13 @@
 //! - Nothing is posted while that goes on.
 //! - What else was posted then is not believed, but posted again.
 
+use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{Mutex, RwLock, oneshot};
+use tokio::sync::{Mutex, RwLock, oneshot, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -47,6 +48,8 @@ pub(super) struct Line {
     stuck_after: Duration,
     /// Held by the call that is to be answered next. Fair, as the server is: places are taken in the order of posting.
     front: Arc<Mutex<()>>,
+    /// How many calls the server has yet to answer.
+    posted: watch::Sender<usize>,
     /// How many interruptions there were; locked for writing during each.
     interruptions: RwLock<u64>,
     /// Calls that the server has yet to answer, though nobody waits for it.
@@ -61,6 +64,8 @@ pub(super) struct Call {
     pub(super) using: Use,
     /// What is set in the server for this call only.
     pub(super) around: Option<Around>,
+    /// Whether the server makes its images one batch after the other.
+    pub(super) has_batches: bool,
     pub(super) stop: CancellationToken,
     pub(super) progress: Progress,
 }
@@ -73,6 +78,28 @@ pub(super) struct Made {
     pub(super) cut_short: CutShort,
 }
 
+/// What the looks at a run are for.
+struct Following {
+    progress: Progress,
+    has_batches: bool,
+}
+
+/// A call among those that the server has yet to answer, until dropped.
+struct Posted<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Posted<'a> {
+    fn among(all: &'a watch::Sender<usize>) -> Self {
+        all.send_modify(|posted| *posted += 1);
+        Self(all)
+    }
+}
+
+impl Drop for Posted<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|posted| *posted -= 1);
+    }
+}
+
 type Reply = oneshot::Sender<Result<Made, TaskError>>;
 
 impl Line {
@@ -81,6 +108,7 @@ impl Line {
             client,
             stuck_after,
             front: Arc::default(),
+            posted: watch::Sender::new(0),
             interruptions: RwLock::default(),
             given_up: TaskTracker::new(),
         }
@@ -97,7 +125,8 @@ impl Line {
 
     /// Sets what the call needs, and sets it back when the server has answered, even if the caller stopped waiting.
     async fn follow_through(self: Arc<Self>, call: Call, reply: Reply) {
-        let Call { path, body, using, around, stop, progress } = call;
+        let Call { path, body, using, around, has_batches, stop, progress } = call;
+        let following = Following { progress, has_batches };
         let begun = match &around {
             Some(around) => {
                 let setting = stop.run_until_cancelled(around.begin(&self.client));
@@ -106,7 +135,7 @@ impl Line {
             None => Ok(()),
         };
         match begun {
-            Ok(()) => self.until_answered(path, body, stop, progress, reply).await,
+            Ok(()) => self.until_answered(path, body, stop, following, reply).await,
             Err(error) => drop(reply.send(Err(error))),
         }
         if let Some(around) = around {
@@ -120,9 +149,10 @@ impl Line {
         path: &str,
         body: Bytes,
         stop: CancellationToken,
-        progress: Progress,
+        following: Following,
         reply: Reply,
     ) {
+        let _posted = Posted::among(&self.posted);
         loop {
             let posting = self.interruptions.read();
             let Some(before) = stop.run_until_cancelled(posting).await.map(|count| *count) else {
@@ -139,7 +169,7 @@ impl Line {
                     biased;
                     result = &mut answer => result,
                     () = stop.cancelled() => return self.give_up(answer, reply).await,
-                    never = progress::follow(&self.client, &progress, self.stuck_after, &cut_short) => match never {},
+                    never = self.follow(&following, &cut_short) => match never {},
                 },
                 () = stop.cancelled() => {
                     let _given_up = self.given_up.token();
@@ -154,7 +184,9 @@ impl Line {
             };
             let is_success = result.as_ref().is_ok_and(|answer| answer.status.is_success());
             if !is_success || self.interruptions.try_read().is_ok_and(|count| *count == before) {
-                if is_success {
+                // Where another call waited, its run has begun, and the server speaks of that one.
+                let is_followed = *self.posted.borrow() > 1;
+                if is_success && !(is_followed && cut_short.can_be_seen()) {
                     cut_short.look_back(&self.client).await;
                 }
                 reply.send(result.map(|answer| Made { answer, cut_short })).ok();
@@ -162,6 +194,12 @@ impl Line {
             }
             tracing::warn!("running a task again: the interruption of another one may have hit it");
         }
+    }
+
+    async fn follow(&self, following: &Following, cut_short: &CutShort) -> Infallible {
+        let Following { progress, has_batches } = following;
+        let posted = self.posted.subscribe();
+        progress::follow(&self.client, progress, self.stuck_after, cut_short, *has_batches, posted).await
     }
 
     /// Interrupts the call in front. Goes on with it when the reply can wait no longer.

@@ -2,10 +2,11 @@
 //!
 //! Its runs have no ids, so nothing can be asked or told about one of them, and none is found again: [`line`] says how
 //! runs are kept apart all the same. What a server does not have or know, it mostly leaves out without a word: `names` and
-//! `control_nets` look first, `replaced` and `left_out` compare afterwards.
+//! `control_nets` look first, `replaced`, `left_out` and `amount` compare afterwards.
 
 mod access;
 mod address;
+mod amount;
 mod client;
 mod control_nets;
 mod encoding;
@@ -135,15 +136,16 @@ impl Runtime for SdWebUi {
             job.handles.send(around.handle()).ok();
         }
         let (path, body) = (request.endpoint.path(), request.body());
-        let call = Call { path, body, using, around, stop: job.stop, progress: job.progress };
+        let has_batches = amount::batches(&request) > 1;
+        let call = Call { path, body, using, around, has_batches, stop: job.stop, progress: job.progress };
         let Made { answer, cut_short } = self.line.make(call).await?;
         if answer.is_not_served() {
             return Err(self.not_served(path).await);
         }
-        let mut generation = response::read(answer, &request, &job.task.metadata.id)?;
+        let can_be_cut_short = cut_short.can_be_seen();
+        let mut generation = response::read(answer, &request, &job.task.metadata.id, can_be_cut_short)?;
         if cut_short.holds(generation.began.as_deref()) {
-            let message = "the run was interrupted or skipped in the runtime by somebody else; its images are unfinished";
-            return Err(TaskError::new(ErrorCode::Interrupted, message));
+            return Err(self::cut_short());
         }
         models::check_that_ran(model.as_deref(), generation.model.as_deref())?;
         generation.output.warnings.extend(left_out::warnings(&self.client, &self.server, &request).await);
@@ -208,4 +210,11 @@ async fn unless_stopped<T>(
 
 fn interrupted() -> TaskError {
     TaskError::new(ErrorCode::Interrupted, "the run was interrupted by the worker")
+}
+
+/// Somebody else ended the run before its time.
+fn cut_short() -> TaskError {
+    let message =
+        "the run was interrupted or skipped in the runtime by somebody else; its images are unfinished";
+    TaskError::new(ErrorCode::Interrupted, message)
 }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::client::Client;
@@ -18,6 +19,9 @@ const PATH: &str = "progress?skip_current_image=true";
 
 /// Between two runs a server seems idle: it collects its memory, and may load a model, before it says that the next began.
 const BETWEEN_RUNS: Duration = Duration::from_millis(500);
+
+/// The longest pause between two looks at a run whose end would hide that somebody cut it short.
+const BRIEF: Duration = Duration::from_secs(1);
 
 /// The time stamp of a server that has not run anything yet.
 const NEVER: &str = "0";
@@ -66,14 +70,26 @@ impl Look {
 
 /// The runs that somebody else cut short while a call was in front, by the time stamps that the server gives them.
 #[derive(Debug, Default)]
-pub(super) struct CutShort(Mutex<BTreeSet<String>>);
+pub(super) struct CutShort(Mutex<Seen>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    cut_short: BTreeSet<String>,
+    /// Whether the server reports at all.
+    is_reported: bool,
+}
 
 impl CutShort {
     fn note(&self, look: &Look) {
+        let mut seen = self.seen();
+        seen.is_reported = true;
         if look.is_cut_short {
-            let began = look.began.as_str().unwrap_or_default().to_owned();
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(began);
+            seen.cut_short.insert(look.began.as_str().unwrap_or_default().to_owned());
         }
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Looks once more after the answer: what was cut short says so until the next run begins.
@@ -85,8 +101,13 @@ impl CutShort {
 
     /// Whether the run that began then is one of them; any, where its answer does not say when it began.
     pub(super) fn holds(&self, began: Option<&str>) -> bool {
-        let runs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let runs = &self.seen().cut_short;
         began.map_or(!runs.is_empty(), |began| runs.contains(began))
+    }
+
+    /// Whether the server is one that reports such things: runs of others cannot be cut short.
+    pub(super) fn can_be_seen(&self) -> bool {
+        self.seen().is_reported
     }
 }
 
@@ -113,16 +134,27 @@ pub(super) async fn is_idle(client: &Client) -> Result<bool, TaskError> {
 
 /// Tells how far the run is that the server works on, until dropped. Whatever moves is a sign of life, also where the share
 /// stands or starts anew, as between the passes and stages of a run.
+///
+/// That it was cut short is said until the next batch, or the next run, begins. So a run of several batches, and one behind which
+/// another call is among those `posted`, is looked at more often; of others it is still said after the answer.
 pub(super) async fn follow(
     client: &Client,
     progress: &Progress,
     stuck_after: Duration,
     cut_short: &CutShort,
+    has_batches: bool,
+    mut posted: watch::Receiver<usize>,
 ) -> Infallible {
     let (mut last, mut farthest) = (None, 0.0);
     let looks = Looks::new(stuck_after);
     loop {
-        looks.next().await;
+        tokio::select! {
+            () = looks.next() => {}
+            () = async {
+                posted.wait_for(|posted| has_batches || *posted > 1).await.ok();
+                looks.next_within(BRIEF).await;
+            } => {}
+        }
         // A server that does not tell shows no sign of life.
         if let Ok(Some(look)) = Look::at(client).await
             && look.is_busy()

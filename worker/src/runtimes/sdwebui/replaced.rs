@@ -7,9 +7,9 @@ use shared_schema::violation::quoted;
 use super::names::squeezed;
 use super::request::Request;
 
-/// The warnings of a generation with that `info`, which yielded so many images.
-pub(super) fn warnings(request: &Request, info: &Value, images: usize) -> Vec<Warning> {
-    [sampler(request, info), scheduler(request, info), count(request, images)].into_iter().flatten().collect()
+/// The warnings of a generation with that `info`.
+pub(super) fn warnings(request: &Request, info: &Value) -> impl Iterator<Item = Warning> {
+    [sampler(request, info), scheduler(request, info)].into_iter().flatten()
 }
 
 fn sampler(request: &Request, info: &Value) -> Option<Warning> {
@@ -36,25 +36,6 @@ fn scheduler(request: &Request, info: &Value) -> Option<Warning> {
 /// The scheduler that ran, where the text with the parameters names it.
 fn schedule(info: &Value) -> Option<&str> {
     info["infotexts"][0].as_str()?.lines().last()?.split_once("Schedule type: ")?.1.split(", ").next()
-}
-
-/// stable-diffusion.cpp makes one batch, whatever is asked for.
-fn count(request: &Request, images: usize) -> Option<Warning> {
-    let number = |field: &str| match &request.fields[field] {
-        Value::Number(number) => number.as_f64().map(|number| number as usize),
-        Value::String(text) => text.trim().parse().ok(),
-        _ => None,
-    };
-    let (batch_size, batches) = (number("batch_size").unwrap_or(1), number("n_iter").unwrap_or(1));
-    let asked = batch_size.saturating_mul(batches);
-    // Scripts make as many as they like.
-    let has_script = request.fields["script_name"].as_str().is_some_and(|name| !name.is_empty());
-    if images >= asked || !request.wants_images || has_script {
-        return None;
-    }
-    let field = if batches > 1 { "n_iter" } else { "batch_size" };
-    let message = format!("the runtime made {images} of the {asked} images that were asked for");
-    Some(Warning::new(WarningCode::ValueReplaced, message).at_field(format!("/content/{field}")))
 }
 
 fn replaced(what: &str, field: &str, asked: &str, ran: &str) -> Warning {

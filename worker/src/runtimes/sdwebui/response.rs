@@ -9,7 +9,7 @@ use shared_schema::{ErrorCode, TaskId};
 
 use super::client::Answer;
 use super::request::Request;
-use super::{refusal, replaced};
+use super::{amount, cut_short, refusal, replaced};
 use crate::error::TaskError;
 use crate::runtimes::{OutputFile, RunOutput};
 
@@ -40,21 +40,33 @@ struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// Reads the answer to the request. Everything that the server returned becomes a file, grids and detection maps
 /// included, in its order.
-pub(super) fn read(answer: Answer, request: &Request, id: &TaskId) -> Result<Generation, TaskError> {
+///
+/// Fewer images than the server was about to make are the result of a run that somebody cut short, if `can_be_cut_short`.
+pub(super) fn read(
+    answer: Answer,
+    request: &Request,
+    id: &TaskId,
+    can_be_cut_short: bool,
+) -> Result<Generation, TaskError> {
     if !answer.status.is_success() {
         return Err(refusal::from_answer(answer.status.as_u16(), &answer.body));
     }
     let Fields { images, image, mut others } = serde_json::from_slice(&answer.body)
         .map_err(|_| bad_answer("the runtime's answer is not a JSON object as its API describes it"))?;
     let images = images.or_else(|| Some(vec![image?]));
+    let info = info(others.remove("info"));
+    let is_incomplete = |images: &Vec<_>| amount::is_incomplete(request, &info, images.len());
+    if can_be_cut_short && images.as_ref().is_some_and(is_incomplete) {
+        return Err(cut_short());
+    }
     let files = files(images, request.wants_images)?;
+    let mut warnings = Vec::from_iter(amount::warning(request, files.len()));
     if !request.endpoint.generates() {
-        let output = RunOutput { files, report: extras_report(others, id), warnings: Vec::new() };
+        let output = RunOutput { files, report: extras_report(others, id), warnings };
         return Ok(Generation { output, model: None, began: None });
     }
-    let info = info(others.remove("info"));
     let model = model(&info);
-    let warnings = replaced::warnings(request, &info, files.len());
+    warnings.extend(replaced::warnings(request, &info));
     let report = generation_report(others, &info, model.as_deref(), &request.images, id);
     let began = info["job_timestamp"].as_str().map(str::to_owned);
     Ok(Generation { output: RunOutput { files, report, warnings }, model, began })
@@ -201,7 +213,7 @@ mod tests {
 
     fn read_body(endpoint: Endpoint, body: &Value) -> Result<Generation, TaskError> {
         let answer = Answer { status: StatusCode::OK, body: body.to_string().into_bytes() };
-        read(answer, &request(endpoint), &id())
+        read(answer, &request(endpoint), &id(), true)
     }
 
     /// The body of the last call of a recording.
@@ -283,14 +295,14 @@ mod tests {
         let mut silent = request(Endpoint::Txt2img);
         silent.wants_images = false;
         let answer = Answer { status: StatusCode::OK, body: body.to_string().into_bytes() };
-        let output = read(answer, &silent, &id()).unwrap().output;
+        let output = read(answer, &silent, &id(), true).unwrap().output;
         assert_eq!((output.files.len(), &output.report["parameters"]["image_seed"]), (0, &json!("")));
     }
 
     #[test]
     fn what_is_no_answer_is_said_to_be_none() {
         let text = Answer { status: StatusCode::OK, body: b"<html>".to_vec() };
-        let not_json = read(text, &request(Endpoint::Txt2img), &id()).unwrap_err();
+        let not_json = read(text, &request(Endpoint::Txt2img), &id(), true).unwrap_err();
         assert_eq!(not_json.code, ErrorCode::RuntimeBadAnswer);
         for images in [
             json!(["not base64!"]),
@@ -311,7 +323,7 @@ mod tests {
             json!({"error": "OutOfMemoryError", "detail": "", "body": "", "errors": "CUDA out of memory."});
         let answer =
             Answer { status: StatusCode::INTERNAL_SERVER_ERROR, body: reason.to_string().into_bytes() };
-        let error = read(answer, &request(Endpoint::Txt2img), &id()).unwrap_err();
+        let error = read(answer, &request(Endpoint::Txt2img), &id(), true).unwrap_err();
         let report = failure_report(&id(), &error, 3);
         assert_eq!(
             report["parameters"],
