@@ -8,7 +8,7 @@ use integration_tests::{aws, wait};
 use local_stack::aws::{Fault, Order, Service};
 use serde_json::{Value, json};
 use shared_schema::ErrorCode;
-use simulated_runtimes::{ComfyUiOptions, SdWebUiOptions};
+use simulated_runtimes::{ComfyUiOptions, DEFAULT_MODEL, SdWebUiOptions};
 
 /// A state file of its own, as a pod's volume holds it.
 struct StateFile(PathBuf);
@@ -262,6 +262,72 @@ async fn a_task_that_kills_its_worker_costs_its_neighbours_nothing() {
     assert_eq!(keys.len(), 1, "{keys:?}");
     let journal = lab.json(&format!("s3://{}/{}", lab.shared.bucket, keys[0])).await;
     assert_eq!(journal["given_back"], 2, "{journal}");
+}
+
+/// A ComfyUI that works on one job while another one waits, and the killed worker of both. Returns the id of the message of
+/// the one that waits.
+async fn killed_with_a_job_that_waits(lab: &Lab, state: &StateFile) -> (Runtime, String) {
+    let mut options = ComfyUiOptions::default();
+    options.behaviour.latency = Duration::from_secs(60);
+    let runtime = lab.comfyui(options).await;
+    let door = lab.front_door(&[&runtime]).await;
+    let path = state.path();
+    let settings = state.settings(&path, "pod-a");
+    let mut worker = lab.worker(&runtime, &[&settings[..], &[("WORKER_CONCURRENCY", "2")]].concat()).await;
+    let mut content = workflow();
+    content["1"]["inputs"]["ckpt_name"] = json!(DEFAULT_MODEL);
+    for (n, id) in (1..).zip(["runs", "waits"]) {
+        door.submit("comfyui", "pipeline", id, content.clone()).await;
+        posted(&runtime, "/prompt", n).await;
+    }
+    let waiting = wait::until("one to run and one to wait", async || {
+        let claims = state.read()["claims"].as_array().unwrap().clone();
+        let (begun, waiting): (Vec<_>, Vec<_>) =
+            claims.into_iter().partition(|claim| claim["has_begun"] == true);
+        (begun.len() == 1 && waiting.len() == 1).then(|| waiting[0].clone())
+    })
+    .await;
+    worker.signal("KILL");
+    worker.ended().await;
+    (runtime, waiting["delivery"]["message_id"].as_str().unwrap().to_owned())
+}
+
+#[tokio::test]
+async fn a_job_that_waited_and_is_lost_with_its_runtime_is_not_charged() {
+    let lab = Lab::start().await;
+    let state = StateFile::new();
+    let (mut runtime, _) = killed_with_a_job_that_waits(&lab, &state).await;
+    runtime.restart().await;
+    let path = state.path();
+    let settings = state.settings(&path, "pod-a");
+    let more = [("WORKER_CONCURRENCY", "2"), ("MAX_ATTEMPTS", "1")];
+    let _second = lab.worker(&runtime, &[&settings[..], &more].concat()).await;
+    let waited = lab.ended("waits").await;
+    assert!(waited.result, "{:?}", waited.error);
+    assert_eq!(lab.ended("runs").await.error.unwrap().attempts, 1);
+}
+
+#[tokio::test]
+async fn a_job_that_waits_is_given_back_uncharged_by_the_worker_that_adopted_it() {
+    let lab = Lab::start().await;
+    let state = StateFile::new();
+    let (runtime, waiting) = killed_with_a_job_that_waits(&lab, &state).await;
+    let path = state.path();
+    let settings = state.settings(&path, "pod-a");
+    let more = [("WORKER_CONCURRENCY", "2"), ("DRAIN_SECONDS", "1")];
+    let mut second = lab.worker(&runtime, &[&settings[..], &more].concat()).await;
+    wait::until("both runs to be taken up", async || {
+        let lines = second.lines();
+        let taken_up = lines.iter().filter(|line| line.contains("taking up the run of the process before"));
+        (taken_up.count() == 2).then_some(())
+    })
+    .await;
+    second.signal("TERM");
+    assert!(second.ended().await.success());
+    let keys = lab.keys("_darkroom/attempts/").await;
+    assert_eq!(keys, [format!("_darkroom/attempts/{waiting}.json")], "the other one has been attempted");
+    let journal = lab.json(&format!("s3://{}/{}", lab.shared.bucket, keys[0])).await;
+    assert_eq!(journal["given_back"], 1, "{journal}");
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use crate::claims::Claim;
 use crate::cloud::lease;
 use crate::pipeline::Staged;
 use crate::runtimes::RunHandle;
-use crate::steps::Worker;
+use crate::steps::{Begun, Worker};
 
 impl Worker {
     /// Takes up what the process before this one left: a run that the runtime can find again is followed to its end, other
@@ -35,7 +35,8 @@ impl Worker {
         let (queue, timeout) = (&self.cloud.queue, self.config.visibility_timeout());
         match lease::confirmed(queue, &claim.delivery, timeout, self.surely_hidden_until(&claim)).await {
             Some(delivery) => {
-                self.work(self.take(delivery, Some(run)), Staged::beside_the_others()).await;
+                let begun = Begun { run, is_attempt: claim.is_attempt() };
+                self.work(self.take(delivery, Some(begun)), Staged::beside_the_others()).await;
             }
             None => {
                 let message_id = &claim.delivery.message_id;

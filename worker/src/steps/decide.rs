@@ -29,8 +29,8 @@ impl Worker {
     pub(super) async fn give_back(&self, work: &Work<'_>, reason: &'static str) -> Ending {
         tracing::info!(reason, "giving the task back");
         self.vitals.metrics().given_back(reason);
-        // A task that a former process began has been attempted.
-        if work.taken.begun.is_none() {
+        // The process before this one may have died of it.
+        if !work.taken.begun.as_ref().is_some_and(|begun| begun.is_attempt) {
             self.record_give_back(&work.taken.delivery, work.journal).await;
         }
         Ending::Retry(Duration::ZERO)

@@ -91,10 +91,19 @@ pub struct Taken {
     pub delivery: Delivery,
     /// The right to it.
     pub lease: Lease,
-    /// The run of it that a former process of this worker began.
-    pub begun: Option<RunHandle>,
+    /// The run of it that a former process of this worker handed over.
+    pub begun: Option<Begun>,
     /// What every log line about it is within.
     pub span: Span,
+}
+
+/// A run that the process before this one had handed to the runtime when it died.
+#[derive(Debug, Clone)]
+pub struct Begun {
+    /// By what the runtime knows it.
+    pub run: RunHandle,
+    /// Whether that process may have died of it: then it is charged.
+    pub is_attempt: bool,
 }
 
 impl Taken {
@@ -146,7 +155,7 @@ impl From<NoTurn> for Stop {
 
 impl Worker {
     /// The right to a delivery, from its receipt on.
-    pub fn take(self: &Arc<Self>, delivery: Delivery, begun: Option<RunHandle>) -> Taken {
+    pub fn take(self: &Arc<Self>, delivery: Delivery, begun: Option<Begun>) -> Taken {
         let (worker, claimed) = (Arc::clone(self), delivery.without_body());
         let extended = move |until| worker.claims.hidden_until(&claimed, until);
         let queue = self.cloud.queue.clone();

@@ -87,9 +87,10 @@ impl Worker {
         inputs: Vec<Input>,
         mut turn: Turn,
     ) -> Result<Ran, Stop> {
-        if let Some(handle) = &work.taken.begun {
+        if let Some(begun) = &work.taken.begun {
             tracing::info!("taking up the run of the process before this one");
-            let (output, began) = self.run_once(work, task, inputs, &mut turn, Try::Adopted(handle)).await?;
+            let adopted = Try::Adopted(&begun.run);
+            let (output, began) = self.run_once(work, task, inputs, &mut turn, adopted).await?;
             self.breaker.succeeded(began.into(), None);
             return Ok(Ran { output, turn, began });
         }
@@ -235,7 +236,10 @@ impl Worker {
         let was_first = match progress.place() {
             Place::Running(_) => true,
             Place::Waiting => false,
-            Place::Unknown => turn.has_come(),
+            // Of a run that the runtime does not know any more, the process before this one knows whether it had begun.
+            Place::Unknown => {
+                work.taken.begun.as_ref().map_or_else(|| turn.has_come(), |begun| begun.is_attempt)
+            }
         };
         if (is_gone || is_broken) && !was_first {
             return Err(Stop::GivenBack("runtime_gone"));
