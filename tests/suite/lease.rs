@@ -5,11 +5,11 @@ use std::time::Duration;
 use integration_tests::aws;
 use integration_tests::lab::{Lab, Runtime};
 use integration_tests::wait;
-use local_stack::aws::{Fault, Order, Service};
+use local_stack::aws::{EmbeddedAws, Fault, Order, Service, Subject};
 use serde_json::{Value, json};
 use shared_schema::ErrorCode;
 use shared_schema::notification::TaskStatus;
-use simulated_runtimes::SdWebUiOptions;
+use simulated_runtimes::{Fault as RuntimeFault, SdWebUiOptions};
 
 fn small() -> Value {
     json!({ "prompt": "x", "width": 64, "height": 64, "steps": 20 })
@@ -62,6 +62,56 @@ async fn a_worker_that_loses_its_lease_interrupts_the_run_and_stores_nothing() {
         assert!(worker.ended().await.success(), "{how}");
         assert_eq!(lab.keys("output/").await, Vec::<String>::new(), "{how}");
         assert!(lab.everything_told().await.is_empty(), "{how}");
+    }
+}
+
+/// The receipt handles of the calls of an action that were answered, if only by a refusal, with the visibility timeouts that
+/// they asked for.
+fn handles(aws: &EmbeddedAws, action: &str) -> Vec<(String, Option<Duration>)> {
+    let calls = aws.calls().into_iter().filter(|call| call.action == action && call.status.is_some());
+    let handles = calls.flat_map(|call| match call.subject {
+        Subject::Queue { deliveries, visibility, .. } => {
+            deliveries.into_iter().map(|delivery| (delivery.receipt_handle, visibility)).collect()
+        }
+        _ => Vec::new(),
+    });
+    handles.collect()
+}
+
+#[tokio::test]
+async fn a_lease_that_ends_while_a_failure_is_recorded_or_given_back_is_not_used_again() {
+    let name = "a_lease_that_ends_while_a_failure_is_recorded_or_given_back_is_not_used_again";
+    if aws::skipped_elsewhere(name, "only embedded APIs can be broken") {
+        return;
+    }
+    let late = Fault::DelayBefore(Duration::from_secs(9));
+    let journal = Order::new(Service::S3, "PutObject", late).about("_darkroom/attempts/*.json");
+    let visibility = |fault| Order::new(Service::Sqs, "ChangeMessageVisibility", fault);
+    for orders in [vec![journal, visibility(Fault::Deny)], vec![visibility(late)]] {
+        let lab = Lab::start().await;
+        let aws = lab.aws.embedded.as_ref().unwrap();
+        let runtime = slow(&lab, Duration::ZERO).await;
+        runtime.simulation.as_ref().unwrap().faults().plan(RuntimeFault::NotJson, 1);
+        let door = lab.front_door(&[&runtime]).await;
+        for order in orders {
+            aws.faults().order(order.by("worker"));
+        }
+        let settings = [
+            ("VISIBILITY_TIMEOUT_SECONDS", "6"),
+            ("RUN_TIMEOUT_SECONDS", "100"),
+            ("AWS_ACCESS_KEY_ID", "worker"),
+        ];
+        let mut worker = lab.worker(&runtime, &settings).await;
+        door.submit("sdruntime", "text-to-image", "again", small()).await;
+        assert!(lab.ended("again").await.result);
+        worker.signal("TERM");
+        assert!(worker.ended().await.success());
+
+        let (first, _) = handles(aws, "ReceiveMessage").into_iter().next().unwrap();
+        let given_back = |(handle, hidden): &(String, Option<Duration>)| {
+            *handle == first && hidden.is_some_and(|hidden| hidden < Duration::from_secs(6))
+        };
+        assert!(!handles(aws, "ChangeMessageVisibility").iter().any(given_back));
     }
 }
 

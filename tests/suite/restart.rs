@@ -1,11 +1,11 @@
 //! A worker that is started again in its pod takes up what the process before it had begun, or gives it back at once.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use integration_tests::lab::{Lab, Runtime};
 use integration_tests::{aws, wait};
-use local_stack::aws::{Fault, Order, Service};
+use local_stack::aws::{CallRecord, Fault, Order, Service};
 use serde_json::{Value, json};
 use shared_schema::ErrorCode;
 use simulated_runtimes::{ComfyUiOptions, DEFAULT_MODEL, SdWebUiOptions};
@@ -328,6 +328,50 @@ async fn a_job_that_waits_is_given_back_uncharged_by_the_worker_that_adopted_it(
     assert_eq!(keys, [format!("_darkroom/attempts/{waiting}.json")], "the other one has been attempted");
     let journal = lab.json(&format!("s3://{}/{}", lab.shared.bucket, keys[0])).await;
     assert_eq!(journal["given_back"], 1, "{journal}");
+}
+
+#[tokio::test]
+async fn a_message_whose_lease_ends_while_its_journal_is_read_is_not_released() {
+    let name = "a_message_whose_lease_ends_while_its_journal_is_read_is_not_released";
+    if aws::skipped_elsewhere(name, "only embedded APIs can be broken") {
+        return;
+    }
+    let lab = Lab::start().await;
+    let mut options = SdWebUiOptions::default();
+    options.behaviour.latency = Duration::from_secs(60);
+    let runtime = lab.sdwebui(options).await;
+    let door = lab.front_door(&[&runtime]).await;
+    let state = StateFile::new();
+    let path = state.path();
+    let settings = state.settings(&path, "pod-a");
+    let mut first = lab.worker(&runtime, &settings).await;
+    let content = json!({ "prompt": "x", "width": 64, "height": 64, "steps": 20 });
+    door.submit("sdruntime", "text-to-image", "left", content).await;
+    posted(&runtime, "/txt2img", 1).await;
+    first.signal("KILL");
+    first.ended().await;
+
+    // As if it had waited on its second delivery, with a lease that holds for six more seconds for certain.
+    state.change_claim(|claim| {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        claim["hidden_until"]["secs_since_epoch"] = json!(now.as_secs() + 12);
+        claim["delivery"]["receive_count"] = json!(2);
+        claim["has_begun"] = json!(false);
+        claim["is_alone"] = json!(false);
+    });
+    let aws = lab.aws.embedded.as_ref().unwrap();
+    let slow = Order::new(Service::S3, "GetObject", Fault::DelayBefore(Duration::from_secs(9)));
+    aws.faults().order(slow.about("_darkroom/attempts/*.json").by("second").times(1_000_000));
+    let mut second =
+        lab.worker(&runtime, &[&settings[..], &[("AWS_ACCESS_KEY_ID", "second")]].concat()).await;
+    wait::until("the claim to be dropped", async || {
+        (state.read()["claims"].as_array().unwrap().is_empty()).then_some(())
+    })
+    .await;
+    second.signal("TERM");
+    assert!(second.ended().await.success());
+    let is_release = |call: &CallRecord| call.caller == "second" && call.action == "ChangeMessageVisibility";
+    assert!(!aws.calls().iter().any(is_release));
 }
 
 #[tokio::test]

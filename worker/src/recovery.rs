@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::claims::Claim;
 use crate::cloud::lease;
@@ -49,17 +50,29 @@ impl Worker {
         }
     }
 
-    /// Releases a message. It is charged only if the process may have died of it. A lease that may be over is nobody's.
+    /// Releases a message while its lease holds, which nobody extends. It is charged only if the process may have died of it.
     async fn give_back_left(self: Arc<Self>, claim: Claim) {
-        let delivery = &claim.delivery;
-        if self.surely_hidden_until(&claim) > SystemTime::now() {
+        let (delivery, message_id) = (&claim.delivery, &claim.delivery.message_id);
+        let giving_back = async {
             if !claim.is_attempt() {
                 let journal = self.journal(delivery).await;
                 self.record_give_back(delivery, &journal).await;
             }
-            if let Err(error) = self.cloud.queue.release(&delivery.receipt_handle, Duration::ZERO).await {
-                let message_id = &delivery.message_id;
-                tracing::warn!(%error, message_id, "what the process before this one held comes back later");
+            self.cloud.queue.release(&delivery.receipt_handle, Duration::ZERO).await
+        };
+        let left = self.surely_hidden_until(&claim).duration_since(SystemTime::now()).unwrap_or_default();
+        if !left.is_zero() {
+            match timeout(left, giving_back).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, message_id, "what the process before this one held comes back later");
+                }
+                Err(_) => {
+                    tracing::warn!(
+                        message_id,
+                        "the lease of the process before this one is over, its message comes back by itself"
+                    );
+                }
             }
         }
         self.claims.ended(delivery);

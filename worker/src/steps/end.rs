@@ -35,6 +35,10 @@ impl Worker {
     /// Ends a delivery. A call that fails is only logged: the message comes back, and its `.out` says it was done.
     pub(super) async fn end(&self, delivery: &Delivery, lease: Lease, ending: Ending) {
         let (queue, handle) = (&self.cloud.queue, &delivery.receipt_handle);
+        let ending = match ending {
+            Ending::Retry(_) if lease.lost().is_cancelled() => Ending::Abandoned,
+            ending => ending,
+        };
         let result = match ending {
             Ending::Done => {
                 let is_retryable = |error: &CloudError| error.is_retryable;
@@ -43,7 +47,7 @@ impl Worker {
             }
             Ending::Retry(delay) => {
                 // An extension that is on its way would hide the message again.
-                drop(lease);
+                lease.extend_no_more();
                 if self.stopping.is_cancelled() {
                     self.giving_back.cancel();
                 }
@@ -51,11 +55,13 @@ impl Worker {
                     self.stopping.cancelled().await;
                     tokio::time::sleep(LAST_PATIENCE).await;
                 };
-                tokio::select! {
-                    result = queue.release(handle, delay) => result,
+                let result = tokio::select! {
+                    result = lease.hold(queue.release(handle, delay)) => result.unwrap_or(Ok(())),
                     // The message comes back by its visibility timeout.
                     () = stopped => Ok(()),
-                }
+                };
+                drop(lease);
+                result
             }
             Ending::Abandoned => {
                 self.vitals.metrics().lease_lost();

@@ -208,8 +208,12 @@ impl Worker {
         let ending = match result {
             Ok(()) => Ending::Done,
             Err(Stop::LeaseLost) => Ending::Abandoned,
-            Err(Stop::GivenBack(reason)) => self.give_back(&work, reason).await,
-            Err(Stop::Failed(error)) => self.decide(&work, &error).await,
+            Err(Stop::GivenBack(reason)) => {
+                taken.lease.hold(self.give_back(&work, reason)).await.unwrap_or(Ending::Abandoned)
+            }
+            Err(Stop::Failed(error)) => {
+                taken.lease.hold(self.decide(&work, &error)).await.unwrap_or(Ending::Abandoned)
+            }
         };
         let Taken { delivery, lease, .. } = taken;
         self.end(&delivery, lease, ending).await;

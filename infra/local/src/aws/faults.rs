@@ -72,7 +72,8 @@ impl Order {
         Self { caller: Some(access_key.to_owned()), ..self }
     }
 
-    /// Only calls about something whose name ends so: an object's key, a queue's name, a topic's ARN.
+    /// Only calls about something whose name ends so: an object's key, a queue's name, a topic's ARN. With a `*` in it, only
+    /// what begins with the text before and ends with the text behind.
     pub fn about(self, ending: &str) -> Self {
         Self { about: ending.to_owned(), ..self }
     }
@@ -93,7 +94,10 @@ impl Order {
         self.service == service
             && self.action == action
             && self.caller.as_ref().is_none_or(|wanted| wanted == caller)
-            && resource.ends_with(&self.about)
+            && match self.about.split_once('*') {
+                Some((beginning, ending)) => resource.starts_with(beginning) && resource.ends_with(ending),
+                None => resource.ends_with(&self.about),
+            }
     }
 
     /// Whether two orders are for the same calls, whatever shall become of them.
@@ -202,6 +206,10 @@ mod tests {
         assert_eq!(faults.left_of(&order), 1);
         assert_eq!(faults.next(Service::S3, "PutObject", "a", "x/x.out"), Some(Fault::FailBefore));
         assert_eq!(faults.left_of(&order), 0);
+        faults.order(Order::new(Service::S3, "PutObject", Fault::Deny).about("x/*.json"));
+        for (key, struck) in [("y/x/1.json", None), ("x/1.out", None), ("x/1.json", Some(Fault::Deny))] {
+            assert_eq!(faults.next(Service::S3, "PutObject", "a", key), struck, "{key}");
+        }
         faults.order(order.clone());
         faults.cancel(&order);
         assert_eq!(faults.next(Service::S3, "PutObject", "a", "x/x.out"), None);
