@@ -122,7 +122,7 @@ pub fn unreadable(message_id: &str) -> String {
     format!("{RESERVED_SEGMENT}/unreadable/{message_id}.json")
 }
 
-/// The key of the journal of a message's attempts: give-backs, and the cause of each failed attempt.
+/// The key of the journal of a message's attempts: give-backs, the cause of each failed attempt, and the failure for good.
 pub fn attempts(message_id: &str) -> String {
     format!("{RESERVED_SEGMENT}/attempts/{message_id}.json")
 }

@@ -14,6 +14,7 @@ mod health;
 mod hostile_inputs;
 mod identity;
 mod inputs;
+mod journal;
 mod large;
 mod lease;
 mod limits;

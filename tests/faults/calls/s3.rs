@@ -39,12 +39,15 @@ pub(crate) fn cases() -> Vec<Case> {
     add("PutObject of `.out`", of("PutObject", ".out"), &task, &more);
 
     let failing = task.clone().failing(Fault::NotJson, 1);
-    add("PutObject of the journal", of("PutObject", ".json"), &failing, &[(Failed, Each)]);
-    add("GetObject of the journal", of("GetObject", ".json"), &failing, &[(Failed, Each), (Refused, Each)]);
+    let journal = "_darkroom/attempts/*.json";
+    add("PutObject of the journal", of("PutObject", journal), &failing, &[(Failed, Each)]);
+    add("GetObject of the journal", of("GetObject", journal), &failing, &[(Failed, Each), (Refused, Each)]);
 
     let exception = Fault::Exception { node: None, kind: "RuntimeError".into(), message: "no luck".into() };
     let failed = task.clone().failing(exception, 1);
-    add("PutObject of a failed task", of("PutObject", ".json"), &failed, &lasting);
+    add("PutObject of the journal of a failed task", of("PutObject", journal), &failed, &[(Failed, Each)]);
+    let kept = "_darkroom/failed/*.json";
+    add("PutObject of a failed task", of("PutObject", kept), &failed, &lasting);
     add("PutObject of the `.out` of a failed task", of("PutObject", ".out"), &failed, &lasting);
     add(
         "PutObject of an unreadable message",
@@ -54,12 +57,21 @@ pub(crate) fn cases() -> Vec<Case> {
     );
 
     let large = Scene::of(Task::TooLarge);
-    add("GetObject of a task", of("GetObject", ".json"), &large, &[(Failed, First(5)), (Failed, Each)]);
+    let task_key = "_darkroom/tasks/*.json";
+    add("GetObject of a task", of("GetObject", task_key), &large, &[(Failed, First(5)), (Failed, Each)]);
     let input = Scene::of(Task::FromBucket);
     add("GetObject of an input", of("GetObject", "cat.png"), &input, &[(Failed, First(5)), (Failed, Each)]);
 
     // The first one is of the first delivery.
     let ways = [(Failed, Nth(2)), (CutAfter, Nth(2)), (Failed, Between(2, 6))];
     cases.extend(Case::of("HeadObject of `.out`, the message back", of("HeadObject", ".out"), &back, &ways));
+
+    let last = failed.with(&[("MAX_ATTEMPTS", "1")]);
+    for (call, about) in [
+        ("PutObject of a failed task, at its last attempt", kept),
+        ("PutObject of the `.out` of a failed task, at its last attempt", ".out"),
+    ] {
+        cases.extend(Case::of(call, of("PutObject", about), &last, &[(Refused, Nth(1))]));
+    }
     cases
 }

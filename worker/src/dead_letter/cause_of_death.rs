@@ -10,6 +10,10 @@ use crate::steps::attempts::Journal;
 
 /// Why a task is dead, and after how many attempts. `receipts` is how often workers received it, if they did.
 pub(super) fn cause_of_death(receipts: Option<u32>, journal: &Journal) -> (TaskError, u32) {
+    // A worker knew, and could not store it.
+    if let Some(last) = &journal.final_failure {
+        return (last.error(), last.failure.attempts);
+    }
     let mut message = match receipts {
         Some(1) => "the task was received once and never ended, so its queue gave it up".to_owned(),
         Some(receipts) => {
@@ -57,6 +61,7 @@ impl Addressee {
 mod tests {
     use super::*;
     use crate::steps::attempts::FailedAttempt;
+    use crate::steps::final_failure::FinalFailure;
     use serde_json::json;
 
     fn addressee(metadata: &Value) -> (String, &'static str) {
@@ -90,6 +95,11 @@ mod tests {
         assert_eq!((error.code, attempts), (ErrorCode::DeadLettered, 3));
         assert!(error.message.contains("received 20 times"), "{error}");
         assert!(error.message.ends_with("runtime_unavailable: no answer"), "{error}");
+
+        let known = TaskError::new(ErrorCode::RuntimeFailed, "it broke").finally();
+        let last = FinalFailure { failure: known.failure(2), is_expired: false };
+        let journal = Journal { final_failure: Some(last), ..journal };
+        assert_eq!(cause_of_death(Some(20), &journal), (known, 2));
 
         let (error, attempts) = cause_of_death(None, &Journal::default());
         assert_eq!(attempts, 0);

@@ -10,14 +10,26 @@ use serde::{Deserialize, Serialize};
 use shared_schema::{ErrorCode, keys};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use tokio::time::timeout;
 
 use super::Worker;
+use super::final_failure::FinalFailure;
 use crate::cloud::store::ReadError;
 use crate::cloud::{Delivery, Store};
 use crate::error::TaskError;
+use crate::retry;
 
 /// The largest journal that is read.
-const MAX_BYTES: u64 = 256 * 1024;
+const MAX_BYTES: u64 = 1024 * 1024;
+
+/// The largest journal that is written as a whole.
+const MAX_WRITTEN_BYTES: usize = 256 * 1024;
+
+/// The longest message of a failure in a journal, in bytes: a queue hands out a message some twenty times.
+const LONGEST_MESSAGE: usize = 4 * 1024;
+
+/// How long reading is tried. Without the journal the attempt is made all the same.
+const READ_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long the journal may hold up a message that is given back: others should see it within a second.
 const PATIENCE: Duration = Duration::from_millis(700);
@@ -32,6 +44,12 @@ pub struct Journal {
     pub broken: u32,
     /// The attempts that failed and could say why.
     pub attempts: Vec<FailedAttempt>,
+    /// How the task has failed for good, if its end was not stored and notified at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub final_failure: Option<FinalFailure>,
+    /// Whether there may be a journal that could not be read: its counts are not these, and it is not written over.
+    #[serde(skip)]
+    pub is_unknown: bool,
 }
 
 /// Why one attempt failed.
@@ -47,6 +65,15 @@ pub struct FailedAttempt {
     pub at: String,
 }
 
+/// A text in at most [`LONGEST_MESSAGE`] bytes.
+pub(super) fn shortened(text: &str) -> String {
+    if text.len() <= LONGEST_MESSAGE {
+        return text.to_owned();
+    }
+    let end = text.floor_char_boundary(LONGEST_MESSAGE - '…'.len_utf8());
+    format!("{}…", &text[..end])
+}
+
 /// Journals of sound runtimes look as those of earlier versions.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_zero(count: &u32) -> bool {
@@ -54,19 +81,32 @@ fn is_zero(count: &u32) -> bool {
 }
 
 impl Journal {
-    /// The journal of the message with that id; an empty one if there is none, or none that can be read.
+    /// The journal of the message with that id, read with patience: an empty one if there is none, or if the role may not
+    /// read; an unknown one if it cannot be read or understood.
     pub(crate) async fn read(store: &Store, message_id: &str) -> Self {
-        match store.read(store.bucket(), &keys::attempts(message_id), MAX_BYTES).await {
-            Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_default(),
-            Err(ReadError::Cloud(error)) if error.is_not_found() || error.is_denied() => Self::default(),
-            Err(error) => {
-                tracing::warn!(%error, "the journal of attempts cannot be read, every delivery counts as an attempt");
-                Self::default()
+        let key = keys::attempts(message_id);
+        let is_retryable = |error: &ReadError| matches!(error, ReadError::Cloud(error) if error.is_retryable);
+        let read = || store.read(store.bucket(), &key, MAX_BYTES);
+        let why = match timeout(READ_PATIENCE, retry::persist(READ_PATIENCE, is_retryable, read)).await {
+            Ok(Ok(bytes)) => match serde_json::from_slice(&bytes) {
+                Ok(journal) => return journal,
+                Err(_) => "it is not understood".to_owned(),
+            },
+            Ok(Err(ReadError::Cloud(error))) if error.is_not_found() || error.is_denied() => {
+                return Self::default();
             }
-        }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "no answer in time".to_owned(),
+        };
+        tracing::warn!(why, "the journal of attempts cannot be read, the attempts so far are unknown");
+        Self::unknown()
     }
 
-    /// The number of the attempt that this delivery is, from 1.
+    fn unknown() -> Self {
+        Self { is_unknown: true, ..Self::default() }
+    }
+
+    /// The number of the attempt that this delivery is, from 1; of an unknown journal, the highest that it can be.
     pub fn charged(&self, delivery: &Delivery) -> u32 {
         delivery.receive_count.saturating_sub(self.given_back).max(1)
     }
@@ -74,25 +114,49 @@ impl Journal {
     /// The same, with one more failed attempt.
     pub fn with_failure(mut self, attempt: u32, error: &TaskError) -> Self {
         let at = OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default();
-        let (code, message) = (error.code, error.message.clone());
+        let (code, message) = (error.code, shortened(&error.message));
         self.attempts.push(FailedAttempt { attempt, code, message, at });
         self
+    }
+
+    /// As it is stored. The counts matter more than the words: a journal that would be too large has only them.
+    fn json(&self) -> serde_json::Result<Vec<u8>> {
+        let whole = serde_json::to_vec(self)?;
+        if whole.len() <= MAX_WRITTEN_BYTES {
+            return Ok(whole);
+        }
+        serde_json::to_vec(&Self { attempts: Vec::new(), final_failure: None, ..self.clone() })
     }
 }
 
 impl Worker {
-    /// What happened before. Without permission to read, every delivery counts as an attempt.
+    /// What happened before. Without permission to read, every delivery counts as an attempt. A worker that is to stop does
+    /// not wait for it.
     pub(crate) async fn journal(&self, delivery: &Delivery) -> Journal {
         if delivery.receive_count <= 1 {
             return Journal::default();
         }
-        Journal::read(&self.cloud.store, &delivery.message_id).await
+        let reading = Journal::read(&self.cloud.store, &delivery.message_id);
+        self.stopping.run_until_cancelled(reading).await.unwrap_or_else(Journal::unknown)
+    }
+
+    /// The same journal, read once more if it is unknown.
+    pub(super) async fn reread(&self, delivery: &Delivery, journal: &Journal) -> Journal {
+        if journal.is_unknown {
+            Journal::read(&self.cloud.store, &delivery.message_id).await
+        } else {
+            journal.clone()
+        }
     }
 
     /// Writes down that this delivery was no attempt.
     pub(crate) async fn record_give_back(&self, delivery: &Delivery, journal: &Journal) {
-        let journal = Journal { given_back: journal.given_back + 1, ..journal.clone() };
-        if tokio::time::timeout(PATIENCE, self.write(delivery, &journal)).await.is_err() {
+        let recording = async {
+            let journal = self.reread(delivery, journal).await;
+            let journal = Journal { given_back: journal.given_back + 1, ..journal };
+            self.write(delivery, &journal).await;
+        };
+        if timeout(PATIENCE, recording).await.is_err() {
             tracing::warn!(
                 "the journal of attempts is not written in time, the give-back counts as an attempt"
             );
@@ -113,11 +177,57 @@ impl Worker {
         self.write(delivery, &journal).await;
     }
 
+    /// Writes down how the task has failed for good.
+    pub(super) async fn record_final_failure(
+        &self,
+        delivery: &Delivery,
+        journal: &Journal,
+        error: &TaskError,
+        attempts: u32,
+    ) {
+        let final_failure = Some(FinalFailure::new(error, attempts));
+        self.write(delivery, &Journal { final_failure, ..journal.clone() }).await;
+    }
+
     async fn write(&self, delivery: &Delivery, journal: &Journal) {
-        let Ok(json) = serde_json::to_vec(journal) else { return };
+        if journal.is_unknown {
+            tracing::warn!("the journal of attempts is unknown, so it is not written over");
+            return;
+        }
+        let Ok(json) = journal.json() else { return };
         let key = keys::attempts(&delivery.message_id);
         if let Err(error) = self.cloud.store.put(&key, json.into(), "application/json", None).await {
             tracing::warn!(error.code = %error.code, "the journal of attempts was not written");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written_and_read(journal: &Journal) -> Journal {
+        serde_json::from_slice(&journal.json().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_journal_can_be_read_again_whatever_runtimes_say() {
+        let long = TaskError::new(ErrorCode::RuntimeFailed, "\"é".repeat(1_000_000));
+        let mut journal = Journal { given_back: 5, broken: 2, ..Journal::default() };
+        for attempt in 1..=20 {
+            journal = journal.with_failure(attempt, &long);
+        }
+        assert_eq!(written_and_read(&journal), journal, "twenty deliveries fit");
+        for attempt in 21..=100 {
+            journal = journal.with_failure(attempt, &long);
+        }
+        assert_eq!(written_and_read(&journal), Journal { given_back: 5, broken: 2, ..Journal::default() });
+    }
+
+    #[test]
+    fn journals_of_earlier_versions_are_read() {
+        let journal: Journal = serde_json::from_str(r#"{"given_back":1,"attempts":[]}"#).unwrap();
+        assert_eq!(journal, Journal { given_back: 1, ..Journal::default() });
+        assert_eq!(journal.json().unwrap(), br#"{"given_back":1,"attempts":[]}"#);
     }
 }

@@ -11,18 +11,32 @@ use super::read::Cause;
 use super::reject::Rejection;
 use super::suspect::{self, Blame, MOST_BROKEN};
 use super::{Stop, Taken, Work, Worker};
-use crate::cloud::Delivery;
-use crate::cloud::lease::LeaseLost;
+use crate::cloud::{Delivery, Lease};
 use crate::error::TaskError;
 
 impl Worker {
-    /// A task that was taken more often than it may, and whose last attempt could not say why it ended.
-    pub(super) fn check_attempts(&self, delivery: &Delivery, journal: &Journal) -> Result<(), TaskError> {
-        if journal.charged(delivery) <= self.config.max_attempts {
+    /// Fails if no attempt is left: the task has failed for good before, or it was taken more often than it may and its last
+    /// attempt could not say why it ended.
+    pub(super) fn check_attempts(&self, delivery: &Delivery, journal: &Journal) -> Result<(), Stop> {
+        if let Some(last) = &journal.final_failure {
+            return Err(Stop::FailedBefore(last.error(), last.failure.attempts));
+        }
+        let attempts = journal.charged(delivery) - 1;
+        if journal.is_unknown || attempts < self.config.max_attempts {
             return Ok(());
         }
         let message = "every worker that took the task ended without a word, killed or out of memory";
-        Err(TaskError::new(ErrorCode::WorkerDied, message))
+        Err(Stop::FailedBefore(TaskError::new(ErrorCode::WorkerDied, message), attempts))
+    }
+
+    /// What is decided. A lease that is lost meanwhile abandons the delivery; when the grace period is almost over, it is given
+    /// back as it is.
+    pub(super) async fn decided(&self, lease: &Lease, deciding: impl Future<Output = Ending>) -> Ending {
+        tokio::select! {
+            biased;
+            ending = lease.hold(deciding) => ending.unwrap_or(Ending::Abandoned),
+            () = self.out_of_time() => Ending::Retry(Duration::ZERO),
+        }
     }
 
     /// What becomes of a task that was not attempted.
@@ -38,9 +52,12 @@ impl Worker {
 
     /// What becomes of a failed attempt: another one, or the end.
     pub(super) async fn decide(&self, work: &Work<'_>, error: &TaskError) -> Ending {
-        let Work { taken: Taken { delivery, lease, .. }, assignment, journal, .. } = work;
+        let Work { taken: Taken { delivery, .. }, .. } = work;
+        let journal = &self.reread(delivery, work.journal).await;
         let attempt = journal.charged(delivery);
-        let is_retried = |error: &TaskError| error.is_retryable() && attempt < self.config.max_attempts;
+        // Unknown attempts are not used up; the dead-letter queue bounds them.
+        let is_left = journal.is_unknown || attempt < self.config.max_attempts;
+        let is_retried = |error: &TaskError| error.is_retryable() && is_left;
         let broke;
         let error = match suspect::judge(self, work, error, is_retried(error)).await {
             Blame::Nobody => return self.give_back(work, "shutdown").await,
@@ -69,6 +86,20 @@ impl Worker {
             self.record_failure(delivery, journal, error).await;
             return Ending::retry_after(attempt);
         }
+        let broken = if error.code == ErrorCode::RuntimeBroken { journal.broken } else { 0 };
+        self.reject(work, journal, error, attempt + broken).await
+    }
+
+    /// Ends a task that has failed for good, after so many attempts.
+    pub(super) async fn reject(
+        &self,
+        work: &Work<'_>,
+        journal: &Journal,
+        error: &TaskError,
+        attempts: u32,
+    ) -> Ending {
+        let Work { taken: Taken { delivery, .. }, assignment, .. } = work;
+        let retried = Ending::retry_after(journal.charged(delivery));
         // Perhaps all that failed was to tell of its end.
         let keys = match self.told_again(work, Duration::ZERO).await {
             Ok(Some(keys)) => keys,
@@ -76,50 +107,50 @@ impl Worker {
             Err(Stop::LeaseLost) => return Ending::Abandoned,
             Err(_) => {
                 tracing::error!(error.code = %error.code, "the end of the task could not be told, will be retried");
-                return Ending::retry_after(attempt);
+                return retried;
             }
         };
-        let attempts = match error.code {
-            ErrorCode::WorkerDied => attempt - 1,
-            ErrorCode::RuntimeBroken => attempt + journal.broken,
-            _ => attempt,
-        };
+        // If its end does not get through, the next delivery goes on here.
+        if journal.final_failure.is_none() {
+            self.record_final_failure(delivery, journal, error, attempts).await;
+        }
         let causes = &journal.attempts;
         let report = self.config.runtime_type.failure_report;
         let task = work.task.as_deref().ok();
         let rejection = Rejection { error, task, attempts, causes, report };
-        match lease.hold(self.results.reject(delivery, assignment, keys, &rejection)).await {
-            Ok(Ok(stored)) => {
+        match self.results.reject(delivery, assignment, keys, &rejection).await {
+            Ok(stored) => {
                 self.count(&stored);
                 tracing::warn!(error.code = %error.code, error.message = %error.message, attempts, "task failed");
                 Ending::Done
             }
-            Ok(Err(error)) => {
+            Err(error) => {
                 tracing::error!(error.code = %error.code, "failure could not be stored or notified, will be retried");
-                Ending::retry_after(attempt)
+                retried
             }
-            Err(LeaseLost) => Ending::Abandoned,
         }
     }
 
     /// Keeps what cannot be read and deletes it from the queue, where it would come back for ever.
     pub(super) async fn keep_unreadable(&self, Taken { delivery, lease, .. }: Taken, cause: Cause) {
-        let ending = match lease.hold(self.results.keep_unreadable(&delivery, cause)).await {
-            Ok(Ok(kept_at)) => {
-                tracing::error!(
-                    error.code = %ErrorCode::UnreadableMessage,
-                    kept_at,
-                    %cause,
-                    "message cannot be read, kept for an operator"
-                );
-                Ending::Done
+        let keeping = async {
+            match self.results.keep_unreadable(&delivery, cause).await {
+                Ok(kept_at) => {
+                    tracing::error!(
+                        error.code = %ErrorCode::UnreadableMessage,
+                        kept_at,
+                        %cause,
+                        "message cannot be read, kept for an operator"
+                    );
+                    Ending::Done
+                }
+                Err(error) => {
+                    tracing::error!(error.code = %error.code, "unreadable message could not be kept, will be retried");
+                    Ending::retry_after(delivery.receive_count)
+                }
             }
-            Ok(Err(error)) => {
-                tracing::error!(error.code = %error.code, "unreadable message could not be kept, will be retried");
-                Ending::retry_after(delivery.receive_count)
-            }
-            Err(LeaseLost) => Ending::Abandoned,
         };
+        let ending = self.decided(&lease, keeping).await;
         self.end(&delivery, lease, ending).await;
     }
 }

@@ -11,6 +11,7 @@ pub mod deadline;
 pub mod decide;
 pub mod end;
 pub mod ended;
+pub mod final_failure;
 mod media_type;
 pub mod notify;
 pub mod prepare;
@@ -126,6 +127,8 @@ pub(crate) struct Work<'a> {
 pub enum Stop {
     /// The attempt failed.
     Failed(TaskError),
+    /// There was none: the task has failed for good before, after so many attempts.
+    FailedBefore(TaskError, u32),
     /// It was none: somebody else may have the task, at no cost. The reason is a metric's label.
     GivenBack(&'static str),
     /// The lease is gone: somebody else may have the message, so this worker does nothing more about it.
@@ -193,8 +196,13 @@ impl Worker {
     }
 
     async fn work_on(&self, taken: Taken, assignment: &mut Assignment, place: Staged) {
-        let opening = async { tokio::join!(self.journal(&taken.delivery), self.open(assignment)) };
-        let Ok((journal, task)) = taken.lease.hold(opening).await else {
+        let opening = async {
+            // Only then is the journal read: another delivery of the message may be about to write it.
+            let alone = self.unless_stopping(self.submissions.alone(&assignment.submission)).await;
+            let (journal, task) = tokio::join!(self.journal(&taken.delivery), self.open(assignment));
+            (alone, journal, task)
+        };
+        let Ok((alone, journal, task)) = taken.lease.hold(opening).await else {
             return self.end(&taken.delivery, taken.lease, Ending::Abandoned).await;
         };
         let work = Work { taken: &taken, assignment, task, journal: &journal };
@@ -211,10 +219,12 @@ impl Worker {
             Err(Stop::GivenBack(reason)) => {
                 taken.lease.hold(self.give_back(&work, reason)).await.unwrap_or(Ending::Abandoned)
             }
-            Err(Stop::Failed(error)) => {
-                taken.lease.hold(self.decide(&work, &error)).await.unwrap_or(Ending::Abandoned)
+            Err(Stop::Failed(error)) => self.decided(&taken.lease, self.decide(&work, &error)).await,
+            Err(Stop::FailedBefore(error, attempts)) => {
+                self.decided(&taken.lease, self.reject(&work, &journal, &error, attempts)).await
             }
         };
+        drop(alone);
         let Taken { delivery, lease, .. } = taken;
         self.end(&delivery, lease, ending).await;
         if is_left {
@@ -230,8 +240,7 @@ impl Worker {
 
     /// The happy path, top to bottom.
     async fn attempt(&self, work: &Work<'_>, place: Staged) -> Result<(), Stop> {
-        let Work { taken: Taken { delivery, lease, begun, .. }, assignment, task, journal } = work;
-        let _alone = lease.hold(self.submissions.alone(&assignment.submission)).await?;
+        let Work { taken: Taken { delivery, lease, begun, .. }, task, journal, .. } = work;
         // A message that comes back may have been worked on to the end; of another one that is all but certain not to be so.
         let patience = if work.taken.came_back() { PATIENCE } else { Duration::ZERO };
         let Some(keys) = self.told_again(work, patience).await? else { return Ok(()) };

@@ -1,0 +1,53 @@
+//! A failure for good that waits in the journal until its end is stored and notified.
+
+use serde::{Deserialize, Serialize};
+use shared_schema::notification::Failure;
+
+use super::attempts::shortened;
+use crate::error::TaskError;
+
+/// How a task has failed for good. Written before that is stored and notified: the next delivery goes on from there, and
+/// does not run the task again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FinalFailure {
+    /// What the notification says.
+    #[serde(flatten)]
+    pub failure: Failure,
+    /// Whether the caller's own deadline was the reason.
+    #[serde(default)]
+    pub is_expired: bool,
+}
+
+impl FinalFailure {
+    pub(super) fn new(error: &TaskError, attempts: u32) -> Self {
+        let failure = Failure { message: shortened(&error.message), ..error.failure(attempts) };
+        Self { failure, is_expired: error.is_expired }
+    }
+
+    /// The same as an error. The runtime's own answer is lost.
+    pub fn error(&self) -> TaskError {
+        let Failure { code, message, field, node_id, violations, .. } = self.failure.clone();
+        let is_expired = self.is_expired;
+        TaskError { field, node_id, violations, is_expired, ..TaskError::new(code, message) }.finally()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shared_schema::{ErrorCode, Violation, ViolationCode};
+
+    use super::*;
+
+    #[test]
+    fn all_that_the_notification_says_is_kept() {
+        let failed =
+            |message| TaskError::new(ErrorCode::RunTimeout, message).at_field("/content/steps").at_node("7");
+        let invalid =
+            TaskError::invalid(vec![Violation::new("/content", ViolationCode::Missing, "is missing")]);
+        for error in [failed("it broke").finally(), failed("too late").expired(), invalid.finally()] {
+            let written = serde_json::to_string(&FinalFailure::new(&error, 3)).unwrap();
+            let read: FinalFailure = serde_json::from_str(&written).unwrap();
+            assert_eq!((read.error(), read.failure.attempts), (error, 3));
+        }
+    }
+}
