@@ -136,14 +136,14 @@ impl Worker {
         if delivery.receive_count <= 1 {
             return Journal::default();
         }
-        let reading = Journal::read(&self.cloud.store, &delivery.message_id);
+        let reading = Box::pin(Journal::read(&self.cloud.store, &delivery.message_id));
         self.stopping.run_until_cancelled(reading).await.unwrap_or_else(Journal::unknown)
     }
 
     /// The same journal, read once more if it is unknown.
     pub(super) async fn reread(&self, delivery: &Delivery, journal: &Journal) -> Journal {
         if journal.is_unknown {
-            Journal::read(&self.cloud.store, &delivery.message_id).await
+            Box::pin(Journal::read(&self.cloud.store, &delivery.message_id)).await
         } else {
             journal.clone()
         }

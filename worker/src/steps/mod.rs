@@ -202,7 +202,8 @@ impl Worker {
             let (journal, task) = tokio::join!(self.journal(&taken.delivery), self.open(assignment));
             (alone, journal, task)
         };
-        let Ok((alone, journal, task)) = taken.lease.hold(opening).await else {
+        // Boxed, here and below, what is many times as large as the run: a thread's stack holds it several times while it is moved.
+        let Ok((alone, journal, task)) = taken.lease.hold(Box::pin(opening)).await else {
             return self.end(&taken.delivery, taken.lease, Ending::Abandoned).await;
         };
         let work = Work { taken: &taken, assignment, task, journal: &journal };
@@ -219,9 +220,11 @@ impl Worker {
             Err(Stop::GivenBack(reason)) => {
                 taken.lease.hold(self.give_back(&work, reason)).await.unwrap_or(Ending::Abandoned)
             }
-            Err(Stop::Failed(error)) => self.decided(&taken.lease, self.decide(&work, &error)).await,
+            Err(Stop::Failed(error)) => {
+                self.decided(&taken.lease, Box::pin(self.decide(&work, &error))).await
+            }
             Err(Stop::FailedBefore(error, attempts)) => {
-                self.decided(&taken.lease, self.reject(&work, &journal, &error, attempts)).await
+                self.decided(&taken.lease, Box::pin(self.reject(&work, &journal, &error, attempts))).await
             }
         };
         drop(alone);
