@@ -244,18 +244,22 @@ impl Drop for Volume {
     }
 }
 
+/// The runtime says that it is broken, and its worker is killed. The task waits for both.
+async fn break_and_kill(door: &FrontDoor, runtime: &Runtime, mut worker: Process) {
+    let port = HealthPort::of(&mut worker).await;
+    simulation(runtime).faults().plan(cuda_error(), 1);
+    submit(door, runtime, "survives").await;
+    port.until("/runtime-livez", Err("runtime_broken")).await;
+    worker.signal("KILL");
+    worker.ended().await;
+}
+
 async fn stays_known(runtime_type: &str) {
     let lab = Lab::start().await;
     let mut runtime = runtime(&lab, runtime_type).await;
     let door = lab.front_door(&[&runtime]).await;
     let volume = Volume::new();
-    let mut first = volume.start(&lab, &runtime);
-    let port = HealthPort::of(&mut first).await;
-    simulation(&runtime).faults().plan(cuda_error(), 1);
-    submit(&door, &runtime, "survives").await;
-    port.until("/runtime-livez", Err("runtime_broken")).await;
-    first.signal("KILL");
-    first.ended().await;
+    break_and_kill(&door, &runtime, volume.start(&lab, &runtime)).await;
 
     let mut second = volume.start(&lab, &runtime);
     let port = HealthPort::of(&mut second).await;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use integration_tests::lab::{Lab, Runtime};
+use integration_tests::process::Process;
 use integration_tests::{aws, wait};
 use local_stack::aws::{Fault as AwsFault, Order, Service};
 use serde_json::{Value, json};
@@ -44,6 +45,14 @@ fn unreadable_journal() -> Order {
     order.by("second").times(1_000_000)
 }
 
+/// A worker beside the free runtime.
+async fn second_worker(lab: &Lab, queue: &Runtime, free: &Simulation, max_attempts: &str) -> Process {
+    let url = free.url();
+    let settings =
+        [("API_BASE_URL", url.as_str()), ("AWS_ACCESS_KEY_ID", "second"), ("MAX_ATTEMPTS", max_attempts)];
+    lab.worker(queue, &settings).await
+}
+
 #[tokio::test]
 async fn a_task_that_was_given_back_runs_although_its_journal_cannot_be_read() {
     let name = "a_task_that_was_given_back_runs_although_its_journal_cannot_be_read";
@@ -53,9 +62,7 @@ async fn a_task_that_was_given_back_runs_although_its_journal_cannot_be_read() {
     let lab = Lab::start().await;
     let (runtime, free) = given_back_once(&lab).await;
     lab.aws.embedded.as_ref().unwrap().faults().order(unreadable_journal());
-    let url = free.url();
-    let settings = [("API_BASE_URL", url.as_str()), ("AWS_ACCESS_KEY_ID", "second"), ("MAX_ATTEMPTS", "1")];
-    let _second = lab.worker(&runtime, &settings).await;
+    let _second = second_worker(&lab, &runtime, &free, "1").await;
     let ended = lab.ended("moves").await;
     assert!(ended.result, "{:?}", ended.error);
 }
@@ -71,9 +78,7 @@ async fn a_journal_that_cannot_be_read_is_not_written_over() {
     free.faults().plan(Fault::NotJson, 1);
     let (faults, unreadable) = (lab.aws.embedded.as_ref().unwrap().faults(), unreadable_journal());
     faults.order(unreadable.clone());
-    let url = free.url();
-    let settings = [("API_BASE_URL", url.as_str()), ("AWS_ACCESS_KEY_ID", "second"), ("MAX_ATTEMPTS", "2")];
-    let mut second = lab.worker(&runtime, &settings).await;
+    let mut second = second_worker(&lab, &runtime, &free, "2").await;
     second.logged("attempt failed, will be retried").await;
     faults.cancel(&unreadable);
     // The third delivery is the second attempt, as the journal of the first one says.

@@ -4,7 +4,6 @@
 pub mod supervisor;
 
 pub mod breaker;
-mod check;
 mod readiness;
 mod receive;
 mod recovery;

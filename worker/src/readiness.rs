@@ -116,13 +116,14 @@ impl Worker {
             return;
         }
         let process = self.runtime.process(run.as_ref()).await;
-        // One that is gone already cannot be told from the next one later: that may be there by then.
+        // One that is gone already cannot be distinguished from the next one later: that may be there by then.
         let is_replaced = process == Process::Gone;
         let broken = Broken { run, leaves_traces: process == Process::Same, is_replaced, failed_checks: 0 };
         if !is_replaced {
             self.vitals.runtime_is(Err(ErrorCode::RuntimeBroken.as_str()));
         }
         self.claims.broken(self.breaker.broke(broken));
+        // It may have been made ready while it was asked.
         self.runtime_is(false);
         self.vitals.metrics().runtime_broke(sign);
         let (runtime, code) = (&self.config.runtime_name, ErrorCode::RuntimeBroken);

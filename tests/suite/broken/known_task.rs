@@ -95,15 +95,10 @@ async fn outlasts_the_worker(runtime_type: &str) {
     let mut runtime = runtime(&lab, runtime_type).await;
     let door = lab.front_door(&[&runtime]).await;
     let volume = Volume::new();
-    let mut first = volume.start(&lab, &runtime);
-    let port = HealthPort::of(&mut first).await;
+    let first = volume.start(&lab, &runtime);
     submit(&door, &runtime, "before").await;
     assert!(lab.ended("before").await.result);
-    simulation(&runtime).faults().plan(cuda_error(), 1);
-    submit(&door, &runtime, "survives").await;
-    port.until("/runtime-livez", Err("runtime_broken")).await;
-    first.signal("KILL");
-    first.ended().await;
+    break_and_kill(&door, &runtime, first).await;
     runtime.restart().await;
 
     // Killed while it checks: SD WebUI says from then on that it has run something.

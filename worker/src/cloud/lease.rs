@@ -26,7 +26,7 @@ pub struct LeaseLost;
 #[derive(Debug)]
 pub struct Lease {
     lost: CancellationToken,
-    enough: CancellationToken,
+    not_extended: CancellationToken,
     _keeper: AbortOnDropHandle<()>,
 }
 
@@ -39,18 +39,18 @@ impl Lease {
         timeout: Duration,
         extended: impl Fn(SystemTime) + Send + 'static,
     ) -> Self {
-        let (lost, enough) = (CancellationToken::new(), CancellationToken::new());
+        let (lost, not_extended) = (CancellationToken::new(), CancellationToken::new());
         let handle = delivery.receipt_handle.clone();
         let (received, confirmed) = (delivery.received(), delivery.asked);
         let term = Term { received, confirmed, hidden: timeout, timeout };
         let call = async move |hidden| queue.extend(&handle, hidden).await;
-        let keeper = keep(term, lost.clone(), enough.clone(), call, extended).in_current_span();
-        Self { lost, enough, _keeper: AbortOnDropHandle::new(tokio::spawn(keeper)) }
+        let keeper = keep(term, lost.clone(), not_extended.clone(), call, extended).in_current_span();
+        Self { lost, not_extended, _keeper: AbortOnDropHandle::new(tokio::spawn(keeper)) }
     }
 
-    /// Ends the extensions, one that is under way included: the lease is lost when the last one is over.
-    pub fn extend_no_more(&self) {
-        self.enough.cancel();
+    /// Stops the extensions, one that is under way included: the lease is lost when the last one is over.
+    pub fn stop_extending(&self) {
+        self.not_extended.cancel();
     }
 
     /// Does something for which the lease is needed: it is dropped, and the error says so, when the lease is lost.
@@ -134,12 +134,14 @@ impl Term {
 async fn keep(
     mut term: Term,
     lost: CancellationToken,
-    enough: CancellationToken,
+    not_extended: CancellationToken,
     extend: impl AsyncFn(Duration) -> Result<(), CloudError>,
     extended: impl Fn(SystemTime),
 ) {
     extended(term.end());
-    while let Ok(renewed) = timeout_at(term.loss(), enough.run_until_cancelled(renew(term, &extend))).await {
+    while let Ok(renewed) =
+        timeout_at(term.loss(), not_extended.run_until_cancelled(renew(term, &extend))).await
+    {
         match renewed {
             Some(Ok(next)) => term = next,
             None => {

@@ -62,15 +62,14 @@ impl Worker {
         let error = match suspect::judge(self, work, error, is_retried(error)).await {
             Blame::Nobody => return self.give_back(work, "shutdown").await,
             Blame::Lease => return Ending::Abandoned,
-            Blame::Runtime if journal.broken + 1 < MOST_BROKEN => {
-                tracing::warn!(error.code = %ErrorCode::RuntimeBroken, error.message = %error.message, "the runtime is broken, the task will be run again");
-                self.vitals.metrics().retried(ErrorCode::RuntimeBroken);
-                self.record_broken(delivery, journal, error).await;
-                return Ending::retry_after(journal.broken + 1);
-            }
-            Blame::Unknown if journal.broken + 1 < MOST_BROKEN => {
-                tracing::warn!(error.code = %error.code, error.message = %error.message, "the runtime cannot be checked, the task will be run again");
-                self.vitals.metrics().given_back("runtime_gone");
+            blame @ (Blame::Runtime | Blame::Unknown) if journal.broken + 1 < MOST_BROKEN => {
+                if blame == Blame::Runtime {
+                    tracing::warn!(error.code = %ErrorCode::RuntimeBroken, error.message = %error.message, "the runtime is broken, the task will be run again");
+                    self.vitals.metrics().retried(ErrorCode::RuntimeBroken);
+                } else {
+                    tracing::warn!(error.code = %error.code, error.message = %error.message, "the runtime cannot be checked, the task will be run again");
+                    self.vitals.metrics().given_back("runtime_gone");
+                }
                 self.record_broken(delivery, journal, error).await;
                 return Ending::retry_after(journal.broken + 1);
             }

@@ -47,7 +47,7 @@ impl Worker {
             }
             Ending::Retry(delay) => {
                 // An extension that is on its way would hide the message again.
-                lease.extend_no_more();
+                lease.stop_extending();
                 if self.stopping.is_cancelled() {
                     self.giving_back.cancel();
                 }

@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns_of_folders_are_told_from_those_of_files() {
+    fn patterns_of_folders_are_distinguished_from_those_of_files() {
         for name in ["in?ut/x", "*/x.png", "a/d[a]rkroom/x", "**", "a/**", "**.png", "?\\x", "[/"] {
             assert!(matches_folders(name) && is_pattern(name), "{name:?}");
         }

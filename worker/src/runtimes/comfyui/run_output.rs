@@ -149,7 +149,7 @@ fn is_blocked(node_id: &str, blocks: &[Block]) -> bool {
     blocks.iter().any(|block| block.node_id == node_id)
 }
 
-/// `CheckpointSave` and others write files and show nothing. Whoever blocks a node without a message leaves the same trace.
+/// `CheckpointSave` and others write files and show nothing. A node that is blocked without a message looks the same.
 fn unshown(silent: &[&(String, String)]) -> Option<Warning> {
     let (first, _) = silent.first()?;
     let named =

@@ -6,7 +6,7 @@ use std::time::Duration;
 use shared_schema::ErrorCode;
 use tokio::sync::mpsc;
 
-use crate::breaker::KnownGood;
+use super::KnownGood;
 use crate::error::TaskError;
 use crate::health::BrokenSign;
 use crate::runtimes::{Job, RunHandle, symptoms};

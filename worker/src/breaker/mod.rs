@@ -1,0 +1,271 @@
+//! The circuit breaker: whether the runtime can still do what it has done before.
+//!
+//! A process may be broken without saying so in words that anybody knows. So a run that fails where others went well before is
+//! not believed at once: the next run of another submission, or one more run of a task that is known to succeed, decides
+//! whether the task or the runtime is at fault. Callers cannot stop a sound runtime by tasks that fail: these cost it one
+//! check in each `FAILURES_IN_A_ROW`, and ever fewer while nothing else comes.
+
+mod check;
+mod known_good;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use shared_schema::{ErrorCode, Submission};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+pub use self::known_good::{FiledTask, KnownGood};
+use crate::runtimes::RunHandle;
+
+/// So many different submissions fail one after the other before the runtime is checked although more are waiting.
+const FAILURES_IN_A_ROW: usize = 2;
+
+/// The same for those that the runtime refused before it worked on them: mostly they are at fault themselves.
+const REFUSALS_IN_A_ROW: usize = 3;
+
+/// How often the number of failures is doubled after checks that found nothing.
+const DOUBLED_AT_MOST: u32 = 4;
+
+/// A task that fails the check of so many processes in a row is given up: perhaps it cannot succeed any more.
+const FAILED_CHECKS_AT_MOST: u32 = 3;
+
+/// What is known of one runtime.
+#[derive(Debug)]
+pub struct Breaker {
+    state: Mutex<State>,
+    found: watch::Sender<Option<Finding>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    known_good: Option<KnownGood>,
+    /// The submissions whose runs failed, and when these began: after the last run that succeeded.
+    failed: HashMap<Submission, Instant>,
+    /// When the last run began that succeeded, by the order in which runs began.
+    sound_at: Option<Instant>,
+    /// Checks that found nothing since the last success of a task.
+    checks_in_vain: u32,
+    /// Processes in a row that failed the check.
+    failed_checks: u32,
+    /// Half-open: the task for checks was given up since it failed too many of them, and the next task decides.
+    is_half_open: bool,
+    in_doubt: bool,
+    broken: Option<Broken>,
+}
+
+/// A broken process, and what distinguishes it from the one after it. Kept in a file, so that a restarted worker knows it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Broken {
+    /// A run that it made.
+    pub run: Option<RunHandle>,
+    /// Whether it says that it has made runs. Otherwise only its absence shows a restart.
+    pub leaves_traces: bool,
+    /// Whether it is gone, and the process after it is yet to be checked.
+    #[serde(default)]
+    pub is_replaced: bool,
+    /// How many processes in a row failed the check.
+    #[serde(default)]
+    pub failed_checks: u32,
+}
+
+/// What became of a doubt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finding {
+    /// A run that began then went well: tasks whose runs began before it and failed are at fault themselves.
+    Sound(Instant),
+    /// The runtime is at fault.
+    Broken,
+    /// The runtime is not available, so that nothing can be found out.
+    Undecided,
+}
+
+/// How much a failed run says about the runtime.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Suspicion {
+    /// Nothing: it is the task's.
+    None,
+    /// The next run decides.
+    Slight,
+    /// The runtime has to be checked.
+    Strong,
+    /// The runtime is broken: the breaker is half-open.
+    Proven,
+}
+
+impl Breaker {
+    /// That of a runtime which a former process of the worker may have found broken, or seen succeed.
+    pub fn new(broken: Option<Broken>, filed: Option<FiledTask>) -> Self {
+        let known_good = filed.map(KnownGood::restored);
+        // Without such a task the process after a broken one is not checked.
+        let broken = broken.filter(|broken| !broken.is_replaced || known_good.is_some());
+        let in_doubt = broken.is_some() && known_good.is_some();
+        let failed_checks = broken.as_ref().map_or(0, |broken| broken.failed_checks);
+        let is_half_open = failed_checks >= FAILED_CHECKS_AT_MOST;
+        let state = State { known_good, broken, in_doubt, failed_checks, is_half_open, ..State::default() };
+        Self { state: Mutex::new(state), found: watch::Sender::new(None) }
+    }
+
+    /// A run that began then went well. Returns whether `good` is what to check the runtime with from now on.
+    ///
+    /// Runs are ordered by when they began, since the end of one may be known before the end of the one before it: a job that was
+    /// handed over ahead may be over at once, and the results of a run take time to fetch. A success clears the failures of the
+    /// runs before it, and no other.
+    pub fn succeeded(&self, began: Instant, good: Option<KnownGood>) -> bool {
+        let mut state = self.lock();
+        let known = state.known_good.as_ref();
+        let better =
+            good.filter(|good| good.is_small() && known.is_none_or(|known| good.is_better_than(known)));
+        let is_better = better.is_some();
+        if is_better {
+            state.known_good = better;
+        }
+        let sound_at = state.sound_at.map_or(began, |before| before.max(began));
+        state.sound_at = Some(sound_at);
+        state.failed.retain(|_, failed| *failed >= sound_at);
+        state.is_half_open = false;
+        // It may be a run of the process that broke since: the one after it is checked in any case.
+        if state.failed.is_empty() && state.broken.is_none() {
+            state.checks_in_vain = 0;
+            state.failed_checks = 0;
+            state.in_doubt = false;
+        }
+        drop(state);
+        self.found.send_replace(Some(Finding::Sound(sound_at)));
+        is_better
+    }
+
+    /// A run of that submission, which began then, failed.
+    pub fn failed(&self, submission: &Submission, code: ErrorCode, began: Instant) -> Suspicion {
+        let is_refusal = matches!(code, ErrorCode::RuntimeRejected | ErrorCode::ModelNotFound);
+        if !is_refusal && !may_be_the_runtimes(code) {
+            return Suspicion::None;
+        }
+        let mut state = self.lock();
+        if state.is_half_open && !is_refusal {
+            return Suspicion::Proven;
+        }
+        if state.known_good.is_none() || state.sound_at.is_some_and(|sound| sound > began) {
+            return Suspicion::None;
+        }
+        state.failed.insert(submission.clone(), began);
+        if is_refusal && state.failed.len() < REFUSALS_IN_A_ROW {
+            Suspicion::None
+        } else if state.in_doubt || state.failed.len() >= FAILURES_IN_A_ROW << state.checks_in_vain {
+            Suspicion::Strong
+        } else {
+            Suspicion::Slight
+        }
+    }
+
+    /// What is found from now on.
+    pub fn findings(&self) -> watch::Receiver<Option<Finding>> {
+        self.found.subscribe()
+    }
+
+    /// The runtime has to be checked.
+    pub fn doubt(&self) {
+        self.lock().in_doubt = true;
+    }
+
+    /// What to check the runtime with, if it is in doubt.
+    pub fn check(&self) -> Option<KnownGood> {
+        let state = self.lock();
+        state.known_good.clone().filter(|_| state.in_doubt)
+    }
+
+    /// A check found nothing.
+    pub fn passed(&self) {
+        let mut state = self.lock();
+        state.failed_checks = 0;
+        self.trust(state);
+    }
+
+    /// The check of a process failed, not by words. Returns whether the task has to be given up: no process passes the check with
+    /// it any more. The breaker is half-open then, and the next task decides.
+    pub fn failed_check(&self) -> bool {
+        let mut state = self.lock();
+        state.failed_checks += 1;
+        state.is_half_open = state.failed_checks >= FAILED_CHECKS_AT_MOST;
+        state.is_half_open
+    }
+
+    /// The task for checks cannot be run any more, which says nothing of the runtime. It is not tried again, and the next
+    /// success takes its place: failures are believed until then.
+    pub fn cannot_check(&self) {
+        let mut state = self.lock();
+        state.known_good = None;
+        self.trust(state);
+    }
+
+    fn trust(&self, mut state: MutexGuard<'_, State>) {
+        let now = Instant::now();
+        state.failed.clear();
+        state.sound_at = Some(now);
+        state.checks_in_vain = (state.checks_in_vain + 1).min(DOUBLED_AT_MOST);
+        state.in_doubt = false;
+        state.broken = None;
+        drop(state);
+        self.found.send_replace(Some(Finding::Sound(now)));
+    }
+
+    /// The runtime is not available, and has not been for long.
+    pub fn undecided(&self) {
+        self.found.send_replace(Some(Finding::Undecided));
+    }
+
+    /// Only a restart helps. The process after it is checked, too, before it gets a task. Returns what the next process of the
+    /// worker has to know.
+    pub fn broke(&self, broken: Broken) -> Option<Broken> {
+        let mut state = self.lock();
+        state.failed.clear();
+        state.checks_in_vain = 0;
+        state.in_doubt = state.known_good.is_some();
+        let broken = Broken { failed_checks: state.failed_checks, ..broken };
+        state.broken = Some(broken).filter(|broken| !broken.is_replaced || state.in_doubt);
+        let kept = state.broken.clone();
+        drop(state);
+        self.found.send_replace(Some(Finding::Broken));
+        kept
+    }
+
+    /// Whether a process was found broken, and the one after it is not there or not checked yet: no task has run since.
+    pub fn is_open(&self) -> bool {
+        self.lock().broken.is_some()
+    }
+
+    /// The process that is broken, until another one has taken its place.
+    pub fn broken(&self) -> Option<Broken> {
+        self.lock().broken.clone().filter(|broken| !broken.is_replaced)
+    }
+
+    /// Another process has taken its place. Returns what the next process of the worker has to know until that is checked.
+    pub fn restarted(&self) -> Option<Broken> {
+        let mut state = self.lock();
+        let broken = state.broken.take().filter(|_| state.in_doubt);
+        state.broken = broken.map(|broken| Broken { is_replaced: true, ..broken });
+        state.broken.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether a run that fails so may do so because of the runtime. `runtime_unavailable` counts only while the runtime answers
+/// its probes; what takes too long is seen by the bounds of the run.
+pub fn may_be_the_runtimes(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::RuntimeBroken
+            | ErrorCode::RuntimeFailed
+            | ErrorCode::RuntimeUnavailable
+            | ErrorCode::RuntimeBadAnswer
+            | ErrorCode::NoOutput
+            | ErrorCode::OutOfMemory
+            | ErrorCode::ModelMismatch
+    )
+}
