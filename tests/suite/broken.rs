@@ -17,6 +17,8 @@ use simulated_runtimes::{ComfyUiOptions, Fault, SdWebUiOptions, Simulation};
 
 const TASKS: usize = 30;
 
+const CHECKING: &str = "checking the runtime with a task that succeeded before";
+
 /// What PyTorch raises once a kernel has failed.
 fn cuda_error() -> Fault {
     let message = "CUDA error: an illegal memory access was encountered\nCUDA kernel errors might be asynchronously \

@@ -8,8 +8,6 @@ use simulated_runtimes::DEFAULT_MODEL;
 
 use super::*;
 
-const CHECKING: &str = "checking the runtime with a task that succeeded before";
-
 const GIVEN_UP: &str =
     "the task for checks cannot be run any more, the next one that succeeds takes its place";
 

@@ -7,8 +7,6 @@ use simulated_runtimes::{CallFault, Order};
 
 use super::*;
 
-const CHECKING: &str = "checking the runtime with a task that succeeded before";
-
 async fn assert_own_failure(lab: &Lab, id: &str) {
     let error = lab.ended(id).await.error.unwrap();
     assert_eq!((error.code, error.attempts), (ErrorCode::RuntimeFailed, 1), "{id}: {}", error.message);

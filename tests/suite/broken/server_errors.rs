@@ -77,7 +77,7 @@ async fn a_runtime_that_fails_the_calls_of_one_task_only_is_not_broken() {
     submit_with_image(&door, &images, "fails").await;
     let error = lab.ended("fails").await.error.unwrap();
     assert_eq!((error.code, error.attempts), (ErrorCode::RuntimeUnavailable, 2), "{}", error.message);
-    worker.logged("checking the runtime with a task that succeeded before").await;
+    worker.logged(CHECKING).await;
     submit(&door, &runtime, "after").await;
     assert!(lab.ended("after").await.result);
     assert_eq!(found_broken(&port, &runtime).await, [0, 0]);
@@ -164,7 +164,7 @@ async fn a_runtime_that_is_gone_when_it_breaks_and_back_at_once_is_not_waited_fo
     let ended = lab.ended("survives").await;
     assert!(ended.result, "{:?}", ended.error);
     assert_eq!(found_broken(&port, &runtime).await, [1, 0]);
-    worker.logged("checking the runtime with a task that succeeded before").await;
+    worker.logged(CHECKING).await;
     assert_eq!(server.runs.load(Ordering::SeqCst), 4, "one, the broken one, a check, and again");
     assert_eq!(port.probe("/runtime-livez").await, Ok(()));
 }
