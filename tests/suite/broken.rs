@@ -226,7 +226,10 @@ impl Volume {
 
     fn start(&self, lab: &Lab, runtime: &Runtime) -> Process {
         let path = self.file().to_str().unwrap().to_owned();
-        let settings = [("STATE_FILE", path.as_str()), ("HOSTNAME", "pod-a"), ("DYNAMIC_SD_MODEL", "true")];
+        // Short: some endpoints keep the long poll of a killed worker, which may receive a message that nobody gets.
+        let visibility = ("VISIBILITY_TIMEOUT_SECONDS", "20");
+        let settings =
+            [("STATE_FILE", path.as_str()), ("HOSTNAME", "pod-a"), ("DYNAMIC_SD_MODEL", "true"), visibility];
         Process::start("worker", &lab.worker_variables(runtime, &settings))
     }
 
