@@ -1,11 +1,12 @@
 """The rules themselves: each bad Dockerfile is refused for what its first line says, and the images pass."""
 
+import re
 import subprocess
 import sys
 import unittest
 from pathlib import Path
 
-from support import HERE, IMAGES
+from support import HERE, IMAGES, INFRA
 
 HADOLINT = Path(sys.executable).parent / "hadolint"
 
@@ -42,6 +43,14 @@ class Rules(unittest.TestCase):
             self.assertGreater(len(packages), 50)
             for package in packages:
                 self.assertRegex(package, r"^[a-z0-9.-]+==[0-9][a-z0-9.+]*$")
+
+    def test_the_worker_is_built_by_the_pinned_compiler(self):
+        root = INFRA.parent
+        [pinned] = re.findall(r'^channel = "(\d+\.\d+\.\d+)"$', (root / "rust-toolchain.toml").read_text(), re.MULTILINE)
+        dockerfile = (IMAGES / "worker" / "Dockerfile").read_text()
+        self.assertEqual(set(re.findall(r"rust:([\d.]+)|RUSTUP_TOOLCHAIN=([\d.]+)", dockerfile)), {(pinned, ""), ("", pinned)})
+        [oldest] = re.findall(r'^rust-version = "([\d.]+)"$', (root / "Cargo.toml").read_text(), re.MULTILINE)
+        self.assertTrue(f"{pinned}.".startswith(f"{oldest}."), f"{oldest} is not the version that is tested")
 
     def test_runtimes_run_as_10001_and_the_worker_as_distroless_does(self):
         users = {"worker": "65532:65532", "sdwebui": "10001:10001", "comfyui": "10001:10001"}
