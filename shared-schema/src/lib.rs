@@ -13,6 +13,7 @@ pub mod file_kind;
 pub mod image_source;
 pub mod python_json;
 pub mod registry;
+pub mod runtimes;
 pub mod schema;
 pub mod violation;
 

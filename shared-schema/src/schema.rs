@@ -21,23 +21,21 @@ pub struct Schema {
 
 /// The schema of one file of `schemas/`, compiled when it is first used.
 macro_rules! committed {
-    ($name:literal) => {
-        LazyLock::new(|| {
-            Schema::committed($name, include_str!(concat!("../schemas/", $name, ".schema.json")))
-        })
+    ($folder:literal, $name:literal) => {
+        LazyLock::new(|| Schema::committed($name, include_str!(concat!($folder, $name, ".schema.json"))))
     };
 }
 
 /// Schemas share their patterns, which take longest to compile.
 static PATTERNS: LazyLock<PatternCache> = LazyLock::new(PatternCache::new);
 
-static V1ALPHA1: LazyLock<Schema> = committed!("v1alpha1");
-static V1ALPHA2: LazyLock<Schema> = committed!("v1alpha2");
-static TEXT_TO_IMAGE: LazyLock<Schema> = committed!("text-to-image");
-static IMAGE_TO_IMAGE: LazyLock<Schema> = committed!("image-to-image");
-static EXTRA_SINGLE_IMAGE: LazyLock<Schema> = committed!("extra-single-image");
-static EXTRA_BATCH_IMAGES: LazyLock<Schema> = committed!("extra-batch-images");
-static PIPELINE: LazyLock<Schema> = committed!("pipeline");
+static V1ALPHA1: LazyLock<Schema> = committed!("../schemas/", "v1alpha1");
+static V1ALPHA2: LazyLock<Schema> = committed!("../schemas/", "v1alpha2");
+static TEXT_TO_IMAGE: LazyLock<Schema> = committed!("runtimes/sdwebui/schemas/", "text-to-image");
+static IMAGE_TO_IMAGE: LazyLock<Schema> = committed!("runtimes/sdwebui/schemas/", "image-to-image");
+static EXTRA_SINGLE_IMAGE: LazyLock<Schema> = committed!("runtimes/sdwebui/schemas/", "extra-single-image");
+static EXTRA_BATCH_IMAGES: LazyLock<Schema> = committed!("runtimes/sdwebui/schemas/", "extra-batch-images");
+static PIPELINE: LazyLock<Schema> = committed!("runtimes/comfyui/schemas/", "pipeline");
 
 /// The schema of a `POST /v1alpha1` body; the fields of its task type have their own schema.
 pub fn v1alpha1() -> &'static Schema {
@@ -173,10 +171,10 @@ mod tests {
             let id = format!("https://darkroom.example/schemas/{}.schema.json", schema.name());
             assert_eq!(schema.json["$id"], id);
         }
-        assert_eq!(
-            all().count(),
-            std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/schemas")).unwrap().count()
-        );
+        let folders = ["schemas", "src/runtimes/sdwebui/schemas", "src/runtimes/comfyui/schemas"];
+        let files =
+            |folder| std::fs::read_dir(format!("{}/{folder}", env!("CARGO_MANIFEST_DIR"))).unwrap().count();
+        assert_eq!(all().count(), folders.map(files).iter().sum::<usize>());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 """Finds the inputs of ComfyUI nodes by which a caller names files, folders or addresses.
 
-    python3 tests/clients/scan_nodes.py DIRECTORY... > shared-schema/data/comfyui-openers.tsv
+    python3 tests/clients/scan_nodes.py DIRECTORY... > shared-schema/src/runtimes/comfyui/openers.tsv
 
 Each DIRECTORY is a checkout of ComfyUI or of an extension. Nothing of it is run: its Python is parsed, and the values of
 node inputs are followed through assignments and calls within the checkout to what opens, lists, fetches or writes. Nodes

@@ -13,7 +13,7 @@ pub const MAX_CONTENT_DEPTH: usize = 64;
 const MOST_SEGMENTS: usize = 3;
 
 /// A violation at the first field that nests too deep.
-pub(super) fn violation(content: &Value) -> Option<Violation> {
+pub(crate) fn violation(content: &Value) -> Option<Violation> {
     let way = too_deep(content, MAX_CONTENT_DEPTH)?;
     let pointer: String = way.iter().rev().take(MOST_SEGMENTS).map(|segment| format!("/{segment}")).collect();
     let message = format!(
@@ -23,7 +23,7 @@ pub(super) fn violation(content: &Value) -> Option<Violation> {
 }
 
 /// Whether a value has more levels than the content of a task may have.
-pub(super) fn is_too_deep(value: &Value) -> bool {
+pub(crate) fn is_too_deep(value: &Value) -> bool {
     too_deep(value, MAX_CONTENT_DEPTH).is_some()
 }
 

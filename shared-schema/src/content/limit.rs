@@ -9,11 +9,11 @@ use crate::{Violation, ViolationCode};
 
 /// What is enlarged by a factor is judged as if it were a picture of so many pixels, 64 by 64, the smallest that models
 /// make: how large it is, nobody knows before the run.
-pub(super) const SMALLEST_PICTURE: f64 = SMALLEST_SIDE * SMALLEST_SIDE;
-pub(super) const SMALLEST_SIDE: f64 = 64.0;
+pub(crate) const SMALLEST_PICTURE: f64 = SMALLEST_SIDE * SMALLEST_SIDE;
+pub(crate) const SMALLEST_SIDE: f64 = 64.0;
 
 /// A number the way runtimes take it: as a number, as text, or as a boolean.
-pub(super) fn number(value: &Value) -> Option<f64> {
+pub(crate) fn number(value: &Value) -> Option<f64> {
     match value {
         Value::Number(number) => number.as_f64(),
         // Python reads digits of all scripts. What they say is not looked up: nothing is below it.
@@ -34,14 +34,14 @@ fn trimmed(text: &str) -> &str {
 /// A violation at `pointer` if the value is above the limit; `what` begins the message: "width times height".
 ///
 /// Both are formatted for a violation only: nearly all values are within their limits.
-pub(super) fn above(pointer: impl Display, value: f64, most: u64, what: impl Display) -> Option<Violation> {
+pub(crate) fn above(pointer: impl Display, value: f64, most: u64, what: impl Display) -> Option<Violation> {
     // Exact up to 2^53, far above any limit that makes sense.
     let message = || format!("{what} must be at most {most} on this runtime");
     (value > most as f64).then(|| Violation::new(pointer.to_string(), ViolationCode::TooLarge, message()))
 }
 
 /// A violation if the content is larger than the limit when written as JSON.
-pub(super) fn bytes(content: &Value, most: u64) -> Option<Violation> {
+pub(crate) fn bytes(content: &Value, most: u64) -> Option<Violation> {
     let mut written = Count(0);
     serde_json::to_writer(&mut written, content).ok()?;
     let message = || format!("the content must be at most {most} bytes of JSON on this runtime");

@@ -2,18 +2,17 @@
 //!
 //! A new type of runtime is a row here, its task types in [`TaskType`], their schemas, and modules of its own.
 
-mod comfyui;
-mod depth;
-mod limit;
-mod sdwebui;
+pub(crate) mod depth;
+pub(crate) mod limit;
 
 use std::fmt;
 
 use serde_json::{Map, Value};
 
+use crate::runtimes::{comfyui, sdwebui};
 use crate::{Limits, RuntimeEntry, TaskType, Violation};
 
-pub use comfyui::{COMFYUI_JOBS_FOLDER, comfyui_path_from_start};
+pub use crate::runtimes::comfyui::{COMFYUI_JOBS_FOLDER, comfyui_path_from_start};
 pub use depth::MAX_CONTENT_DEPTH;
 
 /// What one type of runtime takes as the content of its tasks.

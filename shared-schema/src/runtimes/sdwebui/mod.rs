@@ -11,17 +11,17 @@ mod settings;
 
 use serde_json::{Map, Value};
 
-use super::{Allowance, NamedModel};
+use crate::content::{Allowance, NamedModel};
 use crate::violation::{listed, quoted};
 use crate::{RuntimeEntry, TaskType, Violation, ViolationCode, schema};
 
-pub(super) use images::media_fields;
-pub(super) use limits::enlargement;
-pub(super) use scripts::control_net_units;
-pub(super) use settings::{is_overridable, may_be_allowed};
+pub(crate) use images::media_fields;
+pub(crate) use limits::enlargement;
+pub(crate) use scripts::control_net_units;
+pub(crate) use settings::{is_overridable, may_be_allowed};
 
 /// Everything that is wrong with the content.
-pub(super) fn violations(
+pub(crate) fn violations(
     task_type: TaskType,
     content: &Value,
     runtime: Option<&RuntimeEntry>,
@@ -44,7 +44,7 @@ pub(super) fn violations(
 }
 
 /// Takes out the empty lists that PHP writes in place of empty objects: AUTOMATIC1111 takes them, other servers refuse them.
-pub(super) fn tidy(fields: &mut Map<String, Value>) {
+pub(crate) fn tidy(fields: &mut Map<String, Value>) {
     const SETTINGS: &str = "override_settings";
     if let Some(Value::Object(scripts)) = fields.get_mut("alwayson_scripts") {
         remove_empty_list(scripts, SETTINGS);
@@ -60,7 +60,7 @@ fn remove_empty_list(fields: &mut Map<String, Value>, key: &str) {
 }
 
 /// The checkpoints that the content asks for: where predecessors' clients name it, and in the settings of the request.
-pub(super) fn named_models(fields: &Map<String, Value>) -> Vec<NamedModel> {
+pub(crate) fn named_models(fields: &Map<String, Value>) -> Vec<NamedModel> {
     const KEY: &str = "sd_model_checkpoint";
     let scripts = fields.get("alwayson_scripts");
     let places = [

@@ -14,17 +14,17 @@ mod values;
 
 use serde_json::{Map, Value};
 
-use super::Allowance;
+use crate::content::Allowance;
 use crate::{RuntimeEntry, TaskType, Violation, schema};
 
 pub use file_names::COMFYUI_JOBS_FOLDER;
-pub(super) use format::not_an_object;
+pub(crate) use format::not_an_object;
 pub use loaders::comfyui_path_from_start;
-pub(super) use loaders::media_fields;
-pub(super) use node_rules::violations as refused_nodes;
+pub(crate) use loaders::media_fields;
+pub(crate) use node_rules::violations as refused_nodes;
 
 /// Everything that is wrong with the workflow; only its format where that is the wrong one.
-pub(super) fn violations(
+pub(crate) fn violations(
     task_type: TaskType,
     content: &Value,
     runtime: Option<&RuntimeEntry>,
@@ -49,7 +49,7 @@ pub(super) fn violations(
 
 /// Takes out of nodes what ComfyUI keeps there for itself. Prompts out of its files and its history have it, and a node
 /// with the `is_changed` of another run is answered from the cache of that run.
-pub(super) fn tidy(nodes: &mut Map<String, Value>) {
+pub(crate) fn tidy(nodes: &mut Map<String, Value>) {
     for node in nodes.values_mut().filter_map(Value::as_object_mut) {
         for key in ["is_changed", "override_display_id"] {
             node.shift_remove(key);
@@ -58,11 +58,11 @@ pub(super) fn tidy(nodes: &mut Map<String, Value>) {
 }
 
 /// The inputs of a node; none where the node has another shape.
-pub(super) fn inputs(node: &Value) -> impl Iterator<Item = (&String, &Value)> {
+pub(crate) fn inputs(node: &Value) -> impl Iterator<Item = (&String, &Value)> {
     node.get("inputs").and_then(Value::as_object).into_iter().flatten()
 }
 
 /// The class of a node, if it says one.
-pub(super) fn class_type(node: &Value) -> Option<&str> {
+pub(crate) fn class_type(node: &Value) -> Option<&str> {
     node.get("class_type")?.as_str()
 }

@@ -92,7 +92,7 @@ pub(super) const KNOWN: [Opens; 37] = [
 ];
 
 /// What the scan found: a class, an input, what it takes and the sources that say so, on each line.
-const SCANNED: &str = include_str!("../../../data/comfyui-openers.tsv");
+const SCANNED: &str = include_str!("openers.tsv");
 
 /// What the scan takes for paths, but is none: colours, a word to search for, weights.
 const NO_PATHS: [(&str, &str); 5] = [

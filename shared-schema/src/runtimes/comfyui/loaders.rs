@@ -32,7 +32,7 @@ pub fn comfyui_path_from_start(class: &str, input: &str) -> bool {
 const SHORTEST_FILE: usize = 32;
 
 /// The inputs that hold an address or an image.
-pub(in crate::content) fn media_fields(nodes: &Map<String, Value>) -> Vec<MediaField> {
+pub(crate) fn media_fields(nodes: &Map<String, Value>) -> Vec<MediaField> {
     let media_field = |opened: Opened<'_>| match (opened.takes, opened.value.as_str()) {
         (Takes::Media(media) | Takes::Path(media), Some(text)) if is_source(text) => {
             Some(MediaField { pointer: opened.pointer, value: text.to_owned(), media })
