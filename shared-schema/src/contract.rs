@@ -1,10 +1,11 @@
 //! The contract in one place: both request versions, and the message as the worker reads it.
 
 use std::collections::HashSet;
+use std::sync::LazyLock;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::content::{self, NodeRules};
+use crate::content::NodeRules;
 use crate::envelope::{Accepted, v1alpha1, v1alpha2};
 use crate::{Limits, Registry, Task, Violation, schema};
 
@@ -21,8 +22,22 @@ pub struct Contract {
 impl Contract {
     /// A contract with these runtimes; an empty registry leaves runtimes and models unchecked.
     pub fn new(registry: Registry) -> Self {
-        schema::compile_all();
-        Self { registry, node_rules: NodeRules::default() }
+        let contract = Self { registry, node_rules: NodeRules::default() };
+        contract.compile_schemas();
+        contract
+    }
+
+    /// Compiles the schemas of the task types that can come, so that no request has to wait for it.
+    fn compile_schemas(&self) {
+        schema::compile_envelopes();
+        for task in self.registry.contracts().into_iter().flat_map(|contract| contract.tasks()) {
+            LazyLock::force(&task.schema);
+        }
+    }
+
+    /// The same, for tasks of runtimes of that type where the registry does not have the runtime of a task.
+    pub fn with_runtime_type(self, runtime_type: &'static str) -> Self {
+        Self { registry: self.registry.with_runtime_type(runtime_type), ..self }
     }
 
     /// The same, with rules for the nodes of every task that a message holds.
@@ -64,19 +79,15 @@ impl Contract {
     ///
     /// The worker checks again what a front door has checked, since a predecessor's did not.
     pub fn message(&self, message: Value) -> Result<Task, Vec<Violation>> {
-        // Moved: `json!` would copy it, images and all.
-        let body = Value::Object(Map::from_iter([("task".to_owned(), message)]));
-        let accepted = self.v1alpha2(body).map_err(|violations| {
-            let relative = |violation: Violation| Violation {
-                pointer: violation.pointer.strip_prefix("/task").unwrap_or(&violation.pointer).to_owned(),
-                ..violation
-            };
-            violations.into_iter().map(relative).collect::<Vec<_>>()
-        })?;
-        let Task { metadata, content, .. } = &accepted.task;
-        let refused = content::refused_nodes(metadata.tasktype, content, &self.node_rules);
+        let violations = schema::task().violations(&message);
+        let Accepted { task, .. } =
+            v1alpha2::accept_task(message, violations, &self.registry).map_err(bounded)?;
+        let Task { metadata, content, .. } = &task;
+        let runtime = self.registry.by_name(metadata.runtime.as_str());
+        let contract = self.registry.contract(runtime, metadata.tasktype);
+        let refused = contract.refused_nodes(content, &self.node_rules);
         if refused.is_empty() {
-            Ok(accepted.task)
+            Ok(task)
         } else {
             Err(bounded(refused.into_iter().map(|violation| violation.below("/content")).collect()))
         }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::content::{Allowance, NodeRules};
+use crate::runtimes::{self, RuntimeContract};
 use crate::{RuntimeName, TaskType};
 
 /// The list of deployed runtimes, given to the front door as JSON (`RUNTIMES` or `RUNTIMES_FILE`).
@@ -14,6 +15,9 @@ use crate::{RuntimeName, TaskType};
 #[serde(transparent)]
 pub struct Registry {
     entries: Vec<RuntimeEntry>,
+    /// The type of runtimes that are not listed, where it is known.
+    #[serde(skip)]
+    runtime_type: Option<&'static str>,
     /// Settings that tasks may override whose runtime is not known.
     #[serde(skip)]
     allowed_settings: Vec<String>,
@@ -121,6 +125,11 @@ impl Registry {
         Self { entries, ..Self::default() }
     }
 
+    /// The same, where runtimes that are not listed are of that type.
+    pub fn with_runtime_type(self, runtime_type: &'static str) -> Self {
+        Self { runtime_type: Some(runtime_type), ..self }
+    }
+
     /// The same, with settings that tasks may override whose runtime is not known.
     pub fn with_allowed_settings(self, allowed_settings: Vec<String>) -> Self {
         Self { allowed_settings, ..self }
@@ -134,6 +143,27 @@ impl Registry {
     /// The same, with limits for tasks whose runtime is not known.
     pub fn with_limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
+    }
+
+    /// The contract of tasks of that type for that runtime.
+    pub fn contract(
+        &self,
+        runtime: Option<&RuntimeEntry>,
+        task_type: TaskType,
+    ) -> &'static dyn RuntimeContract {
+        let listed = runtime.map(|runtime| runtime.runtime_type.as_str());
+        runtimes::contract(listed.or(self.runtime_type), task_type)
+    }
+
+    /// The contracts of the runtimes that are listed; of an empty registry those that tasks are checked against then.
+    pub fn contracts(&self) -> Vec<&'static dyn RuntimeContract> {
+        let defaults = TaskType::ALL.map(runtimes::default_for);
+        let names: Vec<&str> = match (self.runtime_type, self.entries.as_slice()) {
+            (Some(runtime_type), []) => vec![runtime_type],
+            (None, []) => defaults.iter().map(|contract| contract.name()).collect(),
+            (_, entries) => entries.iter().map(|entry| entry.runtime_type.as_str()).collect(),
+        };
+        runtimes::REGISTRY.into_iter().filter(|contract| names.contains(&contract.name())).collect()
     }
 
     /// What tasks for that runtime may ask for.
@@ -170,10 +200,10 @@ impl Registry {
         self.entries.iter().find(|entry| entry.name.as_str() == name)
     }
 
-    /// The runtime that serves a model: the first that lists it. One that lists none serves any, but only when no other
+    /// The runtime that serves the model of a `v1alpha1` request: the first that lists it. One that lists none serves any, but only when no other
     /// claims the model; one whose models' hashes are not known may have it by its hash.
     pub fn by_model(&self, model: &str, task_type: TaskType) -> Option<&RuntimeEntry> {
-        let mut takers = self.entries.iter().filter(|entry| entry.takes(task_type));
+        let mut takers = self.entries.iter().filter(|entry| entry.accepts_v1alpha1(task_type));
         takers
             .clone()
             .find(|entry| entry.lists(model))
@@ -185,11 +215,20 @@ impl Registry {
 impl RuntimeEntry {
     /// The task types it takes.
     pub fn accepted_task_types(&self) -> Vec<TaskType> {
-        let of_its_type = crate::content::task_types_of(&self.runtime_type);
         match self.task_types.as_slice() {
-            [] => of_its_type.to_vec(),
+            [] => self.contract().map(<dyn RuntimeContract>::task_types).unwrap_or_default(),
             listed => listed.to_vec(),
         }
+    }
+
+    /// What its type accepts, if that type exists.
+    pub fn contract(&self) -> Option<&'static dyn RuntimeContract> {
+        runtimes::by_name(&self.runtime_type)
+    }
+
+    /// Whether it takes bare requests of `v1alpha1` for that kind of work.
+    fn accepts_v1alpha1(&self, task_type: TaskType) -> bool {
+        self.contract().is_some_and(|contract| contract.accepts_v1alpha1()) && self.takes(task_type)
     }
 
     /// Whether it takes tasks of that type.

@@ -8,9 +8,9 @@ use jsonschema::{PatternCache, PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 
 use crate::violation::{listed, pointer_segment, quoted};
-use crate::{TaskType, Violation, ViolationCode};
+use crate::{TaskType, Violation, ViolationCode, runtimes};
 
-/// One schema of `schemas/`, ready to check with.
+/// One committed schema, ready to check with.
 #[derive(Debug)]
 pub struct Schema {
     name: &'static str,
@@ -19,23 +19,20 @@ pub struct Schema {
     validator: Validator,
 }
 
-/// The schema of one file of `schemas/`, compiled when it is first used.
-macro_rules! committed {
-    ($folder:literal, $name:literal) => {
-        LazyLock::new(|| Schema::committed($name, include_str!(concat!($folder, $name, ".schema.json"))))
-    };
-}
-
 /// Schemas share their patterns, which take longest to compile.
 static PATTERNS: LazyLock<PatternCache> = LazyLock::new(PatternCache::new);
 
-static V1ALPHA1: LazyLock<Schema> = committed!("../schemas/", "v1alpha1");
-static V1ALPHA2: LazyLock<Schema> = committed!("../schemas/", "v1alpha2");
-static TEXT_TO_IMAGE: LazyLock<Schema> = committed!("runtimes/sdwebui/schemas/", "text-to-image");
-static IMAGE_TO_IMAGE: LazyLock<Schema> = committed!("runtimes/sdwebui/schemas/", "image-to-image");
-static EXTRA_SINGLE_IMAGE: LazyLock<Schema> = committed!("runtimes/sdwebui/schemas/", "extra-single-image");
-static EXTRA_BATCH_IMAGES: LazyLock<Schema> = committed!("runtimes/sdwebui/schemas/", "extra-batch-images");
-static PIPELINE: LazyLock<Schema> = committed!("runtimes/comfyui/schemas/", "pipeline");
+/// The schema of an envelope, compiled when it is first used.
+macro_rules! envelope {
+    ($name:literal) => {
+        LazyLock::new(|| Schema::committed($name, include_str!(concat!("envelope/", $name, ".schema.json"))))
+    };
+}
+
+static V1ALPHA1: LazyLock<Schema> = envelope!("v1alpha1");
+static V1ALPHA2: LazyLock<Schema> = envelope!("v1alpha2");
+static TASK: LazyLock<Schema> =
+    LazyLock::new(|| Schema::compiled("task", "", V1ALPHA2.json["properties"]["task"].clone()));
 
 /// The schema of a `POST /v1alpha1` body; the fields of its task type have their own schema.
 pub fn v1alpha1() -> &'static Schema {
@@ -47,25 +44,27 @@ pub fn v1alpha2() -> &'static Schema {
     &V1ALPHA2
 }
 
-/// The schema of the content of a task.
-pub fn content(task_type: TaskType) -> &'static Schema {
-    match task_type {
-        TaskType::TextToImage => &TEXT_TO_IMAGE,
-        TaskType::ImageToImage => &IMAGE_TO_IMAGE,
-        TaskType::ExtraSingleImage => &EXTRA_SINGLE_IMAGE,
-        TaskType::ExtraBatchImages => &EXTRA_BATCH_IMAGES,
-        TaskType::Pipeline => &PIPELINE,
-    }
+/// The schema of a task by itself, as a message holds it: the part of [`v1alpha2`] below `task`.
+pub fn task() -> &'static Schema {
+    &TASK
 }
 
-/// Every schema: the envelopes, then the contents in the order of [`TaskType::ALL`].
+/// The schema of the content of a task of that type, for a runtime of that type.
+pub fn content(runtime_type: Option<&str>, task_type: TaskType) -> Option<&'static Schema> {
+    runtimes::contract(runtime_type, task_type).task(task_type).map(|task| &*task.schema)
+}
+
+/// Every schema: the envelopes, then the contents, type of runtime by type of runtime.
 pub fn all() -> impl Iterator<Item = &'static Schema> {
-    [v1alpha1(), v1alpha2()].into_iter().chain(TaskType::ALL.into_iter().map(content))
+    let tasks = runtimes::REGISTRY.into_iter().flat_map(|contract| contract.tasks());
+    [v1alpha1(), v1alpha2()].into_iter().chain(tasks.map(|task| &*task.schema))
 }
 
-/// Compiles every schema, so that no request pays for it.
-pub fn compile_all() {
-    all().for_each(drop);
+/// Compiles the schemas of the envelopes.
+pub(crate) fn compile_envelopes() {
+    for envelope in [&V1ALPHA1, &V1ALPHA2] {
+        LazyLock::force(envelope);
+    }
 }
 
 impl Schema {
@@ -73,15 +72,19 @@ impl Schema {
         clippy::expect_used,
         reason = "the text is part of this crate, and a test compiles every schema"
     )]
-    fn committed(name: &'static str, text: &'static str) -> Self {
-        let json = serde_json::from_str(text).expect("a committed schema is JSON");
+    pub(crate) fn committed(name: &'static str, text: &'static str) -> Self {
+        Self::compiled(name, text, serde_json::from_str(text).expect("a committed schema is JSON"))
+    }
+
+    #[expect(clippy::expect_used, reason = "a test compiles every committed schema")]
+    fn compiled(name: &'static str, text: &'static str, json: Value) -> Self {
         let options = jsonschema::draft202012::options().with_pattern_options(PatternOptions::regex());
         let validator =
             options.with_pattern_cache(PATTERNS.clone()).build(&json).expect("a committed schema compiles");
         Self { name, text, json, validator }
     }
 
-    /// Its name, the beginning of its file name: `text-to-image`.
+    /// Its name: `v1alpha2`, or the type of runtime and the task type, `sdwebui/text-to-image`.
     pub fn name(&self) -> &'static str {
         self.name
     }
@@ -164,6 +167,7 @@ fn not_allowed(pointer: &str, options: &Value) -> Violation {
 mod tests {
     use super::*;
     use serde_json::json;
+    use std::path::{Path, PathBuf};
 
     #[test]
     fn every_schema_compiles_and_has_the_id_of_its_file() {
@@ -171,10 +175,14 @@ mod tests {
             let id = format!("https://darkroom.example/schemas/{}.schema.json", schema.name());
             assert_eq!(schema.json["$id"], id);
         }
-        let folders = ["schemas", "src/runtimes/sdwebui/schemas", "src/runtimes/comfyui/schemas"];
-        let files =
-            |folder| std::fs::read_dir(format!("{}/{folder}", env!("CARGO_MANIFEST_DIR"))).unwrap().count();
-        assert_eq!(all().count(), folders.map(files).iter().sum::<usize>());
+        let folder = |path: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(path);
+        let files = |path: PathBuf| {
+            let names = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().file_name());
+            names.filter(|name| name.to_string_lossy().ends_with(".schema.json")).count()
+        };
+        let of_types = runtimes::REGISTRY
+            .map(|contract| files(folder(&format!("runtimes/{}/schemas", contract.name()))));
+        assert_eq!(all().count(), files(folder("envelope")) + of_types.iter().sum::<usize>());
     }
 
     #[test]
@@ -216,7 +224,8 @@ mod tests {
     #[test]
     fn messages_say_what_to_write_and_never_repeat_the_value() {
         let content = json!({"steps": 0, "width": "SECRET", "prompt": ["SECRET"], "alwayson_scripts": {"a/b": "SECRET"}});
-        let mut found: Vec<(String, ViolationCode, String)> = super::content(TaskType::TextToImage)
+        let mut found: Vec<(String, ViolationCode, String)> = super::content(None, TaskType::TextToImage)
+            .unwrap()
             .violations(&content)
             .into_iter()
             .map(|violation| (violation.pointer, violation.code, violation.message))

@@ -1,4 +1,4 @@
-//! The kinds of work, each with the type of runtime that does it.
+//! The kinds of work. Which types of runtimes handle one: [`crate::runtimes`].
 
 use std::fmt;
 

@@ -103,8 +103,12 @@ impl Example {
             Api::V1alpha1 => schema::v1alpha1(),
             Api::V1alpha2 => schema::v1alpha2(),
         };
-        let content = self.task_type().zip(self.content());
-        let of_content = content.map(|(task_type, content)| schema::content(task_type).violations(content));
+        let runtime = self.body.pointer("/task/metadata/runtime").and_then(Value::as_str);
+        let entry = runtime.and_then(|name| self.registry.by_name(name));
+        let of_content = self.task_type().zip(self.content()).and_then(|(task_type, content)| {
+            let contract = self.registry.contract(entry, task_type);
+            Some(contract.task(task_type)?.schema.violations(content))
+        });
         envelope.violations(&self.body).into_iter().chain(of_content.unwrap_or_default()).collect()
     }
 }

@@ -20,7 +20,7 @@ pub(crate) fn front_door() -> Value {
 /// The worker, and the runtimes that it expects beside it.
 pub(crate) fn worker() -> Value {
     let runtimes: Map<String, Value> =
-        REGISTRY.iter().map(|known| (known.name.to_owned(), runtime(known))).collect();
+        REGISTRY.iter().map(|known| (known.name().to_owned(), runtime(known))).collect();
     json!({
         "variables": asked(|lookup| worker::config::Config::from_vars(lookup)),
         "health_port": port::DEFAULT_PORT,

@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use shared_schema::keys::{self, MAX_KEY_BYTES, OutputKeys};
-use shared_schema::{Contract, OutputPrefix, Registry, Submission, TaskId, TaskType, Violation, content};
+use shared_schema::{Contract, OutputPrefix, Registry, Submission, TaskId, TaskType, Violation, runtimes};
 
 #[derive(Deserialize)]
 struct Corpus {
@@ -122,7 +122,7 @@ fn keys_are_never_longer_than_s3_takes() {
 fn contents_that_reach_for_others_are_refused_and_others_are_taken() {
     let contract = Contract::new(Registry::default());
     for Content { about, tasktype, content, refused: expected, media } in corpus().contents {
-        let fields = content::media_fields(tasktype, &content);
+        let fields = runtimes::default_for(tasktype).media_fields(tasktype, &content);
         let metadata = json!({ "id": "x", "runtime": "r", "tasktype": tasktype });
         let mut found = refused(&contract, metadata, Value::Object(content));
         found.sort();

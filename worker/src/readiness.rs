@@ -46,7 +46,7 @@ impl Worker {
                 tracing::info!(%runtime, "ready again");
             } else {
                 let startup_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-                let runtime_type = self.config.runtime_type.name;
+                let runtime_type = self.config.runtime_type.name();
                 tracing::info!(%runtime, runtime_type, startup_ms, "ready");
             }
             was_ready = true;

@@ -78,7 +78,7 @@ impl Worker {
             results: Results::new(&cloud, RuntimeName::new(&config.runtime_name)),
             fetcher: Fetcher::new(&config, cloud.store.clone()),
             pipeline: Pipeline::new(config.worker_concurrency, config.staged_patience()),
-            contract: Contract::new(Registry::default())
+            contract: Contract::new(Registry::default().with_runtime_type(config.runtime_type.name()))
                 .with_node_rules(config.node_rules.clone())
                 .with_allowed_settings(config.runtime.settings_allowed.clone())
                 .with_allowed_scripts(config.scripts_allowed.clone())

@@ -41,6 +41,7 @@ export class DeadLetters extends Construct {
         S3_BUCKET: bucket.bucketName,
         SNS_TOPIC_ARN: completions.topicArn,
         URL_EXPIRY_SECONDS: String(config.results.urlSeconds),
+        RUNTIME_TYPES: config.runtimes.map(({ name, type }) => `${name}=${type}`).join(","),
       },
     });
     this.function.may(["s3:GetObject", "s3:PutObject"], bucket.arnForObjects("*"));

@@ -44,5 +44,6 @@ it("is told what it needs, and has half a minute", () => {
     S3_BUCKET: { Ref: bucket },
     SNS_TOPIC_ARN: { Ref: topic },
     URL_EXPIRY_SECONDS: "3600",
+    RUNTIME_TYPES: "sdruntime=sdwebui,comfyui=comfyui",
   });
 });

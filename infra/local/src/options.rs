@@ -65,7 +65,7 @@ impl FromStr for Attachment {
                 "the name of a runtime has letters, digits, `-` and `_` only, as it names a queue".to_owned()
             );
         }
-        let known: Vec<&str> = worker::runtimes::REGISTRY.iter().map(|known| known.name).collect();
+        let known: Vec<&str> = worker::runtimes::REGISTRY.iter().map(|known| known.name()).collect();
         if !known.contains(&runtime_type) {
             return Err(format!("the type of a runtime must be one of {}", known.join(", ")));
         }

@@ -195,6 +195,7 @@ impl Stack {
             ("SNS_TOPIC_ARN", self.shared.completions_topic_arn.clone()),
             ("S3_BUCKET", self.shared.bucket.clone()),
             ("URL_EXPIRY_SECONDS", config.results.url_seconds.to_string()),
+            ("RUNTIME_TYPES", config.runtime_types()),
         ]);
         let config = worker::dead_letter::Config::from_vars(|name| variables.get(name).cloned())?;
         let (clients, stopping) = (self.clients.clone(), self.stopping.clone());

@@ -7,7 +7,7 @@ use crate::message::{self, Route};
 use crate::violation::{listed, quoted};
 use crate::{
     Metadata, OutputPrefix, Registry, RuntimeEntry, RuntimeName, Task, TaskId, TaskType, Violation,
-    ViolationCode, content, keys, schema,
+    ViolationCode, keys, schema,
 };
 
 const ID: &str = "/alwayson_scripts/id_task";
@@ -46,7 +46,8 @@ pub fn accept(body: Value, registry: &Registry) -> Result<Accepted, Vec<Violatio
     }
     let well_named = violations.iter().all(|violation| violation.pointer != TASK_TYPE);
     if let Some(task_type) = task_type.filter(|_| body.is_object() && well_named) {
-        violations.extend(content::violations(task_type, &body, runtime, registry.allowance(runtime)));
+        let contract = registry.contract(runtime, task_type);
+        violations.extend(contract.check(task_type, &body, runtime, registry.allowance(runtime)));
     }
 
     let (Some(task_type), Some(model), true) = (task_type, model, violations.is_empty()) else {

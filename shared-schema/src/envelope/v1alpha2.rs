@@ -5,22 +5,41 @@ use serde_json::Value;
 use super::{Accepted, Names, optional_text};
 use crate::message::{self, Route};
 use crate::violation::{listed, quoted};
-use crate::{Registry, RuntimeEntry, StartBy, Task, TaskType, Violation, ViolationCode, content, schema};
+use crate::{Registry, RuntimeEntry, StartBy, Task, TaskType, Violation, ViolationCode, schema};
 
-const ID: &str = "/task/metadata/id";
-const PREFIX: &str = "/task/metadata/prefix";
-const RUNTIME: &str = "/task/metadata/runtime";
-const TASK_TYPE: &str = "/task/metadata/tasktype";
-const START_BY: &str = "/task/metadata/start_by";
-const CONTENT: &str = "/task/content";
+const ID: &str = "/metadata/id";
+const PREFIX: &str = "/metadata/prefix";
+const RUNTIME: &str = "/metadata/runtime";
+const TASK_TYPE: &str = "/metadata/tasktype";
+const START_BY: &str = "/metadata/start_by";
+const CONTENT: &str = "/content";
 
-/// Checks a request body against everything that is known, and takes it apart.
+/// Where the task is in a request body.
+const TASK: &str = "/task";
+
+/// Checks a request body against everything that is known, and takes the task out of it.
 ///
 /// Every violation is named, not only the first.
 pub fn accept(mut body: Value, registry: &Registry) -> Result<Accepted, Vec<Violation>> {
     let mut violations = schema::v1alpha2().violations(&body);
+    let Some(task) = body.get_mut("task").map(Value::take) else { return Err(violations) };
+    for violation in &mut violations {
+        if let Some(below) = violation.pointer.strip_prefix(TASK) {
+            violation.pointer = below.to_owned();
+        }
+    }
+    accept_task(task, violations, registry)
+        .map_err(|violations| violations.into_iter().map(|violation| violation.below(TASK)).collect())
+}
 
-    if let Some(metadata) = body.pointer("/task/metadata") {
+/// The same for a task by itself, as a message holds it. Pointers are relative to the task, also in `violations`: what its
+/// schema says of it.
+pub(crate) fn accept_task(
+    task: Value,
+    mut violations: Vec<Violation>,
+    registry: &Registry,
+) -> Result<Accepted, Vec<Violation>> {
+    if let Some(metadata) = task.get("metadata") {
         if let (Some(id), true) = (metadata.get("id"), clean(&violations, ID) && clean(&violations, PREFIX)) {
             let names = Names { id: id.clone(), prefix: optional_text(metadata.get("prefix")).to_owned() };
             violations.extend(names.violations(ID, PREFIX));
@@ -34,11 +53,12 @@ pub fn accept(mut body: Value, registry: &Registry) -> Result<Accepted, Vec<Viol
         if let Some(name) = name.filter(|_| clean(&violations, RUNTIME)) {
             violations.extend(check_runtime(name, runtime, task_type, registry));
         }
-        if let (Some(task_type), Some(content)) = (task_type, body.pointer(CONTENT)) {
+        if let (Some(task_type), Some(content)) = (task_type, task.get("content")) {
+            let contract = registry.contract(runtime, task_type);
             if content.is_object() {
-                let found = content::violations(task_type, content, runtime, registry.allowance(runtime));
+                let found = contract.check(task_type, content, runtime, registry.allowance(runtime));
                 violations.extend(found.into_iter().map(|violation| violation.below(CONTENT)));
-            } else if let Some(message) = content::not_an_object(task_type, content) {
+            } else if let Some(message) = contract.not_an_object(content) {
                 violations.retain(|violation| violation.pointer != CONTENT);
                 violations.push(Violation::new(CONTENT, ViolationCode::WrongType, message));
             }
@@ -47,20 +67,30 @@ pub fn accept(mut body: Value, registry: &Registry) -> Result<Accepted, Vec<Viol
     if !violations.is_empty() {
         return Err(violations);
     }
-
-    let mut task = body["task"].take();
-    tidy(&mut task);
-    // The content moves as it is: reading it into the type would build every object of it anew.
-    let content = task.get_mut("content").and_then(Value::as_object_mut).map(std::mem::take);
-    let Some((task, content)) = serde_json::from_value::<Task>(task).ok().zip(content) else {
+    let Some(mut task) = into_task(task) else {
         // The schema and the rules above admit nothing that the types refuse; the golden examples hold them together.
         let message = "must be a task with metadata and content";
-        return Err(vec![Violation::new("/task", ViolationCode::WrongForm, message)]);
+        return Err(vec![Violation::new("", ViolationCode::WrongForm, message)]);
     };
-    let mut task = Task { content, ..task };
-    content::tidy(task.metadata.tasktype, &mut task.content);
+    let metadata = &task.metadata;
+    registry.contract(registry.by_name(metadata.runtime.as_str()), metadata.tasktype).tidy(&mut task.content);
     let route = Route::Runtime(task.metadata.runtime.clone());
     Ok(Accepted { task, route })
+}
+
+/// A null prefix means none and must not reach a predecessor's worker; a submission is nothing that a caller chooses.
+///
+/// The content moves as it is: reading it into the type would build every object of it anew.
+fn into_task(task: Value) -> Option<Task> {
+    let Value::Object(mut fields) = task else { return None };
+    let Some(Value::Object(content)) = fields.shift_remove("content") else { return None };
+    let mut metadata = fields.shift_remove("metadata")?;
+    let named = metadata.as_object_mut()?;
+    named.shift_remove("submission");
+    if named.get("prefix").is_some_and(Value::is_null) {
+        named.shift_remove("prefix");
+    }
+    Some(Task { metadata: serde_json::from_value(metadata).ok()?, content, extra: fields })
 }
 
 fn check_runtime(
@@ -92,14 +122,4 @@ fn check_start_by(start_by: &Value) -> Option<Violation> {
 
 fn clean(violations: &[Violation], pointer: &str) -> bool {
     violations.iter().all(|violation| violation.pointer != pointer)
-}
-
-/// A null prefix means none and must not reach a predecessor's worker; a submission is nothing that a caller chooses.
-fn tidy(task: &mut Value) {
-    if let Some(metadata) = task.get_mut("metadata").and_then(Value::as_object_mut) {
-        metadata.shift_remove("submission");
-        if metadata.get("prefix").is_some_and(Value::is_null) {
-            metadata.shift_remove("prefix");
-        }
-    }
 }

@@ -127,7 +127,7 @@ impl Config {
             queue_url: vars.required("SQS_QUEUE_URL"),
             completion_topic_arn: vars.required("SNS_TOPIC_ARN"),
             bucket: vars.required("S3_BUCKET"),
-            runtime_name: vars.text("RUNTIME_NAME").unwrap_or_else(|| runtime_type.name.to_owned()),
+            runtime_name: vars.text("RUNTIME_NAME").unwrap_or_else(|| runtime_type.name().to_owned()),
             runtime_type,
             runtime: RuntimeOptions {
                 api_base_url: vars.text("API_BASE_URL"),
@@ -221,7 +221,8 @@ fn contradictions(config: &Config) -> Vec<String> {
     if config.worker_concurrency > 1 && !config.runtime_type.takes_several {
         found.push(format!(
             "WORKER_CONCURRENCY ({}) must be 1 for RUNTIME_TYPE {}, which cannot tell its jobs apart",
-            config.worker_concurrency, config.runtime_type.name
+            config.worker_concurrency,
+            config.runtime_type.name()
         ));
     }
     let longest_seconds =
@@ -258,7 +259,7 @@ impl Vars<'_> {
     fn runtime_type(&mut self) -> &'static RuntimeType {
         let name = self.required("RUNTIME_TYPE").to_ascii_lowercase();
         RuntimeType::by_name(&name).unwrap_or_else(|| {
-            let known: Vec<&str> = REGISTRY.iter().map(|runtime| runtime.name).collect();
+            let known: Vec<&str> = REGISTRY.iter().map(RuntimeType::name).collect();
             self.wrong.push(format!("RUNTIME_TYPE must be one of {}", known.join(", ")));
             &REGISTRY[0]
         })

@@ -2,11 +2,13 @@
 //! the attempts before.
 
 use serde_json::{Map, Value};
-use shared_schema::{ErrorCode, RuntimeName, TaskType, message};
+use shared_schema::{ErrorCode, RuntimeName, TaskType, message, runtimes};
 
 use crate::error::TaskError;
 use crate::runtimes::{REGISTRY, RuntimeType};
 use crate::steps::attempts::Journal;
+
+use super::config::RuntimeTypes;
 
 /// Why a task is dead, and after how many attempts. `receipts` is how often workers received it, if they did.
 pub(super) fn cause_of_death(receipts: Option<u32>, journal: &Journal) -> (TaskError, u32) {
@@ -34,26 +36,28 @@ pub(super) fn cause_of_death(receipts: Option<u32>, journal: &Journal) -> (TaskE
 pub(super) struct Addressee {
     /// Its name, as the message has it.
     pub(super) name: RuntimeName,
-    /// Its type: that of the task.
+    /// Its type, which decides the format of the report.
     pub(super) runtime_type: &'static RuntimeType,
 }
 
 impl Addressee {
-    /// Whom a body names. Without a name it is a predecessor's message, which is routed by its model; and what has no
+    /// Whom a body names, with the type of the deployed runtime of that name. If `deployed` does not have it, the type is the
+    /// default one of the task type. Without a name it is a predecessor's message, which is routed by its model; and what has no
     /// known task type is reported in the predecessors' first format.
-    pub(super) fn of(body: &str) -> Self {
+    pub(super) fn of(body: &str, deployed: &RuntimeTypes) -> Self {
         let metadata = match message::unwrap(body) {
             Ok(mut unwrapped) => unwrapped.message["metadata"].take(),
             Err(_) => Value::Object(Map::new()),
         };
         let text = |field: &str| metadata.get(field).and_then(Value::as_str).filter(|text| !text.is_empty());
-        Self {
-            name: RuntimeName::new(text("runtime").unwrap_or(RuntimeName::LEGACY)),
-            runtime_type: text("tasktype")
-                .and_then(TaskType::parse)
-                .and_then(RuntimeType::of)
-                .unwrap_or(&REGISTRY[0]),
-        }
+        let name = text("runtime").unwrap_or(RuntimeName::LEGACY);
+        let listed = deployed.of(name);
+        let default = || {
+            let task_type = text("tasktype").and_then(TaskType::parse)?;
+            RuntimeType::by_name(runtimes::default_for(task_type).name())
+        };
+        let runtime_type = listed.or_else(default).unwrap_or(&REGISTRY[0]);
+        Self { name: RuntimeName::new(name), runtime_type }
     }
 }
 
@@ -65,12 +69,16 @@ mod tests {
     use serde_json::json;
 
     fn addressee(metadata: &Value) -> (String, &'static str) {
-        let Addressee { name, runtime_type } = Addressee::of(&json!({ "metadata": metadata }).to_string());
-        (name.to_string(), runtime_type.name)
+        let deployed = "listed=comfyui".parse().unwrap();
+        let body = json!({ "metadata": metadata }).to_string();
+        let Addressee { name, runtime_type } = Addressee::of(&body, &deployed);
+        (name.to_string(), runtime_type.name())
     }
 
     #[test]
-    fn the_report_follows_the_task_type_and_the_name_is_the_messages_own() {
+    fn the_report_follows_the_deployed_runtime_or_else_the_task_type() {
+        let known = json!({ "id": 1, "runtime": "listed", "tasktype": "text-to-image" });
+        assert_eq!(addressee(&known), ("listed".to_owned(), "comfyui"));
         let workflow = json!({ "id": 1, "runtime": "flux", "tasktype": "pipeline" });
         assert_eq!(addressee(&workflow), ("flux".to_owned(), "comfyui"));
         let picture = json!({ "id": 1, "runtime": "sd", "tasktype": "text-to-image" });

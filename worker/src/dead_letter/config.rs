@@ -1,10 +1,13 @@
 //! What the dead-letter Lambda is told by its environment: the worker's names, as far as it needs them.
 
+use std::collections::HashMap;
+use std::str::FromStr;
 use std::time::Duration;
 
 use validator::Validate;
 
 use crate::config::vars::{ConfigError, Vars, described};
+use crate::runtimes::RuntimeType;
 
 /// The Lambda's configuration. The README of this crate holds the table of variables.
 #[derive(Debug, Clone, Validate)]
@@ -16,6 +19,37 @@ pub struct Config {
     /// `URL_EXPIRY_SECONDS`: how long presigned URLs work (S3 allows 7 days).
     #[validate(range(min = 1, max = 604_800))]
     pub url_expiry_seconds: u64,
+    /// `RUNTIME_TYPES`: the types of the deployed runtimes, `name=type` each.
+    pub runtime_types: RuntimeTypes,
+}
+
+/// The types of the deployed runtimes by their names. They decide the format of `.out` files: one task type can be handled by
+/// several types of runtimes.
+#[derive(Debug, Clone, Default)]
+pub struct RuntimeTypes(HashMap<String, &'static RuntimeType>);
+
+impl RuntimeTypes {
+    /// The type of the runtime of that name, if it is deployed.
+    pub(super) fn of(&self, name: &str) -> Option<&'static RuntimeType> {
+        self.0.get(name).copied()
+    }
+}
+
+/// A comma-separated list: `sdruntime=sdwebui,flux=comfyui`.
+impl FromStr for RuntimeTypes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+        let pair = |item: &str| {
+            let (name, runtime_type) =
+                item.split_once('=').ok_or_else(|| format!("`{item}` is not `name=type`"))?;
+            let runtime_type = RuntimeType::by_name(runtime_type)
+                .ok_or_else(|| format!("`{runtime_type}` is no type of runtime"))?;
+            Ok((name.to_owned(), runtime_type))
+        };
+        items.map(pair).collect::<Result<_, String>>().map(Self)
+    }
 }
 
 impl Config {
@@ -30,6 +64,7 @@ impl Config {
             bucket: vars.required("S3_BUCKET"),
             completion_topic_arn: vars.required("SNS_TOPIC_ARN"),
             url_expiry_seconds: vars.parsed("URL_EXPIRY_SECONDS", 86_400),
+            runtime_types: vars.parsed("RUNTIME_TYPES", RuntimeTypes::default()),
         };
         let mut wrong = vars.wrong;
         if let Err(errors) = config.validate() {
@@ -52,10 +87,14 @@ mod tests {
 
     #[test]
     fn every_bad_variable_is_reported_at_once() {
-        let var = |name: &str| (name == "URL_EXPIRY_SECONDS").then(|| "0".to_owned());
+        let var = |name: &str| match name {
+            "URL_EXPIRY_SECONDS" => Some("0".to_owned()),
+            "RUNTIME_TYPES" => Some("a=sdwebui,b=unknown".to_owned()),
+            _ => None,
+        };
         let ConfigError(wrong) = Config::from_vars(var).unwrap_err();
-        assert_eq!(wrong.len(), 3, "{wrong:?}");
-        for name in ["S3_BUCKET", "SNS_TOPIC_ARN", "URL_EXPIRY_SECONDS"] {
+        assert_eq!(wrong.len(), 4, "{wrong:?}");
+        for name in ["S3_BUCKET", "SNS_TOPIC_ARN", "URL_EXPIRY_SECONDS", "RUNTIME_TYPES"] {
             assert!(wrong.iter().any(|wrong| wrong.starts_with(name)), "{name}: {wrong:?}");
         }
     }

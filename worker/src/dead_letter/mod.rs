@@ -27,7 +27,7 @@ use crate::steps::results::Results;
 
 use cause_of_death::{Addressee, cause_of_death};
 
-pub use config::Config;
+pub use config::{Config, RuntimeTypes};
 pub use event::{Attributes, BatchItemFailure, BatchResponse, Record, SqsEvent};
 
 /// How many messages are worked on at once: a batch, unless the event source gathers larger ones.
@@ -38,6 +38,7 @@ pub struct DeadLetters {
     store: Store,
     topic: Topic,
     contract: Contract,
+    runtime_types: RuntimeTypes,
 }
 
 impl DeadLetters {
@@ -48,6 +49,7 @@ impl DeadLetters {
             store: Store::new(&sdk, &config.bucket, config.url_expiry()),
             topic: Topic::new(&sdk, &config.completion_topic_arn),
             contract: Contract::new(Registry::default()),
+            runtime_types: config.runtime_types.clone(),
         }
     }
 
@@ -78,7 +80,7 @@ impl DeadLetters {
 
     async fn end(&self, record: &Record) -> Result<(), TaskError> {
         let delivery = record.delivery();
-        let addressee = Addressee::of(&record.body);
+        let addressee = Addressee::of(&record.body, &self.runtime_types);
         let results =
             Results { store: self.store.clone(), topic: self.topic.clone(), runtime: addressee.name.clone() };
         match read::read(&delivery, &self.contract, &TaskType::ALL) {

@@ -16,7 +16,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shared_schema::notification::Warning;
-use shared_schema::{Task, TaskId, TaskType, content};
+use shared_schema::runtimes::{self as contracts, RuntimeContract};
+use shared_schema::{Task, TaskId, TaskType};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -269,8 +270,8 @@ pub struct RuntimeOptions {
 /// One type of runtime.
 #[derive(Debug)]
 pub struct RuntimeType {
-    /// Its name in `RUNTIME_TYPE`.
-    pub name: &'static str,
+    /// What it accepts, and its name in `RUNTIME_TYPE`.
+    pub contract: &'static dyn RuntimeContract,
     /// Where it is expected to listen, in the words of `API_BASE_URL`, when that is not set.
     pub default_address: &'static str,
     /// Makes the client side of it. An error names the variable that is wrong.
@@ -295,9 +296,9 @@ pub struct Leavings {
 }
 
 /// All types of runtimes, one line each.
-pub const REGISTRY: &[RuntimeType] = &[
+pub static REGISTRY: [RuntimeType; 2] = [
     RuntimeType {
-        name: sdwebui::NAME,
+        contract: &contracts::sdwebui::SdWebUi,
         default_address: sdwebui::DEFAULT_ADDRESS,
         connect: sdwebui::connect,
         takes_several: false,
@@ -305,7 +306,7 @@ pub const REGISTRY: &[RuntimeType] = &[
         failure_report: sdwebui::failure_report,
     },
     RuntimeType {
-        name: comfyui::NAME,
+        contract: &contracts::comfyui::ComfyUi,
         default_address: comfyui::DEFAULT_ADDRESS,
         connect: comfyui::connect,
         takes_several: true,
@@ -317,16 +318,27 @@ pub const REGISTRY: &[RuntimeType] = &[
 impl RuntimeType {
     /// The type of that name.
     pub fn by_name(name: &str) -> Option<&'static RuntimeType> {
-        REGISTRY.iter().find(|runtime| runtime.name == name)
+        REGISTRY.iter().find(|known| known.name() == name)
     }
 
-    /// The type that does tasks of that type.
-    pub fn of(task_type: TaskType) -> Option<&'static RuntimeType> {
-        Self::by_name(content::runtime_type_of(task_type))
+    /// Its name in `RUNTIME_TYPE`.
+    pub fn name(&self) -> &'static str {
+        self.contract.name()
     }
 
-    /// The task types that it takes.
-    pub fn task_types(&self) -> &'static [TaskType] {
-        content::task_types_of(self.name)
+    /// The task types that it handles.
+    pub fn task_types(&self) -> Vec<TaskType> {
+        self.contract.task_types()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_contract_has_a_client() {
+        let contracts = contracts::REGISTRY.map(|contract| contract.name());
+        assert_eq!(REGISTRY.each_ref().map(RuntimeType::name), contracts);
     }
 }

@@ -24,7 +24,7 @@ impl Worker {
         if let Some(context) = message::sender(&stored).and_then(|sender| sender.context) {
             assignment.context = context;
         }
-        let accepted = self.config.runtime_type.task_types();
+        let accepted = &self.config.runtime_type.task_types();
         let task = read::accept(stored, &assignment.submission, &self.contract, accepted)?;
         assignment.task = Ok(Payload::Here(Arc::clone(&task)));
         Ok(task)

@@ -185,7 +185,7 @@ impl Worker {
 
     async fn read_and_work(&self, taken: Taken, place: Staged) {
         let _inside = self.vitals.enter();
-        match read::read(&taken.delivery, &self.contract, self.config.runtime_type.task_types()) {
+        match read::read(&taken.delivery, &self.contract, &self.config.runtime_type.task_types()) {
             Read::Unreadable(cause) => self.keep_unreadable(taken, cause).await,
             Read::Assigned(mut assignment) => {
                 taken.span.record("task.id", display(&assignment.id));

@@ -4,6 +4,14 @@ use std::collections::BTreeMap;
 
 use super::{Config, Runtime};
 
+impl Config {
+    /// The types of the runtimes, as the dead-letter function reads them.
+    pub(crate) fn runtime_types(&self) -> String {
+        let types = self.runtimes.iter().map(|runtime| format!("{}={}", runtime.name, runtime.runtime_type));
+        types.collect::<Vec<_>>().join(",")
+    }
+}
+
 /// The worker's variables, as far as the file decides them: not where queue, topic, bucket and runtime are, and not how
 /// the process ends.
 pub fn worker_variables(config: &Config, runtime: &Runtime) -> BTreeMap<&'static str, String> {

@@ -6,7 +6,7 @@ pub(super) const PLAIN: &str = "no `..`, no `\\`, no leading `/`, no ` [output]`
 
 /// The folder that the worker puts the files of its jobs in, among the inputs and outputs of ComfyUI. The names below it
 /// cannot be guessed, but some nodes list folders.
-pub const COMFYUI_JOBS_FOLDER: &str = "darkroom";
+pub const JOBS_FOLDER: &str = "darkroom";
 
 /// What ComfyUI takes at the end of a name for the folder to look in (`folder_paths.annotated_filepath`).
 const ANNOTATIONS: [&str; 3] = ["[output]", "[temp]", "[input]"];
@@ -85,7 +85,7 @@ fn is_wildcard(byte: u8) -> bool {
 }
 
 fn is_jobs_folder(name: &str) -> bool {
-    segments(name).next().is_some_and(|first| first.eq_ignore_ascii_case(COMFYUI_JOBS_FOLDER))
+    segments(name).next().is_some_and(|first| first.eq_ignore_ascii_case(JOBS_FOLDER))
 }
 
 /// How a text reaches for what it may not see, if it does. A text that lists names (by lines, commas or semicolons) is
@@ -132,7 +132,7 @@ fn has_drive(name: &str) -> bool {
 
 /// Something below the folder of jobs, from that folder's parents on: `output/darkroom/x`, `darkroom/x`.
 fn names_jobs(name: &str) -> bool {
-    let is_jobs = |segment: &str| segment.eq_ignore_ascii_case(COMFYUI_JOBS_FOLDER);
+    let is_jobs = |segment: &str| segment.eq_ignore_ascii_case(JOBS_FOLDER);
     let is_shared = |segment: &str| SHARED_FOLDERS.iter().any(|folder| segment.eq_ignore_ascii_case(folder));
     let first = name.contains(['/', '\\']) && segments(name).next().is_some_and(is_jobs);
     first

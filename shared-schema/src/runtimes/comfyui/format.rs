@@ -41,7 +41,7 @@ pub(super) fn other_format(content: &Map<String, Value>) -> Option<Violation> {
 }
 
 /// What to send in place of a text or a list.
-pub(crate) fn not_an_object(content: &Value) -> Option<String> {
+pub(super) fn not_an_object(content: &Value) -> Option<String> {
     match content {
         Value::String(text) => {
             let what = match json_object(text) {

@@ -24,7 +24,7 @@ const DRAWN: [(&str, &str); 3] =
     [("threed/", " [temp]"), ("clipspace/clipspace-", " [input]"), ("painter-", " [input]")];
 
 /// Whether the worker has to name an uploaded file by its path from where the runtime was started.
-pub fn comfyui_path_from_start(class: &str, input: &str) -> bool {
+pub fn is_path_from_start(class: &str, input: &str) -> bool {
     matches!(openers::takes(class, input), Some(Takes::Path(_)))
 }
 
@@ -32,7 +32,7 @@ pub fn comfyui_path_from_start(class: &str, input: &str) -> bool {
 const SHORTEST_FILE: usize = 32;
 
 /// The inputs that hold an address or an image.
-pub(crate) fn media_fields(nodes: &Map<String, Value>) -> Vec<MediaField> {
+pub(super) fn media_fields(nodes: &Map<String, Value>) -> Vec<MediaField> {
     let media_field = |opened: Opened<'_>| match (opened.takes, opened.value.as_str()) {
         (Takes::Media(media) | Takes::Path(media), Some(text)) if is_source(text) => {
             Some(MediaField { pointer: opened.pointer, value: text.to_owned(), media })
@@ -272,8 +272,8 @@ mod tests {
             assert!(!violations(&nodes(value)).is_empty(), "{value}");
         }
         assert_eq!(media_fields(&nodes("https://a/x.mp4"))[0].media, Media::Video);
-        assert!(comfyui_path_from_start("VHS_LoadVideoPath", "video"));
-        assert!(!comfyui_path_from_start("VHS_LoadVideo", "video"));
+        assert!(is_path_from_start("VHS_LoadVideoPath", "video"));
+        assert!(!is_path_from_start("VHS_LoadVideo", "video"));
     }
 
     #[test]

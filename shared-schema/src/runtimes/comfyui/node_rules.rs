@@ -8,7 +8,7 @@ use crate::violation::{pointer_segment, quoted};
 use crate::{Violation, ViolationCode};
 
 /// Nodes of a class that the rules leave out.
-pub(crate) fn violations(nodes: &Map<String, Value>, rules: &NodeRules) -> Vec<Violation> {
+pub(super) fn violations(nodes: &Map<String, Value>, rules: &NodeRules) -> Vec<Violation> {
     let refused = |(id, node): (&String, &Value)| {
         let class = class_type(node).filter(|class| !rules.let_through(class))?;
         let message = format!("nodes of the class {} are not allowed on this runtime", quoted(class));

@@ -11,7 +11,7 @@ use crate::image_source::ImageSource;
 use crate::{TaskType, Violation, ViolationCode};
 
 /// The image fields that hold text, in the order of the content.
-pub(crate) fn media_fields(task_type: TaskType, fields: &Map<String, Value>) -> Vec<MediaField> {
+pub(super) fn media_fields(task_type: TaskType, fields: &Map<String, Value>) -> Vec<MediaField> {
     let media_field = |(pointer, value): (String, &Value)| {
         Some(MediaField { pointer, value: value.as_str()?.to_owned(), media: Media::Image })
     };

@@ -91,7 +91,7 @@ fn enlarged_pixels(request: &Request<'_>, most: u64) -> Option<Violation> {
 }
 
 /// How the content enlarges its pictures; `None` if it does not. Without an upscaler, AUTOMATIC1111 leaves them as they are.
-pub(crate) fn enlargement(task_type: TaskType, fields: &Map<String, Value>) -> Option<Enlargement> {
+pub(super) fn enlargement(task_type: TaskType, fields: &Map<String, Value>) -> Option<Enlargement> {
     let is_extra = matches!(task_type, TaskType::ExtraSingleImage | TaskType::ExtraBatchImages);
     let upscaler = fields.get("upscaler_1").and_then(Value::as_str).unwrap_or_default();
     let enlarges = is_extra && !upscaler.is_empty() && !upscaler.eq_ignore_ascii_case("none");

@@ -11,40 +11,81 @@ mod settings;
 
 use serde_json::{Map, Value};
 
-use crate::content::{Allowance, NamedModel};
+use super::{RuntimeContract, TaskContract, task_contract};
+use crate::content::{Allowance, Enlargement, MediaField, NamedModel};
 use crate::violation::{listed, quoted};
-use crate::{RuntimeEntry, TaskType, Violation, ViolationCode, schema};
+use crate::{RuntimeEntry, TaskType, Violation, ViolationCode};
 
-pub(crate) use images::media_fields;
-pub(crate) use limits::enlargement;
-pub(crate) use scripts::control_net_units;
-pub(crate) use settings::{is_overridable, may_be_allowed};
+pub use scripts::control_net_units;
+pub use settings::{is_overridable, may_be_allowed};
 
-/// Everything that is wrong with the content.
-pub(crate) fn violations(
-    task_type: TaskType,
-    content: &Value,
-    runtime: Option<&RuntimeEntry>,
-    allowance: Allowance<'_>,
-) -> Vec<Violation> {
-    let mut violations = schema::content(task_type).violations(content);
-    let Some(fields) = content.as_object() else { return violations };
+static TASKS: [TaskContract; 4] = [
+    task_contract!("sdwebui", TextToImage, "text-to-image"),
+    task_contract!("sdwebui", ImageToImage, "image-to-image"),
+    task_contract!("sdwebui", ExtraSingleImage, "extra-single-image"),
+    task_contract!("sdwebui", ExtraBatchImages, "extra-batch-images"),
+];
 
-    violations.extend(images::violations(task_type, fields));
-    violations.extend(settings::violations(task_type, fields, allowance.settings));
-    violations.extend(selected::violations(task_type, fields, allowance.scripts));
-    let of_ranges = ranges::violations(fields);
-    let known: Vec<_> = violations.iter().map(|violation| violation.pointer.clone()).collect();
-    violations.extend(of_ranges.into_iter().filter(|violation| !known.contains(&violation.pointer)));
-    violations.extend(limits::violations(task_type, fields, allowance.limits));
-    if let Some(runtime) = runtime {
-        violations.extend(unknown_models(fields, runtime));
+/// SD WebUI: AUTOMATIC1111, and servers with its API.
+#[derive(Debug)]
+pub struct SdWebUi;
+
+impl RuntimeContract for SdWebUi {
+    fn name(&self) -> &'static str {
+        "sdwebui"
     }
-    violations
+
+    fn tasks(&self) -> &'static [TaskContract] {
+        &TASKS
+    }
+
+    fn violations(
+        &self,
+        task: &TaskContract,
+        content: &Value,
+        runtime: Option<&RuntimeEntry>,
+        allowance: Allowance<'_>,
+    ) -> Vec<Violation> {
+        let mut violations = task.schema.violations(content);
+        let Some(fields) = content.as_object() else { return violations };
+
+        let task_type = task.task_type;
+        violations.extend(images::violations(task_type, fields));
+        violations.extend(settings::violations(task_type, fields, allowance.settings));
+        violations.extend(selected::violations(task_type, fields, allowance.scripts));
+        let of_ranges = ranges::violations(fields);
+        let known: Vec<_> = violations.iter().map(|violation| violation.pointer.clone()).collect();
+        violations.extend(of_ranges.into_iter().filter(|violation| !known.contains(&violation.pointer)));
+        violations.extend(limits::violations(task_type, fields, allowance.limits));
+        if let Some(runtime) = runtime {
+            violations.extend(unknown_models(fields, runtime));
+        }
+        violations
+    }
+
+    fn accepts_v1alpha1(&self) -> bool {
+        true
+    }
+
+    fn tidy(&self, content: &mut Map<String, Value>) {
+        tidy(content);
+    }
+
+    fn media_fields(&self, task_type: TaskType, content: &Map<String, Value>) -> Vec<MediaField> {
+        images::media_fields(task_type, content)
+    }
+
+    fn enlargement(&self, task_type: TaskType, content: &Map<String, Value>) -> Option<Enlargement> {
+        limits::enlargement(task_type, content)
+    }
+
+    fn named_models(&self, content: &Map<String, Value>) -> Vec<NamedModel> {
+        named_models(content)
+    }
 }
 
-/// Takes out the empty lists that PHP writes in place of empty objects: AUTOMATIC1111 takes them, other servers refuse them.
-pub(crate) fn tidy(fields: &mut Map<String, Value>) {
+/// Removes the empty lists that PHP writes in place of empty objects: AUTOMATIC1111 takes them, other servers refuse them.
+fn tidy(fields: &mut Map<String, Value>) {
     const SETTINGS: &str = "override_settings";
     if let Some(Value::Object(scripts)) = fields.get_mut("alwayson_scripts") {
         remove_empty_list(scripts, SETTINGS);
@@ -60,7 +101,7 @@ fn remove_empty_list(fields: &mut Map<String, Value>, key: &str) {
 }
 
 /// The checkpoints that the content asks for: where predecessors' clients name it, and in the settings of the request.
-pub(crate) fn named_models(fields: &Map<String, Value>) -> Vec<NamedModel> {
+fn named_models(fields: &Map<String, Value>) -> Vec<NamedModel> {
     const KEY: &str = "sd_model_checkpoint";
     let scripts = fields.get("alwayson_scripts");
     let places = [

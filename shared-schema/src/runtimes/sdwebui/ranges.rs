@@ -58,15 +58,14 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::content::task_types_of;
-    use crate::schema;
+    use crate::runtimes::sdwebui::TASKS;
 
     #[test]
     fn the_numbers_are_those_of_the_schemas() {
         let mut of_schemas = BTreeSet::new();
         let mut blurs = BTreeSet::new();
-        for task_type in task_types_of("sdwebui") {
-            let schema: Value = serde_json::from_str(schema::content(*task_type).text()).unwrap();
+        for task in &TASKS {
+            let schema: Value = serde_json::from_str(task.schema.text()).unwrap();
             let number = &schema["$defs"]["number"];
             assert_eq!((&number["minimum"], &number["maximum"]), (&json!(-65504), &json!(MOST as u64)));
             for (key, field) in schema["properties"].as_object().unwrap() {

@@ -56,7 +56,7 @@ impl Unit<'_> {
 }
 
 /// The units of ControlNet, each with its pointer.
-pub(crate) fn control_net_units(
+pub fn control_net_units(
     task_type: TaskType,
     fields: &Map<String, Value>,
 ) -> Vec<(String, &Map<String, Value>)> {

@@ -159,7 +159,7 @@ fn refused(at: &str, settings: Option<&Value>, allowed: &[String]) -> Vec<Violat
 }
 
 /// Whether a request may override that setting, where the deployment allows those `allowed` of extensions.
-pub(crate) fn is_overridable(name: &str, allowed: &[String]) -> bool {
+pub fn is_overridable(name: &str, allowed: &[String]) -> bool {
     OVERRIDABLE.contains(&name) || (allowed.iter().any(|allowed| allowed == name) && may_be_allowed(name))
 }
 
@@ -168,7 +168,7 @@ const NEVER: [&str; 11] =
     ["dir", "path", "folder", "file", "pattern", "url", "api_", "config", "command", "temp", "disable_"];
 
 /// Whether a deployment may let its callers override the setting of an extension: none that leads to files or addresses.
-pub(crate) fn may_be_allowed(name: &str) -> bool {
+pub fn may_be_allowed(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     !name.is_empty() && NEVER.iter().all(|part| !name.contains(part))
 }

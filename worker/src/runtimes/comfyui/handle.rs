@@ -1,7 +1,7 @@
 //! By what one of the worker's jobs is found again in ComfyUI, and told from a person's.
 
 use serde::{Deserialize, Serialize};
-use shared_schema::content::COMFYUI_JOBS_FOLDER;
+use shared_schema::runtimes::comfyui::JOBS_FOLDER;
 use uuid::Uuid;
 
 use super::queue::Queued;
@@ -47,10 +47,9 @@ impl Handle {
         std::iter::once(&self.prompt_id).chain(&self.queued_again)
     }
 
-    /// The names of its folders below [`COMFYUI_JOBS_FOLDER`].
+    /// The names of its folders below [`JOBS_FOLDER`].
     pub(super) fn folders(&self) -> impl Iterator<Item = Uuid> {
-        let name =
-            |folder: &String| folder.strip_prefix(COMFYUI_JOBS_FOLDER)?.strip_prefix('/')?.parse().ok();
+        let name = |folder: &String| folder.strip_prefix(JOBS_FOLDER)?.strip_prefix('/')?.parse().ok();
         [&self.input_folder, &self.output_folder].into_iter().filter_map(name)
     }
 
@@ -72,7 +71,7 @@ impl Handle {
 
 /// A folder that no other caller can guess.
 fn unguessable_folder() -> String {
-    format!("{COMFYUI_JOBS_FOLDER}/{}", Uuid::new_v4())
+    format!("{JOBS_FOLDER}/{}", Uuid::new_v4())
 }
 
 /// Whether the job of that client is a worker's.

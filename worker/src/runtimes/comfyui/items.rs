@@ -5,7 +5,7 @@
 //! writes `{"source": "http", "id"}`.
 
 use serde_json::Value;
-use shared_schema::content::COMFYUI_JOBS_FOLDER;
+use shared_schema::runtimes::comfyui::JOBS_FOLDER;
 use uuid::Uuid;
 
 /// A file that ComfyUI has, in the words of its history and of `/view`.
@@ -170,9 +170,8 @@ impl Owned<'_> {
     fn is_of_another_job(&self, file: &FileRef) -> bool {
         let folder = file.subfolder.replace('\\', "/");
         let segments: Vec<&str> = folder.split('/').collect();
-        let is_jobs = |pair: &&[&str]| {
-            pair[0].eq_ignore_ascii_case(COMFYUI_JOBS_FOLDER) && Uuid::try_parse(pair[1]).is_ok()
-        };
+        let is_jobs =
+            |pair: &&[&str]| pair[0].eq_ignore_ascii_case(JOBS_FOLDER) && Uuid::try_parse(pair[1]).is_ok();
         let is_ours = |pair: &[&str]| [self.folder, self.inputs].contains(&pair.join("/").as_str());
         !self.folder.is_empty() && segments.windows(2).filter(is_jobs).any(|pair| !is_ours(pair))
     }

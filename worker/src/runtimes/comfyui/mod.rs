@@ -41,7 +41,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use shared_schema::content::COMFYUI_JOBS_FOLDER;
+use shared_schema::runtimes::comfyui::JOBS_FOLDER;
 use shared_schema::{ErrorCode, TaskId};
 use tokio::time::Instant;
 use url::Url;
@@ -56,9 +56,6 @@ use self::worker_thread::WorkerThread;
 use super::{Job, Leavings, Process, RunHandle, RunOutput, Runtime, RuntimeOptions};
 use crate::error::TaskError;
 
-/// The name in `RUNTIME_TYPE`.
-pub const NAME: &str = "comfyui";
-
 /// Where predecessors' deployments have it.
 pub const DEFAULT_ADDRESS: &str = "localhost:8080";
 
@@ -66,7 +63,7 @@ pub const DEFAULT_ADDRESS: &str = "localhost:8080";
 /// not always below the prefix that they are given.
 pub const LEAVINGS: Leavings = Leavings {
     roots: &["input", "output", "temp"],
-    run_folder: COMFYUI_JOBS_FOLDER,
+    run_folder: JOBS_FOLDER,
     disposable: &["output", "temp"],
 };
 

@@ -1,6 +1,6 @@
 //! ComfyUI's own words made fit for a caller: short, and without the paths of the server and the folders of jobs.
 
-use shared_schema::content::COMFYUI_JOBS_FOLDER;
+use shared_schema::runtimes::comfyui::JOBS_FOLDER;
 
 /// The first lines of a text: at most three, and at most 500 characters.
 pub(super) fn first_lines(text: &str) -> String {
@@ -28,7 +28,7 @@ pub(super) fn without_folders(text: &str) -> String {
     let lower = text.to_ascii_lowercase();
     let mut shown = String::with_capacity(text.len());
     let mut from = 0;
-    for (start, name) in lower.match_indices(COMFYUI_JOBS_FOLDER) {
+    for (start, name) in lower.match_indices(JOBS_FOLDER) {
         let behind = start + name.len();
         let uuid = (behind + 1..=behind + BETWEEN_AT_MOST).find(|at| is_uuid(lower.as_bytes(), *at));
         if let Some(uuid) = uuid {

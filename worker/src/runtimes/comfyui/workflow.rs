@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 use shared_schema::ErrorCode;
-use shared_schema::content::comfyui_path_from_start;
+use shared_schema::runtimes::comfyui::is_path_from_start;
 use shared_schema::violation::pointer_segment;
 use uuid::Uuid;
 
@@ -52,7 +52,7 @@ fn copy_of(id: &str, node: &Value, names: &mut HashMap<String, String>) -> Value
         Value::Object(inputs) if key == "inputs" => {
             let inputs = inputs.iter().map(|(input, value)| {
                 let pointer = format!("/{}/inputs/{}", pointer_segment(id), pointer_segment(input));
-                let from_start = comfyui_path_from_start(class, input);
+                let from_start = is_path_from_start(class, input);
                 (input.clone(), replaced(pointer, value, from_start, names))
             });
             (key.clone(), Value::Object(inputs.collect()))

@@ -2,7 +2,7 @@
 //! model or its module, the preprocessor.
 
 use serde_json::{Map, Value};
-use shared_schema::content;
+use shared_schema::runtimes::sdwebui as contract;
 
 use super::client::Client;
 use super::names::{squeezed, unknown};
@@ -42,7 +42,7 @@ pub(super) async fn settle(client: &Client, server: &Server, request: &mut Reque
 
 fn enabled(request: &Request) -> Vec<Unit> {
     let Some(fields) = request.fields.as_object() else { return Vec::new() };
-    let units = content::control_net_units(request.endpoint.task_type(), fields).into_iter();
+    let units = contract::control_net_units(request.endpoint.task_type(), fields).into_iter();
     let enabled = units.filter(|(_, unit)| unit.get("enabled").is_none_or(is_on));
     let named = |(pointer, unit): (String, &Map<String, Value>)| {
         let name = |key: &str| {

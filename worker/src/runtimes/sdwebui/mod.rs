@@ -29,7 +29,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::Value;
-use shared_schema::{ErrorCode, content};
+use shared_schema::ErrorCode;
+use shared_schema::runtimes::sdwebui as contract;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -46,9 +47,6 @@ pub use response::failure_report;
 /// It is asked to save nothing: images come in its answers.
 pub const LEAVINGS: Leavings = Leavings { roots: &[], run_folder: "", disposable: &[] };
 
-/// The name in `RUNTIME_TYPE`.
-pub const NAME: &str = "sdwebui";
-
 /// How long setting the options to what they are may take.
 const SETTLE_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -57,7 +55,7 @@ const FREE_PATIENCE: Duration = Duration::from_secs(300);
 
 /// Makes the client side of the server at `API_BASE_URL`. Connects to nothing yet.
 pub fn connect(options: &RuntimeOptions) -> Result<Arc<dyn Runtime>, String> {
-    if let Some(name) = options.settings_allowed.iter().find(|name| !content::may_be_allowed(name)) {
+    if let Some(name) = options.settings_allowed.iter().find(|name| !contract::may_be_allowed(name)) {
         return Err(format!("SETTINGS_ALLOWED: `{name}` leads to files or addresses, which no task may set"));
     }
     let client = Arc::new(Client::new(options)?);

@@ -3,7 +3,9 @@
 use base64_simd::STANDARD as BASE64;
 use bytes::Bytes;
 use serde_json::{Map, Value};
-use shared_schema::{ErrorCode, Task, TaskType, content};
+use shared_schema::runtimes::RuntimeContract;
+use shared_schema::runtimes::sdwebui as contract;
+use shared_schema::{ErrorCode, Task, TaskType};
 use uuid::Uuid;
 
 use crate::error::TaskError;
@@ -147,7 +149,7 @@ impl Request {
 
 /// The checkpoint to switch to, and the one for this call only.
 fn named_models(task: &Task) -> (Option<NamedModel>, Option<NamedModel>) {
-    let all = content::named_models(task.metadata.tasktype, &task.content);
+    let all = contract::SdWebUi.named_models(&task.content);
     let named = all.into_iter().map(|(at, name)| NamedModel { name, pointer: format!("/content{at}") });
     let (switched, overriding): (Vec<_>, Vec<_>) =
         named.partition(|model| model.pointer == "/content/alwayson_scripts/sd_model_checkpoint");

@@ -1,7 +1,7 @@
 //! Settings of the server that tasks may override, made restorable.
 
 use serde_json::{Map, Value};
-use shared_schema::content;
+use shared_schema::runtimes::sdwebui as contract;
 
 /// The settings among the server's options that a task may override, with their present values.
 ///
@@ -9,7 +9,7 @@ use shared_schema::content;
 /// value of one caller stays for the next. Setting each to the value that it already has writes it there. The checkpoint
 /// is left out: servers restore it anyway, and setting it could load a model.
 pub(super) fn to_pin(options: &Value, allowed: &[String]) -> Map<String, Value> {
-    let may_be_overridden = |name: &str| content::is_overridable(name, allowed);
+    let may_be_overridden = |name: &str| contract::is_overridable(name, allowed);
     let options = options.as_object().into_iter().flatten();
     options
         .filter(|(name, value)| *name != "sd_model_checkpoint" && !value.is_null() && may_be_overridden(name))
