@@ -20,6 +20,10 @@ lint:
 demo:
     cargo run --locked -p local-stack -- --demo
 
+# Fuzz one target (message, image_header, websocket_frames, front_door); needs nightly Rust and cargo-fuzz.
+fuzz target seconds="300":
+    cargo +nightly fuzz run --features libfuzzer {{ target }} -- -max_total_time={{ seconds }}
+
 # Run everything that continuous integration runs.
 ci:
     ./test

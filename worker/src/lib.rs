@@ -29,3 +29,6 @@ pub mod pod;
 pub mod retry;
 pub mod shutdown;
 pub mod telemetry;
+
+#[doc(hidden)]
+pub mod fuzzing;

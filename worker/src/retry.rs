@@ -8,8 +8,7 @@ use tokio::time::Instant;
 /// so that workers that failed together do not try together.
 pub fn backoff(n: u32, first: Duration, most: Duration) -> Duration {
     let doubled = first.saturating_mul(2u32.saturating_pow(n.saturating_sub(1)));
-    let jitter = f64::from(uuid::Uuid::new_v4().as_bytes()[0]) / 255.0;
-    doubled.min(most).mul_f64(1.0 - 0.25 * jitter)
+    doubled.min(most).mul_f64(1.0 - 0.25 * fastrand::f64())
 }
 
 /// Tries until it works, gives up for good, or `patience` is over; then returns the last error.

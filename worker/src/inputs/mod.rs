@@ -16,7 +16,7 @@ pub mod fetch;
 pub mod guard;
 mod media;
 mod pages;
-mod pixels;
+pub(crate) mod pixels;
 mod refusal;
 pub mod resolve;
 mod web;

@@ -52,6 +52,11 @@ class Rules(unittest.TestCase):
         [oldest] = re.findall(r'^rust-version = "([\d.]+)"$', (root / "Cargo.toml").read_text(), re.MULTILINE)
         self.assertTrue(f"{pinned}.".startswith(f"{oldest}."), f"{oldest} is not the version that is tested")
 
+    def test_the_worker_is_built_from_every_member_of_the_workspace(self):
+        [members] = re.findall(r"^members = \[(.*?)\]", (INFRA.parent / "Cargo.toml").read_text(), re.MULTILINE | re.DOTALL)
+        context = (IMAGES / "worker" / "Dockerfile.dockerignore").read_text().splitlines()
+        self.assertEqual([name for name in re.findall(r'"(.*?)"', members) if f"!{name}" not in context], [])
+
     def test_runtimes_run_as_10001_and_the_worker_as_distroless_does(self):
         users = {"worker": "65532:65532", "sdwebui": "10001:10001", "comfyui": "10001:10001"}
         for name, user in users.items():

@@ -20,15 +20,15 @@ const MOST_SIZES: usize = 64;
 
 /// How large an image is.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Extent {
+pub(crate) struct Extent {
     /// Width times height, of all frames or pages together.
-    pub(super) pixels: u64,
+    pub(crate) pixels: u64,
     /// Each width and height that a decoder could believe, none of them 0.
-    pub(super) sizes: Vec<(u64, u64)>,
+    pub(crate) sizes: Vec<(u64, u64)>,
 }
 
 /// The extent of an image of that kind; `None` if that is unknown.
-pub(super) fn of(kind: ImageKind, image: &[u8]) -> Option<Extent> {
+pub(crate) fn of(kind: ImageKind, image: &[u8]) -> Option<Extent> {
     let extent = match kind {
         ImageKind::Png => png::extent,
         ImageKind::Jpeg => jpeg::extent,

@@ -2,27 +2,24 @@
 
 use super::{Extent, Sizes, bytes, offset};
 
-/// More pages than this are not counted.
-const MOST_PAGES: usize = 10_000;
-
 const WIDTH: u64 = 256;
 const HEIGHT: u64 = 257;
 
 /// All pages together. Of a tag that is there twice, Pillow believes the last one: here the larger counts.
+///
+/// Directories that take more bytes than the file has are read more than once: pages that follow themselves.
 pub(super) fn extent(image: &[u8]) -> Option<Extent> {
     let file = File { image, is_little: image.starts_with(b"II"), is_big: image[..4].contains(&b'+') };
     let mut next = if file.is_big { file.number(8, 8)? } else { file.number(4, 4)? };
-    let (mut sizes, mut pixels) = (Sizes::default(), 0_u64);
-    for _ in 0..MOST_PAGES {
-        if next == 0 {
-            return sizes.extent(1).map(|largest| Extent { pixels, ..largest });
-        }
+    let (mut sizes, mut pixels, mut bytes_left) = (Sizes::default(), 0_u64, image.len());
+    while next != 0 {
         let page = file.page(offset(next))?;
+        bytes_left = bytes_left.checked_sub(page.bytes)?;
         sizes.add(page.width, page.height)?;
         pixels = pixels.saturating_add(page.width.saturating_mul(page.height));
         next = page.next;
     }
-    None
+    sizes.extent(1).map(|largest| Extent { pixels, ..largest })
 }
 
 struct File<'a> {
@@ -34,6 +31,8 @@ struct File<'a> {
 struct Page {
     width: u64,
     height: u64,
+    /// What the directory takes of the file.
+    bytes: usize,
     /// Where the next page is; 0 after the last one.
     next: u64,
 }
@@ -61,7 +60,7 @@ impl File<'_> {
             };
             *side = (*side).max(Some(self.number(entry + value_at, value_bytes)?));
         }
-        Some(Page { width: width?, height: height?, next: self.number(end, next_bytes)? })
+        Some(Page { width: width?, height: height?, bytes: end - at, next: self.number(end, next_bytes)? })
     }
 
     /// The number of so many bytes at that place.

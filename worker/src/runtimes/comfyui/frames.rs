@@ -17,7 +17,7 @@ const SAID_AT_MOST: usize = 500;
 
 /// What is worth knowing of the socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Event {
+pub(crate) enum Event {
     /// The job of that id has ended. The history may learn of it a moment later.
     Ended(String),
     /// A node of the run has queued it again, and that job has begun: its id.
@@ -32,21 +32,21 @@ pub(super) enum Event {
 
 /// An image that a node such as `SaveImageWebsocket` sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct SocketImage {
+pub(crate) struct SocketImage {
     pub(super) node_id: String,
-    pub(super) bytes: Bytes,
+    pub(crate) bytes: Bytes,
 }
 
 /// A node that did not run, and what the node that blocked it says, in words that are fit for callers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Block {
+pub(crate) struct Block {
     pub(super) node_id: String,
     pub(super) class: String,
     pub(super) message: String,
 }
 
 /// Turns frames into events and reports progress.
-pub(super) struct Reader {
+pub(crate) struct Reader {
     prompt_id: String,
     image_nodes: HashMap<String, Sends>,
     share: Share,
@@ -100,7 +100,7 @@ impl TextData {
 
 impl Reader {
     /// One for the job of that id and workflow.
-    pub(super) fn new(prompt_id: &str, workflow: &Map<String, Value>, progress: Progress) -> Self {
+    pub(crate) fn new(prompt_id: &str, workflow: &Map<String, Value>, progress: Progress) -> Self {
         Self {
             prompt_id: prompt_id.to_owned(),
             image_nodes: workflow::socket_nodes(workflow),
@@ -115,7 +115,7 @@ impl Reader {
         !self.image_nodes.is_empty()
     }
 
-    pub(super) fn text(&mut self, text: &str) -> Option<Event> {
+    pub(crate) fn text(&mut self, text: &str) -> Option<Event> {
         let TextFrame { kind, data } = python_json::from_slice(text.as_bytes()).ok()?;
         if data.prompt_id != self.prompt_id {
             // Unlike other events, this one reaches only the socket of the client that owns the job.
@@ -155,7 +155,7 @@ impl Reader {
     }
 
     /// Binary frames name neither job nor node: they belong to the node that runs. Those of other nodes are previews.
-    pub(super) fn binary(&mut self, frame: &Bytes) -> Option<Event> {
+    pub(crate) fn binary(&mut self, frame: &Bytes) -> Option<Event> {
         /// Event 1 (an image), format 1 (JPEG) or 2 (PNG), both big-endian.
         const JPEG_IMAGE: [u8; 8] = [0, 0, 0, 1, 0, 0, 0, 1];
         const PNG_IMAGE: [u8; 8] = [0, 0, 0, 1, 0, 0, 0, 2];

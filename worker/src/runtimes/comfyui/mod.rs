@@ -12,7 +12,7 @@ mod rejection;
 
 mod events;
 mod follow;
-mod frames;
+pub(crate) mod frames;
 mod requeue;
 mod share;
 mod worker_thread;
