@@ -6,8 +6,7 @@ use serde_json::Value;
 
 use crate::scenes;
 
-const WORKER: &str = include_str!("../../worker/README.md");
-const FRONT_DOOR: &str = include_str!("../../api-lambda/README.md");
+const SECURITY: &str = include_str!("../../docs/security.md");
 
 /// The actions that a part of a document names, from `begin` to `end`, of these services.
 fn named(document: &str, begin: &str, end: &str, services: &[&str]) -> BTreeSet<String> {
@@ -35,12 +34,12 @@ async fn the_documents_name_the_actions_that_the_programs_need() {
         return;
     }
     let calls = serde_json::to_value(scenes::calls().await).unwrap();
-    let worker = named(WORKER, "\n## Permissions\n", "\n## ", &["sqs", "sns", "s3"]);
+    let worker = named(SECURITY, "\n### Worker\n", "\n### ", &["sqs", "sns", "s3"]);
     assert_eq!(seen(&calls, "worker"), worker);
     // What it needs of its queues is Lambda's to use.
-    let dead_letter = named(WORKER, "\nIts role needs ", "AWS asks", &["sns", "s3"]);
+    let dead_letter = named(SECURITY, "\n### Dead-letter function\n", "\n## ", &["sns", "s3"]);
     assert_eq!(seen(&calls, "dead_letter"), dead_letter);
-    let front_door = named(FRONT_DOOR, "\nCredentials come from", "\n### ", &["sns", "s3"]);
+    let front_door = named(SECURITY, "\n### Front door\n", "\n### ", &["sns", "s3"]);
     assert_eq!(seen(&calls, "front_door"), front_door);
 
     let stored =
