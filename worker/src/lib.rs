@@ -4,10 +4,10 @@
 pub mod supervisor;
 
 pub mod breaker;
+mod disk_space;
 mod readiness;
 mod receive;
 mod recovery;
-mod space;
 
 pub mod pipeline;
 pub mod steps;

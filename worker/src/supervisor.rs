@@ -20,7 +20,7 @@ use crate::pipeline::Pipeline;
 use crate::pod::Marks;
 use crate::scratch::Scratch;
 use crate::steps::Worker;
-use crate::steps::alone::Submissions;
+use crate::steps::in_flight::Submissions;
 use crate::steps::results::Results;
 
 /// Runs a worker until `stopping` is cancelled and every task at hand has ended or is given back.

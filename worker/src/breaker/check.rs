@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use super::KnownGood;
 use crate::error::TaskError;
 use crate::health::BrokenSign;
-use crate::runtimes::{Job, RunHandle, symptoms};
+use crate::runtimes::{Job, RunHandle, known_errors};
 use crate::steps::Worker;
 
 impl Worker {
@@ -101,7 +101,7 @@ impl Worker {
             }
             self.delete_files_of(run).await;
         }
-        (run, result.map(drop).map_err(|error| symptoms::recognised(error, &good.task)))
+        (run, result.map(drop).map_err(|error| known_errors::recognised(error, &good.task)))
     }
 }
 

@@ -5,9 +5,9 @@
 //! written once, so it does not matter how often, or by how many at a time, this is done; and a task that had ended before
 //! is only told again.
 
-mod cause_of_death;
 mod config;
 mod event;
+mod failure;
 
 use std::time::Duration;
 
@@ -19,13 +19,13 @@ use tracing::Instrument;
 
 use crate::cloud::{self, Delivery, Store, Topic};
 use crate::error::TaskError;
-use crate::steps::attempts::Journal;
-use crate::steps::ended::{End, Look};
+use crate::steps::committed::{End, Look};
+use crate::steps::journal::Journal;
 use crate::steps::read::{self, Assignment, Read};
 use crate::steps::reject::Rejection;
 use crate::steps::results::Results;
 
-use cause_of_death::{Addressee, cause_of_death};
+use failure::{Addressee, cause_of_death};
 
 pub use config::{Config, RuntimeTypes};
 pub use event::{Attributes, BatchItemFailure, BatchResponse, Record, SqsEvent};

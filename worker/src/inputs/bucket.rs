@@ -6,7 +6,7 @@ use shared_schema::keys::{self, MAX_KEY_BYTES};
 use super::budget::Budget;
 use super::cache::{Cache, Key, Version};
 use super::coding::{Coding, Incoming};
-use super::refusal::{not_found, refused, unavailable};
+use super::errors::{not_found, refused, unavailable};
 use crate::cloud::store::{Object, Opened};
 use crate::cloud::{CloudError, Store};
 use crate::error::TaskError;

@@ -10,7 +10,7 @@ use flate2::write::{MultiGzDecoder, ZlibDecoder};
 use shared_schema::ErrorCode;
 
 use super::budget::{Body, Budget, Spent};
-use super::refusal::not_media;
+use super::errors::not_media;
 use crate::error::TaskError;
 
 /// A body may unpack to so many bytes, and to so many times its size beyond: an image that compresses better than that is

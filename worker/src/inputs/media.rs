@@ -5,7 +5,7 @@ use shared_schema::ErrorCode;
 use shared_schema::content::{Media, MediaField};
 use shared_schema::file_kind::{GZIP, IMAGE_FORMATS, WEB_PAGE, described, image_format};
 
-use super::refusal::not_media;
+use super::errors::not_media;
 use super::{Input, pages, pixels};
 use crate::error::TaskError;
 

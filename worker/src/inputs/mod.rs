@@ -12,12 +12,12 @@ mod budget;
 mod cache;
 mod coding;
 pub mod enlarged;
+mod errors;
 pub mod fetch;
 pub mod guard;
 mod media;
 mod pages;
 pub(crate) mod pixels;
-mod refusal;
 pub mod resolve;
 mod web;
 

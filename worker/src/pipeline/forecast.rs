@@ -54,7 +54,7 @@ impl Forecast {
 mod tests {
     use super::*;
     use crate::pipeline::{HAND_OVER_AHEAD, RECEIVE_AHEAD};
-    use crate::runtimes::looks;
+    use crate::runtimes::poll_schedule;
 
     const fn ms(milliseconds: u64) -> Duration {
         Duration::from_millis(milliseconds)
@@ -127,7 +127,7 @@ mod tests {
         let begun = Instant::now();
         let moments = match way {
             Way::Pushed => (0..200).map(|n| run.mul_f64(f64::from(n) / 200.0)).collect(),
-            Way::Looked => looks::moments(run),
+            Way::Looked => poll_schedule::moments(run),
         };
         let mut reached = Reached { share: None, at: begun };
         let mut now = Duration::ZERO;

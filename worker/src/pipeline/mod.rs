@@ -7,7 +7,7 @@
 mod forecast;
 mod history;
 pub mod kind;
-pub mod pace;
+pub mod run_estimator;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use pace::Pace;
+use run_estimator::Pace;
 
 /// How long before the end of a run the next job is handed over, beside the error of a forecast: longer than any round trip to the
 /// runtime, short enough that little is lost when the run turns out to last.

@@ -3,10 +3,10 @@
 //! A new runtime is a folder that implements [`Runtime`], a line in [`REGISTRY`], and the schemas of its task types.
 
 pub mod comfyui;
-pub(crate) mod looks;
+pub(crate) mod poll_schedule;
 pub mod sdwebui;
 
-pub(crate) mod symptoms;
+pub(crate) mod known_errors;
 
 use std::sync::Arc;
 use std::time::Duration;

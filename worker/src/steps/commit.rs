@@ -15,7 +15,7 @@ use shared_schema::notification::{
     Failure, Notification, Output, TaskStatus, Timings, Warning, notification_id,
 };
 
-use super::ended::{Found, next};
+use super::committed::{Found, next};
 use super::read::Assignment;
 use super::report;
 use super::results::{PATIENCE, Results};

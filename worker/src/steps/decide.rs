@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use shared_schema::ErrorCode;
 
-use super::attempts::Journal;
-use super::end::Ending;
+use super::ack::Ending;
+use super::blame::{self, Blame, MOST_BROKEN};
+use super::journal::Journal;
 use super::read::Cause;
 use super::reject::Rejection;
-use super::suspect::{self, Blame, MOST_BROKEN};
 use super::{Stop, Taken, Work, Worker};
 use crate::cloud::{Delivery, Lease};
 use crate::error::TaskError;
@@ -59,7 +59,7 @@ impl Worker {
         let is_left = journal.is_unknown || attempt < self.config.max_attempts;
         let is_retried = |error: &TaskError| error.is_retryable() && is_left;
         let broke;
-        let error = match suspect::judge(self, work, error, is_retried(error)).await {
+        let error = match blame::judge(self, work, error, is_retried(error)).await {
             Blame::Nobody => return self.give_back(work, "shutdown").await,
             Blame::Lease => return Ending::Abandoned,
             blame @ (Blame::Runtime | Blame::Unknown) if journal.broken + 1 < MOST_BROKEN => {
@@ -75,7 +75,7 @@ impl Worker {
             }
             Blame::Task | Blame::Unknown => error,
             Blame::Runtime => {
-                broke = suspect::of_too_many(error);
+                broke = blame::of_too_many(error);
                 &broke
             }
         };

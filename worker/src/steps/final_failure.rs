@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use shared_schema::notification::Failure;
 
-use super::attempts::shortened;
+use super::journal::shortened;
 use crate::error::TaskError;
 
 /// How a task has failed for good. Written before that is stored and notified: the next delivery goes on from there, and

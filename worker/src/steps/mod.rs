@@ -3,15 +3,16 @@
 //! What becomes of an attempt that did not get to the end is decided in `decide`, and nowhere else.
 #![doc = include_str!("PROTOCOL.md")]
 
-pub mod alone;
-pub mod attempts;
+pub mod ack;
+pub mod blame;
 pub mod claim_check;
 pub mod commit;
+pub mod committed;
 pub mod deadline;
 pub mod decide;
-pub mod end;
-pub mod ended;
 pub mod final_failure;
+pub mod in_flight;
+pub mod journal;
 mod media_type;
 pub mod notify;
 pub mod prepare;
@@ -21,7 +22,6 @@ mod report;
 pub mod results;
 pub mod run;
 pub mod store;
-pub mod suspect;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -45,11 +45,11 @@ use crate::pipeline::{NoTurn, Pipeline, Staged};
 use crate::runtimes::{RunHandle, Runtime};
 use crate::scratch::Scratch;
 
-use alone::Submissions;
-use attempts::Journal;
+use ack::Ending;
 use commit::Stored;
-use end::Ending;
-use ended::{End, Look};
+use committed::{End, Look};
+use in_flight::Submissions;
+use journal::Journal;
 use read::{Assignment, Read};
 use results::{PATIENCE, Results};
 use run::Ran;

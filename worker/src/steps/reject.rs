@@ -5,9 +5,9 @@ use shared_schema::keys::OutputKeys;
 use shared_schema::notification::Timings;
 use shared_schema::{ErrorCode, Task, TaskId, keys, message};
 
-use super::attempts::FailedAttempt;
 use super::commit::{Outcome, Stored};
-use super::ended::next;
+use super::committed::next;
+use super::journal::FailedAttempt;
 use super::read::{Assignment, Cause};
 use super::report;
 use super::results::Results;

@@ -17,9 +17,9 @@ use crate::health::BrokenSign;
 use crate::inputs::Input;
 use crate::pipeline::Turn;
 use crate::pipeline::kind::Kind;
-use crate::pipeline::pace::Underway;
+use crate::pipeline::run_estimator::Underway;
 use crate::readiness::is_gone;
-use crate::runtimes::{Job, Place, Progress, RunHandle, RunOutput, symptoms};
+use crate::runtimes::{Job, Place, Progress, RunHandle, RunOutput, known_errors};
 
 /// How long it may take to tell that a task has begun: the runtime's next turn waits for it, too.
 const TELLING_PATIENCE: Duration = Duration::from_secs(5);
@@ -223,7 +223,7 @@ impl Worker {
                 let began = progress.began().map_or_else(Instant::now, tokio::time::Instant::into_std);
                 return Ok((output, began));
             }
-            Err(error) => TaskError { began: progress.began(), ..symptoms::recognised(error, task) },
+            Err(error) => TaskError { began: progress.began(), ..known_errors::recognised(error, task) },
         };
         let (is_gone, is_broken) = (is_gone(error.code), error.code == ErrorCode::RuntimeBroken);
         if is_gone {

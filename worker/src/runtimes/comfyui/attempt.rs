@@ -11,6 +11,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::budget::Budget;
+use super::cancel::withdraw;
 use super::client::{Answer, CallError, Client};
 use super::events::Events;
 use super::expansion::Makers;
@@ -20,10 +21,9 @@ use super::frames::Reader;
 use super::handle::Handle;
 use super::outputs::{self, Outputs};
 use super::queue::Whereabouts;
-use super::withdraw::withdraw;
 use super::worker_thread::WorkerThread;
 use super::workflow::{self, Replacement};
-use super::{rejection, verdict};
+use super::{rejection, run_status};
 use crate::error::TaskError;
 use crate::inputs::Input;
 use crate::runtimes::{Job, RunOutput};
@@ -178,7 +178,7 @@ impl Attempt {
         let following = follower.follow(&mut self.handle, &job.handles);
         let finished = unless_stopped(&job.stop, following).await?;
         self.queued = !finished.entry.is_success();
-        verdict::judge(&finished.entry)?;
+        run_status::judge(&finished.entry)?;
         let workflow = &job.task.content;
         self.look_for_hidden_results(workflow, &finished)?;
         // The workflow that was queued has the same nodes in the same order.

@@ -16,8 +16,8 @@ use shared_schema::{ErrorCode, python_json};
 use url::Url;
 use uuid::Uuid;
 
-use super::abilities::{Abilities, Known};
 use super::budget::Budget;
+use super::capabilities::{Abilities, Known};
 use super::history::{Entry, Past};
 use super::items::FileRef;
 use super::queue::{Queue, Queued, Whereabouts};

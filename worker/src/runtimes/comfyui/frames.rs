@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use shared_schema::python_json;
 
+use super::redact::{cut, fit_for_callers};
 use super::share::Share;
-use super::wording::{cut, fit_for_callers};
 use super::workflow::{self, Sends};
 use crate::runtimes::Progress;
 

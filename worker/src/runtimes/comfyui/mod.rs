@@ -2,8 +2,8 @@
 //!
 //! `attempt` is the path of one task; the other modules are its steps, in order, and what they stand on.
 
-mod anew;
 mod attempt;
+mod reseed;
 
 mod handle;
 mod workflow;
@@ -18,7 +18,7 @@ mod share;
 mod worker_thread;
 
 mod history;
-mod verdict;
+mod run_status;
 
 mod expansion;
 mod items;
@@ -28,14 +28,14 @@ mod outputs;
 mod fetch;
 mod run_output;
 
-mod withdraw;
+mod cancel;
 
-mod abilities;
 mod budget;
+mod capabilities;
 mod client;
 mod queue;
+mod redact;
 mod retry;
-mod wording;
 
 use std::sync::Arc;
 
@@ -131,7 +131,7 @@ impl Runtime for ComfyUi {
     /// A person's jobs are not touched; those of another worker are, if it was pointed at the same ComfyUI.
     async fn clear(&self, keep: &[RunHandle]) -> Result<bool, TaskError> {
         let keep = keep.iter().filter_map(Handle::read).map(|handle| handle.client_id).collect();
-        Ok(withdraw::clear(&self.client, &keep).await?)
+        Ok(cancel::clear(&self.client, &keep).await?)
     }
 
     async fn run(&self, job: Job) -> Result<RunOutput, TaskError> {
@@ -146,7 +146,7 @@ impl Runtime for ComfyUi {
 
     /// A result of the cache would be worth nothing here.
     async fn run_anew(&self, job: Job) -> Result<RunOutput, TaskError> {
-        let job = match anew::reseeded(&job.task) {
+        let job = match reseed::reseeded(&job.task) {
             Some(task) => Job { task, ..job },
             None => {
                 self.client.free_memory().await;

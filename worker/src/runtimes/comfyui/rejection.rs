@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use shared_schema::ErrorCode;
 use shared_schema::violation::pointer_segment;
 
-use super::wording::{cut, fit_for_callers};
+use super::redact::{cut, fit_for_callers};
 use crate::error::TaskError;
 
 /// Whether an answer complains of nodes. A 200 may, too: ComfyUI then leaves the outputs that depend on them out without a

@@ -11,7 +11,7 @@ use super::frames::Block;
 use super::items::{FileRef, Place};
 use super::order;
 use super::outputs::{Found, Outputs, Shown, Source};
-use super::wording::{cut, fit_for_callers, without_folders};
+use super::redact::{cut, fit_for_callers, without_folders};
 use crate::error::TaskError;
 use crate::runtimes::{OutputFile, RunOutput};
 

@@ -11,7 +11,7 @@ use shared_schema::ErrorCode;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::{address, interrupted, refusal};
+use super::{address, error_body, interrupted};
 use crate::error::TaskError;
 use crate::http;
 use crate::runtimes::RuntimeOptions;
@@ -202,14 +202,14 @@ impl Answer {
             return Ok(self);
         }
         let (path, _) = path.split_once('?').unwrap_or((path, ""));
-        let cause = refusal::from_answer(self.status.as_u16(), &self.body).message;
+        let cause = error_body::from_answer(self.status.as_u16(), &self.body).message;
         let message = format!("`{method} /sdapi/v1/{path}`: {cause}");
         Err(TaskError::new(ErrorCode::RuntimeUnavailable, message))
     }
 
     /// Whether the server does not have the endpoint, or not yet.
     pub(super) fn is_not_served(&self) -> bool {
-        refusal::is_about_the_route(self.status.as_u16(), &self.body)
+        error_body::is_about_the_route(self.status.as_u16(), &self.body)
     }
 
     fn json(&self, path: &str) -> Result<Value, TaskError> {

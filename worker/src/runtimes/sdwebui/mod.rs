@@ -1,23 +1,23 @@
 //! SD WebUI: AUTOMATIC1111 and what speaks its API (Forge, Forge Neo, reForge, SD.Next, stable-diffusion.cpp).
 //!
-//! Its runs have no ids, so nothing can be asked or told about one of them, and none is found again: [`line`] says how
+//! Its runs have no ids, so nothing can be asked or told about one of them, and none is found again: [`call_queue`] says how
 //! runs are kept apart all the same. What a server does not have or know, it mostly leaves out without a word: `names` and
-//! `control_nets` look first, `replaced`, `left_out` and `amount` compare afterwards.
+//! `control_nets` look first, `replaced`, `ignored` and `image_count` compare afterwards.
 
 mod access;
 mod address;
-mod amount;
+mod call_queue;
 mod client;
 mod control_nets;
 mod encoding;
-mod left_out;
-mod line;
+mod error_body;
+mod ignored;
+mod image_count;
 mod models;
 mod names;
 mod progress;
 #[cfg(test)]
 mod recordings;
-mod refusal;
 mod replaced;
 mod request;
 mod response;
@@ -34,9 +34,9 @@ use shared_schema::runtimes::sdwebui as contract;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use self::call_queue::{Call, Line, Made};
 use self::client::Client;
 use self::encoding::Encoding;
-use self::line::{Call, Line, Made};
 use self::models::{Models, Prepared};
 use self::server::Server;
 use super::{Job, Leavings, Process, RunHandle, RunOutput, Runtime, RuntimeOptions};
@@ -134,7 +134,7 @@ impl Runtime for SdWebUi {
             job.handles.send(around.handle()).ok();
         }
         let (path, body) = (request.endpoint.path(), request.body());
-        let has_batches = amount::batches(&request) > 1;
+        let has_batches = image_count::batches(&request) > 1;
         let call = Call { path, body, using, around, has_batches, stop: job.stop, progress: job.progress };
         let Made { answer, cut_short } = self.line.make(call).await?;
         if answer.is_not_served() {
@@ -146,7 +146,7 @@ impl Runtime for SdWebUi {
             return Err(self::cut_short());
         }
         models::check_that_ran(model.as_deref(), generation.model.as_deref())?;
-        generation.output.warnings.extend(left_out::warnings(&self.client, &self.server, &request).await);
+        generation.output.warnings.extend(ignored::warnings(&self.client, &self.server, &request).await);
         Ok(generation.output)
     }
 

@@ -9,7 +9,7 @@ use shared_schema::violation::quoted;
 
 use super::access::{Access, Use};
 use super::client::Client;
-use super::refusal;
+use super::error_body;
 use super::request::{NamedModel, Request};
 use super::server::Server;
 use crate::error::TaskError;
@@ -161,7 +161,7 @@ async fn switch(client: &Client, wanted: Wanted<'_>) -> Result<String, TaskError
         return Err(wanted.not_switchable(loaded(&before)));
     }
     if !answer.status.is_success() {
-        let refused = refusal::from_answer(answer.status.as_u16(), &answer.body);
+        let refused = error_body::from_answer(answer.status.as_u16(), &answer.body);
         return Err(match refused.code {
             ErrorCode::OutOfMemory | ErrorCode::RuntimeUnavailable => refused,
             _ => TaskError { reason: refused.reason, ..mismatch(&title, None) },

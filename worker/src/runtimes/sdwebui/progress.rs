@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use super::client::Client;
 use crate::error::TaskError;
-use crate::runtimes::looks::Looks;
+use crate::runtimes::poll_schedule::Looks;
 use crate::runtimes::{Process, Progress};
 
 /// Without the preview: making one costs the server time.

@@ -9,7 +9,7 @@ use shared_schema::{ErrorCode, TaskId};
 
 use super::client::Answer;
 use super::request::Request;
-use super::{amount, cut_short, refusal, replaced};
+use super::{cut_short, error_body, image_count, replaced};
 use crate::error::TaskError;
 use crate::runtimes::{OutputFile, RunOutput};
 
@@ -49,18 +49,18 @@ pub(super) fn read(
     can_be_cut_short: bool,
 ) -> Result<Generation, TaskError> {
     if !answer.status.is_success() {
-        return Err(refusal::from_answer(answer.status.as_u16(), &answer.body));
+        return Err(error_body::from_answer(answer.status.as_u16(), &answer.body));
     }
     let Fields { images, image, mut others } = serde_json::from_slice(&answer.body)
         .map_err(|_| bad_answer("the runtime's answer is not a JSON object as its API describes it"))?;
     let images = images.or_else(|| Some(vec![image?]));
     let info = info(others.remove("info"));
-    let is_incomplete = |images: &Vec<_>| amount::is_incomplete(request, &info, images.len());
+    let is_incomplete = |images: &Vec<_>| image_count::is_incomplete(request, &info, images.len());
     if can_be_cut_short && images.as_ref().is_some_and(is_incomplete) {
         return Err(cut_short());
     }
     let files = files(images, request.wants_images)?;
-    let mut warnings = Vec::from_iter(amount::warning(request, files.len()));
+    let mut warnings = Vec::from_iter(image_count::warning(request, files.len()));
     if !request.endpoint.generates() {
         let output = RunOutput { files, report: extras_report(others, id), warnings };
         return Ok(Generation { output, model: None, began: None });

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 use shared_schema::ErrorCode;
 
 use super::history::Entry;
-use super::wording::{cut, first_lines, fit_for_callers};
+use super::redact::{cut, first_lines, fit_for_callers};
 use crate::error::TaskError;
-use crate::runtimes::symptoms::says_out_of_memory;
+use crate::runtimes::known_errors::says_out_of_memory;
 
 /// `Ok` for a run that succeeded.
 ///

@@ -6,7 +6,7 @@ use shared_schema::{ErrorCode, RuntimeName, TaskType, message, runtimes};
 
 use crate::error::TaskError;
 use crate::runtimes::{REGISTRY, RuntimeType};
-use crate::steps::attempts::Journal;
+use crate::steps::journal::Journal;
 
 use super::config::RuntimeTypes;
 
@@ -64,8 +64,8 @@ impl Addressee {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::steps::attempts::FailedAttempt;
     use crate::steps::final_failure::FinalFailure;
+    use crate::steps::journal::FailedAttempt;
     use serde_json::json;
 
     fn addressee(metadata: &Value) -> (String, &'static str) {

@@ -5,7 +5,7 @@ use shared_schema::ErrorCode;
 use shared_schema::violation::pointer_segment;
 
 use crate::error::TaskError;
-use crate::runtimes::symptoms::says_out_of_memory;
+use crate::runtimes::known_errors::says_out_of_memory;
 
 /// The most characters of a server's text in a message, and of each text in the reason.
 const MOST_CHARACTERS: usize = 500;
