@@ -10,7 +10,7 @@ use integration_tests::wait;
 use serde_json::json;
 use shared_schema::ErrorCode;
 use simulated_runtimes::Fault;
-use worker::runtimes::{Place, RunHandle};
+use worker::runtimes::{JobPhase, RunHandle};
 
 #[tokio::test]
 async fn the_next_job_waits_inside_the_runtime() {
@@ -23,10 +23,10 @@ async fn the_next_job_waits_inside_the_runtime() {
         .await;
     assert_eq!(second.progress.watch().borrow().share, None, "a pending job is not known to be anywhere");
     wait::until("the second to be seen waiting", async || {
-        (second.progress.place() == Place::Waiting).then_some(())
+        (second.progress.phase() == JobPhase::Waiting).then_some(())
     })
     .await;
-    assert!(matches!(first.progress.place(), Place::Running(_)));
+    assert!(matches!(first.progress.phase(), JobPhase::Running(_)));
     let second_progress = second.progress.clone();
 
     let ids = [first.id().to_owned(), second.id().to_owned()];
@@ -34,7 +34,7 @@ async fn the_next_job_waits_inside_the_runtime() {
     let (first, second) = (first.ended().await.unwrap(), second.ended().await.unwrap());
 
     assert_eq!((first.files.len(), second.files.len()), (1, 2));
-    assert!(matches!(second_progress.place(), Place::Running(_)));
+    assert!(matches!(second_progress.phase(), JobPhase::Running(_)));
     assert_eq!(first.report["prompt_id"], ids[0]);
     assert_eq!(ran(&simulation), ids);
     assert!(last_progress.borrow().share > Some(0.5), "progress ended at {last_progress:?}");
@@ -157,14 +157,17 @@ async fn clearing_touches_neither_what_is_kept_nor_a_persons_jobs() {
 
     let heir = client(&simulation);
     let keep = [kept.handle.clone()];
-    assert_eq!(heir.clear(&keep).await, Ok(false));
-    wait::until("a runtime that is clear", async || heir.clear(&keep).await.unwrap().then_some(())).await;
+    assert_eq!(heir.interrupt_orphans(&keep).await, Ok(false));
+    wait::until("a runtime that is clear", async || {
+        heir.interrupt_orphans(&keep).await.unwrap().then_some(())
+    })
+    .await;
 
     runs_as(&simulation, &[&persons], &[kept.id()]).await;
     let ids = [running.id().to_owned(), persons, kept.id().to_owned()];
     kept.ended().await.unwrap();
     assert_eq!(ran(&simulation), ids);
-    assert_eq!(heir.clear(&[]).await, Ok(true));
+    assert_eq!(heir.interrupt_orphans(&[]).await, Ok(true));
 }
 
 #[tokio::test]
@@ -177,8 +180,8 @@ async fn a_job_that_hangs_stays_to_be_cleared() {
     let next = Run::begin(&runtime, &simulation, &sampled(2, 1)).await;
 
     assert_eq!(runtime.ready().await, Ok(()), "a job runs, as far as anybody can tell");
-    assert_eq!(runtime.clear(&[]).await, Ok(false));
-    assert_eq!(runtime.clear(&[]).await, Ok(false));
+    assert_eq!(runtime.interrupt_orphans(&[]).await, Ok(false));
+    assert_eq!(runtime.interrupt_orphans(&[]).await, Ok(false));
 
     runs_as(&simulation, &[hanging.id()], &[]).await;
     assert_eq!(code(next.ended().await), ErrorCode::JobLost);
@@ -194,7 +197,7 @@ async fn a_dead_worker_thread_is_told_until_the_runtime_has_restarted() {
 
     assert_eq!(code(runtime.run(job(&sampled(1, 1))).await), ErrorCode::RuntimeStuck);
     runs_as(&simulation, &[], &[]).await;
-    assert_eq!(runtime.clear(&[]).await, Ok(true));
+    assert_eq!(runtime.interrupt_orphans(&[]).await, Ok(true));
     assert_eq!(runtime.ready().await.unwrap_err().code, ErrorCode::RuntimeStuck);
 
     let address = simulation.address();

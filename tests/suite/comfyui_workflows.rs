@@ -16,7 +16,7 @@ use shared_schema::notification::WarningCode;
 use simulated_runtimes::{Behaviour, ComfyUiOptions, ComfyUiVersion, Fault, Sample, Simulation};
 use tokio::sync::mpsc;
 use worker::inputs::Input;
-use worker::runtimes::{Job, Place, RunHandle, RunOutput};
+use worker::runtimes::{Job, JobPhase, RunHandle, RunOutput};
 
 fn codes(output: &RunOutput) -> Vec<WarningCode> {
     output.warnings.iter().map(|warning| warning.code).collect()
@@ -86,7 +86,7 @@ async fn jobs_of_every_version_run_and_are_cancelled_wherever_they_are() {
         let simulation = of_version(version, Duration::from_secs(30)).await;
         let runtime = client(&simulation);
         runtime.ready().await.unwrap();
-        runtime.settle().await.unwrap();
+        runtime.pin_settings().await.unwrap();
         let first = Run::begin(&runtime, &simulation, &in_many_steps(1)).await;
         let second = Run::begin(&runtime, &simulation, &in_many_steps(2)).await;
         let third = Run::begin(&runtime, &simulation, &in_many_steps(3)).await;
@@ -123,7 +123,7 @@ async fn a_workflow_whose_answer_was_lost_is_posted_again_where_the_id_is_refuse
     for (version, may_repeat) in [(ComfyUiVersion::V0_33, false), (ComfyUiVersion::V0_45, true)] {
         let simulation = of_version(version, Duration::ZERO).await;
         let runtime = client(&simulation);
-        runtime.settle().await.unwrap();
+        runtime.pin_settings().await.unwrap();
         simulation.faults().plan(Fault::DropAfterWork, 1);
         assert_eq!(runtime.run(job(&sampled(1, 1))).await.unwrap().files.len(), 1, "{version:?}");
         assert_eq!(posts(&simulation, "/prompt").len(), 1, "{version:?}");
@@ -214,7 +214,11 @@ async fn a_run_that_queues_itself_again_is_adopted_as_a_whole() {
 
     // The handle of the first job is enough: the other ones may have been queued while nobody looked.
     let heir = client(&simulation);
-    assert_eq!(heir.clear(std::slice::from_ref(&first)).await, Ok(true), "nothing of the run is interrupted");
+    assert_eq!(
+        heir.interrupt_orphans(std::slice::from_ref(&first)).await,
+        Ok(true),
+        "nothing of the run is interrupted"
+    );
     let output = heir.adopt(in_batches(), &first).await.expect("the runtime knows the run").unwrap();
     assert_eq!(output.files.len(), 1);
     assert_eq!(simulation.busy().len(), 3);
@@ -230,7 +234,7 @@ async fn a_run_that_queues_itself_again_is_stopped_as_a_whole() {
     let (stop, progress) = (job.stop.clone(), job.progress.clone());
     let running = tokio::spawn(async move { runtime.run(job).await });
     handle_with(&mut reported, 2).await;
-    assert!(matches!(progress.place(), Place::Running(_)));
+    assert!(matches!(progress.phase(), JobPhase::Running(_)));
     stop.cancel();
     assert_eq!(code(running.await.unwrap()), ErrorCode::Interrupted);
     assert_eq!(queue(&simulation).await, Queue { running: vec![], pending: vec![] });

@@ -13,7 +13,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use crate::breaker::{Broken, FiledTask};
+use crate::breaker::{Broken, SavedTask};
 use crate::cloud::Delivery;
 use crate::runtimes::RunHandle;
 
@@ -66,18 +66,18 @@ struct Held {
     /// Whether the process before this one held messages when it died, and no task has succeeded since.
     after_crash: bool,
     broken: Option<Broken>,
-    succeeded: Option<FiledTask>,
+    succeeded: Option<SavedTask>,
 }
 
 /// What the process before this one left.
 #[derive(Debug, Default, PartialEq)]
-pub struct Left {
+pub struct Recovered {
     /// The messages that it had taken.
     pub claims: Vec<Claim>,
     /// The runtime's process, if it had found it broken, or the one after it had not been checked.
     pub broken: Option<Broken>,
     /// A task that succeeded, to check the runtime with.
-    pub succeeded: Option<FiledTask>,
+    pub succeeded: Option<SavedTask>,
 }
 
 #[derive(Debug)]
@@ -96,7 +96,7 @@ struct Record {
     #[serde(default)]
     broken: Option<Broken>,
     #[serde(default)]
-    succeeded: Option<FiledTask>,
+    succeeded: Option<SavedTask>,
 }
 
 impl Claims {
@@ -104,25 +104,28 @@ impl Claims {
     /// one left there, if it was on this host.
     ///
     /// Fails if the file cannot be written, or if another process keeps its claims there.
-    pub fn open(path: &Path, host: String) -> io::Result<(Self, Left)> {
+    pub fn open(path: &Path, host: String) -> io::Result<(Self, Recovered)> {
         let lock = File::create(path.with_extension("lock"))?;
         lock.try_lock()?;
         let record = fs::read(path).ok().and_then(|text| serde_json::from_slice::<Record>(&text).ok());
-        let left = record.filter(|record| record.host == host).map_or_else(
-            Left::default,
-            |Record { claims, broken, succeeded, .. }| Left { claims, broken, succeeded },
+        let recovered = record.filter(|record| record.host == host).map_or_else(
+            Recovered::default,
+            |Record { claims, broken, succeeded, .. }| Recovered { claims, broken, succeeded },
         );
         let file = ClaimFile { path: path.to_owned(), host, _lock: lock };
-        let (broken, succeeded) = (left.broken.clone(), left.succeeded.clone());
-        let claims: BTreeMap<String, Claim> =
-            left.claims.iter().map(|claim| (claim.delivery.receipt_handle.clone(), claim.clone())).collect();
+        let (broken, succeeded) = (recovered.broken.clone(), recovered.succeeded.clone());
+        let claims: BTreeMap<String, Claim> = recovered
+            .claims
+            .iter()
+            .map(|claim| (claim.delivery.receipt_handle.clone(), claim.clone()))
+            .collect();
         let held = Held { after_crash: !claims.is_empty(), claims, broken, succeeded };
         file.replace(&held)?;
-        Ok((Self { file: Some(file), held: Mutex::new(held) }, left))
+        Ok((Self { file: Some(file), held: Mutex::new(held) }, recovered))
     }
 
     /// The message is hidden until then; the first time, it has just been taken.
-    pub fn hidden_until(&self, delivery: &Delivery, until: SystemTime) {
+    pub fn set_hidden_until(&self, delivery: &Delivery, until: SystemTime) {
         self.change(|held| {
             let is_alone = held.claims.is_empty();
             if !held.claims.contains_key(&delivery.receipt_handle) {
@@ -142,7 +145,7 @@ impl Claims {
     }
 
     /// The runtime is about to get the job, and will know it by this handle.
-    pub fn running(&self, delivery: &Delivery, run: RunHandle) {
+    pub fn run_started(&self, delivery: &Delivery, run: RunHandle) {
         self.change(|held| {
             if let Some(claim) = held.claims.get_mut(&delivery.receipt_handle) {
                 if self.file.is_some() {
@@ -155,17 +158,17 @@ impl Claims {
     }
 
     /// The runtime has begun to work on it.
-    pub fn begun(&self, delivery: &Delivery) {
+    pub fn run_began(&self, delivery: &Delivery) {
         self.change_one(delivery, |claim| claim.has_begun = true);
     }
 
     /// This process goes on with the run of the one before it.
-    pub fn adopted(&self, delivery: &Delivery) {
+    pub fn run_adopted(&self, delivery: &Delivery) {
         self.change_one(delivery, |claim| claim.is_adopted = true);
     }
 
     /// The run failed, or was interrupted: whatever the runtime still does for it, nobody waits for.
-    pub fn run_over(&self, delivery: &Delivery) {
+    pub fn run_ended(&self, delivery: &Delivery) {
         self.change_one(delivery, |claim| claim.is_over = true);
     }
 
@@ -187,12 +190,12 @@ impl Claims {
     }
 
     /// The delivery has ended, or its lease is lost.
-    pub fn ended(&self, delivery: &Delivery) {
+    pub fn remove(&self, delivery: &Delivery) {
         self.change(|held| drop(held.claims.remove(&delivery.receipt_handle)));
     }
 
     /// The runtime's process is broken, or the one after it is yet to be checked; or neither any more.
-    pub fn broken(&self, broken: Option<Broken>) {
+    pub fn set_broken(&self, broken: Option<Broken>) {
         self.change(|held| held.broken = broken);
     }
 
@@ -202,12 +205,12 @@ impl Claims {
     }
 
     /// The task to check the runtime with.
-    pub fn keep_for_checks(&self, task: FiledTask) {
+    pub fn set_known_good(&self, task: SavedTask) {
         self.change(|held| held.succeeded = Some(task));
     }
 
     /// That task cannot be run any more.
-    pub fn cannot_check(&self) {
+    pub fn discard_known_good(&self) {
         self.change(|held| held.succeeded = None);
     }
 
@@ -273,25 +276,25 @@ mod tests {
     }
 
     fn open(path: &Path, host: &str) -> (Claims, Vec<Claim>) {
-        let (claims, left) = Claims::open(path, host.to_owned()).unwrap();
-        (claims, left.claims)
+        let (claims, recovered) = Claims::open(path, host.to_owned()).unwrap();
+        (claims, recovered.claims)
     }
 
     #[test]
     fn a_successor_on_the_same_host_finds_what_was_not_ended() {
         let path = file();
         let until = SystemTime::now() + Duration::from_secs(60);
-        let (claims, left) = open(&path, "pod");
-        assert_eq!(left, []);
+        let (claims, recovered) = open(&path, "pod");
+        assert_eq!(recovered, []);
         for id in ["staged", "running", "done"] {
-            claims.hidden_until(&delivery(id), until);
+            claims.set_hidden_until(&delivery(id), until);
         }
-        claims.running(&delivery("running"), RunHandle(json!({ "prompt_id": "p" })));
-        claims.ended(&delivery("done"));
+        claims.run_started(&delivery("running"), RunHandle(json!({ "prompt_id": "p" })));
+        claims.remove(&delivery("done"));
         drop(claims);
 
-        let (_, left) = open(&path, "pod");
-        let [running, staged] = left.as_slice() else { panic!("{left:?}") };
+        let (_, recovered) = open(&path, "pod");
+        let [running, staged] = recovered.as_slice() else { panic!("{recovered:?}") };
         assert_eq!((running.delivery.body.as_str(), staged.delivery.body.as_str()), ("the body", ""));
         assert_eq!(running.run, Some(RunHandle(json!({ "prompt_id": "p" }))));
         assert_eq!((staged.run.as_ref(), staged.hidden_until), (None, until));
@@ -303,12 +306,12 @@ mod tests {
         let path = file();
         let run = Some(RunHandle(json!({ "prompt_id": "p" })));
         let broken = Some(Broken { run, leaves_traces: true, is_replaced: false, failed_checks: 1 });
-        open(&path, "pod").0.broken(broken.clone());
+        open(&path, "pod").0.set_broken(broken.clone());
         for _ in 0..2 {
             assert_eq!(Claims::open(&path, "pod".to_owned()).unwrap().1.broken, broken);
         }
-        open(&path, "pod").0.broken(None);
-        assert_eq!(Claims::open(&path, "pod".to_owned()).unwrap().1, Left::default());
+        open(&path, "pod").0.set_broken(None);
+        assert_eq!(Claims::open(&path, "pod".to_owned()).unwrap().1, Recovered::default());
     }
 
     #[test]
@@ -318,22 +321,22 @@ mod tests {
         let (claims, _) = open(&path, "pod");
         assert!(!claims.after_crash());
         for id in ["begun", "staged"] {
-            claims.hidden_until(&delivery(id), until);
+            claims.set_hidden_until(&delivery(id), until);
         }
-        claims.begun(&delivery("begun"));
+        claims.run_began(&delivery("begun"));
         drop(claims);
 
-        let (claims, left) = open(&path, "pod");
+        let (claims, recovered) = open(&path, "pod");
         assert!(claims.after_crash());
-        assert_eq!(left.iter().map(Claim::is_attempt).collect::<Vec<_>>(), [true, false]);
-        for claim in left {
-            claims.ended(&claim.delivery);
+        assert_eq!(recovered.iter().map(Claim::is_attempt).collect::<Vec<_>>(), [true, false]);
+        for claim in recovered {
+            claims.remove(&claim.delivery);
         }
-        claims.hidden_until(&delivery("alone"), until);
+        claims.set_hidden_until(&delivery("alone"), until);
         drop(claims);
 
-        let (claims, left) = open(&path, "pod");
-        assert!(left[0].is_attempt(), "there was nothing else to die of");
+        let (claims, recovered) = open(&path, "pod");
+        assert!(recovered[0].is_attempt(), "there was nothing else to die of");
         claims.task_succeeded();
         assert!(!claims.after_crash());
     }
@@ -344,15 +347,15 @@ mod tests {
         let until = SystemTime::now() + Duration::from_secs(60);
         let (claims, _) = open(&path, "pod");
         for id in ["a", "b", "c"] {
-            claims.hidden_until(&delivery(id), until);
-            claims.running(&delivery(id), RunHandle(json!(id)));
+            claims.set_hidden_until(&delivery(id), until);
+            claims.run_started(&delivery(id), RunHandle(json!(id)));
         }
-        claims.run_over(&delivery("a"));
-        claims.adopted(&delivery("b"));
+        claims.run_ended(&delivery("a"));
+        claims.run_adopted(&delivery("b"));
         assert_eq!(claims.runs(), [RunHandle(json!("b")), RunHandle(json!("c"))]);
         drop(claims);
-        let (_, left) = open(&path, "pod");
-        let adopted: Vec<_> = left.iter().filter_map(Claim::run_to_adopt).collect();
+        let (_, recovered) = open(&path, "pod");
+        let adopted: Vec<_> = recovered.iter().filter_map(Claim::run_to_adopt).collect();
         assert_eq!(adopted, [&RunHandle(json!("c"))]);
     }
 
@@ -360,7 +363,7 @@ mod tests {
     fn another_host_finds_nothing() {
         let path = file();
         let (claims, _) = open(&path, "pod");
-        claims.hidden_until(&delivery("a"), SystemTime::now());
+        claims.set_hidden_until(&delivery("a"), SystemTime::now());
         drop(claims);
         assert_eq!(open(&path, "other pod").1, []);
     }

@@ -15,9 +15,9 @@ impl Worker {
     /// Deletes the files of a run that is over, and stored or given up.
     pub(crate) async fn delete_files_of(&self, run: &RunHandle) {
         if let Some(scratch) = &self.scratch {
-            scratch.delete(self.runtime.folders_of(run)).await;
+            scratch.delete(self.runtime.run_folders(run)).await;
             if !self.has_room(scratch).await {
-                self.runtime_is(false);
+                self.set_runtime_ready(false);
             }
         }
     }
@@ -26,7 +26,7 @@ impl Worker {
     /// and whether that took time. Nothing runs meanwhile.
     pub(crate) async fn make_room(&self) -> bool {
         let Some(scratch) = &self.scratch else { return false };
-        let kept = self.claims.runs().iter().flat_map(|run| self.runtime.folders_of(run)).collect();
+        let kept = self.claims.runs().iter().flat_map(|run| self.runtime.run_folders(run)).collect();
         scratch.delete_all_but(kept).await;
         if self.has_room(scratch).await {
             return false;
@@ -62,12 +62,12 @@ impl Worker {
             }
         };
         let is_low = space.is_low();
-        if is_low && self.vitals.has_space() {
+        if is_low && self.health.has_space() {
             let (free, reserved) = (space.free, space.reserved);
             tracing::warn!(free, reserved, "the scratch folder is nearly full, no tasks are received");
         }
-        self.vitals.metrics().scratch_free(space.free);
-        self.vitals.space(!is_low);
+        self.health.metrics().scratch_free(space.free);
+        self.health.set_has_space(!is_low);
         !is_low
     }
 }

@@ -20,14 +20,14 @@ const REASON_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How long a runtime may take to end what it was told to, before only a restart seems to help: longer than the decoding
 /// of a large image, which nothing interrupts. `STUCK_SECONDS`, if that is less.
-const CLEARING_PATIENCE: Duration = Duration::from_secs(60);
+const INTERRUPT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long a task that has failed waits for a runtime that cannot be checked, before others may have it. `STUCK_SECONDS`, if that
 /// is less.
-const DECISION_PATIENCE: Duration = Duration::from_mins(5);
+const CHECK_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// So many checks in a row may be prevented. Then the task for checks may be what prevents them, by what it does to the runtime.
-const PREVENTED_AT_MOST: u32 = 3;
+const MAX_PREVENTED_CHECKS: u32 = 3;
 
 impl Worker {
     /// Makes the runtime ready, again and again, whenever a run says that it is gone.
@@ -36,11 +36,11 @@ impl Worker {
         let mut was_ready = false;
         // The sender lives as long as the worker.
         while readiness.wait_for(|ready| !ready).await.is_ok() {
-            let idle = self.pipeline.idle().await;
+            let idle = self.pipeline.lock_idle().await;
             self.make_ready().await;
             drop(idle);
-            self.runtime_is(true);
-            self.vitals.runtime_is(Ok(()));
+            self.set_runtime_ready(true);
+            self.health.set_runtime(Ok(()));
             let runtime = &self.config.runtime_name;
             if was_ready {
                 tracing::info!(%runtime, "ready again");
@@ -66,10 +66,10 @@ impl Worker {
                 continue;
             }
             prevented += 1;
-            if prevented == PREVENTED_AT_MOST {
+            if prevented == MAX_PREVENTED_CHECKS {
                 let message =
                     "the runtime goes away, stands still or is interrupted whenever it runs the task";
-                self.cannot_check_with_it(&TaskError::new(ErrorCode::RuntimeUnavailable, message));
+                self.discard_known_good(&TaskError::new(ErrorCode::RuntimeUnavailable, message));
             }
         }
     }
@@ -83,9 +83,9 @@ impl Worker {
             self.make_room().await
         };
         tokio::pin!(usable);
-        let patience = DECISION_PATIENCE.min(Duration::from_secs(self.config.stuck_seconds));
+        let limit = CHECK_TIMEOUT.min(Duration::from_secs(self.config.stuck_seconds));
         loop {
-            match timeout(patience, &mut usable).await {
+            match timeout(limit, &mut usable).await {
                 Ok(took_time) => return took_time,
                 Err(_) => self.breaker.undecided(),
             }
@@ -101,16 +101,16 @@ impl Worker {
                 Process::Gone | Process::Fresh => {
                     tracing::info!(runtime = %self.config.runtime_name, "the runtime was restarted");
                     // Until it has been checked, the next process of the worker has to know.
-                    self.claims.broken(self.breaker.restarted());
-                    self.vitals.runtime_is(Ok(()));
+                    self.claims.set_broken(self.breaker.restarted());
+                    self.health.set_runtime(Ok(()));
                 }
             }
         }
     }
 
     /// The runtime's process can do no further work: nothing is received until another one has taken its place.
-    pub(crate) async fn runtime_broke(&self, run: Option<RunHandle>, sign: BrokenSign, why: &str) {
-        self.runtime_is(false);
+    pub(crate) async fn mark_runtime_broken(&self, run: Option<RunHandle>, sign: BrokenSign, why: &str) {
+        self.set_runtime_ready(false);
         // No task has run since: this is another run of that process.
         if sign == BrokenSign::Words && self.breaker.is_open() {
             return;
@@ -120,18 +120,18 @@ impl Worker {
         let is_replaced = process == Process::Gone;
         let broken = Broken { run, leaves_traces: process == Process::Same, is_replaced, failed_checks: 0 };
         if !is_replaced {
-            self.vitals.runtime_is(Err(ErrorCode::RuntimeBroken.as_str()));
+            self.health.set_runtime(Err(ErrorCode::RuntimeBroken.as_str()));
         }
-        self.claims.broken(self.breaker.broke(broken));
+        self.claims.set_broken(self.breaker.trip(broken));
         // It may have been made ready while it was asked.
-        self.runtime_is(false);
-        self.vitals.metrics().runtime_broke(sign);
+        self.set_runtime_ready(false);
+        self.health.metrics().runtime_broke(sign);
         let (runtime, code) = (&self.config.runtime_name, ErrorCode::RuntimeBroken);
         tracing::error!(%runtime, error.code = %code, sign = sign.as_str(), why, "the runtime has to be restarted");
     }
 
     async fn until_it_takes_jobs(&self) {
-        let patience = CLEARING_PATIENCE.min(Duration::from_secs(self.config.stuck_seconds));
+        let limit = INTERRUPT_TIMEOUT.min(Duration::from_secs(self.config.stuck_seconds));
         let mut last: Option<(TaskError, Instant)> = None;
         let mut clearing_since = None;
         loop {
@@ -139,14 +139,14 @@ impl Worker {
                 Ok(true) => return,
                 Ok(false) => {
                     let since = *clearing_since.get_or_insert_with(Instant::now);
-                    if since.elapsed() > patience {
-                        self.runtime_is_stuck("the runtime does not end what it was told to");
+                    if since.elapsed() > limit {
+                        self.mark_runtime_stuck("the runtime does not end what it was told to");
                     }
                 }
                 Err(error) => {
                     clearing_since = None;
                     if error.code == ErrorCode::RuntimeStuck {
-                        self.runtime_is_stuck(&error.message);
+                        self.mark_runtime_stuck(&error.message);
                     }
                     let is_said = last.as_ref().is_some_and(|(said, at)| {
                         said.code == error.code
@@ -163,31 +163,31 @@ impl Worker {
     }
 
     /// Says whether the runtime takes jobs: nothing is received while it does not.
-    pub(crate) fn runtime_is(&self, ready: bool) {
+    pub(crate) fn set_runtime_ready(&self, ready: bool) {
         self.pipeline.set_ready(ready);
-        self.vitals.ready(ready);
+        self.health.set_ready(ready);
     }
 
     /// Only a restart of the runtime helps: whoever probes it shall know.
-    fn runtime_is_stuck(&self, why: &str) {
-        if self.vitals.runtime_health().is_ok() {
+    fn mark_runtime_stuck(&self, why: &str) {
+        if self.health.runtime_liveness().is_ok() {
             tracing::error!(runtime = %self.config.runtime_name, error.code = %ErrorCode::RuntimeStuck, why, "the runtime has to be restarted");
-            self.vitals.runtime_is(Err(ErrorCode::RuntimeStuck.as_str()));
+            self.health.set_runtime(Err(ErrorCode::RuntimeStuck.as_str()));
         }
     }
 
     /// The runtime may be broken: it is checked before it gets another task.
-    pub(crate) fn doubt_runtime(&self) {
-        self.breaker.doubt();
-        self.runtime_is(false);
+    pub(crate) fn request_check(&self) {
+        self.breaker.request_check();
+        self.set_runtime_ready(false);
     }
 
     /// Whether the runtime takes jobs, with nothing in it but what this worker follows.
     async fn probe(&self) -> Result<bool, TaskError> {
         self.runtime.ready().await?;
-        let is_clear = self.runtime.clear(&self.claims.runs()).await?;
+        let is_clear = self.runtime.interrupt_orphans(&self.claims.runs()).await?;
         if is_clear {
-            self.runtime.settle().await?;
+            self.runtime.pin_settings().await?;
         }
         Ok(is_clear)
     }

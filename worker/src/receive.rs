@@ -7,23 +7,23 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
-use crate::cloud::queue::{ANSWER_PATIENCE, LONGEST_WAIT};
+use crate::cloud::queue::{MAX_WAIT, RESPONSE_TIMEOUT};
 use crate::cloud::{CloudError, Delivery};
-use crate::health::{HEARTBEAT_PATIENCE, Stage};
+use crate::health::{HEARTBEAT_TIMEOUT, Stage};
 use crate::pipeline::Staged;
 use crate::retry;
 use crate::steps::Worker;
 
 /// The longest pause after a poll that failed.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const MAX_PAUSE: Duration = Duration::from_secs(30);
 
 /// How often the loop says that it lives while there is no place for another task.
-const BEAT_INTERVAL: Duration = Duration::from_secs(60);
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(60);
 
 // However slow SQS is, the loop comes round in time.
-const LONGEST_ROUND: Duration =
-    BEAT_INTERVAL.saturating_add(LONGEST_WAIT).saturating_add(ANSWER_PATIENCE).saturating_add(LONGEST_PAUSE);
-const _: () = assert!(LONGEST_ROUND.as_secs() < HEARTBEAT_PATIENCE.as_secs());
+const MAX_ROUND: Duration =
+    HEARTBEAT_INTERVAL.saturating_add(MAX_WAIT).saturating_add(RESPONSE_TIMEOUT).saturating_add(MAX_PAUSE);
+const _: () = assert!(MAX_ROUND.as_secs() < HEARTBEAT_TIMEOUT.as_secs());
 
 /// A long poll that is underway.
 type Poll = Pin<Box<dyn Future<Output = Result<Option<Delivery>, CloudError>> + Send>>;
@@ -33,7 +33,7 @@ impl Worker {
     pub(crate) async fn receive(self: &Arc<Self>, tasks: &mut JoinSet<()>) -> Option<Poll> {
         let mut failures = 0;
         loop {
-            self.vitals.beat();
+            self.health.heartbeat();
             let mut place = self.stopping.run_until_cancelled(self.next_place(tasks)).await?;
             if self.stopping.is_cancelled() {
                 return None;
@@ -47,7 +47,7 @@ impl Worker {
             match received {
                 Ok(delivery) => {
                     failures = 0;
-                    self.vitals.metrics().stage(Stage::Receive, clock.elapsed());
+                    self.health.metrics().stage(Stage::Receive, clock.elapsed());
                     if let Some(delivery) = delivery {
                         place.received();
                         let (worker, taken) = (Arc::clone(self), self.take(delivery, None));
@@ -57,7 +57,7 @@ impl Worker {
                 Err(error) => {
                     failures += 1;
                     tracing::warn!(%error, failures, "cannot receive, trying again");
-                    let pause = retry::backoff(failures, Duration::from_millis(500), LONGEST_PAUSE);
+                    let pause = retry::backoff(failures, Duration::from_millis(500), MAX_PAUSE);
                     self.stopping.run_until_cancelled(tokio::time::sleep(pause)).await?;
                 }
             }
@@ -73,13 +73,13 @@ impl Worker {
             if !self.config.pipeline || self.claims.after_crash() {
                 while tasks.join_next().await.is_some() {}
             }
-            self.pipeline.next_place().await
+            self.pipeline.reserve().await
         };
         tokio::pin!(place);
         loop {
-            match tokio::time::timeout(BEAT_INTERVAL, &mut place).await {
+            match tokio::time::timeout(HEARTBEAT_INTERVAL, &mut place).await {
                 Ok(place) => return place,
-                Err(_) => self.vitals.beat(),
+                Err(_) => self.health.heartbeat(),
             }
         }
     }
@@ -93,11 +93,11 @@ impl Worker {
     /// Gives back what the last poll brings, at no cost, for as long as other tasks are finished. Then it is cut off, since
     /// waiting for its end would cost up to 20 s of grace; and so it is before a task is given back, since it would take
     /// that one again. A message that is handed out in that moment comes back by its visibility timeout.
-    pub(crate) async fn give_back_last(self: &Arc<Self>, poll: Option<Poll>) {
+    pub(crate) async fn release_last(self: &Arc<Self>, poll: Option<Poll>) {
         let Some(poll) = poll else { return pending().await };
         if let Some(Ok(Some(delivery))) = self.giving_back.run_until_cancelled(poll).await {
             // The worker is stopping: the task goes back before anything is done for it.
-            Box::pin(self.work(self.take(delivery, None), Staged::beside_the_others())).await;
+            Box::pin(self.work(self.take(delivery, None), Staged::without_permit())).await;
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::claims::Claim;
 use crate::cloud::lease;
 use crate::pipeline::Staged;
 use crate::runtimes::RunHandle;
-use crate::steps::{Begun, Worker};
+use crate::steps::{AdoptedRun, Worker};
 
 impl Worker {
     /// Takes up what the process before this one left: a run that the runtime can find again is followed to its end, other
@@ -20,11 +20,11 @@ impl Worker {
             let worker = Arc::clone(self);
             match claim.run_to_adopt().cloned() {
                 Some(run) => {
-                    self.claims.adopted(&claim.delivery);
+                    self.claims.run_adopted(&claim.delivery);
                     tasks.spawn(async move { worker.take_up(claim, run).await });
                 }
                 None => {
-                    self.claims.run_over(&claim.delivery);
+                    self.claims.run_ended(&claim.delivery);
                     tasks.spawn(async move { worker.give_back_left(claim).await });
                 }
             }
@@ -36,16 +36,16 @@ impl Worker {
         let (queue, timeout) = (&self.cloud.queue, self.config.visibility_timeout());
         match lease::confirmed(queue, &claim.delivery, timeout, self.surely_hidden_until(&claim)).await {
             Some(delivery) => {
-                let begun = Begun { run, is_attempt: claim.is_attempt() };
-                self.work(self.take(delivery, Some(begun)), Staged::beside_the_others()).await;
+                let begun = AdoptedRun { run, is_attempt: claim.is_attempt() };
+                self.work(self.take(delivery, Some(begun)), Staged::without_permit()).await;
             }
             None => {
                 let message_id = &claim.delivery.message_id;
                 tracing::warn!(runtime = %self.config.runtime_name, message_id, "the lease of the process before this one is over, its run is withdrawn");
-                self.vitals.metrics().lease_lost();
-                self.claims.ended(&claim.delivery);
+                self.health.metrics().lease_lost();
+                self.claims.remove(&claim.delivery);
                 // The runtime is cleared of it before it gets another job.
-                self.runtime_is(false);
+                self.set_runtime_ready(false);
             }
         }
     }
@@ -75,7 +75,7 @@ impl Worker {
                 }
             }
         }
-        self.claims.ended(delivery);
+        self.claims.remove(delivery);
     }
 
     /// Until when the lease of a message holds for certain: a tenth of the visibility timeout is the margin for clocks and calls.

@@ -4,25 +4,25 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The wait before the n-th retry (n from 1): `first` doubled each time, at most `most`, less up to a quarter of itself
+/// The wait before the n-th retry (n from 1): `first` doubled each time, at most `max`, less up to a quarter of itself
 /// so that workers that failed together do not try together.
-pub fn backoff(n: u32, first: Duration, most: Duration) -> Duration {
+pub fn backoff(n: u32, first: Duration, max: Duration) -> Duration {
     let doubled = first.saturating_mul(2u32.saturating_pow(n.saturating_sub(1)));
-    doubled.min(most).mul_f64(1.0 - 0.25 * fastrand::f64())
+    doubled.min(max).mul_f64(1.0 - 0.25 * fastrand::f64())
 }
 
-/// Tries until it works, gives up for good, or `patience` is over; then returns the last error.
+/// Tries until it works, gives up for good, or `timeout` is over; then returns the last error.
 ///
 /// For calls that come after a run: giving up early would throw the GPU's work away, so it pays to wait.
-pub async fn persist<T, E, F>(
-    patience: Duration,
+pub async fn until_timeout<T, E, F>(
+    timeout: Duration,
     is_retryable: impl Fn(&E) -> bool,
     mut call: impl FnMut() -> F,
 ) -> Result<T, E>
 where
     F: Future<Output = Result<T, E>>,
 {
-    let deadline = Instant::now() + patience;
+    let deadline = Instant::now() + timeout;
     let mut tries = 0;
     loop {
         match call().await {
@@ -54,7 +54,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_not_worth_a_retry_is_returned_at_once() {
         let mut calls = 0;
-        let result: Result<(), &str> = persist(
+        let result: Result<(), &str> = until_timeout(
             Duration::from_secs(60),
             |error| *error != "final",
             || {

@@ -10,39 +10,39 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
 use crate::breaker::Breaker;
-use crate::claims::{Claim, Claims, Left};
+use crate::claims::{Claim, Claims, Recovered};
 use crate::cloud::Cloud;
 use crate::cloud::store::ReadError;
 use crate::config::Config;
-use crate::health::{self, Vitals};
+use crate::health::{self, HealthState};
 use crate::inputs::fetch::Fetcher;
 use crate::pipeline::Pipeline;
-use crate::pod::Marks;
+use crate::pod::PodAnnotations;
 use crate::scratch::Scratch;
 use crate::steps::Worker;
-use crate::steps::in_flight::Submissions;
+use crate::steps::in_flight::InFlight;
 use crate::steps::results::Results;
 
 /// Runs a worker until `stopping` is cancelled and every task at hand has ended or is given back.
 #[tracing::instrument(name = "worker", level = "error", skip_all, fields(runtime = %config.runtime_name))]
 pub async fn run(config: Config, cloud: Cloud, stopping: CancellationToken) -> anyhow::Result<()> {
     let started = Instant::now();
-    let (worker, left) = Worker::new(config, cloud, stopping)?;
-    let _port = health::serve(worker.config.health_listen, Arc::clone(&worker.vitals)).await?;
-    let marks = Marks::keep(&worker.config, worker.vitals.tasks_inside())?;
+    let (worker, recovered) = Worker::new(config, cloud, stopping)?;
+    let _port = health::serve(worker.config.health_listen, Arc::clone(&worker.health)).await?;
+    let annotations = PodAnnotations::start(&worker.config, worker.health.tasks_inside())?;
     let mut tasks = JoinSet::new();
-    worker.recover(left, &mut tasks);
+    worker.recover(recovered, &mut tasks);
     let keeping_ready = in_background(Arc::clone(&worker).keep_ready(started));
-    let telling = in_background(Arc::clone(&worker).say_what_is_switched_off());
+    let logging = in_background(Arc::clone(&worker).log_disabled_features());
 
     let last_poll = worker.receive(&mut tasks).await;
-    worker.vitals.stopping();
+    worker.health.set_stopping();
     tokio::select! {
         () = async { while tasks.join_next().await.is_some() {} } => {}
-        () = worker.give_back_last(last_poll) => while tasks.join_next().await.is_some() {},
+        () = worker.release_last(last_poll) => while tasks.join_next().await.is_some() {},
     }
-    drop((keeping_ready, telling));
-    marks.remove().await;
+    drop((keeping_ready, logging));
+    annotations.remove().await;
     tracing::info!(runtime = %worker.config.runtime_name, "stopped");
     Ok(())
 }
@@ -60,10 +60,10 @@ impl Worker {
         stopping: CancellationToken,
     ) -> anyhow::Result<(Arc<Self>, Vec<Claim>)> {
         let runtime = (config.runtime_type.connect)(&config.runtime).map_err(anyhow::Error::msg)?;
-        let (claims, left) = match &config.state_file {
+        let (claims, recovered) = match &config.state_file {
             Some(path) => Claims::open(path, config.host_name.clone())
                 .map_err(|error| anyhow::anyhow!("STATE_FILE cannot be used: {error}"))?,
-            None => (Claims::default(), Left::default()),
+            None => (Claims::default(), Recovered::default()),
         };
         let scratch = match &config.scratch_folder {
             Some(path) => {
@@ -74,10 +74,10 @@ impl Worker {
             None => None,
         };
         let worker = Self {
-            vitals: Vitals::new(&config.runtime_name),
+            health: HealthState::new(&config.runtime_name),
             results: Results::new(&cloud, RuntimeName::new(&config.runtime_name)),
             fetcher: Fetcher::new(&config, cloud.store.clone()),
-            pipeline: Pipeline::new(config.worker_concurrency, config.staged_patience()),
+            pipeline: Pipeline::new(config.worker_concurrency, config.staged_timeout()),
             contract: Contract::new(Registry::default().with_runtime_type(config.runtime_type.name()))
                 .with_node_rules(config.node_rules.clone())
                 .with_allowed_settings(config.runtime.settings_allowed.clone())
@@ -87,20 +87,20 @@ impl Worker {
             cloud,
             runtime,
             scratch,
-            submissions: Submissions::default(),
-            breaker: Breaker::new(left.broken, left.succeeded),
+            in_flight: InFlight::default(),
+            breaker: Breaker::new(recovered.broken, recovered.succeeded),
             claims,
             stopping,
             giving_back: CancellationToken::new(),
         };
         if worker.breaker.broken().is_some() {
-            worker.vitals.runtime_is(Err(ErrorCode::RuntimeBroken.as_str()));
+            worker.health.set_runtime(Err(ErrorCode::RuntimeBroken.as_str()));
         }
-        Ok((Arc::new(worker), left.claims))
+        Ok((Arc::new(worker), recovered.claims))
     }
 
     /// Says once what the worker's role or configuration does not allow, beyond what it cannot do without.
-    async fn say_what_is_switched_off(self: Arc<Self>) {
+    async fn log_disabled_features(self: Arc<Self>) {
         let store = &self.cloud.store;
         // Nothing is there; the answer tells whether the worker would be told so.
         if let Err(ReadError::Cloud(error)) = store.read(store.bucket(), keys::PROBE, 1).await

@@ -77,7 +77,7 @@ async fn a_neighbours_extra_data_of_any_type_hides_no_job_in_the_queue() {
         assert_eq!(output.map(|output| output.files.len()), Ok(1), "{odd}");
 
         // What a former process left behind that job is found.
-        assert_eq!(runtime.clear(&[]).await, Ok(false), "{odd}");
+        assert_eq!(runtime.interrupt_orphans(&[]).await, Ok(false), "{odd}");
         let deletions = stage.heard().of("POST /queue");
         assert_eq!(deletions[0].json(), json!({ "delete": ["left"] }), "{odd}");
     }

@@ -200,7 +200,7 @@ pub(super) async fn a_server_that_has_started_is_ready() {
     let runtime = comfyui::connect(&task::options(&player.url)).unwrap();
 
     assert_eq!(runtime.ready().await, Ok(()));
-    assert_eq!(runtime.settle().await, Ok(()));
+    assert_eq!(runtime.pin_settings().await, Ok(()));
     let [stats, length, again, cancellation] = player.heard().lines().try_into().unwrap();
     assert_eq!([&*stats, &*length, &*again], ["GET /system_stats", "GET /prompt", "GET /system_stats"]);
     // Whether it can cancel by id is found out with an id that no job has.

@@ -117,8 +117,8 @@ pub(super) async fn a_server_without_a_page_is_ready() {
     let runtime = sdwebui::connect(&task::options(&player.url)).unwrap();
 
     assert_eq!(runtime.ready().await, Ok(()));
-    assert_eq!(runtime.clear(&[]).await, Ok(true));
-    assert_eq!(runtime.settle().await, Ok(()));
+    assert_eq!(runtime.interrupt_orphans(&[]).await, Ok(true));
+    assert_eq!(runtime.pin_settings().await, Ok(()));
 
     let pinned = player.heard("POST", "options")[0].json();
     assert_eq!((&pinned["samples_format"], &pinned["n_rows"]), (&json!("png"), &json!(-1)));

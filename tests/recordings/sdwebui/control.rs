@@ -19,7 +19,7 @@ pub(super) async fn a_server_with_a_model_is_ready_and_its_settings_are_pinned()
     let runtime = sdwebui::connect(&task::options(&player.url)).unwrap();
 
     assert_eq!(runtime.ready().await, Ok(()));
-    assert_eq!(runtime.settle().await, Ok(()));
+    assert_eq!(runtime.pin_settings().await, Ok(()));
 
     let pinned = player.heard("POST", "options")[0].json();
     let recorded = &options()["response"]["body"];

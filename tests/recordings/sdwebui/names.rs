@@ -30,7 +30,7 @@ impl Server {
     pub(super) async fn of(options: SdWebUiOptions) -> Self {
         let simulation = Simulation::start_sdwebui(free_port(), options).await.unwrap();
         let runtime = sdwebui::connect(&task::options(&simulation.url())).unwrap();
-        runtime.settle().await.unwrap();
+        runtime.pin_settings().await.unwrap();
         Self { simulation, runtime }
     }
 
@@ -202,7 +202,7 @@ async fn the_format_is_set_back_by_the_process_after_this_one() {
     running.abort();
 
     let next = sdwebui::connect(&task::options(&server.simulation.url())).unwrap();
-    next.settle().await.unwrap();
+    next.pin_settings().await.unwrap();
     let job = task::job("text-to-image", &asked, Vec::new());
     assert!(next.adopt(job, &handle).await.is_none());
 

@@ -29,8 +29,8 @@ async fn a_server_without_progress_works() {
     let runtime = sdwebui::connect(&task::options(&player.url)).unwrap();
 
     assert_eq!(runtime.ready().await, Ok(()));
-    assert_eq!(runtime.clear(&[]).await, Ok(true));
-    assert_eq!(runtime.settle().await, Ok(()));
+    assert_eq!(runtime.interrupt_orphans(&[]).await, Ok(true));
+    assert_eq!(runtime.pin_settings().await, Ok(()));
     let job = task::job("text-to-image", &json!({ "prompt": "a dog" }), Vec::new());
     assert_eq!(runtime.run(job).await.unwrap().files.len(), 1);
 }

@@ -64,7 +64,10 @@ impl Server {
     }
 
     async fn until_clear(&self) {
-        wait::until("a clear server", async || self.runtime.clear(&[]).await.unwrap().then_some(())).await;
+        wait::until("a clear server", async || {
+            self.runtime.interrupt_orphans(&[]).await.unwrap().then_some(())
+        })
+        .await;
     }
 
     /// The prompts in the order in which they ran, each with whether it ran to its end.
@@ -205,13 +208,15 @@ async fn memory_is_freed_when_nothing_runs() {
 #[tokio::test]
 async fn what_another_process_left_is_interrupted() {
     let server = Server::with_latency(Duration::from_secs(600)).await;
-    assert_eq!(server.runtime.clear(&[]).await, Ok(true));
+    assert_eq!(server.runtime.interrupt_orphans(&[]).await, Ok(true));
     server.left_behind(6_000);
     server.left_behind(6_000);
     wait::until("both", async || (server.posted("txt2img").len() == 2).then_some(())).await;
 
-    wait::until("the first look", async || (server.runtime.clear(&[]).await == Ok(false)).then_some(()))
-        .await;
+    wait::until("the first look", async || {
+        (server.runtime.interrupt_orphans(&[]).await == Ok(false)).then_some(())
+    })
+    .await;
     server.until_clear().await;
 
     let left: Vec<_> = server.ran().into_iter().filter(|(prompt, _)| prompt == "left").collect();
@@ -231,7 +236,7 @@ async fn an_enlargement_that_failed_is_not_waited_for() {
     let url = format!("{}/sdapi/v1/extra-single-image", server.simulation.url());
     assert_eq!(client.post(url).json(&body).send().await.unwrap().status().as_u16(), 500);
 
-    assert_eq!(server.runtime.clear(&[]).await, Ok(false));
+    assert_eq!(server.runtime.interrupt_orphans(&[]).await, Ok(false));
     server.until_clear().await;
 }
 
@@ -240,12 +245,14 @@ async fn a_hanging_server_is_never_clear() {
     let server = Server::start().await;
     server.simulation.faults().plan(Fault::Hang, 1);
     server.left_behind(1);
-    wait::until("the first look", async || (server.runtime.clear(&[]).await == Ok(false)).then_some(()))
-        .await;
+    wait::until("the first look", async || {
+        (server.runtime.interrupt_orphans(&[]).await == Ok(false)).then_some(())
+    })
+    .await;
 
     wait::until("a few interrupts", async || (server.posted("interrupt").len() > 2).then_some(())).await;
 
-    assert_eq!(server.runtime.clear(&[]).await, Ok(false));
+    assert_eq!(server.runtime.interrupt_orphans(&[]).await, Ok(false));
 }
 
 /// The run of a worker that is alive is none of what has to be cleared.
@@ -254,7 +261,7 @@ async fn a_run_that_somebody_waits_for_is_not_cleared() {
     let server = Server::start().await;
     let running = server.run(job("a")).await;
 
-    assert_eq!(server.runtime.clear(&[]).await, Ok(true));
+    assert_eq!(server.runtime.interrupt_orphans(&[]).await, Ok(true));
 
     running.await.unwrap().unwrap();
     assert_eq!((server.ran(), server.posted("interrupt").len()), (vec![to_the_end("a")], 0));

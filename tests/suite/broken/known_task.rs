@@ -191,9 +191,9 @@ async fn a_check_takes_no_larger_seed_than_the_task() {
     let simulation = comfyui::simulation(Duration::ZERO).await;
     let mut workflow = sampled(5_000, 1);
     client(&simulation).run(job(&workflow)).await.unwrap();
-    client(&simulation).run_anew(job(&workflow)).await.unwrap();
+    client(&simulation).rerun(job(&workflow)).await.unwrap();
     workflow["5"]["inputs"]["seed"] = json!(42);
-    client(&simulation).run_anew(job(&workflow)).await.unwrap();
+    client(&simulation).rerun(job(&workflow)).await.unwrap();
 
     let seeds: Vec<u64> = posts(&simulation, "/prompt")
         .iter()

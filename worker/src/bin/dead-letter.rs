@@ -29,8 +29,8 @@ async fn serve(config: Result<Config, ConfigError>) -> Result<(), Error> {
     let config = config?;
     let dead_letters = DeadLetters::new(&cloud::sdk_from_env().await, &config);
     let handle = async |event: LambdaEvent<SqsEvent>| {
-        let patience = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
-        Ok::<_, Error>(dead_letters.handle(&event.payload, patience.saturating_sub(MARGIN)).await)
+        let time_left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
+        Ok::<_, Error>(dead_letters.handle(&event.payload, time_left.saturating_sub(MARGIN)).await)
     };
     lambda_runtime::run(service_fn(handle)).await
 }

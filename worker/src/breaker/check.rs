@@ -22,11 +22,11 @@ impl Worker {
             let (run, result) = self.run_for_check(good).await;
             let Err(error) = result else {
                 self.breaker.passed();
-                self.claims.broken(None);
+                self.claims.set_broken(None);
                 return true;
             };
             if is_about_the_task(error.code) {
-                self.cannot_check_with_it(&error);
+                self.discard_known_good(&error);
                 return true;
             }
             if self.was_prevented(&error).await {
@@ -36,9 +36,9 @@ impl Worker {
             let is_by_words = error.code == ErrorCode::RuntimeBroken;
             if is_last || is_by_words {
                 if !is_by_words && self.breaker.failed_check() {
-                    self.cannot_check_with_it(&error);
+                    self.discard_known_good(&error);
                 } else {
-                    self.runtime_broke(run, BrokenSign::Check, &error.message).await;
+                    self.mark_runtime_broken(run, BrokenSign::Check, &error.message).await;
                 }
                 return true;
             }
@@ -49,14 +49,14 @@ impl Worker {
 
     /// The task says nothing of the runtime any more: perhaps its model or a node was removed. No doubt outlasts it, since no
     /// restart would help. One that fails in process after process is given up, too: then the next task decides.
-    pub(crate) fn cannot_check_with_it(&self, error: &TaskError) {
+    pub(crate) fn discard_known_good(&self, error: &TaskError) {
         tracing::warn!(
             runtime = %self.config.runtime_name, error.code = %error.code, reason = %error.message,
             "the task for checks cannot be run any more, the next one that succeeds takes its place"
         );
-        self.claims.cannot_check();
-        self.claims.broken(None);
-        self.breaker.cannot_check();
+        self.claims.discard_known_good();
+        self.claims.set_broken(None);
+        self.breaker.discard_known_good();
     }
 
     /// Whether the runtime answers its probes, and so is not about to be restarted.
@@ -79,7 +79,7 @@ impl Worker {
         let (handles, mut known) = mpsc::unbounded_channel();
         let job = Job { handles, ..Job::new(Arc::clone(&good.task), good.inputs.clone()) };
         let (stop, progress) = (job.stop.clone(), job.progress.clone());
-        let running = self.runtime.run_anew(job);
+        let running = self.runtime.rerun(job);
         tokio::pin!(running);
         let too_long = async {
             tokio::select! {

@@ -18,7 +18,7 @@ use shared_schema::{ErrorCode, Submission};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-pub use self::known_good::{FiledTask, KnownGood};
+pub use self::known_good::{KnownGood, SavedTask};
 use crate::runtimes::RunHandle;
 
 /// So many different submissions fail one after the other before the runtime is checked although more are waiting.
@@ -28,10 +28,10 @@ const FAILURES_IN_A_ROW: usize = 2;
 const REFUSALS_IN_A_ROW: usize = 3;
 
 /// How often the number of failures is doubled after checks that found nothing.
-const DOUBLED_AT_MOST: u32 = 4;
+const MAX_DOUBLINGS: u32 = 4;
 
 /// A task that fails the check of so many processes in a row is given up: perhaps it cannot succeed any more.
-const FAILED_CHECKS_AT_MOST: u32 = 3;
+const MAX_FAILED_CHECKS: u32 = 3;
 
 /// What is known of one runtime.
 #[derive(Debug)]
@@ -46,14 +46,14 @@ struct State {
     /// The submissions whose runs failed, and when these began: after the last run that succeeded.
     failed: HashMap<Submission, Instant>,
     /// When the last run began that succeeded, by the order in which runs began.
-    sound_at: Option<Instant>,
+    healthy_at: Option<Instant>,
     /// Checks that found nothing since the last success of a task.
-    checks_in_vain: u32,
+    passed_checks: u32,
     /// Processes in a row that failed the check.
     failed_checks: u32,
     /// Half-open: the task for checks was given up since it failed too many of them, and the next task decides.
     is_half_open: bool,
-    in_doubt: bool,
+    needs_check: bool,
     broken: Option<Broken>,
 }
 
@@ -76,7 +76,7 @@ pub struct Broken {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finding {
     /// A run that began then went well: tasks whose runs began before it and failed are at fault themselves.
-    Sound(Instant),
+    Healthy(Instant),
     /// The runtime is at fault.
     Broken,
     /// The runtime is not available, so that nothing can be found out.
@@ -98,14 +98,15 @@ pub enum Suspicion {
 
 impl Breaker {
     /// That of a runtime which a former process of the worker may have found broken, or seen succeed.
-    pub fn new(broken: Option<Broken>, filed: Option<FiledTask>) -> Self {
-        let known_good = filed.map(KnownGood::restored);
+    pub fn new(broken: Option<Broken>, saved: Option<SavedTask>) -> Self {
+        let known_good = saved.map(KnownGood::restored);
         // Without such a task the process after a broken one is not checked.
         let broken = broken.filter(|broken| !broken.is_replaced || known_good.is_some());
-        let in_doubt = broken.is_some() && known_good.is_some();
+        let needs_check = broken.is_some() && known_good.is_some();
         let failed_checks = broken.as_ref().map_or(0, |broken| broken.failed_checks);
-        let is_half_open = failed_checks >= FAILED_CHECKS_AT_MOST;
-        let state = State { known_good, broken, in_doubt, failed_checks, is_half_open, ..State::default() };
+        let is_half_open = failed_checks >= MAX_FAILED_CHECKS;
+        let state =
+            State { known_good, broken, needs_check, failed_checks, is_half_open, ..State::default() };
         Self { state: Mutex::new(state), found: watch::Sender::new(None) }
     }
 
@@ -123,18 +124,18 @@ impl Breaker {
         if is_better {
             state.known_good = better;
         }
-        let sound_at = state.sound_at.map_or(began, |before| before.max(began));
-        state.sound_at = Some(sound_at);
-        state.failed.retain(|_, failed| *failed >= sound_at);
+        let healthy_at = state.healthy_at.map_or(began, |before| before.max(began));
+        state.healthy_at = Some(healthy_at);
+        state.failed.retain(|_, failed| *failed >= healthy_at);
         state.is_half_open = false;
         // It may be a run of the process that broke since: the one after it is checked in any case.
         if state.failed.is_empty() && state.broken.is_none() {
-            state.checks_in_vain = 0;
+            state.passed_checks = 0;
             state.failed_checks = 0;
-            state.in_doubt = false;
+            state.needs_check = false;
         }
         drop(state);
-        self.found.send_replace(Some(Finding::Sound(sound_at)));
+        self.found.send_replace(Some(Finding::Healthy(healthy_at)));
         is_better
     }
 
@@ -148,13 +149,13 @@ impl Breaker {
         if state.is_half_open && !is_refusal {
             return Suspicion::Proven;
         }
-        if state.known_good.is_none() || state.sound_at.is_some_and(|sound| sound > began) {
+        if state.known_good.is_none() || state.healthy_at.is_some_and(|sound| sound > began) {
             return Suspicion::None;
         }
         state.failed.insert(submission.clone(), began);
         if is_refusal && state.failed.len() < REFUSALS_IN_A_ROW {
             Suspicion::None
-        } else if state.in_doubt || state.failed.len() >= FAILURES_IN_A_ROW << state.checks_in_vain {
+        } else if state.needs_check || state.failed.len() >= FAILURES_IN_A_ROW << state.passed_checks {
             Suspicion::Strong
         } else {
             Suspicion::Slight
@@ -167,21 +168,21 @@ impl Breaker {
     }
 
     /// The runtime has to be checked.
-    pub fn doubt(&self) {
-        self.lock().in_doubt = true;
+    pub fn request_check(&self) {
+        self.lock().needs_check = true;
     }
 
     /// What to check the runtime with, if it is in doubt.
     pub fn check(&self) -> Option<KnownGood> {
         let state = self.lock();
-        state.known_good.clone().filter(|_| state.in_doubt)
+        state.known_good.clone().filter(|_| state.needs_check)
     }
 
     /// A check found nothing.
     pub fn passed(&self) {
         let mut state = self.lock();
         state.failed_checks = 0;
-        self.trust(state);
+        self.reset(state);
     }
 
     /// The check of a process failed, not by words. Returns whether the task has to be given up: no process passes the check with
@@ -189,27 +190,27 @@ impl Breaker {
     pub fn failed_check(&self) -> bool {
         let mut state = self.lock();
         state.failed_checks += 1;
-        state.is_half_open = state.failed_checks >= FAILED_CHECKS_AT_MOST;
+        state.is_half_open = state.failed_checks >= MAX_FAILED_CHECKS;
         state.is_half_open
     }
 
     /// The task for checks cannot be run any more, which says nothing of the runtime. It is not tried again, and the next
     /// success takes its place: failures are believed until then.
-    pub fn cannot_check(&self) {
+    pub fn discard_known_good(&self) {
         let mut state = self.lock();
         state.known_good = None;
-        self.trust(state);
+        self.reset(state);
     }
 
-    fn trust(&self, mut state: MutexGuard<'_, State>) {
+    fn reset(&self, mut state: MutexGuard<'_, State>) {
         let now = Instant::now();
         state.failed.clear();
-        state.sound_at = Some(now);
-        state.checks_in_vain = (state.checks_in_vain + 1).min(DOUBLED_AT_MOST);
-        state.in_doubt = false;
+        state.healthy_at = Some(now);
+        state.passed_checks = (state.passed_checks + 1).min(MAX_DOUBLINGS);
+        state.needs_check = false;
         state.broken = None;
         drop(state);
-        self.found.send_replace(Some(Finding::Sound(now)));
+        self.found.send_replace(Some(Finding::Healthy(now)));
     }
 
     /// The runtime is not available, and has not been for long.
@@ -219,13 +220,13 @@ impl Breaker {
 
     /// Only a restart helps. The process after it is checked, too, before it gets a task. Returns what the next process of the
     /// worker has to know.
-    pub fn broke(&self, broken: Broken) -> Option<Broken> {
+    pub fn trip(&self, broken: Broken) -> Option<Broken> {
         let mut state = self.lock();
         state.failed.clear();
-        state.checks_in_vain = 0;
-        state.in_doubt = state.known_good.is_some();
+        state.passed_checks = 0;
+        state.needs_check = state.known_good.is_some();
         let broken = Broken { failed_checks: state.failed_checks, ..broken };
-        state.broken = Some(broken).filter(|broken| !broken.is_replaced || state.in_doubt);
+        state.broken = Some(broken).filter(|broken| !broken.is_replaced || state.needs_check);
         let kept = state.broken.clone();
         drop(state);
         self.found.send_replace(Some(Finding::Broken));
@@ -245,7 +246,7 @@ impl Breaker {
     /// Another process has taken its place. Returns what the next process of the worker has to know until that is checked.
     pub fn restarted(&self) -> Option<Broken> {
         let mut state = self.lock();
-        let broken = state.broken.take().filter(|_| state.in_doubt);
+        let broken = state.broken.take().filter(|_| state.needs_check);
         state.broken = broken.map(|broken| Broken { is_replaced: true, ..broken });
         state.broken.clone()
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 use serde_json::json;
 use shared_schema::Task;
 
-use super::known_good::FILED_BYTES;
+use super::known_good::MAX_SAVED_BYTES;
 use super::*;
 
 fn submission(n: usize) -> Submission {
@@ -58,13 +58,13 @@ fn a_success_says_nothing_of_what_began_after_it_and_failed() {
     let began = Instant::now();
     assert_eq!(breaker.fails(1, ErrorCode::RuntimeFailed), Suspicion::Slight);
     breaker.succeeded(began, None);
-    assert_eq!(*breaker.findings().borrow(), Some(Finding::Sound(began)));
+    assert_eq!(*breaker.findings().borrow(), Some(Finding::Healthy(began)));
     assert_eq!(breaker.fails(2, ErrorCode::RuntimeFailed), Suspicion::Strong);
 }
 
 #[test]
 fn a_success_clears_what_began_before_it_whichever_end_is_known_first() {
-    let breaker = Breaker::new(None, good(1).unwrap().filed());
+    let breaker = Breaker::new(None, good(1).unwrap().saved());
     let [began, next_began] = [2, 1].map(|ago| Instant::now() - Duration::from_millis(ago));
     let failed = |n| breaker.failed(&submission(n), ErrorCode::RuntimeFailed, began);
     assert_eq!(failed(1), Suspicion::Slight);
@@ -73,7 +73,7 @@ fn a_success_clears_what_began_before_it_whichever_end_is_known_first() {
     assert_eq!(breaker.fails(3, ErrorCode::RuntimeFailed), Suspicion::Slight, "nothing else has failed");
     // That of another job whose results took long.
     breaker.succeeded(began, None);
-    assert_eq!(*breaker.findings().borrow(), Some(Finding::Sound(next_began)));
+    assert_eq!(*breaker.findings().borrow(), Some(Finding::Healthy(next_began)));
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn refusals_are_the_tasks_own_until_there_are_many() {
 }
 
 #[test]
-fn checks_in_vain_become_rarer_until_a_task_succeeds() {
+fn passed_checks_become_rarer_until_a_task_succeeds() {
     let breaker = after_success();
     let mut checks = 0;
     for n in 0..200 {
@@ -104,13 +104,13 @@ fn checks_in_vain_become_rarer_until_a_task_succeeds() {
 fn a_restarted_process_is_checked_before_it_is_believed() {
     let breaker = after_success();
     assert!(breaker.check().is_none());
-    assert_eq!(breaker.broke(broken()), Some(broken()));
+    assert_eq!(breaker.trip(broken()), Some(broken()));
     assert_eq!(*breaker.findings().borrow(), Some(Finding::Broken));
     let kept = breaker.restarted();
     assert!(breaker.is_open() && breaker.broken().is_none() && breaker.check().is_some());
 
     // The worker is restarted before that is done.
-    let next = Breaker::new(kept.clone(), good(1).unwrap().filed());
+    let next = Breaker::new(kept.clone(), good(1).unwrap().saved());
     assert!(next.broken().is_none());
     assert!(!Breaker::new(kept, None).is_open(), "there is nothing to check it with");
     // A run of the broken process had succeeded, and its results are there only now.
@@ -126,21 +126,21 @@ fn a_restarted_process_is_checked_before_it_is_believed() {
 fn a_process_that_is_gone_when_it_breaks_is_not_waited_for() {
     let gone = || Broken { leaves_traces: false, is_replaced: true, ..broken() };
     let breaker = after_success();
-    assert_eq!(breaker.broke(gone()), Some(gone()));
+    assert_eq!(breaker.trip(gone()), Some(gone()));
     assert_eq!(*breaker.findings().borrow(), Some(Finding::Broken));
     assert!(breaker.broken().is_none() && breaker.check().is_some());
-    assert_eq!(Breaker::new(None, None).broke(gone()), None, "there is nothing to check the next one with");
+    assert_eq!(Breaker::new(None, None).trip(gone()), None, "there is nothing to check the next one with");
 }
 
 #[test]
 fn a_task_that_cannot_be_run_any_more_ends_every_doubt() {
-    let breaker = Breaker::new(Some(broken()), good(1).unwrap().filed());
+    let breaker = Breaker::new(Some(broken()), good(1).unwrap().saved());
     breaker.restarted();
-    breaker.cannot_check();
+    breaker.discard_known_good();
     assert!(breaker.check().is_none());
-    assert!(matches!(*breaker.findings().borrow(), Some(Finding::Sound(_))));
+    assert!(matches!(*breaker.findings().borrow(), Some(Finding::Healthy(_))));
     assert_eq!(breaker.fails(1, ErrorCode::RuntimeFailed), Suspicion::None);
-    assert_eq!(breaker.broke(broken()), Some(broken()));
+    assert_eq!(breaker.trip(broken()), Some(broken()));
     assert_eq!(breaker.restarted(), None, "nothing is left to check the next one with");
     breaker.succeeded(Instant::now(), good(2));
     assert_eq!(breaker.fails(2, ErrorCode::RuntimeFailed), Suspicion::Slight);
@@ -149,17 +149,17 @@ fn a_task_that_cannot_be_run_any_more_ends_every_doubt() {
 #[test]
 fn a_task_that_no_process_passes_the_check_with_is_given_up_and_the_next_task_decides() {
     let mut breaker = after_success();
-    for _ in 1..FAILED_CHECKS_AT_MOST {
+    for _ in 1..MAX_FAILED_CHECKS {
         assert!(!breaker.failed_check());
-        let kept = breaker.broke(broken());
-        breaker = Breaker::new(kept, good(1).unwrap().filed());
+        let kept = breaker.trip(broken());
+        breaker = Breaker::new(kept, good(1).unwrap().saved());
         breaker.restarted();
     }
     assert!(breaker.failed_check());
-    breaker.cannot_check();
+    breaker.discard_known_good();
     assert_eq!(breaker.fails(1, ErrorCode::RuntimeRejected), Suspicion::None);
     assert_eq!(breaker.fails(1, ErrorCode::RuntimeFailed), Suspicion::Proven);
-    let kept = breaker.broke(broken());
+    let kept = breaker.trip(broken());
     let breaker = Breaker::new(kept, None);
     assert_eq!(breaker.restarted(), None);
     assert_eq!(breaker.fails(2, ErrorCode::RuntimeFailed), Suspicion::Proven);
@@ -169,22 +169,22 @@ fn a_task_that_no_process_passes_the_check_with_is_given_up_and_the_next_task_de
 
 #[test]
 fn the_next_process_checks_with_the_same_task() {
-    let kept = good(3).unwrap().filed();
-    let filed: FiledTask = serde_json::from_str(&serde_json::to_string(&kept).unwrap()).unwrap();
-    let breaker = Breaker::new(None, Some(filed));
+    let kept = good(3).unwrap().saved();
+    let saved: SavedTask = serde_json::from_str(&serde_json::to_string(&kept).unwrap()).unwrap();
+    let breaker = Breaker::new(None, Some(saved));
     assert_eq!(breaker.fails(1, ErrorCode::RuntimeFailed), Suspicion::Slight);
-    breaker.doubt();
+    breaker.request_check();
     assert_eq!(breaker.check().unwrap().took, Duration::from_secs(3));
 
     let mut large = Task::clone(&good(1).unwrap().task);
-    large.content.insert("prompt".to_owned(), json!("x".repeat(FILED_BYTES)));
-    assert_eq!(KnownGood::new(&Arc::new(large), Vec::new(), Duration::ZERO).filed(), None);
+    large.content.insert("prompt".to_owned(), json!("x".repeat(MAX_SAVED_BYTES)));
+    assert_eq!(KnownGood::new(&Arc::new(large), Vec::new(), Duration::ZERO).saved(), None);
 }
 
 #[test]
 fn the_quickest_task_is_kept_for_checks() {
     let breaker = after_success();
     breaker.succeeded(Instant::now(), good(5));
-    breaker.doubt();
+    breaker.request_check();
     assert_eq!(breaker.check().unwrap().took, Duration::from_secs(1));
 }

@@ -13,10 +13,10 @@ use super::CloudError;
 const SQS: &str = "sqs";
 
 /// The longest long poll (Amazon SQS API reference, `ReceiveMessage`).
-pub const LONGEST_WAIT: Duration = Duration::from_secs(20);
+pub const MAX_WAIT: Duration = Duration::from_secs(20);
 
 /// How long SQS may take to answer beyond the long poll, in all tries that the SDK makes together.
-pub const ANSWER_PATIENCE: Duration = Duration::from_secs(15);
+pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// One SQS queue.
 #[derive(Debug, Clone)]
@@ -54,8 +54,8 @@ impl Queue {
         Self { client: Client::new(sdk), url: url.to_owned() }
     }
 
-    /// Waits up to `wait` (at most [`LONGEST_WAIT`]) for a message, and hides it for `visibility`. Without an answer after
-    /// [`ANSWER_PATIENCE`] more, it fails.
+    /// Waits up to `wait` (at most [`MAX_WAIT`]) for a message, and hides it for `visibility`. Without an answer after
+    /// [`RESPONSE_TIMEOUT`] more, it fails.
     ///
     /// Dropping the future may leave a message hidden that was just handed out; it comes back after `visibility`.
     pub async fn receive(
@@ -72,7 +72,7 @@ impl Queue {
             .wait_time_seconds(seconds(wait))
             .visibility_timeout(seconds(visibility))
             .message_system_attribute_names(MessageSystemAttributeName::All);
-        let answer = timeout(wait + ANSWER_PATIENCE, call.send()).await.map_err(|_| no_answer())?;
+        let answer = timeout(wait + RESPONSE_TIMEOUT, call.send()).await.map_err(|_| no_answer())?;
         let answer = answer.map_err(|error| CloudError::new(SQS, "receive", &error))?;
         let message = answer.messages.unwrap_or_default().into_iter().next();
         Ok(message.map(|message| Delivery::new(message, asked)))

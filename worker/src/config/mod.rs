@@ -15,7 +15,7 @@ use crate::pod::PodOptions;
 use crate::runtimes::{REGISTRY, RuntimeOptions, RuntimeType};
 
 pub use vars::ConfigError;
-use vars::{Vars, described};
+use vars::{EnvReader, described};
 
 /// The worker's configuration. The README of this crate holds the table of variables.
 #[derive(Debug, Clone, Validate)]
@@ -118,7 +118,7 @@ const SERVICE_ACCOUNT_FOLDER: &str = "/var/run/secrets/kubernetes.io/serviceacco
 impl Config {
     /// Reads the variables through `var`. An empty variable counts as unset, as charts leave them.
     pub fn from_vars(var: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let mut vars = Vars::new(&var);
+        let mut vars = EnvReader::new(&var);
         let runtime_type = vars.runtime_type();
         let max_task_bytes = vars.parsed("MAX_TASK_BYTES", 268_435_456);
         let stuck_seconds = vars.parsed("STUCK_SECONDS", 600);
@@ -194,7 +194,7 @@ impl Config {
     }
 
     /// How long a prepared task may wait for the runtime.
-    pub fn staged_patience(&self) -> Duration {
+    pub fn staged_timeout(&self) -> Duration {
         Duration::from_secs(self.staged_seconds)
     }
 
@@ -237,7 +237,7 @@ fn contradictions(config: &Config) -> Vec<String> {
 }
 
 /// The variables that mean more than one value.
-impl Vars<'_> {
+impl EnvReader<'_> {
     fn pod(&mut self) -> Option<PodOptions> {
         let marked = self.flag("MARK_POD", false);
         let mut needed = |name: &str| {

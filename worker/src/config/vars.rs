@@ -14,12 +14,12 @@ impl fmt::Display for ConfigError {
 }
 
 /// Reads variables and remembers what was wrong with them.
-pub(crate) struct Vars<'a> {
+pub(crate) struct EnvReader<'a> {
     var: &'a dyn Fn(&str) -> Option<String>,
     pub(crate) wrong: Vec<String>,
 }
 
-impl<'a> Vars<'a> {
+impl<'a> EnvReader<'a> {
     pub(crate) fn new(var: &'a dyn Fn(&str) -> Option<String>) -> Self {
         Self { var, wrong: Vec::new() }
     }

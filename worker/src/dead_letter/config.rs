@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use validator::Validate;
 
-use crate::config::vars::{ConfigError, Vars, described};
+use crate::config::vars::{ConfigError, EnvReader, described};
 use crate::runtimes::RuntimeType;
 
 /// The Lambda's configuration. The README of this crate holds the table of variables.
@@ -59,7 +59,7 @@ impl Config {
     ///
     /// Names every variable that is wrong.
     pub fn from_vars(var: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let mut vars = Vars::new(&var);
+        let mut vars = EnvReader::new(&var);
         let config = Self {
             bucket: vars.required("S3_BUCKET"),
             completion_topic_arn: vars.required("SNS_TOPIC_ARN"),

@@ -11,7 +11,7 @@ use crate::steps::journal::Journal;
 use super::config::RuntimeTypes;
 
 /// Why a task is dead, and after how many attempts. `receipts` is how often workers received it, if they did.
-pub(super) fn cause_of_death(receipts: Option<u32>, journal: &Journal) -> (TaskError, u32) {
+pub(super) fn failure_of(receipts: Option<u32>, journal: &Journal) -> (TaskError, u32) {
     // A worker knew, and could not store it.
     if let Some(last) = &journal.final_failure {
         return (last.error(), last.failure.attempts);
@@ -33,14 +33,14 @@ pub(super) fn cause_of_death(receipts: Option<u32>, journal: &Journal) -> (TaskE
 
 /// The runtime that a message was meant for.
 #[derive(Debug)]
-pub(super) struct Addressee {
+pub(super) struct TargetRuntime {
     /// Its name, as the message has it.
     pub(super) name: RuntimeName,
     /// Its type, which decides the format of the report.
     pub(super) runtime_type: &'static RuntimeType,
 }
 
-impl Addressee {
+impl TargetRuntime {
     /// Whom a body names, with the type of the deployed runtime of that name. If `deployed` does not have it, the type is the
     /// default one of the task type. Without a name it is a predecessor's message, which is routed by its model; and what has no
     /// known task type is reported in the predecessors' first format.
@@ -68,25 +68,25 @@ mod tests {
     use crate::steps::journal::FailedAttempt;
     use serde_json::json;
 
-    fn addressee(metadata: &Value) -> (String, &'static str) {
+    fn target(metadata: &Value) -> (String, &'static str) {
         let deployed = "listed=comfyui".parse().unwrap();
         let body = json!({ "metadata": metadata }).to_string();
-        let Addressee { name, runtime_type } = Addressee::of(&body, &deployed);
+        let TargetRuntime { name, runtime_type } = TargetRuntime::of(&body, &deployed);
         (name.to_string(), runtime_type.name())
     }
 
     #[test]
     fn the_report_follows_the_deployed_runtime_or_else_the_task_type() {
         let known = json!({ "id": 1, "runtime": "listed", "tasktype": "text-to-image" });
-        assert_eq!(addressee(&known), ("listed".to_owned(), "comfyui"));
+        assert_eq!(target(&known), ("listed".to_owned(), "comfyui"));
         let workflow = json!({ "id": 1, "runtime": "flux", "tasktype": "pipeline" });
-        assert_eq!(addressee(&workflow), ("flux".to_owned(), "comfyui"));
+        assert_eq!(target(&workflow), ("flux".to_owned(), "comfyui"));
         let picture = json!({ "id": 1, "runtime": "sd", "tasktype": "text-to-image" });
-        assert_eq!(addressee(&picture), ("sd".to_owned(), "sdwebui"));
+        assert_eq!(target(&picture), ("sd".to_owned(), "sdwebui"));
         for odd in
             [json!({ "id": 1, "tasktype": "video" }), json!({ "runtime": "", "tasktype": 7 }), json!("x")]
         {
-            assert_eq!(addressee(&odd), ("legacy".to_owned(), "sdwebui"), "{odd}");
+            assert_eq!(target(&odd), ("legacy".to_owned(), "sdwebui"), "{odd}");
         }
     }
 
@@ -99,7 +99,7 @@ mod tests {
             at: String::new(),
         };
         let journal = Journal { given_back: 17, attempts: vec![failed], ..Journal::default() };
-        let (error, attempts) = cause_of_death(Some(20), &journal);
+        let (error, attempts) = failure_of(Some(20), &journal);
         assert_eq!((error.code, attempts), (ErrorCode::DeadLettered, 3));
         assert!(error.message.contains("received 20 times"), "{error}");
         assert!(error.message.ends_with("runtime_unavailable: no answer"), "{error}");
@@ -107,9 +107,9 @@ mod tests {
         let known = TaskError::new(ErrorCode::RuntimeFailed, "it broke").finally();
         let last = FinalFailure { failure: known.failure(2), is_expired: false };
         let journal = Journal { final_failure: Some(last), ..journal };
-        assert_eq!(cause_of_death(Some(20), &journal), (known, 2));
+        assert_eq!(failure_of(Some(20), &journal), (known, 2));
 
-        let (error, attempts) = cause_of_death(None, &Journal::default());
+        let (error, attempts) = failure_of(None, &Journal::default());
         assert_eq!(attempts, 0);
         assert!(error.message.contains("could not be delivered"), "{error}");
     }

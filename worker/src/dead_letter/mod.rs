@@ -19,13 +19,13 @@ use tracing::Instrument;
 
 use crate::cloud::{self, Delivery, Store, Topic};
 use crate::error::TaskError;
-use crate::steps::committed::{End, Look};
+use crate::steps::committed::{CommitState, Lookup};
 use crate::steps::journal::Journal;
-use crate::steps::read::{self, Assignment, Read};
+use crate::steps::read::{self, Assignment, Parsed};
 use crate::steps::reject::Rejection;
 use crate::steps::results::Results;
 
-use failure::{Addressee, cause_of_death};
+use failure::{TargetRuntime, failure_of};
 
 pub use config::{Config, RuntimeTypes};
 pub use event::{Attributes, BatchItemFailure, BatchResponse, Record, SqsEvent};
@@ -53,10 +53,11 @@ impl DeadLetters {
         }
     }
 
-    /// Ends whatever it can of an event within `patience`, and answers which messages are to come back.
-    pub async fn handle(&self, event: &SqsEvent, patience: Duration) -> BatchResponse {
-        let deadline = Instant::now() + patience;
-        let ending: Vec<_> = event.records.iter().map(|record| self.ended_by(deadline, record)).collect();
+    /// Ends whatever it can of an event within `time_left`, and answers which messages are to come back.
+    pub async fn handle(&self, event: &SqsEvent, time_left: Duration) -> BatchResponse {
+        let deadline = Instant::now() + time_left;
+        let ending: Vec<_> =
+            event.records.iter().map(|record| self.is_handled_by(deadline, record)).collect();
         let ended: Vec<bool> = stream::iter(ending).buffered(AT_ONCE).collect().await;
         let not_ended = event.records.iter().zip(ended).filter(|(_, ended)| !ended);
         BatchResponse {
@@ -67,8 +68,8 @@ impl DeadLetters {
     }
 
     /// Whether a message could be ended by then.
-    async fn ended_by(&self, deadline: Instant, record: &Record) -> bool {
-        let result = timeout_at(deadline, self.end(record)).await.unwrap_or_else(|_| {
+    async fn is_handled_by(&self, deadline: Instant, record: &Record) -> bool {
+        let result = timeout_at(deadline, self.handle_record(record)).await.unwrap_or_else(|_| {
             Err(TaskError::new(ErrorCode::StorageUnavailable, "the function has no time left"))
         });
         if let Err(error) = &result {
@@ -78,53 +79,53 @@ impl DeadLetters {
         result.is_ok()
     }
 
-    async fn end(&self, record: &Record) -> Result<(), TaskError> {
+    async fn handle_record(&self, record: &Record) -> Result<(), TaskError> {
         let delivery = record.delivery();
-        let addressee = Addressee::of(&record.body, &self.runtime_types);
+        let target = TargetRuntime::of(&record.body, &self.runtime_types);
         let results =
-            Results { store: self.store.clone(), topic: self.topic.clone(), runtime: addressee.name.clone() };
+            Results { store: self.store.clone(), topic: self.topic.clone(), runtime: target.name.clone() };
         match read::read(&delivery, &self.contract, &TaskType::ALL) {
-            Read::Unreadable(cause) => {
+            Parsed::Unreadable(cause) => {
                 let kept_at = results.keep_unreadable(&delivery, cause).await?;
                 let message_id = &delivery.message_id;
                 tracing::error!(error.code = %ErrorCode::UnreadableMessage, message_id, kept_at, %cause, "message cannot be read, kept for an operator");
                 Ok(())
             }
-            Read::Assigned(assignment) => {
+            Parsed::Assigned(assignment) => {
                 let span = tracing::info_span!(
                     "task",
                     task.id = %assignment.id,
-                    runtime = %addressee.name,
+                    runtime = %target.name,
                     submission = %assignment.submission,
                     queue = record.event_source_arn,
                     trace = delivery.trace_header.as_deref(),
                 );
                 let receipts = record.received_by_workers();
-                self.end_task(&results, &delivery, &assignment, &addressee, receipts).instrument(span).await
+                self.complete_task(&results, &delivery, &assignment, &target, receipts).instrument(span).await
             }
         }
     }
 
     /// Tells again how a task ended, or ends it.
-    async fn end_task(
+    async fn complete_task(
         &self,
         results: &Results,
         delivery: &Delivery,
         assignment: &Assignment,
-        addressee: &Addressee,
+        target: &TargetRuntime,
         receipts: Option<u32>,
     ) -> Result<(), TaskError> {
         // Perhaps an earlier version received it, or this function did.
-        let keys = match results.ended(assignment, Look::Certain, true).await? {
-            End::Open(keys) => keys,
-            End::Stored(stored) => {
+        let keys = match results.find_committed(assignment, Lookup::Strict, true).await? {
+            CommitState::Open(keys) => keys,
+            CommitState::Committed(stored) => {
                 tracing::info!("already stored, notifying again");
                 return results.notify(&stored).await;
             }
         };
         let journal = Journal::read(&self.store, &delivery.message_id).await;
-        let (error, attempts) = cause_of_death(receipts, &journal);
-        let report = addressee.runtime_type.failure_report;
+        let (error, attempts) = failure_of(receipts, &journal);
+        let report = target.runtime_type.failure_report;
         let rejection = Rejection { task: None, error: &error, attempts, causes: &journal.attempts, report };
         results.reject(delivery, assignment, keys, &rejection).await?;
         tracing::warn!(error.code = %error.code, error.message = %error.message, attempts, "task failed");

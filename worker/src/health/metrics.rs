@@ -46,16 +46,16 @@ impl BrokenSign {
 pub struct Metrics {
     registry: Registry,
     received: ByLabel,
-    ended: Family<[(&'static str, String); 2], Counter>,
+    completed: Family<[(&'static str, String); 2], Counter>,
     given_back: ByLabel,
     attempts_failed: ByLabel,
     leases_lost: Counter,
     stages: Family<Label, Histogram, fn() -> Histogram>,
     gpu_gaps: Histogram,
-    inside: Gauge,
+    in_flight: Gauge,
     input_bytes: Counter,
     output_bytes: Counter,
-    notified_again: Counter,
+    renotified: Counter,
     interrupted: ByLabel,
     broken: ByLabel,
     /// No series without a scratch folder.
@@ -71,7 +71,7 @@ impl Metrics {
         let mut metrics = Self {
             registry: Registry::with_prefix_and_labels("darkroom_worker", labels.into_iter()),
             received: Family::default(),
-            ended: Family::default(),
+            completed: Family::default(),
             given_back: Family::default(),
             attempts_failed: Family::default(),
             leases_lost: Counter::default(),
@@ -79,10 +79,10 @@ impl Metrics {
             gpu_gaps: Histogram::new([
                 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0,
             ]),
-            inside: Gauge::default(),
+            in_flight: Gauge::default(),
             input_bytes: Counter::default(),
             output_bytes: Counter::default(),
-            notified_again: Counter::default(),
+            renotified: Counter::default(),
             interrupted: Family::default(),
             broken: Family::default(),
             scratch_free: Family::default(),
@@ -98,7 +98,7 @@ impl Metrics {
     fn register(&mut self) {
         let registry = &mut self.registry;
         registry.register("tasks_received", "Deliveries taken from the queue", self.received.clone());
-        registry.register("tasks_ended", "Tasks that came to their one end here", self.ended.clone());
+        registry.register("tasks_ended", "Tasks that came to their one end here", self.completed.clone());
         registry.register("tasks_given_back", "Deliveries given back uncharged", self.given_back.clone());
         registry.register(
             "attempts_failed",
@@ -121,14 +121,14 @@ impl Metrics {
         registry.register(
             "tasks_inside",
             "Tasks that are staged, running or being stored",
-            self.inside.clone(),
+            self.in_flight.clone(),
         );
         registry.register_with_unit("input", "Inputs fetched", Unit::Bytes, self.input_bytes.clone());
         registry.register_with_unit("output", "Results stored", Unit::Bytes, self.output_bytes.clone());
         registry.register(
             "notifications_repeated",
             "Notifications of a task whose end was stored before",
-            self.notified_again.clone(),
+            self.renotified.clone(),
         );
         registry.register("runs_interrupted", "Runs ended early in the runtime", self.interrupted.clone());
         registry.register(
@@ -170,10 +170,10 @@ impl Metrics {
     }
 
     /// A task has ended: the status that its notification says, with the code of its failure.
-    pub fn ended(&self, task_status: &str, code: Option<ErrorCode>) {
+    pub fn completed(&self, task_status: &str, code: Option<ErrorCode>) {
         // An empty label is the same as none.
         let code = code.map_or("", ErrorCode::as_str);
-        self.ended.get_or_create(&[("status", task_status.to_owned()), ("code", code.to_owned())]).inc();
+        self.completed.get_or_create(&[("status", task_status.to_owned()), ("code", code.to_owned())]).inc();
     }
 
     /// A delivery was given back and cost its task no attempt.
@@ -212,8 +212,8 @@ impl Metrics {
     }
 
     /// A task whose end was stored before was notified once more.
-    pub fn notified_again(&self) {
-        self.notified_again.inc();
+    pub fn renotified(&self) {
+        self.renotified.inc();
     }
 
     /// A run was ended early in the runtime.
@@ -231,11 +231,11 @@ impl Metrics {
         self.scratch_free.get_or_create(&[]).set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
-    /// How things stand now, as [`super::Vitals`] knows it.
-    pub(super) fn show(&self, ready: bool, runtime_alive: bool, tasks_inside: u32) {
+    /// How things stand now, as [`super::HealthState`] knows it.
+    pub(super) fn update_gauges(&self, ready: bool, runtime_alive: bool, tasks_inside: u32) {
         self.ready.set(ready.into());
         self.runtime_alive.set(runtime_alive.into());
-        self.inside.set(tasks_inside.into());
+        self.in_flight.set(tasks_inside.into());
     }
 
     /// Everything, as [`CONTENT_TYPE`].
@@ -264,8 +264,8 @@ mod tests {
     fn all_seen() -> Metrics {
         let metrics = Metrics::new("sdruntime");
         metrics.received(1);
-        metrics.ended("succeeded", None);
-        metrics.ended("failed", Some(ErrorCode::RunTimeout));
+        metrics.completed("succeeded", None);
+        metrics.completed("failed", Some(ErrorCode::RunTimeout));
         metrics.given_back("stopping");
         metrics.retried(ErrorCode::RuntimeStuck);
         metrics.runtime_interrupted("timeout");

@@ -1,6 +1,6 @@
 //! What the worker tells about itself: whether it lives, whether it receives, and what it has done.
 //!
-//! The worker tells [`Vitals`]; the port reads them. Neither waits for the other.
+//! The worker tells [`HealthState`]; the port reads them. Neither waits for the other.
 
 pub mod metrics;
 pub mod port;
@@ -18,58 +18,58 @@ pub use stage::Stage;
 
 /// How long the main loop may be silent before the worker counts as hung: longer than its longest round, with a poll that
 /// SQS does not answer.
-pub const HEARTBEAT_PATIENCE: Duration = Duration::from_secs(180);
+pub const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// The state of one worker, shared by whoever has something to tell and by the port.
-pub struct Vitals {
+pub struct HealthState {
     ready: AtomicBool,
     /// Why only a restart of the runtime helps, if that is so.
-    runtime: Mutex<Verdict>,
+    runtime: Mutex<ProbeResult>,
     has_space: AtomicBool,
     stopping: AtomicBool,
     tasks_inside: watch::Sender<u32>,
     started: Instant,
     /// Milliseconds after `started`; 0 before the first beat.
-    last_beat: AtomicU64,
+    last_heartbeat: AtomicU64,
     metrics: Metrics,
 }
 
 /// What a probe is answered: all is well, or why not, in one word.
-pub type Verdict = Result<(), &'static str>;
+pub type ProbeResult = Result<(), &'static str>;
 
-impl Vitals {
+impl HealthState {
     /// Those of a worker that has just started: not ready, beside a runtime that is taken to be alive.
     pub fn new(runtime_name: &str) -> Arc<Self> {
-        let vitals = Self {
+        let health = Self {
             ready: AtomicBool::new(false),
             runtime: Mutex::new(Ok(())),
             has_space: AtomicBool::new(true),
             stopping: AtomicBool::new(false),
             tasks_inside: watch::Sender::new(0),
             started: Instant::now(),
-            last_beat: AtomicU64::new(0),
+            last_heartbeat: AtomicU64::new(0),
             metrics: Metrics::new(runtime_name),
         };
-        vitals.show();
-        Arc::new(vitals)
+        health.update_gauges();
+        Arc::new(health)
     }
 
     /// Whether the runtime is ready and messages are received.
-    pub fn ready(&self, is: bool) {
+    pub fn set_ready(&self, is: bool) {
         self.ready.store(is, Ordering::Relaxed);
-        self.show();
+        self.update_gauges();
     }
 
     /// `Err` when only a restart of the runtime helps: `runtime_stuck` or `runtime_broken`.
-    pub fn runtime_is(&self, verdict: Verdict) {
+    pub fn set_runtime(&self, verdict: ProbeResult) {
         *self.runtime.lock().unwrap_or_else(PoisonError::into_inner) = verdict;
-        self.show();
+        self.update_gauges();
     }
 
     /// Whether the runtime's scratch folder has space for further runs.
-    pub fn space(&self, is_there: bool) {
+    pub fn set_has_space(&self, is_there: bool) {
         self.has_space.store(is_there, Ordering::Relaxed);
-        self.show();
+        self.update_gauges();
     }
 
     /// Whether that was so when it was measured last.
@@ -78,16 +78,16 @@ impl Vitals {
     }
 
     /// The worker was told to stop: it is not ready any more, whatever comes.
-    pub fn stopping(&self) {
+    pub fn set_stopping(&self) {
         self.stopping.store(true, Ordering::Relaxed);
-        self.show();
+        self.update_gauges();
     }
 
     /// A task is inside (staged, running or being stored) for as long as the result lives.
-    pub fn enter(&self) -> Inside<'_> {
+    pub fn enter(&self) -> TaskGuard<'_> {
         self.tasks_inside.send_modify(|count| *count += 1);
-        self.show();
-        Inside(self)
+        self.update_gauges();
+        TaskGuard(self)
     }
 
     /// How many tasks are inside.
@@ -95,11 +95,11 @@ impl Vitals {
         self.tasks_inside.subscribe()
     }
 
-    /// The main loop has come round once more. From the first beat on, one is due every [`HEARTBEAT_PATIENCE`], also
+    /// The main loop has come round once more. From the first beat on, one is due every [`HEARTBEAT_TIMEOUT`], also
     /// while a task runs.
-    pub fn beat(&self) {
+    pub fn heartbeat(&self) {
         let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.last_beat.store(now.max(1), Ordering::Relaxed);
+        self.last_heartbeat.store(now.max(1), Ordering::Relaxed);
     }
 
     /// What has been done so far.
@@ -108,27 +108,27 @@ impl Vitals {
     }
 
     /// Whether the worker itself works. The loop ends when the worker is to stop; from then on the grace period is the bound.
-    pub fn health(&self) -> Verdict {
-        self.health_at(Instant::now())
+    pub fn liveness(&self) -> ProbeResult {
+        self.liveness_at(Instant::now())
     }
 
-    fn health_at(&self, now: Instant) -> Verdict {
+    fn liveness_at(&self, now: Instant) -> ProbeResult {
         if self.stopping.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let last_beat = match self.last_beat.load(Ordering::Relaxed) {
+        let last_heartbeat = match self.last_heartbeat.load(Ordering::Relaxed) {
             0 => return Ok(()),
             millis => self.started + Duration::from_millis(millis),
         };
-        if now.saturating_duration_since(last_beat) > HEARTBEAT_PATIENCE { Err("hung") } else { Ok(()) }
+        if now.saturating_duration_since(last_heartbeat) > HEARTBEAT_TIMEOUT { Err("hung") } else { Ok(()) }
     }
 
     /// Whether the worker receives messages.
-    pub fn readiness(&self) -> Verdict {
+    pub fn readiness(&self) -> ProbeResult {
         if self.stopping.load(Ordering::Relaxed) {
             return Err("stopping");
         }
-        self.runtime_health()?;
+        self.runtime_liveness()?;
         if !self.has_space() {
             return Err("disk_space_low");
         }
@@ -136,25 +136,25 @@ impl Vitals {
     }
 
     /// Whether the runtime can go on without a restart.
-    pub fn runtime_health(&self) -> Verdict {
+    pub fn runtime_liveness(&self) -> ProbeResult {
         *self.runtime.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Keeps the gauges at what the probes answer.
-    fn show(&self) {
+    fn update_gauges(&self) {
         let tasks_inside = *self.tasks_inside.borrow();
-        self.metrics.show(self.readiness().is_ok(), self.runtime_health().is_ok(), tasks_inside);
+        self.metrics.update_gauges(self.readiness().is_ok(), self.runtime_liveness().is_ok(), tasks_inside);
     }
 }
 
 /// A task that is inside.
 #[must_use]
-pub struct Inside<'a>(&'a Vitals);
+pub struct TaskGuard<'a>(&'a HealthState);
 
-impl Drop for Inside<'_> {
+impl Drop for TaskGuard<'_> {
     fn drop(&mut self) {
         self.0.tasks_inside.send_modify(|count| *count = count.saturating_sub(1));
-        self.0.show();
+        self.0.update_gauges();
     }
 }
 
@@ -164,61 +164,61 @@ mod tests {
 
     #[test]
     fn a_stop_outweighs_readiness() {
-        let vitals = Vitals::new("r");
-        assert_eq!(vitals.readiness(), Err("waiting_for_runtime"));
-        vitals.ready(true);
-        assert_eq!(vitals.readiness(), Ok(()));
-        vitals.stopping();
-        vitals.ready(true);
-        assert_eq!(vitals.readiness(), Err("stopping"));
-        assert_eq!(vitals.health(), Ok(()), "a worker that drains is not to be killed");
+        let health = HealthState::new("r");
+        assert_eq!(health.readiness(), Err("waiting_for_runtime"));
+        health.set_ready(true);
+        assert_eq!(health.readiness(), Ok(()));
+        health.set_stopping();
+        health.set_ready(true);
+        assert_eq!(health.readiness(), Err("stopping"));
+        assert_eq!(health.liveness(), Ok(()), "a worker that drains is not to be killed");
     }
 
     #[test]
     fn a_stuck_runtime_is_neither_live_nor_ready() {
-        let vitals = Vitals::new("r");
-        vitals.ready(true);
-        vitals.runtime_is(Err("runtime_stuck"));
+        let health = HealthState::new("r");
+        health.set_ready(true);
+        health.set_runtime(Err("runtime_stuck"));
         assert_eq!(
-            (vitals.runtime_health(), vitals.readiness()),
+            (health.runtime_liveness(), health.readiness()),
             (Err("runtime_stuck"), Err("runtime_stuck"))
         );
-        assert_eq!(vitals.health(), Ok(()), "a restart of the worker would not help");
-        vitals.runtime_is(Ok(()));
-        assert_eq!((vitals.runtime_health(), vitals.readiness()), (Ok(()), Ok(())));
+        assert_eq!(health.liveness(), Ok(()), "a restart of the worker would not help");
+        health.set_runtime(Ok(()));
+        assert_eq!((health.runtime_liveness(), health.readiness()), (Ok(()), Ok(())));
     }
 
     #[test]
     fn a_full_scratch_folder_is_not_ready_and_yet_alive() {
-        let vitals = Vitals::new("r");
-        vitals.ready(true);
-        vitals.space(false);
-        assert_eq!((vitals.readiness(), vitals.runtime_health()), (Err("disk_space_low"), Ok(())));
-        vitals.space(true);
-        assert_eq!(vitals.readiness(), Ok(()));
+        let health = HealthState::new("r");
+        health.set_ready(true);
+        health.set_has_space(false);
+        assert_eq!((health.readiness(), health.runtime_liveness()), (Err("disk_space_low"), Ok(())));
+        health.set_has_space(true);
+        assert_eq!(health.readiness(), Ok(()));
     }
 
     #[test]
     fn a_loop_that_no_longer_comes_round_is_hung() {
-        let vitals = Vitals::new("r");
-        let late = || Instant::now() + HEARTBEAT_PATIENCE + Duration::from_secs(1);
-        assert_eq!(vitals.health_at(late()), Ok(()), "the loop has not begun");
-        vitals.beat();
-        assert_eq!(vitals.health_at(Instant::now() + HEARTBEAT_PATIENCE / 2), Ok(()));
-        assert_eq!(vitals.health_at(late()), Err("hung"));
-        vitals.stopping();
-        assert_eq!(vitals.health_at(late()), Ok(()), "the loop has ended, and the last task may take long");
+        let health = HealthState::new("r");
+        let late = || Instant::now() + HEARTBEAT_TIMEOUT + Duration::from_secs(1);
+        assert_eq!(health.liveness_at(late()), Ok(()), "the loop has not begun");
+        health.heartbeat();
+        assert_eq!(health.liveness_at(Instant::now() + HEARTBEAT_TIMEOUT / 2), Ok(()));
+        assert_eq!(health.liveness_at(late()), Err("hung"));
+        health.set_stopping();
+        assert_eq!(health.liveness_at(late()), Ok(()), "the loop has ended, and the last task may take long");
     }
 
     #[test]
     fn tasks_are_inside_until_they_leave() {
-        let vitals = Vitals::new("r");
+        let health = HealthState::new("r");
         let told = || {
-            let text = vitals.metrics().text();
+            let text = health.metrics().text();
             let line = text.lines().find(|line| line.starts_with("darkroom_worker_tasks_inside{")).unwrap();
-            (*vitals.tasks_inside().borrow(), line.rsplit_once(' ').unwrap().1.to_owned())
+            (*health.tasks_inside().borrow(), line.rsplit_once(' ').unwrap().1.to_owned())
         };
-        let (first, second) = (vitals.enter(), vitals.enter());
+        let (first, second) = (health.enter(), health.enter());
         assert_eq!(told(), (2, "2".to_owned()));
         drop(first);
         assert_eq!(told(), (1, "1".to_owned()));

@@ -16,7 +16,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
 use super::metrics::CONTENT_TYPE;
-use super::{Verdict, Vitals};
+use super::{HealthState, ProbeResult};
 
 /// Outside of what exporters (9100 to 9999) and Stable Diffusion servers (7860, 8080, 8188, 9090) listen on, since the
 /// containers of a pod share one address.
@@ -65,38 +65,38 @@ pub struct PortError {
 /// Answers on the port until the handle is dropped; `None` when there is to be no port.
 pub async fn serve(
     listen: HealthListen,
-    vitals: Arc<Vitals>,
+    health: Arc<HealthState>,
 ) -> Result<Option<AbortOnDropHandle<()>>, PortError> {
     let HealthListen(Some(address)) = listen else { return Ok(None) };
     let refused = |cause| PortError { address, cause };
     let listener = TcpListener::bind(address).await.map_err(refused)?;
     tracing::info!(address = %listener.local_addr().map_err(refused)?, "listening");
     let serving = async move {
-        if let Err(error) = axum::serve(listener, router(vitals)).await {
+        if let Err(error) = axum::serve(listener, router(health)).await {
             tracing::error!(%error, "the health port ended");
         }
     };
     Ok(Some(AbortOnDropHandle::new(tokio::spawn(serving.in_current_span()))))
 }
 
-fn router(vitals: Arc<Vitals>) -> Router {
+fn router(health: Arc<HealthState>) -> Router {
     Router::new()
-        .route(LIVENESS, get(async |State(vitals): State<Arc<Vitals>>| Answer(vitals.health())))
-        .route(READINESS, get(async |State(vitals): State<Arc<Vitals>>| Answer(vitals.readiness())))
+        .route(LIVENESS, get(async |State(health): State<Arc<HealthState>>| Answer(health.liveness())))
+        .route(READINESS, get(async |State(health): State<Arc<HealthState>>| Answer(health.readiness())))
         .route(
             RUNTIME_LIVENESS,
-            get(async |State(vitals): State<Arc<Vitals>>| Answer(vitals.runtime_health())),
+            get(async |State(health): State<Arc<HealthState>>| Answer(health.runtime_liveness())),
         )
         .route(METRICS, get(metrics))
-        .with_state(vitals)
+        .with_state(health)
 }
 
-async fn metrics(State(vitals): State<Arc<Vitals>>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, CONTENT_TYPE)], vitals.metrics().text())
+async fn metrics(State(health): State<Arc<HealthState>>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, CONTENT_TYPE)], health.metrics().text())
 }
 
 /// What a probe hears: 200, or 503 and why.
-struct Answer(Verdict);
+struct Answer(ProbeResult);
 
 impl IntoResponse for Answer {
     fn into_response(self) -> axum::response::Response {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use shared_schema::keys::{self, MAX_KEY_BYTES};
 
-use super::budget::Budget;
+use super::budget::InputBudget;
 use super::cache::{Cache, Key, Version};
 use super::coding::{Coding, Incoming};
 use super::errors::{not_found, refused, unavailable};
@@ -28,7 +28,7 @@ impl Buckets {
         &self,
         bucket: &str,
         key: &str,
-        budget: &Budget,
+        budget: &InputBudget,
         cache: &Cache,
     ) -> Result<Bytes, TaskError> {
         self.judge(bucket, key)?;
@@ -70,7 +70,7 @@ impl Buckets {
     }
 }
 
-async fn read(mut object: Object, budget: &Budget) -> Result<Bytes, TaskError> {
+async fn read(mut object: Object, budget: &InputBudget) -> Result<Bytes, TaskError> {
     let coding = Coding::named(object.encoding.as_deref().into_iter())?;
     let mut body = Incoming::new(budget, object.length, coding)?;
     while let Some(piece) = object.chunk().await.map_err(|error| not_read(&error))? {

@@ -7,42 +7,42 @@ use bytes::Bytes;
 
 /// What is left for the inputs of one task.
 #[derive(Debug)]
-pub(super) struct Budget {
-    most_bytes: u64,
+pub(super) struct InputBudget {
+    max_bytes: u64,
     left: AtomicU64,
 }
 
 /// The inputs together have more bytes than they may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the inputs of the task have more than {most_bytes} bytes together")]
+#[error("the inputs of the task have more than {max_bytes} bytes together")]
 pub(super) struct Spent {
-    most_bytes: u64,
+    max_bytes: u64,
 }
 
-impl Budget {
-    pub(super) fn new(most_bytes: u64) -> Self {
-        Self { most_bytes, left: AtomicU64::new(most_bytes) }
+impl InputBudget {
+    pub(super) fn new(max_bytes: u64) -> Self {
+        Self { max_bytes, left: AtomicU64::new(max_bytes) }
     }
 
     /// Takes so many bytes; nothing is taken when they are not left.
     pub(super) fn take(&self, bytes: u64) -> Result<(), Spent> {
         let taken =
             self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
-        taken.map(drop).map_err(|_| Spent { most_bytes: self.most_bytes })
+        taken.map(drop).map_err(|_| Spent { max_bytes: self.max_bytes })
     }
 }
 
 /// A body that arrives piece by piece, within a budget.
 #[derive(Debug)]
 pub(super) struct Body<'a> {
-    budget: &'a Budget,
+    budget: &'a InputBudget,
     is_announced: bool,
     bytes: Vec<u8>,
 }
 
 impl<'a> Body<'a> {
     /// One of so many bytes, if the sender says how many. It cannot have more then: its protocol would end it.
-    pub(super) fn new(budget: &'a Budget, announced: Option<u64>) -> Result<Self, Spent> {
+    pub(super) fn new(budget: &'a InputBudget, announced: Option<u64>) -> Result<Self, Spent> {
         let length = announced.unwrap_or(0);
         budget.take(length)?;
         let bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
@@ -71,9 +71,9 @@ mod tests {
 
     #[test]
     fn what_one_takes_another_has_not() {
-        let budget = Budget::new(10);
+        let budget = InputBudget::new(10);
         assert_eq!(budget.take(6), Ok(()));
-        assert_eq!(budget.take(5), Err(Spent { most_bytes: 10 }));
+        assert_eq!(budget.take(5), Err(Spent { max_bytes: 10 }));
         assert_eq!(budget.take(4), Ok(()));
         assert!(budget.take(1).is_err());
         assert_eq!(budget.take(0), Ok(()));
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn an_announced_body_takes_its_bytes_at_once_and_any_other_as_they_come() {
-        let budget = Budget::new(10);
+        let budget = InputBudget::new(10);
         assert!(Body::new(&budget, Some(11)).is_err());
         let mut announced = Body::new(&budget, Some(6)).unwrap();
         let mut other = Body::new(&budget, None).unwrap();

@@ -17,11 +17,11 @@ const ENTRY_BYTES: u64 = 256;
 
 /// The cache of a worker. Empty and idle when its bound is 0.
 pub(super) struct Cache {
-    most_bytes: u64,
-    kept: Mutex<Kept>,
+    max_bytes: u64,
+    kept: Mutex<Entries>,
 }
 
-struct Kept {
+struct Entries {
     entries: LruCache<Key, Version>,
     bytes: u64,
 }
@@ -44,8 +44,8 @@ pub(super) struct Version {
 }
 
 impl Cache {
-    pub(super) fn new(most_bytes: u64) -> Self {
-        Self { most_bytes, kept: Mutex::new(Kept { entries: LruCache::unbounded(), bytes: 0 }) }
+    pub(super) fn new(max_bytes: u64) -> Self {
+        Self { max_bytes, kept: Mutex::new(Entries { entries: LruCache::unbounded(), bytes: 0 }) }
     }
 
     /// The version that is here.
@@ -60,10 +60,10 @@ impl Cache {
         if let Some(former) = kept.entries.pop(&key) {
             kept.bytes -= self::cost(&key, &former);
         }
-        if cost > self.most_bytes {
+        if cost > self.max_bytes {
             return;
         }
-        while kept.bytes + cost > self.most_bytes {
+        while kept.bytes + cost > self.max_bytes {
             let Some((key, oldest)) = kept.entries.pop_lru() else { break };
             kept.bytes -= self::cost(&key, &oldest);
         }
@@ -71,14 +71,14 @@ impl Cache {
         kept.bytes += cost;
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    fn kept(&self) -> MutexGuard<'_, Entries> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl fmt::Debug for Cache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cache").field("most_bytes", &self.most_bytes).finish_non_exhaustive()
+        f.debug_struct("Cache").field("max_bytes", &self.max_bytes).finish_non_exhaustive()
     }
 }
 

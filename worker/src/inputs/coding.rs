@@ -9,14 +9,14 @@ use bytes::Bytes;
 use flate2::write::{MultiGzDecoder, ZlibDecoder};
 use shared_schema::ErrorCode;
 
-use super::budget::{Body, Budget, Spent};
+use super::budget::{Body, InputBudget, Spent};
 use super::errors::not_media;
 use crate::error::TaskError;
 
 /// A body may unpack to so many bytes, and to so many times its size beyond: an image that compresses better than that is
 /// no photograph, and a compressed bomb is (RFC 1951 reaches 1032 times).
 const FREE_BYTES: u64 = 16 * 1024 * 1024;
-const MOST_TIMES: u64 = 100;
+const MAX_TIMES: u64 = 100;
 
 /// How a body is compressed (RFC 9110, section 8.4.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +64,7 @@ impl Coding {
 
 /// A body that arrives, of any coding.
 pub(super) struct Incoming<'a> {
-    budget: &'a Budget,
+    budget: &'a InputBudget,
     /// What its first piece is looked at for.
     coding: Coding,
     unpacking: Unpacking<'a>,
@@ -78,7 +78,11 @@ enum Unpacking<'a> {
 
 impl<'a> Incoming<'a> {
     /// One of so many bytes as they are sent, if the sender says how many.
-    pub(super) fn new(budget: &'a Budget, announced: Option<u64>, coding: Coding) -> Result<Self, Spent> {
+    pub(super) fn new(
+        budget: &'a InputBudget,
+        announced: Option<u64>,
+        coding: Coding,
+    ) -> Result<Self, Spent> {
         let announced = announced.filter(|_| coding == Coding::Identity);
         Ok(Self { budget, coding, unpacking: Unpacking::None(Body::new(budget, announced)?) })
     }
@@ -129,7 +133,7 @@ struct Bounded<'a> {
 }
 
 impl<'a> Bounded<'a> {
-    fn new(budget: &'a Budget) -> Result<Self, Spent> {
+    fn new(budget: &'a InputBudget) -> Result<Self, Spent> {
         Ok(Self { body: Body::new(budget, None)?, sent: 0, unpacked: 0 })
     }
 }
@@ -137,8 +141,8 @@ impl<'a> Bounded<'a> {
 impl Write for Bounded<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.unpacked += bytes.len() as u64;
-        if self.unpacked > FREE_BYTES + self.sent.saturating_mul(MOST_TIMES) {
-            let message = format!("the input unpacks to more than {MOST_TIMES} times its size");
+        if self.unpacked > FREE_BYTES + self.sent.saturating_mul(MAX_TIMES) {
+            let message = format!("the input unpacks to more than {MAX_TIMES} times its size");
             return Err(io::Error::other(TaskError::new(ErrorCode::InputTooLarge, message)));
         }
         self.body.push(bytes).map_err(|spent| io::Error::other(TaskError::from(spent)))?;
@@ -168,7 +172,7 @@ mod tests {
     }
 
     fn unpacked(coding: Coding, sent: &[u8], budget: u64) -> Result<Vec<u8>, ErrorCode> {
-        let budget = Budget::new(budget);
+        let budget = InputBudget::new(budget);
         let mut body =
             Incoming::new(&budget, Some(sent.len() as u64), coding).map_err(|_| ErrorCode::InputTooLarge)?;
         let pushed = sent.chunks(7_000).try_for_each(|piece| body.push(piece));

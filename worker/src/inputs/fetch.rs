@@ -11,7 +11,7 @@ use shared_schema::image_source::{ImageSource, decode_base64};
 
 use super::Input;
 use super::bucket::Buckets;
-use super::budget::Budget;
+use super::budget::InputBudget;
 use super::cache::Cache;
 use super::errors::{refused, unavailable};
 use super::guard::Guard;
@@ -60,7 +60,7 @@ impl Fetcher {
     /// Fetches the inputs of all these fields, several at once, and an address that stands in several fields once.
     /// Together they have at most `MAX_TASK_BYTES`, also while they arrive. The error names the field.
     pub async fn fetch_all(&self, fields: &[MediaField]) -> Result<Vec<Input>, TaskError> {
-        let budget = Budget::new(self.0.max_bytes);
+        let budget = InputBudget::new(self.0.max_bytes);
         let mut distinct = Vec::new();
         let mut place_of = HashMap::new();
         for field in fields {
@@ -86,7 +86,7 @@ impl Fetcher {
 }
 
 impl Sources {
-    async fn fetch(&self, field: &MediaField, budget: &Budget) -> Result<Input, TaskError> {
+    async fn fetch(&self, field: &MediaField, budget: &InputBudget) -> Result<Input, TaskError> {
         tokio::time::timeout(self.timeout, self.bytes_of(&field.value, budget))
             .await
             .unwrap_or_else(|_| Err(unavailable("it did not arrive in time")))
@@ -94,7 +94,7 @@ impl Sources {
             .map_err(|error| at_field(error, field))
     }
 
-    async fn bytes_of(&self, source: &str, budget: &Budget) -> Result<Bytes, TaskError> {
+    async fn bytes_of(&self, source: &str, budget: &InputBudget) -> Result<Bytes, TaskError> {
         match ImageSource::parse(source).map_err(|why| refused(&why.to_string()))? {
             ImageSource::Url(url) => self.web.get(url, budget, &self.cache).await,
             ImageSource::S3 { bucket, key } => self.buckets.get(bucket, key, budget, &self.cache).await,
@@ -107,7 +107,7 @@ fn at_field(error: TaskError, field: &MediaField) -> TaskError {
     error.at_field(format!("/content{}", field.pointer))
 }
 
-fn decode(text: &str, budget: &Budget) -> Result<Bytes, TaskError> {
+fn decode(text: &str, budget: &InputBudget) -> Result<Bytes, TaskError> {
     let bytes = decode_base64(text).ok_or_else(|| refused("it is not base64"))?;
     budget.take(bytes.len() as u64)?;
     Ok(bytes.into())

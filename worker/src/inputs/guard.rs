@@ -104,14 +104,14 @@ impl Guard {
         let passes = match host {
             // What other names stand for is seen when they are resolved.
             Host::Domain(name) => !is_localhost(name),
-            Host::Ipv4(address) => self.lets_through(address.into()),
-            Host::Ipv6(address) => self.lets_through(address.into()),
+            Host::Ipv4(address) => self.allows(address.into()),
+            Host::Ipv6(address) => self.allows(address.into()),
         };
         if passes { Ok(Passage::Guarded) } else { Err(Refused::NotPublic) }
     }
 
     /// Whether a connection may go to that address.
-    pub fn lets_through(&self, address: IpAddr) -> bool {
+    pub fn allows(&self, address: IpAddr) -> bool {
         is_public(address) || self.allowed.by_address(address)
     }
 }

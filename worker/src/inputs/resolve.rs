@@ -53,7 +53,7 @@ impl Resolve for Guarded {
         Box::pin(async move {
             let mut found = resolver.addresses(name.as_str()).await?;
             let any = !found.is_empty();
-            found.retain(|address| guard.lets_through(*address));
+            found.retain(|address| guard.allows(*address));
             if any && found.is_empty() {
                 return Err(Box::from(Refused::NotPublic));
             }

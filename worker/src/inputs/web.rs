@@ -10,7 +10,7 @@ use reqwest::header::{
 use reqwest::{Client, Response, StatusCode};
 use url::Url;
 
-use super::budget::Budget;
+use super::budget::InputBudget;
 use super::cache::{Cache, Key, Version};
 use super::coding::{Coding, Incoming};
 use super::errors::{not_found, refused, unavailable};
@@ -20,13 +20,13 @@ use crate::error::TaskError;
 use crate::http;
 
 /// The most redirects that are followed for one input.
-const MOST_REDIRECTS: usize = 5;
+const MAX_REDIRECTS: usize = 5;
 
 /// How long a connection may take to open.
-const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The longest that a busy server is waited for; the queue waits longer.
-const MOST_PAUSE: Duration = Duration::from_secs(5);
+const MAX_PAUSE: Duration = Duration::from_secs(5);
 
 /// Some servers of images refuse clients without a name.
 const USER_AGENT: &str = concat!("darkroom/", env!("CARGO_PKG_VERSION"));
@@ -53,9 +53,14 @@ impl Web {
     }
 
     /// The bytes behind a URL, or behind what it redirects to.
-    pub(super) async fn get(&self, url: &str, budget: &Budget, cache: &Cache) -> Result<Bytes, TaskError> {
+    pub(super) async fn get(
+        &self,
+        url: &str,
+        budget: &InputBudget,
+        cache: &Cache,
+    ) -> Result<Bytes, TaskError> {
         let mut url = Url::parse(url).map_err(|_| refused("it is not a URL"))?;
-        for _ in 0..=MOST_REDIRECTS {
+        for _ in 0..=MAX_REDIRECTS {
             let passage = self.guard.judge(&url)?;
             let key = Key::Web(passage, url.clone());
             let known = cache.get(&key);
@@ -105,7 +110,7 @@ impl Web {
         }
         let guarded = Guarded { guard: self.guard.clone(), resolver: Arc::clone(&self.resolver) };
         let plain = Plain(Arc::clone(&self.resolver));
-        let client = || http::client().connect_timeout(CONNECT_PATIENCE).user_agent(USER_AGENT);
+        let client = || http::client().connect_timeout(CONNECT_TIMEOUT).user_agent(USER_AGENT);
         let not_made = |_| unavailable("the worker's client cannot be made");
         let made = Clients {
             guarded: client().dns_resolver(Arc::new(guarded)).build().map_err(not_made)?,
@@ -120,7 +125,7 @@ fn pause(response: &Response) -> Option<Duration> {
     let is_busy =
         matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
     let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds)).filter(|pause| is_busy && *pause <= MOST_PAUSE)
+    Some(Duration::from_secs(seconds)).filter(|pause| is_busy && *pause <= MAX_PAUSE)
 }
 
 fn redirected(from: &Url, response: &Response) -> Result<Url, TaskError> {
@@ -129,7 +134,12 @@ fn redirected(from: &Url, response: &Response) -> Result<Url, TaskError> {
     to.ok_or_else(|| refused("it redirects to no URL"))
 }
 
-async fn read(mut response: Response, key: Key, budget: &Budget, cache: &Cache) -> Result<Bytes, TaskError> {
+async fn read(
+    mut response: Response,
+    key: Key,
+    budget: &InputBudget,
+    cache: &Cache,
+) -> Result<Bytes, TaskError> {
     check_status(response.status())?;
     let etag = validator(&key, response.headers());
     let codings = response.headers().get_all(CONTENT_ENCODING).iter();

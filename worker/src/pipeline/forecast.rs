@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::runtimes::Reached;
+use crate::runtimes::LastProgress;
 
 /// The share of a run's duration by which forecasts are wrong.
 const ERROR: f64 = 0.1;
@@ -32,7 +32,7 @@ pub(super) struct Forecast {
 
 impl Forecast {
     /// From when on the run may end within `ahead`, as far as is known when it has `reached` that.
-    pub(super) fn due(&self, reached: Reached, ahead: Duration) -> Instant {
+    pub(super) fn due(&self, reached: LastProgress, ahead: Duration) -> Instant {
         let before_end = |took: Duration| self.begun + took.mul_f64(1.0 - ERROR).saturating_sub(ahead);
         let by_past = self.usual.map(before_end);
         // In the first half of what is usual, the past knows more: nodes and passes differ in their weight.
@@ -43,7 +43,7 @@ impl Forecast {
     }
 
     /// A share that stands still was reached when it last moved: time that passes since then makes the run no longer.
-    fn extrapolated(&self, reached: Reached) -> Option<Duration> {
+    fn extrapolated(&self, reached: LastProgress) -> Option<Duration> {
         let elapsed = reached.at.saturating_duration_since(self.begun);
         let share = reached.share.filter(|share| *share >= LEAST_SHARE && elapsed >= LEAST_ELAPSED)?;
         Some(elapsed.div_f64(share))
@@ -129,7 +129,7 @@ mod tests {
             Way::Pushed => (0..200).map(|n| run.mul_f64(f64::from(n) / 200.0)).collect(),
             Way::Looked => poll_schedule::moments(run),
         };
-        let mut reached = Reached { share: None, at: begun };
+        let mut reached = LastProgress { share: None, at: begun };
         let mut now = Duration::ZERO;
         for next in moments.into_iter().chain([run]) {
             let due = Forecast { begun, usual }.due(reached, ahead).saturating_duration_since(begun).max(now);
@@ -139,7 +139,7 @@ mod tests {
             now = next;
             let share = shape.share(now.div_duration_f64(run));
             if share != reached.share {
-                reached = Reached { share, at: begun + now };
+                reached = LastProgress { share, at: begun + now };
             }
         }
         None

@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use run_estimator::Pace;
+use run_estimator::RunEstimator;
 
 /// How long before the end of a run the next job is handed over, beside the error of a forecast: longer than any round trip to the
 /// runtime, short enough that little is lost when the run turns out to last.
@@ -33,16 +33,16 @@ pub struct Pipeline {
     storing: Arc<Semaphore>,
     slot_count: u32,
     /// How long a task may be staged before others may have it.
-    patience: Duration,
+    staged_timeout: Duration,
     /// Whether the runtime takes jobs.
     ready: watch::Sender<bool>,
     /// When runs end.
-    pub pace: Pace,
+    pub estimator: RunEstimator,
 }
 
 /// Why a staged task is not run here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NoTurn {
+pub enum TurnError {
     /// The worker is to stop.
     Stopping,
     /// The run before it lasts longer than was foreseen, and another worker may be free.
@@ -51,16 +51,16 @@ pub enum NoTurn {
 
 impl Pipeline {
     /// Empty places; the runtime is not ready yet.
-    pub fn new(concurrency: u32, patience: Duration) -> Self {
-        let places = || Arc::new(Semaphore::new(concurrency as usize));
+    pub fn new(concurrency: u32, staged_timeout: Duration) -> Self {
+        let permits = || Arc::new(Semaphore::new(concurrency as usize));
         Self {
-            staging: places(),
-            slots: places(),
-            storing: places(),
+            staging: permits(),
+            slots: permits(),
+            storing: permits(),
             slot_count: concurrency,
-            patience,
+            staged_timeout,
             ready: watch::Sender::new(false),
-            pace: Pace::default(),
+            estimator: RunEstimator::default(),
         }
     }
 
@@ -76,44 +76,48 @@ impl Pipeline {
 
     /// A place for the next message, as soon as it is time to receive it: not before the runtime is ready, and not long
     /// before it will need the task.
-    pub async fn next_place(&self) -> Staged {
-        let place = Self::place(&self.staging).await;
+    pub async fn reserve(&self) -> Staged {
+        let permit = Self::permit(&self.staging).await;
         self.until_ready().await;
         tokio::select! {
             _ = self.slots.acquire() => {}
-            () = self.pace.until_end_within(RECEIVE_AHEAD + self.pace.usual_preparation()) => {}
+            () = self.estimator.until_end_within(RECEIVE_AHEAD + self.estimator.typical_preparation()) => {}
         }
-        Staged::new(Some(place))
+        Staged::new(Some(permit))
     }
 
     /// Waits for the moment to hand a prepared task to the runtime: when it is free, or about to be.
-    pub async fn turn(&self, staged: Staged, stopping: &CancellationToken) -> Result<Turn, NoTurn> {
-        self.pace.prepared_within(staged.received.elapsed());
-        let waited_too_long = Instant::now() + self.patience;
+    pub async fn wait_for_turn(
+        &self,
+        staged: Staged,
+        stopping: &CancellationToken,
+    ) -> Result<Turn, TurnError> {
+        self.estimator.record_preparation(staged.received.elapsed());
+        let waited_too_long = Instant::now() + self.staged_timeout;
         tokio::select! {
             biased;
-            () = stopping.cancelled() => Err(NoTurn::Stopping),
+            () = stopping.cancelled() => Err(TurnError::Stopping),
             slot = self.free_or_about_to_be() => {
                 Ok(Turn { wanted: staged.received, staged: Some(staged), slot, slots: Arc::clone(&self.slots) })
             }
             () = sleep_until(waited_too_long) => {
-                self.pace.distrust();
-                Err(NoTurn::WaitedTooLong)
+                self.estimator.invalidate();
+                Err(TurnError::WaitedTooLong)
             }
         }
     }
 
     /// The turn of a run that a former process of this worker began: the runtime has the job already, so it waits only for the
     /// runtime to be ready.
-    pub async fn follow(&self, staged: Staged, stopping: &CancellationToken) -> Result<Turn, NoTurn> {
+    pub async fn adopt_turn(&self, staged: Staged, stopping: &CancellationToken) -> Result<Turn, TurnError> {
         tokio::select! {
             biased;
-            () = stopping.cancelled() => Err(NoTurn::Stopping),
+            () = stopping.cancelled() => Err(TurnError::Stopping),
             () = self.until_ready() => {
                 let slot = Arc::clone(&self.slots).try_acquire_owned().ok();
                 Ok(Turn { wanted: staged.received, staged: Some(staged), slot, slots: Arc::clone(&self.slots) })
             }
-            () = sleep(self.patience) => Err(NoTurn::WaitedTooLong),
+            () = sleep(self.staged_timeout) => Err(TurnError::WaitedTooLong),
         }
     }
 
@@ -121,8 +125,8 @@ impl Pipeline {
         self.until_ready().await;
         tokio::select! {
             biased;
-            slot = Self::place(&self.slots) => Some(slot),
-            () = self.pace.until_end_within(HAND_OVER_AHEAD) => None,
+            slot = Self::permit(&self.slots) => Some(slot),
+            () = self.estimator.until_end_within(HAND_OVER_AHEAD) => None,
         }
     }
 
@@ -132,7 +136,7 @@ impl Pipeline {
     }
 
     /// Waits until no task is in the runtime, and keeps it so until the places are dropped.
-    pub async fn idle(&self) -> OwnedSemaphorePermit {
+    pub async fn lock_idle(&self) -> OwnedSemaphorePermit {
         match Arc::clone(&self.slots).acquire_many_owned(self.slot_count).await {
             Ok(all) => all,
             Err(_) => std::future::pending().await,
@@ -140,15 +144,15 @@ impl Pipeline {
     }
 
     /// The turn is over as soon as the results have a place to be stored.
-    pub async fn store_after(&self, turn: Turn) -> Storing {
-        let place = Self::place(&self.storing).await;
+    pub async fn begin_storing(&self, turn: Turn) -> Storing {
+        let permit = Self::permit(&self.storing).await;
         drop(turn);
-        Storing { _place: place }
+        Storing { _permit: permit }
     }
 
-    async fn place(places: &Arc<Semaphore>) -> OwnedSemaphorePermit {
-        match Arc::clone(places).acquire_owned().await {
-            Ok(place) => place,
+    async fn permit(permits: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+        match Arc::clone(permits).acquire_owned().await {
+            Ok(permit) => permit,
             // They are never closed.
             Err(_) => std::future::pending().await,
         }
@@ -158,18 +162,18 @@ impl Pipeline {
 /// The place of a message that has been, or is about to be, received.
 #[derive(Debug)]
 pub struct Staged {
-    _place: Option<OwnedSemaphorePermit>,
+    _permit: Option<OwnedSemaphorePermit>,
     received: Instant,
 }
 
 impl Staged {
-    fn new(place: Option<OwnedSemaphorePermit>) -> Self {
-        Self { _place: place, received: Instant::now() }
+    fn new(permit: Option<OwnedSemaphorePermit>) -> Self {
+        Self { _permit: permit, received: Instant::now() }
     }
 
     /// For a message that needs no preparation, and so takes no place from another: its run was begun by the process
     /// before this one, or it is given back.
-    pub fn beside_the_others() -> Self {
+    pub fn without_permit() -> Self {
         Self::new(None)
     }
 
@@ -191,15 +195,15 @@ pub struct Turn {
 
 impl Turn {
     /// Waits until the run before has ended and its results have a place. From then on the next message may be received.
-    pub async fn comes(&mut self) {
+    pub async fn acquire(&mut self) {
         if self.slot.is_none() {
-            self.slot = Some(Pipeline::place(&self.slots).await);
+            self.slot = Some(Pipeline::permit(&self.slots).await);
         }
         self.staged = None;
     }
 
     /// Whether that has happened.
-    pub fn has_come(&self) -> bool {
+    pub fn is_acquired(&self) -> bool {
         self.slot.is_some()
     }
 
@@ -212,5 +216,5 @@ impl Turn {
 /// The place of a task whose results are being stored.
 #[derive(Debug)]
 pub struct Storing {
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }

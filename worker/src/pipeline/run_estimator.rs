@@ -12,14 +12,14 @@ use tokio::time::{Instant, sleep_until};
 use super::forecast::Forecast;
 use super::history::History;
 use super::kind::Kind;
-use crate::runtimes::{Progress, Reached};
+use crate::runtimes::{LastProgress, Progress};
 
 /// How much the last preparation counts against those before it.
 const WEIGHT_OF_LAST: f64 = 0.3;
 
 /// How long runs and preparations take.
 #[derive(Debug, Default, Clone)]
-pub struct Pace(Arc<Shared>);
+pub struct RunEstimator(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -30,9 +30,9 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    underway: Vec<Run>,
+    running: Vec<Run>,
     history: History,
-    usual_preparation: Option<Duration>,
+    typical_preparation: Option<Duration>,
     last_end: Option<Instant>,
     next_id: u64,
 }
@@ -41,47 +41,47 @@ struct State {
 struct Run {
     id: u64,
     forecast: Forecast,
-    progress: watch::Receiver<Reached>,
+    progress: watch::Receiver<LastProgress>,
     /// A task that was received for its end waited in vain: what is foreseen of it is not worth receiving another for.
-    distrusted: bool,
+    is_invalidated: bool,
 }
 
-impl Pace {
+impl RunEstimator {
     /// A run of that kind begins now. Its end is when the returned value is dropped.
-    pub fn begin(&self, kind: Kind, progress: &Progress) -> Underway {
+    pub fn begin(&self, kind: Kind, progress: &Progress) -> RunGuard {
         let mut state = self.lock();
         let id = state.next_id;
         state.next_id += 1;
         let begun = Instant::now();
         let forecast = Forecast { begun, usual: state.history.usual(kind) };
-        state.underway.push(Run { id, forecast, progress: progress.watch(), distrusted: false });
+        state.running.push(Run { id, forecast, progress: progress.watch(), is_invalidated: false });
         drop(state);
         self.0.changed.notify_waiters();
-        Underway { id, kind, begun, pace: self.clone() }
+        RunGuard { id, kind, begun, estimator: self.clone() }
     }
 
     /// How long nothing has been underway although something was wanted, which is known since `wanted`. `None` while
     /// something is underway, and before the first run.
-    pub fn gap(&self, wanted: Instant) -> Option<Duration> {
+    pub fn idle_gap(&self, wanted: Instant) -> Option<Duration> {
         let state = self.lock();
-        let idle_since = state.last_end.filter(|_| state.underway.is_empty())?;
+        let idle_since = state.last_end.filter(|_| state.running.is_empty())?;
         Some(Instant::now().saturating_duration_since(idle_since.max(wanted)))
     }
 
     /// A message took so long from its place to its inputs.
-    pub fn prepared_within(&self, duration: Duration) {
+    pub fn record_preparation(&self, duration: Duration) {
         let mut state = self.lock();
-        state.usual_preparation = Some(mixed(state.usual_preparation, duration));
+        state.typical_preparation = Some(mixed(state.typical_preparation, duration));
     }
 
     /// How long that takes lately.
-    pub fn usual_preparation(&self) -> Duration {
-        self.lock().usual_preparation.unwrap_or_default()
+    pub fn typical_preparation(&self) -> Duration {
+        self.lock().typical_preparation.unwrap_or_default()
     }
 
     /// The runs that are underway last longer than was foreseen.
-    pub fn distrust(&self) {
-        self.lock().underway.iter_mut().for_each(|run| run.distrusted = true);
+    pub fn invalidate(&self) {
+        self.lock().running.iter_mut().for_each(|run| run.is_invalidated = true);
         self.0.changed.notify_waiters();
     }
 
@@ -91,7 +91,7 @@ impl Pace {
         loop {
             // Before the look, so that nothing which changes after it is missed.
             let changed = self.0.changed.notified();
-            let (due, watched) = self.look(ahead);
+            let (due, watched) = self.earliest_due(ahead);
             if due.is_some_and(|due| due <= Instant::now()) {
                 return;
             }
@@ -110,9 +110,9 @@ impl Pace {
     }
 
     /// When the first run may be that near its end; and where news of the runs comes from.
-    fn look(&self, ahead: Duration) -> (Option<Instant>, Vec<watch::Receiver<Reached>>) {
+    fn earliest_due(&self, ahead: Duration) -> (Option<Instant>, Vec<watch::Receiver<LastProgress>>) {
         let state = self.lock();
-        let believed = || state.underway.iter().filter(|run| !run.distrusted);
+        let believed = || state.running.iter().filter(|run| !run.is_invalidated);
         let mut watched: Vec<_> = believed().map(|run| run.progress.clone()).collect();
         let reached = watched.iter_mut().map(|progress| *progress.borrow_and_update());
         let due = believed().zip(reached).map(|(run, reached)| run.forecast.due(reached, ahead)).min();
@@ -125,7 +125,7 @@ impl Pace {
 }
 
 /// Waits until one of the runs reports something.
-async fn any_moves(watched: Vec<watch::Receiver<Reached>>) {
+async fn any_moves(watched: Vec<watch::Receiver<LastProgress>>) {
     let moves = watched.into_iter().map(|mut progress| async move {
         // A run that will report nothing more is about to leave.
         if progress.changed().await.is_err() {
@@ -139,27 +139,27 @@ async fn any_moves(watched: Vec<watch::Receiver<Reached>>) {
 
 /// A run that goes on.
 #[derive(Debug)]
-pub struct Underway {
+pub struct RunGuard {
     id: u64,
     kind: Kind,
     begun: Instant,
-    pace: Pace,
+    estimator: RunEstimator,
 }
 
-impl Underway {
+impl RunGuard {
     /// The run has ended well: its duration says how long others of its kind take.
     pub fn completed(self) {
-        self.pace.lock().history.add(self.kind, self.begun.elapsed());
+        self.estimator.lock().history.add(self.kind, self.begun.elapsed());
     }
 }
 
-impl Drop for Underway {
+impl Drop for RunGuard {
     fn drop(&mut self) {
-        let mut state = self.pace.lock();
-        state.underway.retain(|run| run.id != self.id);
+        let mut state = self.estimator.lock();
+        state.running.retain(|run| run.id != self.id);
         state.last_end = Some(Instant::now());
         drop(state);
-        self.pace.0.changed.notify_waiters();
+        self.estimator.0.changed.notify_waiters();
     }
 }
 
@@ -177,81 +177,81 @@ mod tests {
     const AHEAD: Duration = Duration::from_secs(1);
 
     /// Whether a waiter for the end is through by now.
-    fn is_near_its_end(pace: &Pace) -> bool {
-        pace.until_end_within(AHEAD).now_or_never().is_some()
+    fn is_near_its_end(estimator: &RunEstimator) -> bool {
+        estimator.until_end_within(AHEAD).now_or_never().is_some()
     }
 
-    /// A pace that knows how long runs of a kind take.
-    fn knowing(took: Duration) -> Pace {
-        let pace = Pace::default();
-        pace.lock().history.add(Kind::numbered(1), took);
-        pace
+    /// An estimator that knows how long runs of a kind take.
+    fn knowing(took: Duration) -> RunEstimator {
+        let estimator = RunEstimator::default();
+        estimator.lock().history.add(Kind::numbered(1), took);
+        estimator
     }
 
     #[tokio::test]
     async fn no_end_is_near_while_nothing_runs() {
-        let pace = knowing(AHEAD);
-        assert!(!is_near_its_end(&pace));
-        drop(pace.begin(Kind::numbered(1), &Progress::new()));
-        assert!(!is_near_its_end(&pace));
+        let estimator = knowing(AHEAD);
+        assert!(!is_near_its_end(&estimator));
+        drop(estimator.begin(Kind::numbered(1), &Progress::new()));
+        assert!(!is_near_its_end(&estimator));
     }
 
     #[tokio::test]
     async fn a_waiter_is_woken_by_a_run_that_begins() {
-        let pace = knowing(AHEAD);
-        let mut waiting = Box::pin(pace.until_end_within(AHEAD));
+        let estimator = knowing(AHEAD);
+        let mut waiting = Box::pin(estimator.until_end_within(AHEAD));
         assert_eq!(waiting.as_mut().now_or_never(), None);
-        let _run = pace.begin(Kind::numbered(1), &Progress::new());
+        let _run = estimator.begin(Kind::numbered(1), &Progress::new());
         waiting.await;
     }
 
     #[tokio::test]
     async fn a_waiter_is_woken_by_progress() {
-        let pace = knowing(LONG);
+        let estimator = knowing(LONG);
         let progress = Progress::new();
-        let _run = pace.begin(Kind::numbered(1), &progress);
+        let _run = estimator.begin(Kind::numbered(1), &progress);
         // As if half of the usual time had passed.
-        pace.lock().underway[0].forecast.begun = Instant::now() - LONG.mul_f64(0.6);
-        let mut waiting = Box::pin(pace.until_end_within(AHEAD));
+        estimator.lock().running[0].forecast.begun = Instant::now() - LONG.mul_f64(0.6);
+        let mut waiting = Box::pin(estimator.until_end_within(AHEAD));
         for share in [0.1, 0.5] {
-            progress.reached(share);
+            progress.advance_to(share);
             assert_eq!(waiting.as_mut().now_or_never(), None);
         }
-        progress.reached(0.99);
+        progress.advance_to(0.99);
         waiting.await;
     }
 
     #[tokio::test]
     async fn the_first_of_several_runs_counts() {
-        let pace = knowing(LONG);
-        let _long = pace.begin(Kind::numbered(1), &Progress::new());
-        assert!(!is_near_its_end(&pace));
-        pace.lock().history.add(Kind::numbered(2), AHEAD);
-        let _short = pace.begin(Kind::numbered(2), &Progress::new());
-        assert!(is_near_its_end(&pace));
+        let estimator = knowing(LONG);
+        let _long = estimator.begin(Kind::numbered(1), &Progress::new());
+        assert!(!is_near_its_end(&estimator));
+        estimator.lock().history.add(Kind::numbered(2), AHEAD);
+        let _short = estimator.begin(Kind::numbered(2), &Progress::new());
+        assert!(is_near_its_end(&estimator));
     }
 
     #[tokio::test]
     async fn the_forecast_of_a_run_that_was_wrong_once_is_not_used_again() {
-        let pace = knowing(AHEAD);
+        let estimator = knowing(AHEAD);
         let progress = Progress::new();
-        let run = pace.begin(Kind::numbered(1), &progress);
-        assert!(is_near_its_end(&pace));
-        pace.distrust();
-        progress.reached(0.99);
-        assert!(!is_near_its_end(&pace));
+        let run = estimator.begin(Kind::numbered(1), &progress);
+        assert!(is_near_its_end(&estimator));
+        estimator.invalidate();
+        progress.advance_to(0.99);
+        assert!(!is_near_its_end(&estimator));
         drop(run);
-        let _next = pace.begin(Kind::numbered(1), &progress);
-        assert!(is_near_its_end(&pace));
+        let _next = estimator.begin(Kind::numbered(1), &progress);
+        assert!(is_near_its_end(&estimator));
     }
 
     #[tokio::test]
     async fn a_run_that_ended_well_says_how_long_others_take() {
-        let pace = Pace::default();
-        pace.begin(Kind::numbered(1), &Progress::new()).completed();
-        let _run = pace.begin(Kind::numbered(1), &Progress::new());
-        assert!(is_near_its_end(&pace));
-        let failed = Pace::default();
+        let estimator = RunEstimator::default();
+        estimator.begin(Kind::numbered(1), &Progress::new()).completed();
+        let _run = estimator.begin(Kind::numbered(1), &Progress::new());
+        assert!(is_near_its_end(&estimator));
+        let failed = RunEstimator::default();
         drop(failed.begin(Kind::numbered(1), &Progress::new()));
         let _run = failed.begin(Kind::numbered(1), &Progress::new());
         assert!(!is_near_its_end(&failed));

@@ -19,7 +19,7 @@ use super::PodOptions;
 use crate::http;
 
 /// How long one call may take.
-const PATIENCE: Duration = Duration::from_secs(2);
+const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Why a pod cannot be marked.
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +64,7 @@ impl PodApi {
             .map_err(|error| PodError::Client(error.to_string()))?;
         let client = trusting
             .https_only(true)
-            .timeout(PATIENCE)
+            .timeout(CALL_TIMEOUT)
             .build()
             .map_err(|error| PodError::Client(error.to_string()))?;
         Ok(Self { client, url: url(options)?, token: options.service_account.join("token") })

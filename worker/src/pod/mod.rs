@@ -26,7 +26,7 @@ use api::PodApi;
 const IDLE_FOR: Duration = Duration::from_secs(5);
 
 /// How long the removal of the marks may hold up the end of the worker.
-const LAST_PATIENCE: Duration = Duration::from_secs(1);
+const REMOVE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What a busy pod costs to delete, where an unmarked one costs 0: a replica set that shrinks deletes the cheapest first
 /// (`controller.kubernetes.io/pod-deletion-cost`, a signed 32-bit number as text).
@@ -49,14 +49,14 @@ pub struct PodOptions {
 
 /// The marks of this pod, kept in step with the tasks inside until they are removed; none if it is not to be marked.
 #[derive(Debug)]
-pub struct Marks {
+pub struct PodAnnotations {
     keeper: Option<AbortOnDropHandle<()>>,
     ended: CancellationToken,
 }
 
-impl Marks {
+impl PodAnnotations {
     /// Begins to keep them. An error means that `MARK_POD` is set where it cannot work.
-    pub fn keep(config: &Config, tasks_inside: watch::Receiver<u32>) -> Result<Self, PodError> {
+    pub fn start(config: &Config, tasks_inside: watch::Receiver<u32>) -> Result<Self, PodError> {
         let ended = CancellationToken::new();
         let api = config.pod.as_ref().map(PodApi::new).transpose()?;
         let keeper = api.map(|api| keep(api, tasks_inside, ended.clone()).in_current_span());
@@ -90,7 +90,7 @@ async fn keep(api: PodApi, mut tasks_inside: watch::Receiver<u32>, ended: Cancel
             Ok(_) = tasks_inside.wait_for(|inside| (*inside > 0) != busy), if failures == 0 => continue,
             () = time::sleep(pause) => {}
         }
-        match ended.run_until_cancelled(api.patch(&marks(busy))).await {
+        match ended.run_until_cancelled(api.patch(&annotations(busy))).await {
             Some(Ok(())) => {
                 if failures > 0 {
                     tracing::info!(busy, "pod can be marked again");
@@ -108,7 +108,7 @@ async fn keep(api: PodApi, mut tasks_inside: watch::Receiver<u32>, ended: Cancel
         }
     }
     if marked != Some(false) {
-        let removed = time::timeout(LAST_PATIENCE, api.patch(&marks(false))).await;
+        let removed = time::timeout(REMOVE_TIMEOUT, api.patch(&annotations(false))).await;
         if !matches!(removed, Ok(Ok(()))) {
             tracing::warn!("the pod's marks may be left behind");
         }
@@ -116,7 +116,7 @@ async fn keep(api: PodApi, mut tasks_inside: watch::Receiver<u32>, ended: Cancel
 }
 
 /// The merge patch (RFC 7386) that sets or removes the marks.
-fn marks(busy: bool) -> Value {
+fn annotations(busy: bool) -> Value {
     let annotations = if busy {
         json!({
             "karpenter.sh/do-not-disrupt": "true",

@@ -35,7 +35,7 @@ pub trait Runtime: Send + Sync {
     async fn ready(&self) -> Result<(), TaskError>;
 
     /// Called once each time the runtime has become ready, before its first job.
-    async fn settle(&self) -> Result<(), TaskError> {
+    async fn pin_settings(&self) -> Result<(), TaskError> {
         Ok(())
     }
 
@@ -43,7 +43,7 @@ pub trait Runtime: Send + Sync {
     /// whatever that is, is interrupted. `Ok(true)` when nothing is left: called again and again until then.
     ///
     /// For what a former process of this worker left, and for a run that did not stop when it was told to.
-    async fn clear(&self, keep: &[RunHandle]) -> Result<bool, TaskError>;
+    async fn interrupt_orphans(&self, keep: &[RunHandle]) -> Result<bool, TaskError>;
 
     /// Runs one task and returns everything it yielded.
     ///
@@ -66,7 +66,7 @@ pub trait Runtime: Send + Sync {
     }
 
     /// Runs a task that succeeded before, so that nothing of that run is used again: whether the runtime still can do it.
-    async fn run_anew(&self, job: Job) -> Result<RunOutput, TaskError> {
+    async fn rerun(&self, job: Job) -> Result<RunOutput, TaskError> {
         self.run(job).await
     }
 
@@ -77,7 +77,7 @@ pub trait Runtime: Send + Sync {
     async fn forget(&self, _handle: &RunHandle) {}
 
     /// The names of the folders that a run has for itself, in each of the places that [`Leavings`] says.
-    fn folders_of(&self, _handle: &RunHandle) -> Vec<Uuid> {
+    fn run_folders(&self, _handle: &RunHandle) -> Vec<Uuid> {
         Vec::new()
     }
 
@@ -127,13 +127,13 @@ impl Job {
 /// How far a run is: whether the runtime works on it yet, its signs of life, and what its end is foreseen from.
 #[derive(Debug, Clone)]
 pub struct Progress {
-    reached: Arc<watch::Sender<Reached>>,
-    place: Arc<watch::Sender<Place>>,
+    reached: Arc<watch::Sender<LastProgress>>,
+    phase: Arc<watch::Sender<JobPhase>>,
 }
 
 /// The last sign of life of a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Reached {
+pub struct LastProgress {
     /// The share of the work that is done, 0 to 1; `None` while nothing is known.
     pub share: Option<f64>,
     /// When it changed last.
@@ -142,7 +142,7 @@ pub struct Reached {
 
 /// Where a job is in a runtime that has a queue of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum JobPhase {
     /// It is on its way there, or nothing is known.
     Unknown,
     /// Another job runs before it.
@@ -154,74 +154,74 @@ pub enum Place {
 impl Progress {
     /// That of a job which is about to be given to the runtime.
     pub fn new() -> Self {
-        let reached = Reached { share: None, at: Instant::now() };
+        let reached = LastProgress { share: None, at: Instant::now() };
         Self {
             reached: Arc::new(watch::Sender::new(reached)),
-            place: Arc::new(watch::Sender::new(Place::Unknown)),
+            phase: Arc::new(watch::Sender::new(JobPhase::Unknown)),
         }
     }
 
     /// The job waits in the runtime's queue: its clocks do not run.
-    pub fn waits(&self) {
-        self.moves(Place::Waiting);
+    pub fn set_waiting(&self) {
+        self.set_phase(JobPhase::Waiting);
     }
 
     /// The runtime works on the job: its clocks run from the first call on.
-    pub fn begins(&self) {
-        self.moves(Place::Running(Instant::now()));
+    pub fn set_running(&self) {
+        self.set_phase(JobPhase::Running(Instant::now()));
     }
 
     /// A run that has begun neither waits again nor begins again.
-    fn moves(&self, to: Place) {
-        self.place.send_if_modified(|place| {
-            let moves = !matches!(place, Place::Running(_)) && *place != to;
+    fn set_phase(&self, to: JobPhase) {
+        self.phase.send_if_modified(|phase| {
+            let moves = !matches!(phase, JobPhase::Running(_)) && *phase != to;
             if moves {
-                *place = to;
+                *phase = to;
             }
             moves
         });
     }
 
     /// Where the job is.
-    pub fn place(&self) -> Place {
-        *self.place.borrow()
+    pub fn phase(&self) -> JobPhase {
+        *self.phase.borrow()
     }
 
     /// When the runtime began to work on the job, if it has.
     pub fn began(&self) -> Option<Instant> {
-        match self.place() {
-            Place::Running(since) => Some(since),
-            Place::Unknown | Place::Waiting => None,
+        match self.phase() {
+            JobPhase::Running(since) => Some(since),
+            JobPhase::Unknown | JobPhase::Waiting => None,
         }
     }
 
     /// Waits until the place is one of those, and returns it.
-    pub async fn until(&self, is_there: impl Fn(&Place) -> bool) -> Place {
+    pub async fn until(&self, is_there: impl Fn(&JobPhase) -> bool) -> JobPhase {
         // The sender lives as long as `self`.
-        self.place.subscribe().wait_for(is_there).await.map_or(Place::Unknown, |place| *place)
+        self.phase.subscribe().wait_for(is_there).await.map_or(JobPhase::Unknown, |phase| *phase)
     }
 
     /// The run has reached this share of its work. Saying the same again is no sign of life.
-    pub fn reached(&self, share: f64) {
-        self.begins();
+    pub fn advance_to(&self, share: f64) {
+        self.set_running();
         let share = Some(share.clamp(0.0, 1.0));
         self.reached.send_if_modified(|last| {
             let moved = last.share != share;
             if moved {
-                *last = Reached { share, at: Instant::now() };
+                *last = LastProgress { share, at: Instant::now() };
             }
             moved
         });
     }
 
     /// The run is alive, though it is not known how far it is.
-    pub fn alive(&self) {
-        self.begins();
+    pub fn heartbeat(&self) {
+        self.set_running();
         self.reached.send_modify(|last| last.at = Instant::now());
     }
 
     /// The last sign of life, and each that follows.
-    pub fn watch(&self) -> watch::Receiver<Reached> {
+    pub fn watch(&self) -> watch::Receiver<LastProgress> {
         self.reached.subscribe()
     }
 }

@@ -16,24 +16,24 @@ const LONGEST: Duration = Duration::from_secs(30);
 
 /// The moments at which one run is looked at.
 #[derive(Debug)]
-pub(crate) struct Looks {
+pub(crate) struct PollSchedule {
     begun: Instant,
     longest: Duration,
 }
 
-impl Looks {
+impl PollSchedule {
     /// For a run that begins now, and counts as stuck after so long without a sign of life.
     pub(crate) fn new(stuck_after: Duration) -> Self {
         Self { begun: Instant::now(), longest: LONGEST.min(stuck_after / 3) }
     }
 
     /// Waits for the next moment.
-    pub(crate) async fn next(&self) {
-        self.next_within(LONGEST).await;
+    pub(crate) async fn wait(&self) {
+        self.wait_at_most(LONGEST).await;
     }
 
     /// Waits for the next moment, but no longer than that.
-    pub(crate) async fn next_within(&self, most: Duration) {
+    pub(crate) async fn wait_at_most(&self, most: Duration) {
         sleep(pause(self.begun.elapsed(), self.longest.min(most))).await;
     }
 }
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn looks_are_more_frequent_than_a_run_may_be_silent() {
-        let looks = Looks::new(Duration::from_secs(2));
-        assert!(pause(Duration::from_secs(100), looks.longest) < Duration::from_secs(1));
+        let schedule = PollSchedule::new(Duration::from_secs(2));
+        assert!(pause(Duration::from_secs(100), schedule.longest) < Duration::from_secs(1));
     }
 }

@@ -7,45 +7,45 @@ use crate::cloud::{CloudError, Delivery, Lease};
 use crate::retry;
 
 /// How long deleting is tried again, while the message stays hidden: a message that comes back costs a notification.
-const DELETE_PATIENCE: Duration = Duration::from_secs(30);
+const DELETE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long a worker that is to stop waits for the queue to take a message back.
-const LAST_PATIENCE: Duration = Duration::from_secs(5);
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How a delivery ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
+pub enum AckAction {
     /// The task has its one terminal state: the message is deleted.
-    Done,
+    Delete,
     /// The message is given back and becomes visible after this long.
-    Retry(Duration),
+    Release(Duration),
     /// The lease is lost: the handle is never used again, since it could hurt whoever has the message now.
-    Abandoned,
+    Abandon,
 }
 
-impl Ending {
+impl AckAction {
     /// Given back with a wait that grows with the attempts. Bounded, because a message that waits still counts as in
     /// flight and keeps a GPU alive.
     pub(super) fn retry_after(attempts: u32) -> Self {
-        Self::Retry(retry::backoff(attempts, Duration::from_secs(1), Duration::from_secs(30)))
+        Self::Release(retry::backoff(attempts, Duration::from_secs(1), Duration::from_secs(30)))
     }
 }
 
 impl Worker {
     /// Ends a delivery. A call that fails is only logged: the message comes back, and its `.out` says it was done.
-    pub(super) async fn end(&self, delivery: &Delivery, lease: Lease, ending: Ending) {
+    pub(super) async fn end(&self, delivery: &Delivery, lease: Lease, ending: AckAction) {
         let (queue, handle) = (&self.cloud.queue, &delivery.receipt_handle);
         let ending = match ending {
-            Ending::Retry(_) if lease.lost().is_cancelled() => Ending::Abandoned,
+            AckAction::Release(_) if lease.lost().is_cancelled() => AckAction::Abandon,
             ending => ending,
         };
         let result = match ending {
-            Ending::Done => {
+            AckAction::Delete => {
                 let is_retryable = |error: &CloudError| error.is_retryable;
-                let deleting = retry::persist(DELETE_PATIENCE, is_retryable, || queue.delete(handle));
+                let deleting = retry::until_timeout(DELETE_TIMEOUT, is_retryable, || queue.delete(handle));
                 lease.lost().run_until_cancelled(deleting).await.unwrap_or(Ok(()))
             }
-            Ending::Retry(delay) => {
+            AckAction::Release(delay) => {
                 // An extension that is on its way would hide the message again.
                 lease.stop_extending();
                 if self.stopping.is_cancelled() {
@@ -53,7 +53,7 @@ impl Worker {
                 }
                 let stopped = async {
                     self.stopping.cancelled().await;
-                    tokio::time::sleep(LAST_PATIENCE).await;
+                    tokio::time::sleep(RELEASE_TIMEOUT).await;
                 };
                 let result = tokio::select! {
                     result = lease.hold(queue.release(handle, delay)) => result.unwrap_or(Ok(())),
@@ -63,8 +63,8 @@ impl Worker {
                 drop(lease);
                 result
             }
-            Ending::Abandoned => {
-                self.vitals.metrics().lease_lost();
+            AckAction::Abandon => {
+                self.health.metrics().lease_lost();
                 Ok(())
             }
         };
@@ -78,6 +78,6 @@ impl Worker {
             }
             self.delete_files_of(&run).await;
         }
-        self.claims.ended(delivery);
+        self.claims.remove(delivery);
     }
 }

@@ -11,7 +11,7 @@ use crate::error::TaskError;
 use crate::health::BrokenSign;
 
 /// A task that met broken runtimes so often fails for good: it may be what breaks them. Each time costs a runtime its start.
-pub(super) const MOST_BROKEN: u32 = 3;
+pub(super) const MAX_BROKEN: u32 = 3;
 
 /// How long to wait for the next run, while the runtime has nothing to do, before it is checked.
 const IDLE_FOR: Duration = Duration::from_secs(1);
@@ -26,16 +26,21 @@ pub(super) enum Blame {
     /// The runtime is not available, so that it cannot be found out.
     Unknown,
     /// The worker stops before it is known.
-    Nobody,
+    Stopping,
     /// The lease was lost before it is known.
-    Lease,
+    LeaseLost,
 }
 
 /// Waits until it is known. Meanwhile the lease is kept, and the runtime is free for other tasks. A failure that is retried
 /// anyway is not waited for: the retry shows more than a check would.
 ///
 /// There is no other bound: what decides is a run or a check, however long it takes, and these have bounds of their own.
-pub(super) async fn judge(worker: &Worker, work: &Work<'_>, error: &TaskError, is_retried: bool) -> Blame {
+pub(super) async fn attribute(
+    worker: &Worker,
+    work: &Work<'_>,
+    error: &TaskError,
+    is_retried: bool,
+) -> Blame {
     let mut findings = worker.breaker.findings();
     // A task that the runtime never began to work on was refused just now.
     let began = error.began.unwrap_or_else(Instant::now);
@@ -54,10 +59,10 @@ pub(super) async fn judge(worker: &Worker, work: &Work<'_>, error: &TaskError, i
     match worker.breaker.failed(&work.assignment.submission, error.code, began) {
         Suspicion::None => return Blame::Task,
         Suspicion::Slight => {}
-        Suspicion::Strong => worker.doubt_runtime(),
+        Suspicion::Strong => worker.request_check(),
         Suspicion::Proven => {
             let run = worker.claims.run_of(&work.taken.delivery);
-            worker.runtime_broke(run, BrokenSign::Check, &error.message).await;
+            worker.mark_runtime_broken(run, BrokenSign::Check, &error.message).await;
             return Blame::Runtime;
         }
     }
@@ -66,7 +71,7 @@ pub(super) async fn judge(worker: &Worker, work: &Work<'_>, error: &TaskError, i
     }
     tracing::info!(error.code = %error.code, "the run failed, looking whether the runtime is at fault");
     let is_about_it = |finding: &Option<Finding>| match finding {
-        Some(Finding::Sound(sound)) => *sound > began,
+        Some(Finding::Healthy(sound)) => *sound > began,
         Some(Finding::Broken | Finding::Undecided) => true,
         None => false,
     };
@@ -77,27 +82,27 @@ pub(super) async fn judge(worker: &Worker, work: &Work<'_>, error: &TaskError, i
     };
     let idle = async {
         sleep(IDLE_FOR).await;
-        drop(worker.pipeline.idle().await);
-        worker.doubt_runtime();
+        drop(worker.pipeline.lock_idle().await);
+        worker.request_check();
         std::future::pending::<()>().await;
     };
     tokio::select! {
         biased;
         found = found => match found {
-            Some(Finding::Sound(_)) => Blame::Task,
+            Some(Finding::Healthy(_)) => Blame::Task,
             Some(Finding::Undecided) => Blame::Unknown,
             Some(Finding::Broken) | None => Blame::Runtime,
         },
-        () = work.taken.lease.lost().cancelled() => Blame::Lease,
-        () = worker.stopping.cancelled() => Blame::Nobody,
+        () = work.taken.lease.lost().cancelled() => Blame::LeaseLost,
+        () = worker.stopping.cancelled() => Blame::Stopping,
         () = idle => Blame::Task,
     }
 }
 
 /// The end of a task that met too many broken runtimes.
-pub(super) fn of_too_many(error: &TaskError) -> TaskError {
+pub(super) fn too_many_broken(error: &TaskError) -> TaskError {
     let message = format!(
-        "the runtime broke in each of {MOST_BROKEN} attempts, perhaps by this task, which is not tried again: {}",
+        "the runtime broke in each of {MAX_BROKEN} attempts, perhaps by this task, which is not tried again: {}",
         error.message
     );
     TaskError { code: ErrorCode::RuntimeBroken, message, ..error.clone() }.finally()

@@ -16,8 +16,8 @@ impl Worker {
     /// which the message may have left out.
     pub(super) async fn resolve(&self, assignment: &mut Assignment) -> Result<Arc<Task>, TaskError> {
         let check = match assignment.task.clone()? {
-            Payload::Here(task) => return Ok(task),
-            Payload::Stored(check) => check,
+            Payload::Inline(task) => return Ok(task),
+            Payload::ClaimCheck(check) => check,
         };
         let object = self.claim(&check).await?;
         let stored = verified(&object, &check, assignment)?;
@@ -26,7 +26,7 @@ impl Worker {
         }
         let accepted = &self.config.runtime_type.task_types();
         let task = read::accept(stored, &assignment.submission, &self.contract, accepted)?;
-        assignment.task = Ok(Payload::Here(Arc::clone(&task)));
+        assignment.task = Ok(Payload::Inline(Arc::clone(&task)));
         Ok(task)
     }
 

@@ -18,8 +18,8 @@ use shared_schema::notification::{
 use super::committed::{Found, next};
 use super::read::Assignment;
 use super::report;
-use super::results::{PATIENCE, Results};
-use super::{Stop, Taken, Work, Worker};
+use super::results::{RETRY_TIMEOUT, Results};
+use super::{AttemptError, LeasedMessage, Work, Worker};
 use crate::cloud::CloudError;
 use crate::error::TaskError;
 use crate::health::Stage;
@@ -32,7 +32,7 @@ const MAX_NOTIFICATION_BYTES: usize = 8 * 1024 * 1024;
 
 /// A task whose end is decided: what the notification says. URLs are signed when it is sent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Stored {
+pub struct Completion {
     /// The notification, without presigned URLs.
     pub notification: Notification,
 }
@@ -48,7 +48,7 @@ pub enum Outcome {
     Expired(Failure),
 }
 
-impl Stored {
+impl Completion {
     pub(super) fn new(
         results: &Results,
         assignment: &Assignment,
@@ -92,14 +92,14 @@ impl Results {
         assignment: &Assignment,
         keys: &OutputKeys,
         report: &Value,
-        stored: Stored,
-    ) -> Result<Option<Stored>, TaskError> {
+        stored: Completion,
+    ) -> Result<Option<Completion>, TaskError> {
         let out = Out { report, notification: &stored.notification };
         let text = serde_json::to_vec(&out).map_err(|error| not_stored(error.to_string()))?;
         let (key, text) = (keys.out(), Bytes::from(text));
         let is_retryable = |error: &CloudError| error.is_retryable;
         let write = || self.store.put_new(&key, text.clone(), "application/json");
-        match retry::persist(PATIENCE, is_retryable, write).await {
+        match retry::until_timeout(RETRY_TIMEOUT, is_retryable, write).await {
             Ok(()) => Ok(Some(stored)),
             Err(error) if error.exists() => match self.read_back(&key, assignment).await {
                 Ok(Found::Own(first)) => {
@@ -137,8 +137,8 @@ impl Worker {
         mut keys: OutputKeys,
         output: RunOutput,
         timings: &mut Timings,
-    ) -> Result<Stored, Stop> {
-        let Work { taken: Taken { lease, .. }, assignment, .. } = work;
+    ) -> Result<Completion, AttemptError> {
+        let Work { taken: LeasedMessage { lease, .. }, assignment, .. } = work;
         let RunOutput { files, report, warnings } = output;
         let report = report::bounded(report);
         loop {
@@ -148,7 +148,7 @@ impl Worker {
 
             let clock = Instant::now();
             let outcome = Outcome::Succeeded(outputs, warnings.clone());
-            let stored = Stored::new(&self.results, assignment, &keys, outcome, *timings);
+            let stored = Completion::new(&self.results, assignment, &keys, outcome, *timings);
             let committing = self.results.commit(assignment, &keys, &report, stored);
             let committed = lease.hold(committing).await??;
             self.passed(Stage::Commit, clock);

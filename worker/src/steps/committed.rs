@@ -13,9 +13,9 @@ use serde::de::IgnoredAny;
 use shared_schema::keys::OutputKeys;
 use shared_schema::{ErrorCode, Submission, TaskId};
 
-use super::commit::Stored;
+use super::commit::Completion;
 use super::read::Assignment;
-use super::results::{PATIENCE, Results};
+use super::results::{RETRY_TIMEOUT, Results};
 use crate::cloud::CloudError;
 use crate::cloud::store::ReadError;
 use crate::error::TaskError;
@@ -27,27 +27,27 @@ const MAX_OUT_BYTES: u64 = 16 * 1024 * 1024;
 
 /// What is known of the end of a task.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum End {
+pub(crate) enum CommitState {
     /// It was stored before, by this or another delivery of the same work.
-    Stored(Box<Stored>),
+    Committed(Box<Completion>),
     /// There is none. These keys belong to nobody else.
     Open(OutputKeys),
 }
 
 /// How an end is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Look {
+pub(crate) enum Lookup {
     /// Before a run, with this patience: an end that cannot be looked for counts as none.
-    Before(Duration),
+    BestEffort(Duration),
     /// The answer is certain, or an error.
-    Certain,
+    Strict,
 }
 
 /// What is at the key of an `.out` file.
 #[derive(Debug)]
 pub(super) enum Found {
     /// The end of the task.
-    Own(Box<Stored>),
+    Own(Box<Completion>),
     /// Something of somebody else.
     Foreign,
     /// Nothing, as far as the role can know.
@@ -81,36 +81,36 @@ impl From<OutError> for TaskError {
 impl Results {
     /// The end of a task, or the keys that its files may have. `came_back`: the message was delivered before, so perhaps
     /// to an earlier version, which used other keys.
-    pub(crate) async fn ended(
+    pub(crate) async fn find_committed(
         &self,
         assignment: &Assignment,
-        look: Look,
+        lookup: Lookup,
         came_back: bool,
-    ) -> Result<End, TaskError> {
+    ) -> Result<CommitState, TaskError> {
         let mut keys = assignment.keys.clone();
         loop {
-            match self.found(&keys.out(), assignment, look).await? {
-                Found::Own(stored) => return Ok(End::Stored(stored)),
+            match self.found(&keys.out(), assignment, lookup).await? {
+                Found::Own(stored) => return Ok(CommitState::Committed(stored)),
                 Found::Foreign => keys = next(&keys),
                 Found::Nothing => break,
             }
         }
-        if came_back && let Found::Own(stored) = self.found(&keys.former_out(), assignment, look).await? {
-            return Ok(End::Stored(stored));
+        if came_back && let Found::Own(stored) = self.found(&keys.former_out(), assignment, lookup).await? {
+            return Ok(CommitState::Committed(stored));
         }
-        Ok(End::Open(keys))
+        Ok(CommitState::Open(keys))
     }
 
-    async fn found(&self, key: &str, assignment: &Assignment, look: Look) -> Result<Found, TaskError> {
-        let found = match look {
-            Look::Certain => self.read_once(key, assignment).await,
-            Look::Before(patience) if self.may_exist(key, patience).await => {
+    async fn found(&self, key: &str, assignment: &Assignment, lookup: Lookup) -> Result<Found, TaskError> {
+        let found = match lookup {
+            Lookup::Strict => self.read_once(key, assignment).await,
+            Lookup::BestEffort(patience) if self.may_exist(key, patience).await => {
                 match self.read_back(key, assignment).await {
                     Err(error) if error.is_denied() => Ok(Found::Nothing),
                     found => found,
                 }
             }
-            Look::Before(_) => Ok(Found::Nothing),
+            Lookup::BestEffort(_) => Ok(Found::Nothing),
         };
         Ok(found?)
     }
@@ -118,7 +118,7 @@ impl Results {
     /// Whether an object of that key is known to exist.
     async fn may_exist(&self, key: &str, patience: Duration) -> bool {
         let is_retryable = |error: &CloudError| error.is_retryable;
-        match retry::persist(patience, is_retryable, || self.store.has(key)).await {
+        match retry::until_timeout(patience, is_retryable, || self.store.has(key)).await {
             Ok(exists) => exists,
             // A predecessor's role may not read, and S3 answers so for every task: the work is done, as the predecessor
             // did it.
@@ -134,7 +134,7 @@ impl Results {
     pub(super) async fn read_back(&self, key: &str, assignment: &Assignment) -> Result<Found, OutError> {
         let is_retryable =
             |error: &OutError| matches!(error, OutError::Read(ReadError::Cloud(error)) if error.is_retryable);
-        retry::persist(PATIENCE, is_retryable, || self.read_once(key, assignment)).await
+        retry::until_timeout(RETRY_TIMEOUT, is_retryable, || self.read_once(key, assignment)).await
     }
 
     async fn read_once(&self, key: &str, assignment: &Assignment) -> Result<Found, OutError> {

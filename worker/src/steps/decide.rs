@@ -5,85 +5,89 @@ use std::time::Duration;
 
 use shared_schema::ErrorCode;
 
-use super::ack::Ending;
-use super::blame::{self, Blame, MOST_BROKEN};
+use super::ack::AckAction;
+use super::blame::{self, Blame, MAX_BROKEN};
 use super::journal::Journal;
-use super::read::Cause;
+use super::read::UnreadableCause;
 use super::reject::Rejection;
-use super::{Stop, Taken, Work, Worker};
+use super::{AttemptError, LeasedMessage, Work, Worker};
 use crate::cloud::{Delivery, Lease};
 use crate::error::TaskError;
 
 impl Worker {
     /// Fails if no attempt is left: the task has failed for good before, or it was taken more often than it may and its last
     /// attempt could not say why it ended.
-    pub(super) fn check_attempts(&self, delivery: &Delivery, journal: &Journal) -> Result<(), Stop> {
+    pub(super) fn check_attempts(&self, delivery: &Delivery, journal: &Journal) -> Result<(), AttemptError> {
         if let Some(last) = &journal.final_failure {
-            return Err(Stop::FailedBefore(last.error(), last.failure.attempts));
+            return Err(AttemptError::FailedBefore(last.error(), last.failure.attempts));
         }
         let attempts = journal.charged(delivery) - 1;
         if journal.is_unknown || attempts < self.config.max_attempts {
             return Ok(());
         }
         let message = "every worker that took the task ended without a word, killed or out of memory";
-        Err(Stop::FailedBefore(TaskError::new(ErrorCode::WorkerDied, message), attempts))
+        Err(AttemptError::FailedBefore(TaskError::new(ErrorCode::WorkerDied, message), attempts))
     }
 
     /// What is decided. A lease that is lost meanwhile abandons the delivery; when the grace period is almost over, it is given
     /// back as it is.
-    pub(super) async fn decided(&self, lease: &Lease, deciding: impl Future<Output = Ending>) -> Ending {
+    pub(super) async fn decided(
+        &self,
+        lease: &Lease,
+        deciding: impl Future<Output = AckAction>,
+    ) -> AckAction {
         tokio::select! {
             biased;
-            ending = lease.hold(deciding) => ending.unwrap_or(Ending::Abandoned),
-            () = self.out_of_time() => Ending::Retry(Duration::ZERO),
+            ending = lease.hold(deciding) => ending.unwrap_or(AckAction::Abandon),
+            () = self.out_of_time() => AckAction::Release(Duration::ZERO),
         }
     }
 
     /// What becomes of a task that was not attempted.
-    pub(super) async fn give_back(&self, work: &Work<'_>, reason: &'static str) -> Ending {
+    pub(super) async fn give_back(&self, work: &Work<'_>, reason: &'static str) -> AckAction {
         tracing::info!(reason, "giving the task back");
-        self.vitals.metrics().given_back(reason);
+        self.health.metrics().given_back(reason);
         // The process before this one may have died of it.
         if !work.taken.begun.as_ref().is_some_and(|begun| begun.is_attempt) {
             self.record_give_back(&work.taken.delivery, work.journal).await;
         }
-        Ending::Retry(Duration::ZERO)
+        AckAction::Release(Duration::ZERO)
     }
 
     /// What becomes of a failed attempt: another one, or the end.
-    pub(super) async fn decide(&self, work: &Work<'_>, error: &TaskError) -> Ending {
-        let Work { taken: Taken { delivery, .. }, .. } = work;
+    pub(super) async fn decide(&self, work: &Work<'_>, error: &TaskError) -> AckAction {
+        let Work { taken: LeasedMessage { delivery, .. }, .. } = work;
         let journal = &self.reread(delivery, work.journal).await;
         let attempt = journal.charged(delivery);
         // Unknown attempts are not used up; the dead-letter queue bounds them.
         let is_left = journal.is_unknown || attempt < self.config.max_attempts;
         let is_retried = |error: &TaskError| error.is_retryable() && is_left;
         let broke;
-        let error = match blame::judge(self, work, error, is_retried(error)).await {
-            Blame::Nobody => return self.give_back(work, "shutdown").await,
-            Blame::Lease => return Ending::Abandoned,
-            blame @ (Blame::Runtime | Blame::Unknown) if journal.broken + 1 < MOST_BROKEN => {
+        let error = match blame::attribute(self, work, error, is_retried(error)).await {
+            Blame::Stopping => return self.give_back(work, "shutdown").await,
+            Blame::LeaseLost => return AckAction::Abandon,
+            blame @ (Blame::Runtime | Blame::Unknown) if journal.broken + 1 < MAX_BROKEN => {
                 if blame == Blame::Runtime {
                     tracing::warn!(error.code = %ErrorCode::RuntimeBroken, error.message = %error.message, "the runtime is broken, the task will be run again");
-                    self.vitals.metrics().retried(ErrorCode::RuntimeBroken);
+                    self.health.metrics().retried(ErrorCode::RuntimeBroken);
                 } else {
                     tracing::warn!(error.code = %error.code, error.message = %error.message, "the runtime cannot be checked, the task will be run again");
-                    self.vitals.metrics().given_back("runtime_gone");
+                    self.health.metrics().given_back("runtime_gone");
                 }
                 self.record_broken(delivery, journal, error).await;
-                return Ending::retry_after(journal.broken + 1);
+                return AckAction::retry_after(journal.broken + 1);
             }
             Blame::Task | Blame::Unknown => error,
             Blame::Runtime => {
-                broke = blame::of_too_many(error);
+                broke = blame::too_many_broken(error);
                 &broke
             }
         };
         if is_retried(error) {
             tracing::warn!(error.code = %error.code, error.message = %error.message, attempt, "attempt failed, will be retried");
-            self.vitals.metrics().retried(error.code);
+            self.health.metrics().retried(error.code);
             self.record_failure(delivery, journal, error).await;
-            return Ending::retry_after(attempt);
+            return AckAction::retry_after(attempt);
         }
         let broken = if error.code == ErrorCode::RuntimeBroken { journal.broken } else { 0 };
         self.reject(work, journal, error, attempt + broken).await
@@ -96,14 +100,14 @@ impl Worker {
         journal: &Journal,
         error: &TaskError,
         attempts: u32,
-    ) -> Ending {
-        let Work { taken: Taken { delivery, .. }, assignment, .. } = work;
-        let retried = Ending::retry_after(journal.charged(delivery));
+    ) -> AckAction {
+        let Work { taken: LeasedMessage { delivery, .. }, assignment, .. } = work;
+        let retried = AckAction::retry_after(journal.charged(delivery));
         // Perhaps all that failed was to tell of its end.
-        let keys = match self.told_again(work, Duration::ZERO).await {
+        let keys = match self.renotify_if_committed(work, Duration::ZERO).await {
             Ok(Some(keys)) => keys,
-            Ok(None) => return Ending::Done,
-            Err(Stop::LeaseLost) => return Ending::Abandoned,
+            Ok(None) => return AckAction::Delete,
+            Err(AttemptError::LeaseLost) => return AckAction::Abandon,
             Err(_) => {
                 tracing::error!(error.code = %error.code, "the end of the task could not be told, will be retried");
                 return retried;
@@ -121,7 +125,7 @@ impl Worker {
             Ok(stored) => {
                 self.count(&stored);
                 tracing::warn!(error.code = %error.code, error.message = %error.message, attempts, "task failed");
-                Ending::Done
+                AckAction::Delete
             }
             Err(error) => {
                 tracing::error!(error.code = %error.code, "failure could not be stored or notified, will be retried");
@@ -131,7 +135,11 @@ impl Worker {
     }
 
     /// Keeps what cannot be read and deletes it from the queue, where it would come back for ever.
-    pub(super) async fn keep_unreadable(&self, Taken { delivery, lease, .. }: Taken, cause: Cause) {
+    pub(super) async fn keep_unreadable(
+        &self,
+        LeasedMessage { delivery, lease, .. }: LeasedMessage,
+        cause: UnreadableCause,
+    ) {
         let keeping = async {
             match self.results.keep_unreadable(&delivery, cause).await {
                 Ok(kept_at) => {
@@ -141,11 +149,11 @@ impl Worker {
                         %cause,
                         "message cannot be read, kept for an operator"
                     );
-                    Ending::Done
+                    AckAction::Delete
                 }
                 Err(error) => {
                     tracing::error!(error.code = %error.code, "unreadable message could not be kept, will be retried");
-                    Ending::retry_after(delivery.receive_count)
+                    AckAction::retry_after(delivery.receive_count)
                 }
             }
         };

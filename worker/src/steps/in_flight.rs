@@ -11,18 +11,18 @@ use tokio::sync::Notify;
 
 /// The submissions that are worked on.
 #[derive(Debug, Default)]
-pub struct Submissions {
+pub struct InFlight {
     inside: Mutex<HashSet<Submission>>,
     left: Notify,
 }
 
-impl Submissions {
+impl InFlight {
     /// Waits until nobody else works on the submission.
-    pub async fn alone(&self, submission: &Submission) -> Alone<'_> {
+    pub async fn acquire(&self, submission: &Submission) -> SubmissionGuard<'_> {
         loop {
             let left = self.left.notified();
             if self.lock().insert(submission.clone()) {
-                return Alone { submissions: self, submission: submission.clone() };
+                return SubmissionGuard { submissions: self, submission: submission.clone() };
             }
             left.await;
         }
@@ -35,12 +35,12 @@ impl Submissions {
 
 /// The right to be the only one, until it is dropped.
 #[derive(Debug)]
-pub struct Alone<'a> {
-    submissions: &'a Submissions,
+pub struct SubmissionGuard<'a> {
+    submissions: &'a InFlight,
     submission: Submission,
 }
 
-impl Drop for Alone<'_> {
+impl Drop for SubmissionGuard<'_> {
     fn drop(&mut self) {
         self.submissions.lock().remove(&self.submission);
         self.submissions.left.notify_waiters();

@@ -26,13 +26,13 @@ const MAX_BYTES: u64 = 1024 * 1024;
 const MAX_WRITTEN_BYTES: usize = 256 * 1024;
 
 /// The longest message of a failure in a journal, in bytes: a queue hands out a message some twenty times.
-const LONGEST_MESSAGE: usize = 4 * 1024;
+const MAX_MESSAGE_BYTES: usize = 4 * 1024;
 
 /// How long reading is tried. Without the journal the attempt is made all the same.
-const READ_PATIENCE: Duration = Duration::from_secs(10);
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long the journal may hold up a message that is given back: others should see it within a second.
-const PATIENCE: Duration = Duration::from_millis(700);
+const WRITE_TIMEOUT: Duration = Duration::from_millis(700);
 
 /// What happened to a message on its earlier deliveries.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -65,12 +65,12 @@ pub struct FailedAttempt {
     pub at: String,
 }
 
-/// A text in at most [`LONGEST_MESSAGE`] bytes.
+/// A text in at most [`MAX_MESSAGE_BYTES`] bytes.
 pub(super) fn shortened(text: &str) -> String {
-    if text.len() <= LONGEST_MESSAGE {
+    if text.len() <= MAX_MESSAGE_BYTES {
         return text.to_owned();
     }
-    let end = text.floor_char_boundary(LONGEST_MESSAGE - '…'.len_utf8());
+    let end = text.floor_char_boundary(MAX_MESSAGE_BYTES - '…'.len_utf8());
     format!("{}…", &text[..end])
 }
 
@@ -87,7 +87,7 @@ impl Journal {
         let key = keys::attempts(message_id);
         let is_retryable = |error: &ReadError| matches!(error, ReadError::Cloud(error) if error.is_retryable);
         let read = || store.read(store.bucket(), &key, MAX_BYTES);
-        let why = match timeout(READ_PATIENCE, retry::persist(READ_PATIENCE, is_retryable, read)).await {
+        let why = match timeout(READ_TIMEOUT, retry::until_timeout(READ_TIMEOUT, is_retryable, read)).await {
             Ok(Ok(bytes)) => match serde_json::from_slice(&bytes) {
                 Ok(journal) => return journal,
                 Err(_) => "it is not understood".to_owned(),
@@ -156,7 +156,7 @@ impl Worker {
             let journal = Journal { given_back: journal.given_back + 1, ..journal };
             self.write(delivery, &journal).await;
         };
-        if timeout(PATIENCE, recording).await.is_err() {
+        if timeout(WRITE_TIMEOUT, recording).await.is_err() {
             tracing::warn!(
                 "the journal of attempts is not written in time, the give-back counts as an attempt"
             );

@@ -39,20 +39,20 @@ use crate::cloud::lease::LeaseLost;
 use crate::cloud::{Cloud, Delivery, Lease};
 use crate::config::Config;
 use crate::error::TaskError;
-use crate::health::{Stage, Vitals};
+use crate::health::{HealthState, Stage};
 use crate::inputs::fetch::Fetcher;
-use crate::pipeline::{NoTurn, Pipeline, Staged};
+use crate::pipeline::{Pipeline, Staged, TurnError};
 use crate::runtimes::{RunHandle, Runtime};
 use crate::scratch::Scratch;
 
-use ack::Ending;
-use commit::Stored;
-use committed::{End, Look};
-use in_flight::Submissions;
+use ack::AckAction;
+use commit::Completion;
+use committed::{CommitState, Lookup};
+use in_flight::InFlight;
 use journal::Journal;
-use read::{Assignment, Read};
-use results::{PATIENCE, Results};
-use run::Ran;
+use read::{Assignment, Parsed};
+use results::{RETRY_TIMEOUT, Results};
+use run::RunResult;
 
 /// Everything that the steps share.
 pub struct Worker {
@@ -73,9 +73,9 @@ pub struct Worker {
     /// The places that tasks pass through.
     pub pipeline: Pipeline,
     /// What probes and scrapers are told.
-    pub vitals: Arc<Vitals>,
+    pub health: Arc<HealthState>,
     /// The submissions that are worked on.
-    pub submissions: Submissions,
+    pub in_flight: InFlight,
     /// Whether the runtime is broken.
     pub breaker: Breaker,
     /// What the worker holds, for the process after this one.
@@ -87,27 +87,27 @@ pub struct Worker {
 }
 
 /// A message that has been taken, with the right to work on it.
-pub struct Taken {
+pub struct LeasedMessage {
     /// The delivery.
     pub delivery: Delivery,
     /// The right to it.
     pub lease: Lease,
     /// The run of it that a former process of this worker handed over.
-    pub begun: Option<Begun>,
+    pub begun: Option<AdoptedRun>,
     /// What every log line about it is within.
     pub span: Span,
 }
 
 /// A run that the process before this one had handed to the runtime when it died.
 #[derive(Debug, Clone)]
-pub struct Begun {
+pub struct AdoptedRun {
     /// By what the runtime knows it.
     pub run: RunHandle,
     /// Whether that process may have died of it: then it is charged.
     pub is_attempt: bool,
 }
 
-impl Taken {
+impl LeasedMessage {
     /// Whether another process may have worked on the task before.
     fn came_back(&self) -> bool {
         self.begun.is_some() || self.delivery.receive_count > 1
@@ -116,15 +116,15 @@ impl Taken {
 
 /// One task that is worked on.
 pub(crate) struct Work<'a> {
-    taken: &'a Taken,
+    taken: &'a LeasedMessage,
     assignment: &'a Assignment,
-    task: Result<Arc<Task>, Stop>,
+    task: Result<Arc<Task>, AttemptError>,
     journal: &'a Journal,
 }
 
 /// Why a delivery's message is to be delivered again.
 #[derive(Debug, Clone)]
-pub enum Stop {
+pub enum AttemptError {
     /// The attempt failed.
     Failed(TaskError),
     /// There was none: the task has failed for good before, after so many attempts.
@@ -135,32 +135,32 @@ pub enum Stop {
     LeaseLost,
 }
 
-impl From<TaskError> for Stop {
+impl From<TaskError> for AttemptError {
     fn from(error: TaskError) -> Self {
         Self::Failed(error)
     }
 }
 
-impl From<LeaseLost> for Stop {
+impl From<LeaseLost> for AttemptError {
     fn from(LeaseLost: LeaseLost) -> Self {
         Self::LeaseLost
     }
 }
 
-impl From<NoTurn> for Stop {
-    fn from(reason: NoTurn) -> Self {
+impl From<TurnError> for AttemptError {
+    fn from(reason: TurnError) -> Self {
         Self::GivenBack(match reason {
-            NoTurn::Stopping => "shutdown",
-            NoTurn::WaitedTooLong => "waited_too_long",
+            TurnError::Stopping => "shutdown",
+            TurnError::WaitedTooLong => "waited_too_long",
         })
     }
 }
 
 impl Worker {
     /// The right to a delivery, from its receipt on.
-    pub fn take(self: &Arc<Self>, delivery: Delivery, begun: Option<Begun>) -> Taken {
+    pub fn take(self: &Arc<Self>, delivery: Delivery, begun: Option<AdoptedRun>) -> LeasedMessage {
         let (worker, claimed) = (Arc::clone(self), delivery.without_body());
-        let extended = move |until| worker.claims.hidden_until(&claimed, until);
+        let extended = move |until| worker.claims.set_hidden_until(&claimed, until);
         let queue = self.cloud.queue.clone();
         // An error's span is there at every level of the log, and so is the name of the task on each line about it.
         let span = tracing::error_span!(
@@ -174,20 +174,20 @@ impl Worker {
         );
         let lease =
             span.in_scope(|| Lease::keep(queue, &delivery, self.config.visibility_timeout(), extended));
-        Taken { delivery, lease, begun, span }
+        LeasedMessage { delivery, lease, begun, span }
     }
 
     /// Works on one message until its delivery has ended.
-    pub async fn work(&self, taken: Taken, place: Staged) {
+    pub async fn work(&self, taken: LeasedMessage, place: Staged) {
         let span = taken.span.clone();
         self.read_and_work(taken, place).instrument(span).await;
     }
 
-    async fn read_and_work(&self, taken: Taken, place: Staged) {
-        let _inside = self.vitals.enter();
+    async fn read_and_work(&self, taken: LeasedMessage, place: Staged) {
+        let _inside = self.health.enter();
         match read::read(&taken.delivery, &self.contract, &self.config.runtime_type.task_types()) {
-            Read::Unreadable(cause) => self.keep_unreadable(taken, cause).await,
-            Read::Assigned(mut assignment) => {
+            Parsed::Unreadable(cause) => self.keep_unreadable(taken, cause).await,
+            Parsed::Assigned(mut assignment) => {
                 taken.span.record("task.id", display(&assignment.id));
                 taken.span.record("submission", display(&assignment.submission));
                 self.work_on(taken, &mut assignment, place).await;
@@ -195,58 +195,58 @@ impl Worker {
         }
     }
 
-    async fn work_on(&self, taken: Taken, assignment: &mut Assignment, place: Staged) {
+    async fn work_on(&self, taken: LeasedMessage, assignment: &mut Assignment, place: Staged) {
         let opening = async {
             // Only then is the journal read: another delivery of the message may be about to write it.
-            let alone = self.unless_stopping(self.submissions.alone(&assignment.submission)).await;
+            let alone = self.unless_stopping(self.in_flight.acquire(&assignment.submission)).await;
             let (journal, task) = tokio::join!(self.journal(&taken.delivery), self.open(assignment));
             (alone, journal, task)
         };
         // Boxed, here and below, what is many times as large as the run: a thread's stack holds it several times while it is moved.
         let Ok((alone, journal, task)) = taken.lease.hold(Box::pin(opening)).await else {
-            return self.end(&taken.delivery, taken.lease, Ending::Abandoned).await;
+            return self.end(&taken.delivery, taken.lease, AckAction::Abandon).await;
         };
         let work = Work { taken: &taken, assignment, task, journal: &journal };
-        self.vitals.metrics().received(journal.charged(&taken.delivery));
+        self.health.metrics().received(journal.charged(&taken.delivery));
         let result = tokio::select! {
             result = self.attempt(&work, place) => result,
-            () = self.out_of_time() => Err(Stop::GivenBack("shutdown")),
+            () = self.out_of_time() => Err(AttemptError::GivenBack("shutdown")),
         };
-        let is_left =
-            work.taken.begun.is_some() && matches!(result, Err(Stop::GivenBack(_) | Stop::LeaseLost));
+        let is_left = work.taken.begun.is_some()
+            && matches!(result, Err(AttemptError::GivenBack(_) | AttemptError::LeaseLost));
         let ending = match result {
-            Ok(()) => Ending::Done,
-            Err(Stop::LeaseLost) => Ending::Abandoned,
-            Err(Stop::GivenBack(reason)) => {
-                taken.lease.hold(self.give_back(&work, reason)).await.unwrap_or(Ending::Abandoned)
+            Ok(()) => AckAction::Delete,
+            Err(AttemptError::LeaseLost) => AckAction::Abandon,
+            Err(AttemptError::GivenBack(reason)) => {
+                taken.lease.hold(self.give_back(&work, reason)).await.unwrap_or(AckAction::Abandon)
             }
-            Err(Stop::Failed(error)) => {
+            Err(AttemptError::Failed(error)) => {
                 self.decided(&taken.lease, Box::pin(self.decide(&work, &error))).await
             }
-            Err(Stop::FailedBefore(error, attempts)) => {
+            Err(AttemptError::FailedBefore(error, attempts)) => {
                 self.decided(&taken.lease, Box::pin(self.reject(&work, &journal, &error, attempts))).await
             }
         };
         drop(alone);
-        let Taken { delivery, lease, .. } = taken;
+        let LeasedMessage { delivery, lease, .. } = taken;
         self.end(&delivery, lease, ending).await;
         if is_left {
             // Its run may go on: the runtime is cleared of it before it gets another job.
-            self.runtime_is(false);
+            self.set_runtime_ready(false);
         }
     }
 
     /// The task, which may have to be fetched first.
-    async fn open(&self, assignment: &mut Assignment) -> Result<Arc<Task>, Stop> {
+    async fn open(&self, assignment: &mut Assignment) -> Result<Arc<Task>, AttemptError> {
         Ok(self.unless_stopping(self.resolve(assignment)).await??)
     }
 
     /// The happy path, top to bottom.
-    async fn attempt(&self, work: &Work<'_>, place: Staged) -> Result<(), Stop> {
-        let Work { taken: Taken { delivery, lease, begun, .. }, task, journal, .. } = work;
+    async fn attempt(&self, work: &Work<'_>, place: Staged) -> Result<(), AttemptError> {
+        let Work { taken: LeasedMessage { delivery, lease, begun, .. }, task, journal, .. } = work;
         // A message that comes back may have been worked on to the end; of another one that is all but certain not to be so.
-        let patience = if work.taken.came_back() { PATIENCE } else { Duration::ZERO };
-        let Some(keys) = self.told_again(work, patience).await? else { return Ok(()) };
+        let patience = if work.taken.came_back() { RETRY_TIMEOUT } else { Duration::ZERO };
+        let Some(keys) = self.renotify_if_committed(work, patience).await? else { return Ok(()) };
         let mut timings = Timings { queue_ms: delivery.queue_ms(), ..Timings::default() };
         self.check_attempts(delivery, journal)?;
 
@@ -264,17 +264,17 @@ impl Worker {
 
         let clock = Instant::now();
         let turn = match begun {
-            None => lease.hold(self.pipeline.turn(place, &self.stopping)).await??,
-            Some(_) => lease.hold(self.pipeline.follow(place, &self.stopping)).await??,
+            None => lease.hold(self.pipeline.wait_for_turn(place, &self.stopping)).await??,
+            Some(_) => lease.hold(self.pipeline.adopt_turn(place, &self.stopping)).await??,
         };
         if begun.is_none() {
             deadline::check_start(&task)?;
         }
-        let Ran { output, turn, began } = self.run(work, &task, inputs, turn).await?;
-        self.vitals.metrics().stage(Stage::Wait, began.saturating_duration_since(clock));
+        let RunResult { output, turn, began } = self.run(work, &task, inputs, turn).await?;
+        self.health.metrics().stage(Stage::Wait, began.saturating_duration_since(clock));
         timings.run_ms = self.passed(Stage::Run, began);
 
-        let _storing = lease.hold(self.pipeline.store_after(turn)).await?;
+        let _storing = lease.hold(self.pipeline.begin_storing(turn)).await?;
         let stored = self.store_and_commit(work, keys, output, &mut timings).await?;
 
         let clock = Instant::now();
@@ -295,15 +295,20 @@ impl Worker {
 
     /// Notifies once more how the task ended, if it had ended before, which is looked for with this patience; else the keys
     /// that its files may have.
-    async fn told_again(&self, work: &Work<'_>, patience: Duration) -> Result<Option<OutputKeys>, Stop> {
-        let Work { taken: Taken { lease, .. }, assignment, .. } = work;
-        let looking = self.results.ended(assignment, Look::Before(patience), work.taken.came_back());
+    async fn renotify_if_committed(
+        &self,
+        work: &Work<'_>,
+        patience: Duration,
+    ) -> Result<Option<OutputKeys>, AttemptError> {
+        let Work { taken: LeasedMessage { lease, .. }, assignment, .. } = work;
+        let looking =
+            self.results.find_committed(assignment, Lookup::BestEffort(patience), work.taken.came_back());
         let stored = match lease.hold(looking).await?? {
-            End::Open(keys) => return Ok(Some(keys)),
-            End::Stored(stored) => stored,
+            CommitState::Open(keys) => return Ok(Some(keys)),
+            CommitState::Committed(stored) => stored,
         };
         tracing::info!("already stored, notifying again");
-        self.vitals.metrics().notified_again();
+        self.health.metrics().renotified();
         lease.hold(self.results.notify(&stored)).await??;
         Ok(None)
     }
@@ -311,20 +316,20 @@ impl Worker {
     /// A stage that began then is over. Returns how long it took, in milliseconds.
     fn passed(&self, stage: Stage, began: Instant) -> u64 {
         let took = began.elapsed();
-        self.vitals.metrics().stage(stage, took);
+        self.health.metrics().stage(stage, took);
         millis(took)
     }
 
-    fn count(&self, Stored { notification }: &Stored) {
-        let metrics = self.vitals.metrics();
+    fn count(&self, Completion { notification }: &Completion) {
+        let metrics = self.health.metrics();
         let code = notification.error.as_ref().map(|failure| failure.code);
-        metrics.ended(notification.task_status.as_str(), code);
+        metrics.completed(notification.task_status.as_str(), code);
         metrics.bytes_out(notification.outputs.iter().map(|output| output.bytes).sum());
     }
 
     /// Nothing of the runtime's work is lost yet, so a stop waits for nothing.
-    async fn unless_stopping<T>(&self, work: impl Future<Output = T>) -> Result<T, Stop> {
-        self.stopping.run_until_cancelled(work).await.ok_or_else(|| NoTurn::Stopping.into())
+    async fn unless_stopping<T>(&self, work: impl Future<Output = T>) -> Result<T, AttemptError> {
+        self.stopping.run_until_cancelled(work).await.ok_or_else(|| TurnError::Stopping.into())
     }
 
     /// Ends shortly before the grace period does.

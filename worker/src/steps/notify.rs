@@ -5,23 +5,23 @@ use shared_schema::notification::{Output, RunningNotification};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::commit::Stored;
+use super::commit::Completion;
 use super::read::Assignment;
-use super::results::{PATIENCE, Results};
+use super::results::{RETRY_TIMEOUT, Results};
 use crate::cloud::CloudError;
 use crate::error::TaskError;
 use crate::retry;
 
 impl Results {
     /// Publishes the completion notification with freshly signed URLs.
-    pub(crate) async fn notify(&self, stored: &Stored) -> Result<(), TaskError> {
+    pub(crate) async fn notify(&self, stored: &Completion) -> Result<(), TaskError> {
         let mut notification = stored.notification.clone();
         if let Err(error) = self.sign(&mut notification.outputs).await {
             tracing::warn!(error.code = %error.code, "no url could be signed");
         }
         let message = notification.to_json().map_err(not_json)?;
         let is_retryable = |error: &CloudError| error.is_retryable;
-        retry::persist(PATIENCE, is_retryable, || self.topic.publish(message.clone()))
+        retry::until_timeout(RETRY_TIMEOUT, is_retryable, || self.topic.publish(message.clone()))
             .await
             .map_err(|error| TaskError::new(ErrorCode::NotificationUnavailable, error.to_string()))
     }

@@ -17,7 +17,7 @@ impl Worker {
             let max_pixels = self.config.max_pixels;
             inputs.iter().try_for_each(|input| enlarged::check(input, enlargement, max_pixels))?;
         }
-        self.vitals.metrics().bytes_in(inputs.iter().map(|input| input.bytes.len() as u64).sum());
+        self.health.metrics().bytes_in(inputs.iter().map(|input| input.bytes.len() as u64).sum());
         Ok(inputs)
     }
 }

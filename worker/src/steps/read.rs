@@ -13,16 +13,16 @@ use crate::error::TaskError;
 
 /// What a delivery holds.
 #[derive(Debug)]
-pub enum Read {
+pub enum Parsed {
     /// Somebody can be told how it ends.
     Assigned(Box<Assignment>),
     /// Nobody can; the body is kept, with the cause.
-    Unreadable(Cause),
+    Unreadable(UnreadableCause),
 }
 
 /// Why nothing can be done with a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Cause {
+pub enum UnreadableCause {
     /// It holds no message.
     #[error(transparent)]
     NoMessage(#[from] Unreadable),
@@ -50,28 +50,32 @@ pub struct Assignment {
 #[derive(Debug, Clone)]
 pub enum Payload {
     /// In the message.
-    Here(Arc<Task>),
+    Inline(Arc<Task>),
     /// In the bucket, since it was too large for a message.
-    Stored(ClaimCheck),
+    ClaimCheck(ClaimCheck),
 }
 
 /// Reads a delivery. `accepted` are the task types that the runtime takes.
-pub fn read(delivery: &Delivery, contract: &Contract, accepted: &[TaskType]) -> Read {
+pub fn read(delivery: &Delivery, contract: &Contract, accepted: &[TaskType]) -> Parsed {
     match assignment(delivery, contract, accepted) {
-        Ok(assignment) => Read::Assigned(Box::new(assignment)),
-        Err(cause) => Read::Unreadable(cause),
+        Ok(assignment) => Parsed::Assigned(Box::new(assignment)),
+        Err(cause) => Parsed::Unreadable(cause),
     }
 }
 
-fn assignment(delivery: &Delivery, contract: &Contract, accepted: &[TaskType]) -> Result<Assignment, Cause> {
+fn assignment(
+    delivery: &Delivery,
+    contract: &Contract,
+    accepted: &[TaskType],
+) -> Result<Assignment, UnreadableCause> {
     let unwrapped = message::unwrap(&delivery.body)?;
-    let sender = message::sender(&unwrapped.message).ok_or(Cause::NoId)?;
+    let sender = message::sender(&unwrapped.message).ok_or(UnreadableCause::NoId)?;
     let submission =
         message::submission(&unwrapped.message, unwrapped.sns_message_id.as_deref(), &delivery.message_id)
-            .ok_or(Cause::NoId)?;
+            .ok_or(UnreadableCause::NoId)?;
     let task = match ClaimCheck::in_message(&unwrapped.message) {
-        Some(check) => Ok(Payload::Stored(check)),
-        None => accept(unwrapped.message, &submission, contract, accepted).map(Payload::Here),
+        Some(check) => Ok(Payload::ClaimCheck(check)),
+        None => accept(unwrapped.message, &submission, contract, accepted).map(Payload::Inline),
     };
     Ok(Assignment {
         keys: OutputKeys::new(&sender.prefix, &sender.id, &submission),

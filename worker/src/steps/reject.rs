@@ -5,10 +5,10 @@ use shared_schema::keys::OutputKeys;
 use shared_schema::notification::Timings;
 use shared_schema::{ErrorCode, Task, TaskId, keys, message};
 
-use super::commit::{Outcome, Stored};
+use super::commit::{Completion, Outcome};
 use super::committed::next;
 use super::journal::FailedAttempt;
-use super::read::{Assignment, Cause};
+use super::read::{Assignment, UnreadableCause};
 use super::report;
 use super::results::Results;
 use crate::cloud::Delivery;
@@ -38,7 +38,7 @@ impl Results {
         assignment: &Assignment,
         mut keys: OutputKeys,
         rejection: &Rejection<'_>,
-    ) -> Result<Stored, TaskError> {
+    ) -> Result<Completion, TaskError> {
         let Rejection { error, attempts, causes, report: in_words, .. } = *rejection;
         let failure = error.failure(attempts);
         let outcome = if error.is_expired { Outcome::Expired(failure) } else { Outcome::Failed(failure) };
@@ -49,7 +49,7 @@ impl Results {
         report["attempts"] = json!(causes);
         let report = report::bounded(report);
         let stored = loop {
-            let stored = Stored::new(self, assignment, &keys, outcome.clone(), timings);
+            let stored = Completion::new(self, assignment, &keys, outcome.clone(), timings);
             match self.commit(assignment, &keys, &report, stored).await? {
                 Some(stored) => break stored,
                 None => keys = next(&keys),
@@ -83,7 +83,7 @@ impl Results {
     pub(crate) async fn keep_unreadable(
         &self,
         delivery: &Delivery,
-        cause: Cause,
+        cause: UnreadableCause,
     ) -> Result<String, TaskError> {
         let key = keys::unreadable(&delivery.message_id);
         let kept = json!({

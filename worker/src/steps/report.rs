@@ -9,32 +9,32 @@ use serde_json::{Value, json};
 pub(super) const MAX_BYTES: usize = 4 * 1024 * 1024;
 
 /// The longest text, in bytes, of a report that has to be cut; a quarter of it each time that this is not enough.
-const LONGEST_TEXT: usize = 1024 * 1024;
+const MAX_TEXT_BYTES: usize = 1024 * 1024;
 
 /// Shorter texts are not cut; a report that is too large all the same has no use.
-const SHORTEST_TEXT: usize = 256;
+const MIN_TEXT_BYTES: usize = 256;
 
 /// A list may have an entry for so many bytes of the longest text: 16,384 of them at first.
 const BYTES_PER_ENTRY: usize = 64;
 
 /// How many places are named, at most.
-const MOST_NAMED: usize = 100;
+const MAX_NAMED: usize = 100;
 
 /// A report in at most [`MAX_BYTES`]. Texts and lists that were too long end early, and `shortened` names them by JSON
 /// Pointers; the shorter ones stay whole.
 pub(super) fn bounded(mut report: Value) -> Value {
-    let (mut cut, mut longest) = (BTreeSet::new(), LONGEST_TEXT);
+    let (mut cut, mut max_text) = (BTreeSet::new(), MAX_TEXT_BYTES);
     while !fits(&report) {
-        if longest < SHORTEST_TEXT {
+        if max_text < MIN_TEXT_BYTES {
             leave_scalars(&mut report, &mut cut);
             break;
         }
-        shorten(&mut report, "", longest, &mut cut);
-        longest /= 4;
+        shorten(&mut report, "", max_text, &mut cut);
+        max_text /= 4;
     }
     if let (Value::Object(fields), false) = (&mut report, cut.is_empty()) {
-        let more = cut.len().saturating_sub(MOST_NAMED);
-        let mut named: Vec<String> = cut.into_iter().take(MOST_NAMED).collect();
+        let more = cut.len().saturating_sub(MAX_NAMED);
+        let mut named: Vec<String> = cut.into_iter().take(MAX_NAMED).collect();
         if more > 0 {
             named.push(format!("and {more} more"));
         }
@@ -59,35 +59,35 @@ fn fits(report: &Value) -> bool {
 }
 
 /// Cuts each text to so many bytes, and lists in proportion.
-fn shorten(value: &mut Value, pointer: &str, longest: usize, cut: &mut BTreeSet<String>) {
-    let most_entries = longest / BYTES_PER_ENTRY;
+fn shorten(value: &mut Value, pointer: &str, max_text: usize, cut: &mut BTreeSet<String>) {
+    let max_entries = max_text / BYTES_PER_ENTRY;
     match value {
-        Value::String(text) if text.len() > longest => {
-            text.truncate(text.floor_char_boundary(longest - '…'.len_utf8()));
+        Value::String(text) if text.len() > max_text => {
+            text.truncate(text.floor_char_boundary(max_text - '…'.len_utf8()));
             text.push('…');
             cut.insert(pointer.to_owned());
         }
         Value::Array(items) => {
-            if items.len() > most_entries {
-                items.truncate(most_entries);
+            if items.len() > max_entries {
+                items.truncate(max_entries);
                 cut.insert(pointer.to_owned());
             }
             for (n, item) in items.iter_mut().enumerate() {
-                shorten(item, &format!("{pointer}/{n}"), longest, cut);
+                shorten(item, &format!("{pointer}/{n}"), max_text, cut);
             }
         }
         Value::Object(fields) => {
             let (before, mut n) = (fields.len(), 0);
             fields.retain(|name, _| {
                 n += 1;
-                n <= most_entries && name.len() <= longest
+                n <= max_entries && name.len() <= max_text
             });
             if fields.len() < before {
                 cut.insert(pointer.to_owned());
             }
             for (name, field) in fields {
                 let name = name.replace('~', "~0").replace('/', "~1");
-                shorten(field, &format!("{pointer}/{name}"), longest, cut);
+                shorten(field, &format!("{pointer}/{name}"), max_text, cut);
             }
         }
         _ => {}

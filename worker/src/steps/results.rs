@@ -10,7 +10,7 @@ use crate::retry;
 use std::time::Duration;
 
 /// How long storing and notifying are tried again: giving up earlier would throw the GPU's work away.
-pub(super) const PATIENCE: Duration = Duration::from_secs(120);
+pub(super) const RETRY_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The bucket and the topic, in the name of one runtime.
 #[derive(Debug, Clone)]
@@ -39,7 +39,7 @@ impl Results {
     ) -> Result<(), TaskError> {
         let is_retryable = |error: &CloudError| error.is_retryable;
         let put = || self.store.put(key, bytes.clone(), content_type, disposition);
-        retry::persist(PATIENCE, is_retryable, put)
+        retry::until_timeout(RETRY_TIMEOUT, is_retryable, put)
             .await
             .map_err(|error| TaskError::new(ErrorCode::StorageUnavailable, error.to_string()))
     }

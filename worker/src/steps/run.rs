@@ -10,19 +10,19 @@ use tokio::time::{sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::deadline::{RunLimit, begun_too_late, start_missed};
-use super::{Stop, Work, Worker};
+use super::{AttemptError, Work, Worker};
 use crate::breaker::KnownGood;
 use crate::error::TaskError;
 use crate::health::BrokenSign;
 use crate::inputs::Input;
 use crate::pipeline::Turn;
 use crate::pipeline::kind::Kind;
-use crate::pipeline::run_estimator::Underway;
+use crate::pipeline::run_estimator::RunGuard;
 use crate::readiness::is_gone;
-use crate::runtimes::{Job, Place, Progress, RunHandle, RunOutput, known_errors};
+use crate::runtimes::{Job, JobPhase, Progress, RunHandle, RunOutput, known_errors};
 
 /// How long it may take to tell that a task has begun: the runtime's next turn waits for it, too.
-const TELLING_PATIENCE: Duration = Duration::from_secs(5);
+const NOTIFY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What ended a run before it was over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,25 +52,25 @@ impl Bound {
 
 /// How the runtime comes to have the job.
 #[derive(Debug, Clone, Copy)]
-enum Try<'a> {
-    First,
+enum Start<'a> {
+    New,
     /// Once more, after its memory has been freed.
-    Again,
+    Retry,
     /// A former process of this worker began the run.
     Adopted(&'a RunHandle),
 }
 
 /// A job that the runtime is given, and how far it is.
-struct Given<'a> {
+struct RunContext<'a> {
     work: &'a Work<'a>,
     task: &'a Task,
-    once: Try<'a>,
+    start: Start<'a>,
     limit: RunLimit,
     progress: &'a Progress,
 }
 
 /// A run that succeeded.
-pub(super) struct Ran {
+pub(super) struct RunResult {
     pub(super) output: RunOutput,
     /// The turn that it still holds.
     pub(super) turn: Turn,
@@ -86,24 +86,24 @@ impl Worker {
         task: &Arc<Task>,
         inputs: Vec<Input>,
         mut turn: Turn,
-    ) -> Result<Ran, Stop> {
+    ) -> Result<RunResult, AttemptError> {
         if let Some(begun) = &work.taken.begun {
             tracing::info!("taking up the run of the process before this one");
-            let adopted = Try::Adopted(&begun.run);
+            let adopted = Start::Adopted(&begun.run);
             let (output, began) = self.run_once(work, task, inputs, &mut turn, adopted).await?;
             self.breaker.succeeded(began.into(), None);
-            return Ok(Ran { output, turn, began });
+            return Ok(RunResult { output, turn, began });
         }
-        let (output, began) = match self.run_once(work, task, inputs.clone(), &mut turn, Try::First).await {
-            Err(Stop::Failed(error)) if error.code == ErrorCode::OutOfMemory => {
-                tracing::warn!(error.code = %error.code, "freeing the runtime's memory and trying once more");
+        let (output, began) = match self.run_once(work, task, inputs.clone(), &mut turn, Start::New).await {
+            Err(AttemptError::Failed(error)) if error.code == ErrorCode::OutOfMemory => {
+                tracing::warn!(error.code = %error.code, "freeing the runtime's memory and retrying once");
                 if let Some(first) = self.claims.run_of(&work.taken.delivery) {
                     self.runtime.forget(&first).await;
                     self.delete_files_of(&first).await;
                 }
                 self.runtime.free_memory().await;
-                match self.run_once(work, task, inputs.clone(), &mut turn, Try::Again).await {
-                    Err(Stop::Failed(error)) if error.code == ErrorCode::OutOfMemory => {
+                match self.run_once(work, task, inputs.clone(), &mut turn, Start::Retry).await {
+                    Err(AttemptError::Failed(error)) if error.code == ErrorCode::OutOfMemory => {
                         return Err(error.finally().into());
                     }
                     result => result?,
@@ -113,11 +113,11 @@ impl Worker {
         };
         let good = KnownGood::new(task, inputs, began.elapsed());
         if self.breaker.succeeded(began.into(), Some(good.clone()))
-            && let Some(task) = good.filed()
+            && let Some(task) = good.saved()
         {
-            self.claims.keep_for_checks(task);
+            self.claims.set_known_good(task);
         }
-        Ok(Ran { output, turn, began })
+        Ok(RunResult { output, turn, began })
     }
 
     /// The output, and when the run began. When a bound is hit, the runtime is interrupted first, so that it is free
@@ -128,17 +128,17 @@ impl Worker {
         task: &Arc<Task>,
         inputs: Vec<Input>,
         turn: &mut Turn,
-        once: Try<'_>,
-    ) -> Result<(RunOutput, Instant), Stop> {
+        start: Start<'_>,
+    ) -> Result<(RunOutput, Instant), AttemptError> {
         let (stop, progress, over) = (CancellationToken::new(), Progress::new(), CancellationToken::new());
         let (handles, mut told) = mpsc::unbounded_channel();
         let limit = RunLimit::of(task, &self.config);
         let job =
             Job { task: Arc::clone(task), inputs, stop: stop.clone(), progress: progress.clone(), handles };
         let running = async {
-            let result = match once {
-                Try::First | Try::Again => self.runtime.run(job).await,
-                Try::Adopted(handle) => {
+            let result = match start {
+                Start::New | Start::Retry => self.runtime.run(job).await,
+                Start::Adopted(handle) => {
                     self.runtime.adopt(job, handle).await.unwrap_or_else(|| Err(forgotten()))
                 }
             };
@@ -147,35 +147,35 @@ impl Worker {
         };
         let claiming = async {
             while let Some(handle) = told.recv().await {
-                self.claims.running(&work.taken.delivery, handle);
+                self.claims.run_started(&work.taken.delivery, handle);
             }
         };
         let notifying = async {
             over.run_until_cancelled(begun(&progress)).await;
-            if matches!(progress.place(), Place::Running(_)) {
-                self.claims.begun(&work.taken.delivery);
+            if matches!(progress.phase(), JobPhase::Running(_)) {
+                self.claims.run_began(&work.taken.delivery);
                 self.notify_running(work).await;
             }
         };
         let running = async {
             let result = tokio::join!(running, notifying, claiming).0;
             if result.is_err() {
-                self.claims.run_over(&work.taken.delivery);
+                self.claims.run_ended(&work.taken.delivery);
             }
             result
         };
         tokio::pin!(running);
 
-        let given = Given { work, task, once, limit, progress: &progress };
-        let mut underway = None;
+        let context = RunContext { work, task, start, limit, progress: &progress };
+        let mut guard = None;
         let bound = tokio::select! {
             biased;
             // First, so that a turn that had come has begun, however soon the run is over.
-            bound = self.bound(&given, turn, &mut underway) => bound,
-            result = &mut running => return self.ended(&given, turn, underway, result).await,
+            bound = self.bound(&context, turn, &mut guard) => bound,
+            result = &mut running => return self.ended(&context, turn, guard, result).await,
         };
         tracing::warn!(reason = bound.as_str(), "interrupting the run");
-        self.vitals.metrics().runtime_interrupted(bound.as_str());
+        self.health.metrics().runtime_interrupted(bound.as_str());
         stop.cancel();
         let result = running.await;
         // A runtime that takes several makes sure that the run has stopped, or says that it has not. Another one is looked at
@@ -186,22 +186,22 @@ impl Worker {
             (Err(_), false) => bound == Bound::Timeout,
         };
         if is_left && bound != Bound::Drained {
-            self.runtime_is(false);
+            self.set_runtime_ready(false);
         }
         match (bound, result) {
-            (Bound::LeaseLost, _) => Err(Stop::LeaseLost),
+            (Bound::LeaseLost, _) => Err(AttemptError::LeaseLost),
             // It was over before the interruption reached it: nothing is thrown away.
-            (_, Ok(output)) => self.ended(&given, turn, underway, Ok(output)).await,
-            (Bound::Drained, Err(_)) => Err(Stop::GivenBack("shutdown")),
-            (Bound::RuntimeGone, Err(_)) => Err(Stop::GivenBack("runtime_gone")),
-            (Bound::WaitedTooLong, Err(_)) => Err(Stop::GivenBack("waited_too_long")),
+            (_, Ok(output)) => self.ended(&context, turn, guard, Ok(output)).await,
+            (Bound::Drained, Err(_)) => Err(AttemptError::GivenBack("shutdown")),
+            (Bound::RuntimeGone, Err(_)) => Err(AttemptError::GivenBack("runtime_gone")),
+            (Bound::WaitedTooLong, Err(_)) => Err(AttemptError::GivenBack("waited_too_long")),
             (Bound::StartMissed, Err(_)) => Err(begun_too_late().into()),
             (Bound::Timeout, Err(_)) => Err(limit.exceeded().into()),
             (Bound::Stuck, Err(_)) => {
                 let seconds = self.config.stuck_seconds;
                 let message = format!("the runtime made no progress for {seconds} s");
                 let error = TaskError::new(ErrorCode::RuntimeStuck, message);
-                self.ended(&given, turn, underway, Err(error)).await
+                self.ended(&context, turn, guard, Err(error)).await
             }
         }
     }
@@ -210,15 +210,15 @@ impl Worker {
     /// another one was before it, is no attempt.
     async fn ended(
         &self,
-        Given { work, task, progress, .. }: &Given<'_>,
+        RunContext { work, task, progress, .. }: &RunContext<'_>,
         turn: &Turn,
-        underway: Option<Underway>,
+        guard: Option<RunGuard>,
         result: Result<RunOutput, TaskError>,
-    ) -> Result<(RunOutput, Instant), Stop> {
+    ) -> Result<(RunOutput, Instant), AttemptError> {
         let error = match result {
             Ok(output) => {
-                if let Some(underway) = underway {
-                    underway.completed();
+                if let Some(guard) = guard {
+                    guard.completed();
                 }
                 let began = progress.began().map_or_else(Instant::now, tokio::time::Instant::into_std);
                 return Ok((output, began));
@@ -227,45 +227,45 @@ impl Worker {
         };
         let (is_gone, is_broken) = (is_gone(error.code), error.code == ErrorCode::RuntimeBroken);
         if is_gone {
-            self.runtime_is(false);
+            self.set_runtime_ready(false);
         }
         if is_broken {
             let run = self.claims.run_of(&work.taken.delivery);
-            self.runtime_broke(run, BrokenSign::Words, &error.message).await;
+            self.mark_runtime_broken(run, BrokenSign::Words, &error.message).await;
         }
-        let was_first = match progress.place() {
-            Place::Running(_) => true,
-            Place::Waiting => false,
+        let was_first = match progress.phase() {
+            JobPhase::Running(_) => true,
+            JobPhase::Waiting => false,
             // Of a run that the runtime does not know any more, the process before this one knows whether it had begun.
-            Place::Unknown => {
-                work.taken.begun.as_ref().map_or_else(|| turn.has_come(), |begun| begun.is_attempt)
+            JobPhase::Unknown => {
+                work.taken.begun.as_ref().map_or_else(|| turn.is_acquired(), |begun| begun.is_attempt)
             }
         };
         if (is_gone || is_broken) && !was_first {
-            return Err(Stop::GivenBack("runtime_gone"));
+            return Err(AttemptError::GivenBack("runtime_gone"));
         }
         Err(error.into())
     }
 
     /// Waits for the first bound that is hit. Time and signs of life count from when the runtime works on the job.
-    async fn bound(&self, given: &Given<'_>, turn: &mut Turn, underway: &mut Option<Underway>) -> Bound {
-        let Given { work, task, limit, progress, .. } = given;
+    async fn bound(&self, context: &RunContext<'_>, turn: &mut Turn, guard: &mut Option<RunGuard>) -> Bound {
+        let RunContext { work, task, limit, progress, .. } = context;
         let wanted = turn.wanted();
-        let turn_comes = async {
-            turn.comes().await;
+        let turn_acquired = async {
+            turn.acquire().await;
             if !self.takes_several() {
-                progress.begins();
+                progress.set_running();
             }
             pending().await
         };
         let in_time = async {
-            if let Some(bound) = self.before_it_begins(given).await {
+            if let Some(bound) = self.before_it_begins(context).await {
                 return bound;
             }
-            if let Some(gap) = self.pipeline.pace.gap(wanted) {
-                self.vitals.metrics().gpu_gap(gap);
+            if let Some(gap) = self.pipeline.estimator.idle_gap(wanted) {
+                self.health.metrics().gpu_gap(gap);
             }
-            *underway = Some(self.pipeline.pace.begin(Kind::of(task), progress));
+            *guard = Some(self.pipeline.estimator.begin(Kind::of(task), progress));
             tokio::select! {
                 () = sleep(limit.duration()) => Bound::Timeout,
                 () = self.no_progress(progress) => Bound::Stuck,
@@ -277,7 +277,7 @@ impl Worker {
         };
         tokio::select! {
             biased;
-            bound = turn_comes => bound,
+            bound = turn_acquired => bound,
             bound = in_time => bound,
             () = work.taken.lease.lost().cancelled() => Bound::LeaseLost,
             () = drained => Bound::Drained,
@@ -285,14 +285,17 @@ impl Worker {
     }
 
     /// The bound that is hit while the job waits for its turn in the runtime; `None` once it runs.
-    async fn before_it_begins(&self, Given { task, once, progress, .. }: &Given<'_>) -> Option<Bound> {
+    async fn before_it_begins(
+        &self,
+        RunContext { task, start, progress, .. }: &RunContext<'_>,
+    ) -> Option<Bound> {
         let mut readiness = self.pipeline.readiness();
         let start_missed = async {
-            match once {
-                Try::First => {}
-                Try::Again => pending().await,
+            match start {
+                Start::New => {}
+                Start::Retry => pending().await,
                 // It may have begun in time.
-                Try::Adopted(_) => drop(progress.until(|place| *place != Place::Unknown).await),
+                Start::Adopted(_) => drop(progress.until(|phase| *phase != JobPhase::Unknown).await),
             }
             start_missed(task).await;
         };
@@ -320,7 +323,7 @@ impl Worker {
     /// Returns when the run has shown no sign of life for too long, reckoned from now at the earliest.
     pub(crate) async fn no_progress(&self, progress: &Progress) {
         let patience = Duration::from_secs(self.config.stuck_seconds);
-        progress.alive();
+        progress.heartbeat();
         let watched = progress.watch();
         loop {
             let silent_until = watched.borrow().at + patience;
@@ -335,7 +338,7 @@ impl Worker {
     async fn notify_running(&self, work: &Work<'_>) {
         if self.config.notify_when_running {
             let telling = self.results.notify_running(work.assignment);
-            if timeout(TELLING_PATIENCE, telling).await.is_err() {
+            if timeout(NOTIFY_TIMEOUT, telling).await.is_err() {
                 tracing::warn!("cannot tell in time that the task has begun");
             }
         }
@@ -343,7 +346,7 @@ impl Worker {
 }
 
 async fn begun(progress: &Progress) {
-    progress.until(|place| matches!(place, Place::Running(_))).await;
+    progress.until(|phase| matches!(phase, JobPhase::Running(_))).await;
 }
 
 fn forgotten() -> TaskError {

@@ -16,7 +16,7 @@ mod webp;
 use shared_schema::file_kind::ImageKind;
 
 /// More different sizes than these nobody writes into one image.
-const MOST_SIZES: usize = 64;
+const MAX_SIZES: usize = 64;
 
 /// How large an image is.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl Sizes {
         if width > 0 && height > 0 && !self.0.contains(&(width, height)) {
             self.0.push((width, height));
         }
-        (self.0.len() <= MOST_SIZES).then_some(())
+        (self.0.len() <= MAX_SIZES).then_some(())
     }
 
     /// So many frames of the largest size; `None` if there is none.

@@ -10,8 +10,8 @@ use shared_schema::ErrorCode;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::budget::Budget;
-use super::cancel::withdraw;
+use super::budget::TransferBudget;
+use super::cancel::cancel_run;
 use super::client::{Answer, CallError, Client};
 use super::events::Events;
 use super::expansion::Makers;
@@ -20,7 +20,7 @@ use super::follow::{Finished, Follower, results_lost};
 use super::frames::Reader;
 use super::handle::Handle;
 use super::outputs::{self, Outputs};
-use super::queue::Whereabouts;
+use super::queue::JobState;
 use super::worker_thread::WorkerThread;
 use super::workflow::{self, Replacement};
 use super::{rejection, run_status};
@@ -29,7 +29,7 @@ use crate::inputs::Input;
 use crate::runtimes::{Job, RunOutput};
 
 /// How long to wait before something is tried again.
-const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// One job in the runtime, from its queueing to its results.
 ///
@@ -70,12 +70,12 @@ impl Attempt {
     }
 
     /// One more of a workflow that succeeded before.
-    pub(super) fn anew(client: Client, thread: Arc<WorkerThread>, makers: Arc<Makers>) -> Self {
+    pub(super) fn rerun(client: Client, thread: Arc<WorkerThread>, makers: Arc<Makers>) -> Self {
         Self { is_known: true, ..Self::new(client, thread, makers) }
     }
 
     /// One that a former process of the worker began.
-    pub(super) fn begun(
+    pub(super) fn adopted(
         client: Client,
         thread: Arc<WorkerThread>,
         makers: Arc<Makers>,
@@ -90,7 +90,7 @@ impl Attempt {
         match self.run_past_the_cache(job).await {
             Ok(output) => Ok(output),
             Err(error) => {
-                let error = self.withdrawn_for(error).await;
+                let error = self.cancelled_for(error).await;
                 // Also of a run that was not queued: inputs of it may be in the runtime.
                 job.handles.send(self.handle.written()).ok();
                 Err(error)
@@ -131,14 +131,14 @@ impl Attempt {
     pub(super) async fn adopt(&mut self, job: &Job) -> Option<Result<RunOutput, TaskError>> {
         let events = self.listen(job).await;
         if events.carry_results() {
-            self.withdraw().await;
+            self.cancel_run().await;
             return None;
         }
         match self.finish(job, events).await {
             Ok(output) => Some(Ok(output)),
             Err(error) if error.code == ErrorCode::JobLost => None,
             Err(error) if self.is_for_the_cache(&error).await => None,
-            Err(error) => Some(Err(self.withdrawn_for(error).await)),
+            Err(error) => Some(Err(self.cancelled_for(error).await)),
         }
     }
 
@@ -178,7 +178,7 @@ impl Attempt {
         let following = follower.follow(&mut self.handle, &job.handles);
         let finished = unless_stopped(&job.stop, following).await?;
         self.queued = !finished.entry.is_success();
-        run_status::judge(&finished.entry)?;
+        run_status::check(&finished.entry)?;
         let workflow = &job.task.content;
         self.look_for_hidden_results(workflow, &finished)?;
         // The workflow that was queued has the same nodes in the same order.
@@ -211,7 +211,11 @@ impl Attempt {
     }
 
     /// The previews only if there is no other file.
-    async fn fetch(&self, outputs: &Outputs, budget: &Budget) -> Result<Vec<(usize, Fetched)>, TaskError> {
+    async fn fetch(
+        &self,
+        outputs: &Outputs,
+        budget: &TransferBudget,
+    ) -> Result<Vec<(usize, Fetched)>, TaskError> {
         let mut fetched = fetch(&self.client, outputs.sources(false), budget).await?;
         if fetched.iter().all(|(_, result)| matches!(result, Fetched::NoFile)) {
             fetched.extend(fetch(&self.client, outputs.sources(true), budget).await?);
@@ -261,7 +265,7 @@ impl Attempt {
         let last = self.handle.jobs().last().unwrap_or(&self.handle.prompt_id);
         let reader = Reader::new(last, &job.task.content, job.progress.clone());
         let url = self.client.socket_url(&self.handle.client_id);
-        Events::open(url, reader, self.client.most_bytes).await
+        Events::open(url, reader, self.client.max_bytes).await
     }
 
     /// Posts the workflow. A stop waits for the answer: a job that may or may not be queued is hard to withdraw.
@@ -280,7 +284,7 @@ impl Attempt {
                 // The server refuses the id if it has the job after all.
                 Err(error)
                     if error.code != ErrorCode::Interrupted
-                        && self.client.abilities().refuses_repeated_ids =>
+                        && self.client.capabilities().refuses_repeated_ids =>
                 {
                     match self.client.submit(&body).await {
                         Ok(answer) => self.read_answer(&answer).await,
@@ -326,7 +330,7 @@ impl Attempt {
     async fn look_for_queued(&self, lost: CallError) -> Result<(), TaskError> {
         for _ in 0..3 {
             match self.client.find(&self.handle.prompt_id).await {
-                Ok(Whereabouts::Nowhere) | Err(_) => sleep(TRY_AGAIN_AFTER).await,
+                Ok(JobState::Unknown) | Err(_) => sleep(RETRY_PAUSE).await,
                 Ok(_) => return Ok(()),
             }
         }
@@ -334,16 +338,16 @@ impl Attempt {
     }
 
     /// Takes the job out of the runtime after that error. An interrupted job that does not stop is another error.
-    async fn withdrawn_for(&self, error: TaskError) -> TaskError {
-        if self.withdraw().await || error.code != ErrorCode::Interrupted {
+    async fn cancelled_for(&self, error: TaskError) -> TaskError {
+        if self.cancel_run().await || error.code != ErrorCode::Interrupted {
             return error;
         }
         TaskError::new(ErrorCode::RuntimeStuck, "the runtime still works on a job that was interrupted")
     }
 
     /// Whether the runtime has nothing of the job left in its queue.
-    async fn withdraw(&self) -> bool {
-        !self.queued || withdraw(&self.client, &self.handle).await
+    async fn cancel_run(&self) -> bool {
+        !self.queued || cancel_run(&self.client, &self.handle).await
     }
 }
 

@@ -6,15 +6,15 @@ use super::client::CallError;
 
 /// Bytes that several transfers share.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub(super) struct TransferBudget {
     left: Semaphore,
-    most: u64,
+    max: u64,
 }
 
-impl Budget {
-    pub(super) fn new(most: u64) -> Self {
-        let bytes = usize::try_from(most).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
-        Self { left: Semaphore::new(bytes), most }
+impl TransferBudget {
+    pub(super) fn new(max: u64) -> Self {
+        let bytes = usize::try_from(max).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
+        Self { left: Semaphore::new(bytes), max }
     }
 
     /// Takes that many bytes. They are given back when the permit is dropped, and used up when it is forgotten.
@@ -30,7 +30,7 @@ impl Budget {
 
     /// The error for more bytes than are left.
     pub(super) fn exceeded(&self) -> CallError {
-        CallError::TooLarge(self.most)
+        CallError::TooLarge(self.max)
     }
 }
 
@@ -40,7 +40,7 @@ mod tests {
 
     #[test]
     fn what_a_broken_transfer_took_is_given_back() {
-        let budget = Budget::new(10);
+        let budget = TransferBudget::new(10);
         budget.take(4).unwrap().forget();
         let broken = budget.take(6).unwrap();
         assert_eq!(budget.take(1).unwrap_err(), CallError::TooLarge(10));
@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn any_bound_is_fine() {
-        assert!(Budget::new(u64::MAX).take(1).is_ok());
-        assert!(Budget::new(0).take(1).is_err());
+        assert!(TransferBudget::new(u64::MAX).take(1).is_ok());
+        assert!(TransferBudget::new(0).take(1).is_err());
     }
 }

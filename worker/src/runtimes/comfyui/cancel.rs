@@ -10,23 +10,23 @@ use super::handle::{Handle, is_ours};
 use super::queue::Queued;
 
 /// How long to make sure that a job has left the runtime.
-const WITHDRAW_WITHIN: Duration = Duration::from_secs(10);
-const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(250);
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(10);
+const FIRST_POLL_AFTER: Duration = Duration::from_millis(250);
 
 /// Takes the jobs of one run out of the runtime, wherever they are, and makes sure of it: also those that its nodes queue
 /// meanwhile. No other job is touched. Whether all are gone.
 ///
 /// The interruption is repeated, since one that comes between a job's leaving the queue and its start is lost.
-pub(super) async fn withdraw(client: &Client, handle: &Handle) -> bool {
+pub(super) async fn cancel_run(client: &Client, handle: &Handle) -> bool {
     let gone = async {
         loop {
             match cancel_all(client, |job| handle.owns(job)).await {
                 Ok(true) | Err(CallError::Unreachable) => break,
-                Ok(false) | Err(_) => sleep(LOOK_AGAIN_AFTER).await,
+                Ok(false) | Err(_) => sleep(FIRST_POLL_AFTER).await,
             }
         }
     };
-    let is_gone = timeout(WITHDRAW_WITHIN, gone).await.is_ok();
+    let is_gone = timeout(CANCEL_TIMEOUT, gone).await.is_ok();
     if !is_gone {
         tracing::warn!(prompt_id = handle.prompt_id, "the runtime still works on a job that was interrupted");
     }
@@ -34,7 +34,7 @@ pub(super) async fn withdraw(client: &Client, handle: &Handle) -> bool {
 }
 
 /// One look for jobs of a worker beside those of the clients in `keep`, which are cancelled. Whether there was none.
-pub(super) async fn clear(client: &Client, keep: &HashSet<String>) -> Result<bool, CallError> {
+pub(super) async fn interrupt_orphans(client: &Client, keep: &HashSet<String>) -> Result<bool, CallError> {
     cancel_all(client, |job| is_ours(job.client_id) && !keep.contains(job.client_id)).await
 }
 

@@ -9,7 +9,7 @@ const REFUSES_REPEATED_IDS: (u32, u32) = (0, 45);
 
 /// What is known of the server. Nothing, until it was asked.
 #[derive(Debug, Default)]
-pub(super) struct Abilities(Mutex<Known>);
+pub(super) struct Capabilities(Mutex<Known>);
 
 /// As much as matters.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -31,7 +31,7 @@ impl Known {
     }
 }
 
-impl Abilities {
+impl Capabilities {
     /// The server was asked.
     pub(super) fn learn(&self, known: Known) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = known;

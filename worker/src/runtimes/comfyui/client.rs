@@ -16,24 +16,24 @@ use shared_schema::{ErrorCode, python_json};
 use url::Url;
 use uuid::Uuid;
 
-use super::budget::Budget;
-use super::capabilities::{Abilities, Known};
+use super::budget::TransferBudget;
+use super::capabilities::{Capabilities, Known};
 use super::history::{Entry, Past};
 use super::items::FileRef;
-use super::queue::{Queue, Queued, Whereabouts};
+use super::queue::{JobState, Queue, Queued};
 use crate::error::TaskError;
 use crate::http;
 use crate::inputs::Input;
 
-const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// For calls that ComfyUI answers from memory. While it loads a model its event loop may stand still for seconds.
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// For queueing a workflow, which ComfyUI validates first.
-const QUEUE_WITHIN: Duration = Duration::from_secs(20);
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(20);
 /// For moving a file.
-const TRANSFER_WITHIN: Duration = Duration::from_secs(120);
+const TRANSFER_TIMEOUT: Duration = Duration::from_secs(120);
 /// What is allocated at once for an announced answer, in bytes: larger than most images. More only as it arrives.
-const ALLOCATE_AT_MOST: usize = 64 << 20;
+const MAX_ALLOCATE: usize = 64 << 20;
 /// Shorter than any keep-alive of the server, so that a job is not posted on a connection that is just being closed.
 const KEEP_IDLE_FOR: Duration = Duration::from_secs(20);
 
@@ -123,18 +123,18 @@ pub(super) struct Client {
     http: reqwest::Client,
     base: Url,
     /// The most bytes that one answer, and all results of one task, may have.
-    pub(super) most_bytes: u64,
-    abilities: Arc<Abilities>,
+    pub(super) max_bytes: u64,
+    capabilities: Arc<Capabilities>,
 }
 
 impl Client {
-    pub(super) fn new(base: Url, most_bytes: u64) -> Result<Self, String> {
+    pub(super) fn new(base: Url, max_bytes: u64) -> Result<Self, String> {
         let http = http::plain_client()
-            .connect_timeout(CONNECT_WITHIN)
+            .connect_timeout(CONNECT_TIMEOUT)
             .pool_idle_timeout(KEEP_IDLE_FOR)
             .build()
             .map_err(|error| format!("no HTTP client for API_BASE_URL: {error}"))?;
-        Ok(Self { http, base, most_bytes, abilities: Arc::default() })
+        Ok(Self { http, base, max_bytes, capabilities: Arc::default() })
     }
 
     /// The address of the WebSocket that hears of the jobs of this client id.
@@ -149,22 +149,22 @@ impl Client {
     }
 
     /// Asks the server what it can do. To cancel a job that it does not know is no error where it can be done.
-    pub(super) async fn ask_for_abilities(&self) -> Result<(), CallError> {
+    pub(super) async fn probe_capabilities(&self) -> Result<(), CallError> {
         let stats: Value = self.get("system_stats").await?.json()?;
         let unknown = Uuid::new_v4().to_string();
-        let answer = self.send(self.http.post(self.cancel_url(&unknown)).timeout(ANSWER_WITHIN)).await?;
+        let answer = self.send(self.http.post(self.cancel_url(&unknown)).timeout(ANSWER_TIMEOUT)).await?;
         let cancels = answer.status.is_success()
             && answer.json::<Value>().is_ok_and(|answer| answer["cancelled"].is_boolean());
         let known = Known::of(&stats, cancels);
         let version = stats["system"]["comfyui_version"].as_str().unwrap_or("unknown");
-        tracing::debug!(version, ?known, "the runtime's abilities");
-        self.abilities.learn(known);
+        tracing::debug!(version, ?known, "the runtime's capabilities");
+        self.capabilities.learn(known);
         Ok(())
     }
 
     /// What the server can do, as far as it has been asked.
-    pub(super) fn abilities(&self) -> Known {
-        self.abilities.known()
+    pub(super) fn capabilities(&self) -> Known {
+        self.capabilities.known()
     }
 
     /// How many jobs wait or run: the cheap alternative to [`Client::queue`], whose answer holds whole workflows.
@@ -178,19 +178,19 @@ impl Client {
     }
 
     /// Looks for a job in the queue, and if it is not there in the history, which has a job as soon as it leaves the queue.
-    pub(super) async fn find(&self, prompt_id: &str) -> Result<Whereabouts, CallError> {
-        match self.queue().await.map(|queue| queue.whereabouts(prompt_id)) {
-            unknown @ (Ok(Whereabouts::Nowhere) | Err(_)) => {
-                self.entry(prompt_id).await?.map_or(unknown, |entry| Ok(Whereabouts::Finished(entry)))
+    pub(super) async fn find(&self, prompt_id: &str) -> Result<JobState, CallError> {
+        match self.queue().await.map(|queue| queue.state_of(prompt_id)) {
+            unknown @ (Ok(JobState::Unknown) | Err(_)) => {
+                self.entry(prompt_id).await?.map_or(unknown, |entry| Ok(JobState::Finished(entry)))
             }
             found => found,
         }
     }
 
     /// The same for a job that is said to have ended, which is mostly in the history.
-    pub(super) async fn find_ended(&self, prompt_id: &str) -> Result<Whereabouts, CallError> {
+    pub(super) async fn find_ended(&self, prompt_id: &str) -> Result<JobState, CallError> {
         match self.entry(prompt_id).await? {
-            Some(entry) => Ok(Whereabouts::Finished(entry)),
+            Some(entry) => Ok(JobState::Finished(entry)),
             None => self.find(prompt_id).await,
         }
     }
@@ -216,17 +216,17 @@ impl Client {
             .text("subfolder", folder.to_owned())
             .text("type", "input")
             .text("overwrite", "false");
-        let request = self.http.post(self.url("upload/image")).multipart(form).timeout(TRANSFER_WITHIN);
+        let request = self.http.post(self.url("upload/image")).multipart(form).timeout(TRANSFER_TIMEOUT);
         self.send(request).await?.accepted()?.json()
     }
 
     /// Queues a workflow; every status is an answer.
     pub(super) async fn submit(&self, body: &Value) -> Result<Answer, CallError> {
-        self.send(self.http.post(self.url("prompt")).json(body).timeout(QUEUE_WITHIN)).await
+        self.send(self.http.post(self.url("prompt")).json(body).timeout(QUEUE_TIMEOUT)).await
     }
 
     /// Fetches a result, whose bytes are taken from the budget.
-    pub(super) async fn view(&self, file: &FileRef, budget: &Budget) -> Result<Viewed, CallError> {
+    pub(super) async fn view(&self, file: &FileRef, budget: &TransferBudget) -> Result<Viewed, CallError> {
         let mut url = self.url("view");
         url.query_pairs_mut()
             .append_pair("filename", &file.filename)
@@ -236,12 +236,12 @@ impl Client {
     }
 
     /// Fetches an image from the cache of the extension comfyui-tooling-nodes (`ETN_SaveImageCache`).
-    pub(super) async fn cached_image(&self, id: &str, budget: &Budget) -> Result<Viewed, CallError> {
+    pub(super) async fn cached_image(&self, id: &str, budget: &TransferBudget) -> Result<Viewed, CallError> {
         self.viewed(self.url(&format!("api/etn/image/{id}")), budget).await
     }
 
-    async fn viewed(&self, url: Url, budget: &Budget) -> Result<Viewed, CallError> {
-        let answer = self.send_within(self.http.get(url).timeout(TRANSFER_WITHIN), budget).await?;
+    async fn viewed(&self, url: Url, budget: &TransferBudget) -> Result<Viewed, CallError> {
+        let answer = self.send_within(self.http.get(url).timeout(TRANSFER_TIMEOUT), budget).await?;
         match answer.status {
             StatusCode::NOT_FOUND => Ok(Viewed::Missing),
             StatusCode::BAD_REQUEST | StatusCode::FORBIDDEN => Ok(Viewed::Outside),
@@ -250,16 +250,16 @@ impl Client {
     }
 
     /// The owners of the jobs that ended last, at most that many, by the ids of the jobs.
-    pub(super) async fn ended_lately(&self, most: usize) -> Result<HashMap<String, Past>, CallError> {
+    pub(super) async fn ended_lately(&self, max: usize) -> Result<HashMap<String, Past>, CallError> {
         let mut url = self.url("history");
-        url.query_pairs_mut().append_pair("max_items", &most.to_string());
-        self.send(self.http.get(url).timeout(ANSWER_WITHIN)).await?.accepted()?.json()
+        url.query_pairs_mut().append_pair("max_items", &max.to_string());
+        self.send(self.http.get(url).timeout(ANSWER_TIMEOUT)).await?.accepted()?.json()
     }
 
     /// Takes a job out of the queue, or interrupts it if it runs.
     pub(super) async fn cancel(&self, job: Queued<'_>) -> Result<(), CallError> {
-        if self.abilities().cancels_by_id {
-            let request = self.http.post(self.cancel_url(job.prompt_id)).timeout(ANSWER_WITHIN);
+        if self.capabilities().cancels_by_id {
+            let request = self.http.post(self.cancel_url(job.prompt_id)).timeout(ANSWER_TIMEOUT);
             self.send(request).await?.accepted().map(drop)
         } else if job.runs {
             self.interrupt(job.prompt_id).await
@@ -292,7 +292,7 @@ impl Client {
             .text("subfolder", folder.to_owned())
             .text("type", "output")
             .text("overwrite", "true");
-        let request = self.http.post(self.url("upload/image")).multipart(form).timeout(ANSWER_WITHIN);
+        let request = self.http.post(self.url("upload/image")).multipart(form).timeout(ANSWER_TIMEOUT);
         self.send(request).await?.accepted().map(drop)
     }
 
@@ -304,28 +304,32 @@ impl Client {
     }
 
     async fn get(&self, path: &str) -> Result<Answer, CallError> {
-        self.send(self.http.get(self.url(path)).timeout(ANSWER_WITHIN)).await?.accepted()
+        self.send(self.http.get(self.url(path)).timeout(ANSWER_TIMEOUT)).await?.accepted()
     }
 
     async fn post(&self, path: &str, body: &Value) -> Result<(), CallError> {
-        self.send(self.http.post(self.url(path)).json(body).timeout(ANSWER_WITHIN))
+        self.send(self.http.post(self.url(path)).json(body).timeout(ANSWER_TIMEOUT))
             .await?
             .accepted()
             .map(drop)
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Answer, CallError> {
-        self.send_within(request, &Budget::new(self.most_bytes)).await
+        self.send_within(request, &TransferBudget::new(self.max_bytes)).await
     }
 
-    async fn send_within(&self, request: RequestBuilder, budget: &Budget) -> Result<Answer, CallError> {
+    async fn send_within(
+        &self,
+        request: RequestBuilder,
+        budget: &TransferBudget,
+    ) -> Result<Answer, CallError> {
         let mut response = request.send().await?;
         let announced = response.content_length().unwrap_or_default();
         let announced = usize::try_from(announced).map_err(|_| budget.exceeded())?;
         if announced > budget.left() {
             return Err(budget.exceeded());
         }
-        let mut body = BytesMut::with_capacity(announced.min(ALLOCATE_AT_MOST));
+        let mut body = BytesMut::with_capacity(announced.min(MAX_ALLOCATE));
         let mut taken = budget.take(0)?;
         while let Some(chunk) = response.chunk().await? {
             taken.merge(budget.take(chunk.len())?);

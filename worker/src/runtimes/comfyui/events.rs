@@ -20,15 +20,15 @@ use super::frames::{Event, Reader};
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How much is read at once, in bytes: that much is zeroed before each read, and nearly all frames are short.
 const READ_AT_ONCE: usize = 8 << 10;
 /// ComfyUI sends no pings of its own.
 const PING_EVERY: Duration = Duration::from_secs(10);
 /// Long enough for a server that stands still while it loads a model.
-const SILENT_AT_MOST: Duration = Duration::from_secs(60);
-const FIRST_RECONNECTION_AFTER: Duration = Duration::from_millis(500);
-const RECONNECTION_AT_LEAST_EVERY: Duration = Duration::from_secs(10);
+const MAX_SILENT: Duration = Duration::from_secs(60);
+const FIRST_RECONNECT_PAUSE: Duration = Duration::from_millis(500);
+const MAX_RECONNECT_PAUSE: Duration = Duration::from_secs(10);
 
 /// Listens to the events of one job until dropped.
 pub(super) struct Events {
@@ -41,10 +41,10 @@ pub(super) struct Events {
 impl Events {
     /// Connects, so that nothing of a job that is queued afterwards is missed. A failure to connect is the first event,
     /// and tried again in the background.
-    pub(super) async fn open(url: String, reader: Reader, most_bytes: u64) -> Self {
+    pub(super) async fn open(url: String, reader: Reader, max_bytes: u64) -> Self {
         let (sender, events) = mpsc::channel(64);
         let carry_results = reader.expects_images();
-        let listener = Listener { url, most_bytes, reader, events: sender };
+        let listener = Listener { url, max_bytes, reader, events: sender };
         let socket = listener.connect().await;
         let connected = socket.is_some();
         let listener = AbortOnDropHandle::new(tokio::spawn(listener.listen(socket).in_current_span()));
@@ -69,48 +69,48 @@ impl Events {
 
 struct Listener {
     url: String,
-    most_bytes: u64,
+    max_bytes: u64,
     reader: Reader,
     events: mpsc::Sender<Event>,
 }
 
 impl Listener {
     async fn listen(mut self, mut socket: Option<Socket>) {
-        let mut pause = FIRST_RECONNECTION_AFTER;
+        let mut pause = FIRST_RECONNECT_PAUSE;
         loop {
             if let Some(socket) = socket.take() {
                 self.read(socket).await;
-                pause = FIRST_RECONNECTION_AFTER;
+                pause = FIRST_RECONNECT_PAUSE;
             }
             tracing::debug!("no connection to the runtime's websocket");
             if self.events.send(Event::Lost).await.is_err() {
                 return;
             }
             sleep(pause).await;
-            pause = (pause * 2).min(RECONNECTION_AT_LEAST_EVERY);
+            pause = (pause * 2).min(MAX_RECONNECT_PAUSE);
             socket = self.connect().await;
         }
     }
 
     async fn connect(&self) -> Option<Socket> {
-        let most = usize::try_from(self.most_bytes).unwrap_or(usize::MAX);
+        let max = usize::try_from(self.max_bytes).unwrap_or(usize::MAX);
         // The defaults (16 MiB a frame) would break the connection at a large image.
-        let config = WebSocketConfig::default().max_frame_size(Some(most)).max_message_size(Some(most));
+        let config = WebSocketConfig::default().max_frame_size(Some(max)).max_message_size(Some(max));
         let config = config.read_buffer_size(READ_AT_ONCE);
         let connecting = connect_async_with_config(self.url.as_str(), Some(config), true);
-        let (socket, _) = timeout(CONNECT_WITHIN, connecting).await.ok()?.ok()?;
+        let (socket, _) = timeout(CONNECT_TIMEOUT, connecting).await.ok()?.ok()?;
         Some(socket)
     }
 
     /// Reads until the connection ends, breaks or is silent for too long.
     async fn read(&mut self, mut socket: Socket) {
-        let mut last_heard = Instant::now();
+        let mut last_message = Instant::now();
         let mut pings = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let event = tokio::select! {
                 message = socket.next() => {
-                    last_heard = Instant::now();
+                    last_message = Instant::now();
                     match message {
                         Some(Ok(Message::Text(text))) => self.reader.text(&text),
                         Some(Ok(Message::Binary(frame))) => self.reader.binary(&frame),
@@ -119,7 +119,7 @@ impl Listener {
                     }
                 }
                 _ = pings.tick() => {
-                    let silent = last_heard.elapsed() > SILENT_AT_MOST;
+                    let silent = last_message.elapsed() > MAX_SILENT;
                     if silent || socket.send(Message::Ping(Bytes::new())).await.is_err() {
                         return;
                     }

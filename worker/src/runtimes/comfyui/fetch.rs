@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use shared_schema::ErrorCode;
 
-use super::budget::Budget;
+use super::budget::TransferBudget;
 use super::client::{CallError, Client, Viewed};
 use super::items::{FileRef, Place};
 use super::outputs::Source;
@@ -31,7 +31,7 @@ pub(super) enum Fetched {
 pub(super) async fn fetch(
     client: &Client,
     sources: Vec<(usize, Source)>,
-    budget: &Budget,
+    budget: &TransferBudget,
 ) -> Result<Vec<(usize, Fetched)>, TaskError> {
     let files: Vec<_> =
         sources.into_iter().map(|(place, source)| one(client, place, source, budget)).collect();
@@ -42,7 +42,7 @@ async fn one(
     client: &Client,
     place: usize,
     source: Source,
-    budget: &Budget,
+    budget: &TransferBudget,
 ) -> Result<(usize, Fetched), TaskError> {
     let fetched = match source {
         Source::Received(bytes) => file(bytes, None),
@@ -61,7 +61,11 @@ async fn one(
 }
 
 /// The first of these files that exists.
-async fn first_of(client: &Client, candidates: Vec<FileRef>, budget: &Budget) -> Result<Fetched, CallError> {
+async fn first_of(
+    client: &Client,
+    candidates: Vec<FileRef>,
+    budget: &TransferBudget,
+) -> Result<Fetched, CallError> {
     for named in candidates {
         if let Viewed::File(bytes) = retried(|| client.view(&named, budget)).await? {
             return Ok(file(bytes, Some(named.filename)));

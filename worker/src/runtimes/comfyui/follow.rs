@@ -7,34 +7,34 @@ use shared_schema::ErrorCode;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::budget::Budget;
+use super::budget::TransferBudget;
 use super::client::{CallError, Client};
 use super::events::Events;
 use super::frames::{Block, Event, SocketImage};
 use super::handle::Handle;
 use super::history::Entry;
-use super::queue::Whereabouts;
+use super::queue::JobState;
 use super::requeue;
 use super::worker_thread::WorkerThread;
 use crate::error::TaskError;
-use crate::runtimes::{Place, Progress, RunHandle};
+use crate::runtimes::{JobPhase, Progress, RunHandle};
 
 /// How often to look for the job while the socket says nothing.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// How long the last event of a running job counts: until then a look would say no more, and costs both sides CPU time.
-const HEARD_FOR: Duration = Duration::from_secs(5);
+const EVENT_VALID_FOR: Duration = Duration::from_secs(5);
 /// How soon to look for the first time, and again when the socket is lost or says that the job has ended; doubled each time.
-const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(25);
+const FIRST_POLL_AFTER: Duration = Duration::from_millis(25);
 /// How long the socket has to be quiet before all that was sent over it counts as read.
 const QUIET_FOR: Duration = Duration::from_millis(25);
 /// How often a job is seen to have ended before its last events are no longer waited for.
-const LATE_LOOKS: u32 = 4;
+const MAX_LATE_POLLS: u32 = 4;
 /// How many blocked nodes are kept: each turn of a loop may have its own.
-const BLOCKS_AT_MOST: usize = 20;
+const MAX_BLOCKS: usize = 20;
 /// How long a runtime may refuse or break connections: longer than a hiccup, shorter than a restart.
-const UNREACHABLE_AT_MOST: Duration = Duration::from_secs(10);
+const MAX_UNREACHABLE: Duration = Duration::from_secs(10);
 /// How long a runtime may leave calls unanswered: it stands still while it loads a model.
-const SILENT_AT_MOST: Duration = Duration::from_secs(60);
+const MAX_SILENT: Duration = Duration::from_secs(60);
 
 /// A run that has ended, well or not.
 pub(super) struct Finished {
@@ -45,7 +45,7 @@ pub(super) struct Finished {
     /// The nodes that did not run, as far as the socket said so.
     pub(super) blocks: Vec<Block>,
     /// What is left for the other results.
-    pub(super) budget: Budget,
+    pub(super) budget: TransferBudget,
 }
 
 /// A run that is followed.
@@ -59,8 +59,8 @@ pub(super) struct Follower<'a> {
 }
 
 /// What came over the socket so far.
-struct Heard {
-    budget: Budget,
+struct Received {
+    budget: TransferBudget,
     images: Vec<SocketImage>,
     blocks: Vec<Block>,
     /// The jobs of the run that have begun, in order. The first one counts from the start.
@@ -69,14 +69,14 @@ struct Heard {
     ended: HashSet<String>,
 }
 
-impl Heard {
+impl Received {
     fn take(&mut self, event: Event) -> Result<(), CallError> {
         match event {
             Event::Image(image) => {
                 self.budget.take(image.bytes.len())?.forget();
                 self.images.push(image);
             }
-            Event::Blocked(block) if self.blocks.len() < BLOCKS_AT_MOST => self.blocks.push(block),
+            Event::Blocked(block) if self.blocks.len() < MAX_BLOCKS => self.blocks.push(block),
             Event::BegunAgain(job) => {
                 // The runtime runs one job at a time.
                 let before = self.begun.iter().filter(|begun| **begun != job);
@@ -100,17 +100,17 @@ impl Follower<'_> {
         handle: &mut Handle,
         handles: &UnboundedSender<RunHandle>,
     ) -> Result<Finished, TaskError> {
-        let mut heard = Heard {
-            budget: Budget::new(self.client.most_bytes),
+        let mut received = Received {
+            budget: TransferBudget::new(self.client.max_bytes),
             images: Vec::new(),
             blocks: Vec::new(),
             begun: vec![handle.prompt_id.clone()],
             ended: HashSet::new(),
         };
-        let mut entry = self.job(&handle.prompt_id, &mut heard).await?;
+        let mut entry = self.job(&handle.prompt_id, &mut received).await?;
         let mut next = 0;
         while entry.is_success() {
-            let further = self.further_jobs(handle, &mut heard).await?;
+            let further = self.further_jobs(handle, &mut received).await?;
             if !further.is_empty() {
                 handle.queued_again.extend(further);
                 // Nobody has to listen.
@@ -118,9 +118,9 @@ impl Follower<'_> {
             }
             let Some(job) = handle.queued_again.get(next) else { break };
             next += 1;
-            entry.continued_by(self.job(job, &mut heard).await?);
+            entry.continued_by(self.job(job, &mut received).await?);
         }
-        let Heard { budget, images, blocks, .. } = heard;
+        let Received { budget, images, blocks, .. } = received;
         Ok(Finished { entry, images, blocks, budget })
     }
 
@@ -129,31 +129,35 @@ impl Follower<'_> {
     ///
     /// The queue is asked first, so that no job leaves it unseen. One that has left it before has begun, and the socket
     /// says so: the history is asked only when there is a further job, or when events may have been missed.
-    async fn further_jobs(&mut self, handle: &Handle, heard: &mut Heard) -> Result<Vec<String>, TaskError> {
+    async fn further_jobs(
+        &mut self,
+        handle: &Handle,
+        received: &mut Received,
+    ) -> Result<Vec<String>, TaskError> {
         let queued = requeue::queued_jobs(self.client, handle).await;
         while let Ok(Some(event)) = timeout(QUIET_FOR, self.events.next()).await {
             self.may_have_missed_events |= event == Event::Lost;
-            heard.take(event)?;
+            received.take(event)?;
         }
-        let goes_on = heard.begun.len() > 1 || !queued.is_empty();
+        let goes_on = received.begun.len() > 1 || !queued.is_empty();
         let ended = match goes_on || self.may_have_missed_events {
             true => requeue::ended_jobs(self.client, handle, self.may_have_missed_events).await,
             false => Vec::new(),
         };
-        let begun = heard.begun.iter().cloned();
+        let begun = received.begun.iter().cloned();
         Ok(requeue::unknown_to(handle, begun.chain(ended).chain(queued)))
     }
 
     /// Waits for the end of one job. The socket only says when to look; without it, the history is polled.
-    async fn job(&mut self, prompt_id: &str, heard: &mut Heard) -> Result<Entry, TaskError> {
+    async fn job(&mut self, prompt_id: &str, received: &mut Received) -> Result<Entry, TaskError> {
         let Self { client, thread, events, progress, may_have_missed_events } = self;
         let mut lost = false;
-        let mut late_looks = 0;
+        let mut late_polls = 0;
         let mut absences = 0;
         let mut last_answer = Instant::now();
-        let mut pause = LOOK_AGAIN_AFTER;
+        let mut pause = FIRST_POLL_AFTER;
         loop {
-            if *may_have_missed_events && events.carry_results() && !heard.ended.contains(prompt_id) {
+            if *may_have_missed_events && events.carry_results() && !received.ended.contains(prompt_id) {
                 return Err(results_lost());
             }
             let mut lost_just_now = false;
@@ -161,25 +165,25 @@ impl Follower<'_> {
                 Some(event) = events.next() => {
                     lost_just_now = event == Event::Lost;
                     let may_be_an_end = matches!(event, Event::Ended(_) | Event::BegunAgain(_));
-                    heard.take(event)?;
+                    received.take(event)?;
                     if lost_just_now {
-                        (lost, late_looks, *may_have_missed_events) = (true, LATE_LOOKS, true);
-                    } else if may_be_an_end && heard.ended.contains(prompt_id) {
-                        pause = LOOK_AGAIN_AFTER;
+                        (lost, late_polls, *may_have_missed_events) = (true, MAX_LATE_POLLS, true);
+                    } else if may_be_an_end && received.ended.contains(prompt_id) {
+                        pause = FIRST_POLL_AFTER;
                     } else {
                         continue;
                     }
                 },
                 () = sleep(pause) => {
-                    let ended = heard.ended.contains(prompt_id);
-                    if !lost && !ended && late_looks == 0 && is_heard_of(progress) {
-                        pause = HEARD_FOR;
+                    let ended = received.ended.contains(prompt_id);
+                    if !lost && !ended && late_polls == 0 && has_recent_event(progress) {
+                        pause = EVENT_VALID_FOR;
                         continue;
                     }
-                    pause = (pause * 2).min(LOOK_EVERY);
+                    pause = (pause * 2).min(POLL_INTERVAL);
                 }
             }
-            let ended = heard.ended.contains(prompt_id);
+            let ended = received.ended.contains(prompt_id);
             let found = match ended {
                 true => client.find_ended(prompt_id).await,
                 false => client.find(prompt_id).await,
@@ -187,53 +191,53 @@ impl Follower<'_> {
             if found.is_ok() {
                 last_answer = Instant::now();
             }
-            if !lost && !ended && matches!(found, Ok(Whereabouts::Pending | Whereabouts::Running)) {
+            if !lost && !ended && matches!(found, Ok(JobState::Pending | JobState::Running)) {
                 // The socket says what comes next.
-                pause = LOOK_EVERY;
+                pause = POLL_INTERVAL;
             }
             match found {
-                Ok(Whereabouts::Finished(entry))
-                    if ended || late_looks >= LATE_LOOKS && !events.carry_results() =>
+                Ok(JobState::Finished(entry))
+                    if ended || late_polls >= MAX_LATE_POLLS && !events.carry_results() =>
                 {
-                    progress.begins();
+                    progress.set_running();
                     // The job's end was not heard, so what was sent after it may come late, too.
                     *may_have_missed_events |= !ended;
                     return Ok(entry);
                 }
                 // The last events are still on their way.
-                Ok(Whereabouts::Finished(_)) => {
-                    if late_looks < LATE_LOOKS {
-                        pause = LOOK_AGAIN_AFTER;
+                Ok(JobState::Finished(_)) => {
+                    if late_polls < MAX_LATE_POLLS {
+                        pause = FIRST_POLL_AFTER;
                     }
-                    late_looks += 1;
+                    late_polls += 1;
                 }
                 // Once may be the moment between queue and history.
-                Ok(Whereabouts::Nowhere) if absences == 0 => absences = 1,
-                Ok(Whereabouts::Nowhere) => return Err(job_lost()),
-                Ok(Whereabouts::Stalled) => {
+                Ok(JobState::Unknown) if absences == 0 => absences = 1,
+                Ok(JobState::Unknown) => return Err(job_lost()),
+                Ok(JobState::Stalled) => {
                     absences = 0;
-                    thread.saw_idleness(Instant::now())?;
+                    thread.observe_stall(Instant::now())?;
                 }
-                Ok(Whereabouts::Pending) => {
+                Ok(JobState::Pending) => {
                     absences = 0;
-                    thread.saw_work();
-                    progress.waits();
-                    if matches!(progress.place(), Place::Running(_)) {
+                    thread.observe_running();
+                    progress.set_waiting();
+                    if matches!(progress.phase(), JobPhase::Running(_)) {
                         // The run has begun, and its next job waits behind another one.
-                        progress.alive();
+                        progress.heartbeat();
                     }
                 }
-                Ok(Whereabouts::Running) => {
+                Ok(JobState::Running) => {
                     absences = 0;
-                    thread.saw_work();
-                    progress.begins();
+                    thread.observe_running();
+                    progress.set_running();
                     if lost_just_now {
                         // No event says how it goes, so it is given credit, up to the end of the task's time.
-                        progress.alive();
+                        progress.heartbeat();
                     }
                 }
-                Err(error) if last_answer.elapsed() > patience_with(&error) => return Err(error.into()),
-                Err(CallError::Unreachable) => thread.saw_restart(),
+                Err(error) if last_answer.elapsed() > timeout_for(&error) => return Err(error.into()),
+                Err(CallError::Unreachable) => thread.observe_restart(),
                 Err(_) => {}
             }
         }
@@ -241,13 +245,15 @@ impl Follower<'_> {
 }
 
 /// Whether the job runs, and an event has said so lately.
-fn is_heard_of(progress: &Progress) -> bool {
+fn has_recent_event(progress: &Progress) -> bool {
     let last = *progress.watch().borrow();
-    matches!(progress.place(), Place::Running(_)) && last.share.is_some() && last.at.elapsed() < HEARD_FOR
+    matches!(progress.phase(), JobPhase::Running(_))
+        && last.share.is_some()
+        && last.at.elapsed() < EVENT_VALID_FOR
 }
 
-fn patience_with(error: &CallError) -> Duration {
-    if *error == CallError::Silent { SILENT_AT_MOST } else { UNREACHABLE_AT_MOST }
+fn timeout_for(error: &CallError) -> Duration {
+    if *error == CallError::Silent { MAX_SILENT } else { MAX_UNREACHABLE }
 }
 
 fn job_lost() -> TaskError {

@@ -7,13 +7,13 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use shared_schema::python_json;
 
-use super::redact::{cut, fit_for_callers};
+use super::redact::{cut, redacted};
 use super::share::Share;
 use super::workflow::{self, Sends};
 use crate::runtimes::Progress;
 
 /// How much is kept of each word about a blocked node, in characters.
-const SAID_AT_MOST: usize = 500;
+const MAX_SAID: usize = 500;
 
 /// What is worth knowing of the socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,9 +89,9 @@ impl TextData {
     fn block(&self) -> Block {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         // Cut last: a path is found by where it ends.
-        let said = |value: &Value| cut(&fit_for_callers(&text(value)), SAID_AT_MOST);
+        let said = |value: &Value| cut(&redacted(&text(value)), MAX_SAID);
         Block {
-            node_id: cut(&text(&self.node_id), SAID_AT_MOST),
+            node_id: cut(&text(&self.node_id), MAX_SAID),
             class: said(&self.node_type),
             message: said(&self.exception_message),
         }
@@ -121,7 +121,7 @@ impl Reader {
             // Unlike other events, this one reaches only the socket of the client that owns the job.
             return (kind == "execution_start").then(|| self.begins_again(data.prompt_id));
         }
-        self.progress.alive();
+        self.progress.heartbeat();
         match (kind.as_str(), data) {
             ("execution_cached", TextData { nodes, .. }) => self.share.cached(&nodes),
             ("progress_state", TextData { nodes, .. }) => self.share.states(&nodes),
@@ -142,7 +142,7 @@ impl Reader {
             }
             _ => {}
         }
-        self.progress.reached(self.share.total());
+        self.progress.advance_to(self.share.total());
         None
     }
 
@@ -150,7 +150,7 @@ impl Reader {
     fn begins_again(&mut self, prompt_id: String) -> Event {
         self.prompt_id.clone_from(&prompt_id);
         self.running = None;
-        self.progress.alive();
+        self.progress.heartbeat();
         Event::BegunAgain(prompt_id)
     }
 

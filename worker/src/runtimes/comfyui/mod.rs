@@ -51,7 +51,7 @@ use self::attempt::Attempt;
 use self::client::{CallError, Client};
 use self::expansion::Makers;
 use self::handle::Handle;
-use self::queue::{Queue, Whereabouts};
+use self::queue::{JobState, Queue};
 use self::worker_thread::WorkerThread;
 use super::{Job, Leavings, Process, RunHandle, RunOutput, Runtime, RuntimeOptions};
 use crate::error::TaskError;
@@ -105,7 +105,7 @@ impl Runtime for ComfyUi {
     async fn ready(&self) -> Result<(), TaskError> {
         let answered = self.client.system_stats().await;
         if answered == Err(CallError::Unreachable) {
-            self.thread.saw_restart();
+            self.thread.observe_restart();
         }
         answered?;
         let queue = match self.client.queue_length().await? {
@@ -113,25 +113,25 @@ impl Runtime for ComfyUi {
             _ => self.client.queue().await?,
         };
         if queue.is_empty() {
-            return self.thread.saw_nothing_to_do();
+            return self.thread.observe_idle();
         }
         if queue.is_stalled() {
-            self.thread.saw_idleness(Instant::now())?;
+            self.thread.observe_stall(Instant::now())?;
             let message = "jobs wait in the runtime and none runs";
             return Err(TaskError::new(ErrorCode::RuntimeUnavailable, message));
         }
-        self.thread.saw_work();
+        self.thread.observe_running();
         Ok(())
     }
 
-    async fn settle(&self) -> Result<(), TaskError> {
-        Ok(self.client.ask_for_abilities().await?)
+    async fn pin_settings(&self) -> Result<(), TaskError> {
+        Ok(self.client.probe_capabilities().await?)
     }
 
     /// A person's jobs are not touched; those of another worker are, if it was pointed at the same ComfyUI.
-    async fn clear(&self, keep: &[RunHandle]) -> Result<bool, TaskError> {
+    async fn interrupt_orphans(&self, keep: &[RunHandle]) -> Result<bool, TaskError> {
         let keep = keep.iter().filter_map(Handle::read).map(|handle| handle.client_id).collect();
-        Ok(cancel::clear(&self.client, &keep).await?)
+        Ok(cancel::interrupt_orphans(&self.client, &keep).await?)
     }
 
     async fn run(&self, job: Job) -> Result<RunOutput, TaskError> {
@@ -141,11 +141,11 @@ impl Runtime for ComfyUi {
     async fn adopt(&self, job: Job, handle: &RunHandle) -> Option<Result<RunOutput, TaskError>> {
         let handle = Handle::read(handle)?;
         let makers = Arc::clone(&self.makers);
-        Attempt::begun(self.client.clone(), Arc::clone(&self.thread), makers, handle).adopt(&job).await
+        Attempt::adopted(self.client.clone(), Arc::clone(&self.thread), makers, handle).adopt(&job).await
     }
 
     /// A result of the cache would be worth nothing here.
-    async fn run_anew(&self, job: Job) -> Result<RunOutput, TaskError> {
+    async fn rerun(&self, job: Job) -> Result<RunOutput, TaskError> {
         let job = match reseed::reseeded(&job.task) {
             Some(task) => Job { task, ..job },
             None => {
@@ -154,20 +154,20 @@ impl Runtime for ComfyUi {
             }
         };
         let makers = Arc::clone(&self.makers);
-        Attempt::anew(self.client.clone(), Arc::clone(&self.thread), makers).run(&job).await
+        Attempt::rerun(self.client.clone(), Arc::clone(&self.thread), makers).run(&job).await
     }
 
     /// The history does not outlive the process.
     async fn process(&self, run: Option<&RunHandle>) -> Process {
         let answer = match run.and_then(Handle::read) {
             Some(handle) => self.client.find(&handle.prompt_id).await,
-            None => self.client.system_stats().await.map(|()| Whereabouts::Running),
+            None => self.client.system_stats().await.map(|()| JobState::Running),
         };
         match answer {
             Err(CallError::Unreachable) => Process::Gone,
             // Of what stands before a server that is gone.
             Err(CallError::Status(status)) if matches!(status.as_u16(), 502 | 503) => Process::Gone,
-            Ok(Whereabouts::Nowhere) => Process::Fresh,
+            Ok(JobState::Unknown) => Process::Fresh,
             _ => Process::Same,
         }
     }
@@ -180,7 +180,7 @@ impl Runtime for ComfyUi {
         }
     }
 
-    fn folders_of(&self, handle: &RunHandle) -> Vec<Uuid> {
+    fn run_folders(&self, handle: &RunHandle) -> Vec<Uuid> {
         Handle::read(handle).iter().flat_map(Handle::folders).collect()
     }
 

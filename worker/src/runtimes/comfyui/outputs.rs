@@ -12,7 +12,7 @@ use super::order;
 use super::workflow::yields_files;
 
 /// How many results there may be before a text is no longer tried as the name of a file: each costs a call.
-const ASKED_AT_MOST: usize = 1_000;
+const MAX_ASKED: usize = 1_000;
 
 /// Where the bytes of one result come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,8 +100,8 @@ fn silent(workflow: &Map<String, Value>, shown: &[Shown]) -> Vec<(String, String
     let shown = shown.iter().map(|shown| shown.node_id.as_str());
     let planned =
         shown.map(|id| if workflow.contains_key(id) { Some(id) } else { order::maker(id, workflow) });
-    let heard: HashSet<&str> = planned.flatten().collect();
-    let silent = workflow.iter().filter(|(id, node)| yields_files(node) && !heard.contains(id.as_str()));
+    let received: HashSet<&str> = planned.flatten().collect();
+    let silent = workflow.iter().filter(|(id, node)| yields_files(node) && !received.contains(id.as_str()));
     let class = |node: &Value| node["class_type"].as_str().unwrap_or_default().to_owned();
     silent.map(|(id, node)| (id.clone(), class(node))).collect()
 }
@@ -119,7 +119,7 @@ impl NodeOutputs<'_> {
     /// Takes what a value names, or what the values in it do. Only the texts directly under a key are a node's texts.
     fn take(&mut self, key: &str, value: &Value, is_text: bool) {
         let text = value.as_str().filter(|_| is_text).map(str::to_owned);
-        let may_ask = value.is_object() || self.outputs.found.len() < ASKED_AT_MOST;
+        let may_ask = value.is_object() || self.outputs.found.len() < MAX_ASKED;
         match (self.owned.item(value).filter(|_| may_ask), value) {
             (Some(item), _) => {
                 let file = Some(self.add(item));
@@ -189,13 +189,13 @@ impl Outputs {
 }
 
 /// By how many bytes a caller's spelling of a path may be longer than a node's. What is much longer may be a whole image.
-const LONGER_AT_MOST: usize = 64;
+const MAX_LONGER: usize = 64;
 
 /// Whether a value of a caller's workflow is that text.
 fn holds(value: &Value, text: &str) -> bool {
     match value {
         Value::String(typed) => {
-            typed.len() <= text.len() + LONGER_AT_MOST
+            typed.len() <= text.len() + MAX_LONGER
                 && typed.trim().replace('\\', "/").trim_matches('/') == text
         }
         Value::Array(values) => values.iter().any(|value| holds(value, text)),

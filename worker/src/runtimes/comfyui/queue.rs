@@ -10,7 +10,7 @@ use super::history::Entry;
 
 /// Where a job is.
 #[derive(Debug, PartialEq)]
-pub(super) enum Whereabouts {
+pub(super) enum JobState {
     /// In the history, which is its end; this is the entry.
     Finished(Entry),
     Running,
@@ -19,7 +19,7 @@ pub(super) enum Whereabouts {
     /// Pending, although nothing runs.
     Stalled,
     /// Never queued, deleted, or forgotten by a restart.
-    Nowhere,
+    Unknown,
 }
 
 /// What waits and what runs.
@@ -161,16 +161,16 @@ impl Queue {
     }
 
     /// Where the job is, unless it has ended.
-    pub(super) fn whereabouts(&self, prompt_id: &str) -> Whereabouts {
+    pub(super) fn state_of(&self, prompt_id: &str) -> JobState {
         let holds = |jobs: &[Job]| jobs.iter().any(|job| job.prompt_id == *prompt_id);
         if holds(&self.queue_running) {
-            Whereabouts::Running
+            JobState::Running
         } else if !holds(&self.queue_pending) {
-            Whereabouts::Nowhere
+            JobState::Unknown
         } else if self.is_stalled() {
-            Whereabouts::Stalled
+            JobState::Stalled
         } else {
-            Whereabouts::Pending
+            JobState::Pending
         }
     }
 
@@ -206,12 +206,12 @@ mod tests {
         let [mine, theirs] = [job("mine", "darkroom-1"), job("theirs", "2")];
         let found = |running: &[&Value], pending: &[&Value]| {
             let owned = |jobs: &[&Value]| jobs.iter().map(|job| (*job).clone()).collect::<Vec<_>>();
-            queue(&owned(running), &owned(pending)).whereabouts("mine")
+            queue(&owned(running), &owned(pending)).state_of("mine")
         };
-        assert_eq!(found(&[&mine], &[&theirs]), Whereabouts::Running);
-        assert_eq!(found(&[&theirs], &[&mine]), Whereabouts::Pending);
-        assert_eq!(found(&[], &[&theirs, &mine]), Whereabouts::Stalled);
-        assert_eq!(found(&[&theirs], &[]), Whereabouts::Nowhere);
+        assert_eq!(found(&[&mine], &[&theirs]), JobState::Running);
+        assert_eq!(found(&[&theirs], &[&mine]), JobState::Pending);
+        assert_eq!(found(&[], &[&theirs, &mine]), JobState::Stalled);
+        assert_eq!(found(&[&theirs], &[]), JobState::Unknown);
     }
 
     /// What Python's `json` module writes for a job that holds such values; a float input of "nan" is enough.
@@ -236,7 +236,7 @@ mod tests {
             let queue = format!(r#"{{"queue_running": [{odd}], "queue_pending": [{odd}, {mine}]}}"#);
             let queue: Queue = python_json::from_slice(queue.as_bytes())
                 .unwrap_or_else(|error| panic!("{odd:.99}: {error}"));
-            assert_eq!(queue.whereabouts("mine"), Whereabouts::Pending, "{odd:.99}");
+            assert_eq!(queue.state_of("mine"), JobState::Pending, "{odd:.99}");
             let mine = Queued { prompt_id: "mine", client_id: "darkroom-1", runs: false };
             assert!(queue.jobs().any(|job| job == mine), "{odd:.99}");
         }

@@ -9,28 +9,28 @@ pub(super) fn first_lines(text: &str) -> String {
 }
 
 /// A text cut to that many characters.
-pub(super) fn cut(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
+pub(super) fn cut(text: &str, max: usize) -> String {
+    match text.char_indices().nth(max) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }
 }
 
 /// A text without paths of the server and without the folders of jobs.
-pub(super) fn fit_for_callers(text: &str) -> String {
+pub(super) fn redacted(text: &str) -> String {
     without_folders(&without_paths(text))
 }
 
 /// A text with the name of every job's folder replaced by `…`: a caller who knows it could name the files of another.
 pub(super) fn without_folders(text: &str) -> String {
     /// What may stand between the two segments of the name: a separator, escaped, encoded or in a list.
-    const BETWEEN_AT_MOST: usize = 8;
+    const MAX_BETWEEN: usize = 8;
     let lower = text.to_ascii_lowercase();
     let mut shown = String::with_capacity(text.len());
     let mut from = 0;
     for (start, name) in lower.match_indices(JOBS_FOLDER) {
         let behind = start + name.len();
-        let uuid = (behind + 1..=behind + BETWEEN_AT_MOST).find(|at| is_uuid(lower.as_bytes(), *at));
+        let uuid = (behind + 1..=behind + MAX_BETWEEN).find(|at| is_uuid(lower.as_bytes(), *at));
         if let Some(uuid) = uuid {
             shown.push_str(&text[from..start]);
             shown.push('…');

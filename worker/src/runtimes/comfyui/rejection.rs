@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use shared_schema::ErrorCode;
 use shared_schema::violation::pointer_segment;
 
-use super::redact::{cut, fit_for_callers};
+use super::redact::{cut, redacted};
 use crate::error::TaskError;
 
 /// Whether an answer complains of nodes. A 200 may, too: ComfyUI then leaves the outputs that depend on them out without a
@@ -56,7 +56,7 @@ fn complaints(body: &Value) -> Vec<Complaint<'_>> {
 
 /// `message` and `details` of an error; the message alone is always general, or names a missing node by its title.
 fn general_reason(error: &Value) -> String {
-    let extra = |key: &str| error["extra_info"][key].as_str().map(|text| cut(&fit_for_callers(text), 200));
+    let extra = |key: &str| error["extra_info"][key].as_str().map(|text| cut(&redacted(text), 200));
     if let ("missing_node_type", Some(class)) =
         (error["type"].as_str().unwrap_or_default(), extra("class_type"))
     {
@@ -73,7 +73,7 @@ fn general_reason(error: &Value) -> String {
 /// The server's words, short, and without the lists of everything that it has: other callers' files are among it.
 fn words(text: &str) -> String {
     let lines: Vec<&str> = text.lines().map(without_choices).collect();
-    cut(&fit_for_callers(&lines.join("\n")), 500)
+    cut(&redacted(&lines.join("\n")), 500)
 }
 
 /// `value_not_in_list` says `ckpt_name: 'x' not in ['a', 'b']`, in `details`, and in older servers for all nodes at once.

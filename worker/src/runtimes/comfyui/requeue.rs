@@ -8,9 +8,9 @@ use super::retry::retried;
 
 /// How many entries of the history to look through, which hold whole workflows: enough for a job that began and ended between
 /// two looks.
-const LOOK_BACK: usize = 4;
+const SHORT_HISTORY: usize = 4;
 /// The same where the socket may have missed several.
-const LOOK_FAR_BACK: usize = 32;
+const LONG_HISTORY: usize = 32;
 
 /// The jobs of the run that wait or run: first the one that runs.
 ///
@@ -28,7 +28,7 @@ pub(super) async fn queued_jobs(client: &Client, handle: &Handle) -> Vec<String>
 
 /// The jobs of the run that ended lately, in order. A history that cannot be asked counts as empty.
 pub(super) async fn ended_jobs(client: &Client, handle: &Handle, may_be_many: bool) -> Vec<String> {
-    let look_back = if may_be_many { LOOK_FAR_BACK } else { LOOK_BACK };
+    let look_back = if may_be_many { LONG_HISTORY } else { SHORT_HISTORY };
     let past = match retried(|| client.ended_lately(look_back)).await {
         Ok(past) => past,
         Err(error) => return none_known(&error),

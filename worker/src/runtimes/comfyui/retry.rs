@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 use super::client::CallError;
 
 const TRIES: u32 = 3;
-const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// How long a call may have gone on failing when it is made again: a runtime stands still while it loads a model.
 const TRY_FOR: Duration = Duration::from_secs(60);
 
@@ -20,7 +20,7 @@ where
     let began = Instant::now();
     for _ in 1..TRIES {
         match call().await {
-            Err(error) if may_pass(&error) && began.elapsed() < TRY_FOR => sleep(TRY_AGAIN_AFTER).await,
+            Err(error) if may_pass(&error) && began.elapsed() < TRY_FOR => sleep(RETRY_PAUSE).await,
             result => return result,
         }
     }

@@ -11,12 +11,12 @@ use super::frames::Block;
 use super::items::{FileRef, Place};
 use super::order;
 use super::outputs::{Found, Outputs, Shown, Source};
-use super::redact::{cut, fit_for_callers, without_folders};
+use super::redact::{cut, redacted, without_folders};
 use crate::error::TaskError;
 use crate::runtimes::{OutputFile, RunOutput};
 
 /// How many left-out files, or nodes, a warning names.
-const NAMED_AT_MOST: usize = 10;
+const MAX_NAMED: usize = 10;
 
 impl Outputs {
     /// The end of the run, with what was fetched (previews, too, if there was nothing else) and which nodes were blocked.
@@ -152,8 +152,7 @@ fn is_blocked(node_id: &str, blocks: &[Block]) -> bool {
 /// `CheckpointSave` and others write files and show nothing. A node that is blocked without a message looks the same.
 fn unshown(silent: &[&(String, String)]) -> Option<Warning> {
     let (first, _) = silent.first()?;
-    let named =
-        silent.iter().map(|(id, class)| format!("{} ({})", cut(id, 100), cut(&fit_for_callers(class), 100)));
+    let named = silent.iter().map(|(id, class)| format!("{} ({})", cut(id, 100), cut(&redacted(class), 100)));
     let message = format!(
         "nothing is stored of nodes that show no file, since they were blocked or do not say what they save: {}",
         listed(named)
@@ -189,11 +188,11 @@ fn omitted(files: &[(&str, &str)], why: &str) -> Option<Warning> {
 
 /// A file and its node.
 fn labelled((node_id, name): &(&str, &str)) -> String {
-    format!("`{}` (node {})", cut(&fit_for_callers(name), 100), cut(node_id, 100))
+    format!("`{}` (node {})", cut(&redacted(name), 100), cut(node_id, 100))
 }
 
 fn listed(mut named: impl ExactSizeIterator<Item = String>) -> String {
-    let mut text: Vec<String> = named.by_ref().take(NAMED_AT_MOST).collect();
+    let mut text: Vec<String> = named.by_ref().take(MAX_NAMED).collect();
     if named.len() > 0 {
         text.push(format!("and {} more", named.len()));
     }

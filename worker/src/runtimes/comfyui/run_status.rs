@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use shared_schema::ErrorCode;
 
 use super::history::Entry;
-use super::redact::{cut, first_lines, fit_for_callers};
+use super::redact::{cut, first_lines, redacted};
 use crate::error::TaskError;
 use crate::runtimes::known_errors::says_out_of_memory;
 
@@ -13,7 +13,7 @@ use crate::runtimes::known_errors::says_out_of_memory;
 /// Messages count before the status: an interrupted run has the status `error`, too, and a run that failed in part (a dependency
 /// cycle that came into being while it ran) has the status `success`. The traceback and the inputs of the failed node are left
 /// out, since they show the server's files and other people's data.
-pub(super) fn judge(entry: &Entry) -> Result<(), TaskError> {
+pub(super) fn check(entry: &Entry) -> Result<(), TaskError> {
     let status = &entry.status;
     let said = |name: &str| {
         let messages = status["messages"].as_array().into_iter().flatten();
@@ -43,7 +43,7 @@ pub(super) fn is_block(failure: &Value) -> bool {
 fn execution_error(failure: &Value) -> TaskError {
     let text = |key: &str| failure[key].as_str().unwrap_or_default();
     let kind = text("exception_type");
-    let explanation = fit_for_callers(text("exception_message"));
+    let explanation = redacted(text("exception_message"));
     let message = format!("{} failed: {kind}: {}", text("node_type"), first_lines(&explanation));
     let reason = json!({
         "exception_type": kind,
@@ -77,19 +77,19 @@ mod tests {
             "traceback": ["  File \"/opt/x.py\""], "current_inputs": {"text": ["secret"]},
         });
         let messages = json!([["execution_start", {}], ["execution_error", failure]]);
-        judge(&entry(json!({"status": {"status_str": "error", "messages": messages}}))).unwrap_err()
+        check(&entry(json!({"status": {"status_str": "error", "messages": messages}}))).unwrap_err()
     }
 
     #[test]
     fn recorded_successes_are_successes() {
         for name in ["images-batch-of-3", "cached-repeat", "text-output", "checkpoint-sampler-progress"] {
-            assert_eq!(judge(&entry(history_entry(&recording(name)))), Ok(()), "{name}");
+            assert_eq!(check(&entry(history_entry(&recording(name)))), Ok(()), "{name}");
         }
     }
 
     #[test]
     fn an_execution_error_names_node_and_exception_but_no_paths() {
-        let error = judge(&entry(history_entry(&recording("execution-error")))).unwrap_err();
+        let error = check(&entry(history_entry(&recording("execution-error")))).unwrap_err();
         assert_eq!(error.code, ErrorCode::RuntimeFailed);
         assert_eq!(error.node_id.as_deref(), Some("2"));
         let said =
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn an_interruption_is_told_from_a_failure() {
-        let error = judge(&entry(history_entry(&recording("interrupted")))).unwrap_err();
+        let error = check(&entry(history_entry(&recording("interrupted")))).unwrap_err();
         assert_eq!(error.code, ErrorCode::Interrupted);
         assert_eq!(error.node_id.as_deref(), Some("2"));
     }
@@ -134,7 +134,7 @@ mod tests {
         let cycle = json!({"node_id": "7", "exception_type": "graph.DependencyCycleError", "exception_message": "Dependency cycle detected"});
         let ended = |failure: &Value| {
             let messages = json!([["execution_start", {}], ["execution_error", failure]]);
-            judge(&entry(
+            check(&entry(
                 json!({"status": {"status_str": "success", "completed": true, "messages": messages}}),
             ))
         };
@@ -146,6 +146,6 @@ mod tests {
 
     #[test]
     fn an_entry_without_a_status_is_no_success() {
-        assert_eq!(judge(&entry(json!({"outputs": {}}))).unwrap_err().code, ErrorCode::RuntimeBadAnswer);
+        assert_eq!(check(&entry(json!({"outputs": {}}))).unwrap_err().code, ErrorCode::RuntimeBadAnswer);
     }
 }

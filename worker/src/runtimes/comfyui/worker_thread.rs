@@ -10,9 +10,9 @@ use crate::error::TaskError;
 
 /// How long jobs may wait although none runs. Between two jobs the living thread unloads models if it was told to, and
 /// collects garbage: that takes seconds.
-const IDLE_AT_MOST: Duration = Duration::from_secs(10);
+const MAX_IDLE: Duration = Duration::from_secs(10);
 /// How often that must have been seen meanwhile: a server that stands still is not looked at.
-const LOOKS_AT_LEAST: u32 = 5;
+const MIN_POLLS: u32 = 5;
 
 /// What all looks into the queue together say of the thread. Once it is dead it stays so until the process restarts,
 /// though the jobs that gave it away have been deleted.
@@ -30,17 +30,17 @@ struct Idleness {
 
 impl WorkerThread {
     /// A job runs.
-    pub(super) fn saw_work(&self) {
+    pub(super) fn observe_running(&self) {
         *self.lock() = Idleness::default();
     }
 
     /// The server cannot be reached: when it can be again, it is another process.
-    pub(super) fn saw_restart(&self) {
+    pub(super) fn observe_restart(&self) {
         *self.lock() = Idleness::default();
     }
 
     /// Nothing waits and nothing runs: this says nothing of a thread that is known to be dead.
-    pub(super) fn saw_nothing_to_do(&self) -> Result<(), TaskError> {
+    pub(super) fn observe_idle(&self) -> Result<(), TaskError> {
         let mut idleness = self.lock();
         if idleness.is_dead {
             return Err(dead());
@@ -50,11 +50,11 @@ impl WorkerThread {
     }
 
     /// Jobs wait and none runs. An error as soon as this is certain to be no moment between two jobs.
-    pub(super) fn saw_idleness(&self, now: Instant) -> Result<(), TaskError> {
+    pub(super) fn observe_stall(&self, now: Instant) -> Result<(), TaskError> {
         let mut idleness = self.lock();
         let since = *idleness.since.get_or_insert(now);
         idleness.looks += 1;
-        idleness.is_dead |= idleness.looks >= LOOKS_AT_LEAST && now.duration_since(since) >= IDLE_AT_MOST;
+        idleness.is_dead |= idleness.looks >= MIN_POLLS && now.duration_since(since) >= MAX_IDLE;
         if idleness.is_dead { Err(dead()) } else { Ok(()) }
     }
 
@@ -75,20 +75,20 @@ mod tests {
     /// Looks once a second, `looks` times, and returns what the last one said.
     fn idle_for(thread: &WorkerThread, looks: u32) -> Result<(), TaskError> {
         let start = Instant::now();
-        (0..looks).map(|n| thread.saw_idleness(start + Duration::from_secs(n.into()))).last().unwrap()
+        (0..looks).map(|n| thread.observe_stall(start + Duration::from_secs(n.into()))).last().unwrap()
     }
 
     #[test]
     fn a_thread_that_takes_no_job_for_long_is_dead_until_the_process_restarts() {
         let thread = WorkerThread::default();
         assert_eq!(idle_for(&thread, 10), Ok(()));
-        thread.saw_work();
+        thread.observe_running();
         assert_eq!(idle_for(&thread, 11).unwrap_err().code, ErrorCode::RuntimeStuck);
 
-        assert_eq!(thread.saw_nothing_to_do().unwrap_err().code, ErrorCode::RuntimeStuck);
+        assert_eq!(thread.observe_idle().unwrap_err().code, ErrorCode::RuntimeStuck);
         assert_eq!(idle_for(&thread, 1).unwrap_err().code, ErrorCode::RuntimeStuck);
-        thread.saw_restart();
-        assert_eq!(thread.saw_nothing_to_do(), Ok(()));
+        thread.observe_restart();
+        assert_eq!(thread.observe_idle(), Ok(()));
     }
 
     #[test]
@@ -96,7 +96,7 @@ mod tests {
         let thread = WorkerThread::default();
         for _ in 0..3 {
             assert_eq!(idle_for(&thread, 8), Ok(()));
-            assert_eq!(thread.saw_nothing_to_do(), Ok(()));
+            assert_eq!(thread.observe_idle(), Ok(()));
         }
     }
 
@@ -105,7 +105,7 @@ mod tests {
         let thread = WorkerThread::default();
         let start = Instant::now();
         for n in 0..4 {
-            assert_eq!(thread.saw_idleness(start + Duration::from_secs(10) * n), Ok(()));
+            assert_eq!(thread.observe_stall(start + Duration::from_secs(10) * n), Ok(()));
         }
     }
 }

@@ -10,37 +10,37 @@ pub(super) struct Access(Arc<RwLock<()>>);
 
 /// The server, as long as this is held.
 #[derive(Debug)]
-pub(super) enum Use {
+pub(super) enum ServerGuard {
     /// Others may post calls, too; nobody changes the server.
     Shared { _held: OwnedRwLockReadGuard<()> },
     /// Nobody else has a call there.
-    Alone { _held: OwnedRwLockWriteGuard<()> },
+    Exclusive { _held: OwnedRwLockWriteGuard<()> },
 }
 
 /// The server for oneself.
 #[derive(Debug)]
-pub(super) struct Alone(OwnedRwLockWriteGuard<()>);
+pub(super) struct ExclusiveGuard(OwnedRwLockWriteGuard<()>);
 
 impl Access {
     /// Waits while somebody has, or wants, the server alone.
-    pub(super) async fn shared(&self) -> Use {
-        Use::Shared { _held: Arc::clone(&self.0).read_owned().await }
+    pub(super) async fn lock_shared(&self) -> ServerGuard {
+        ServerGuard::Shared { _held: Arc::clone(&self.0).read_owned().await }
     }
 
     /// Waits until no call is posted.
-    pub(super) async fn alone(&self) -> Alone {
-        Alone(Arc::clone(&self.0).write_owned().await)
+    pub(super) async fn lock_exclusive(&self) -> ExclusiveGuard {
+        ExclusiveGuard(Arc::clone(&self.0).write_owned().await)
     }
 }
 
-impl Alone {
+impl ExclusiveGuard {
     /// Lets others post calls behind one's own, and nobody change the server before.
-    pub(super) fn shared(self) -> Use {
-        Use::Shared { _held: self.0.downgrade() }
+    pub(super) fn downgrade(self) -> ServerGuard {
+        ServerGuard::Shared { _held: self.0.downgrade() }
     }
 
     /// Keeps the others away during one's own call.
-    pub(super) fn kept(self) -> Use {
-        Use::Alone { _held: self.0 }
+    pub(super) fn exclusive(self) -> ServerGuard {
+        ServerGuard::Exclusive { _held: self.0 }
     }
 }

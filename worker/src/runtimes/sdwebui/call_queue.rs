@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
-use super::access::Use;
+use super::access::ServerGuard;
 use super::client::{Answer, Client};
 use super::encoding::Around;
 use super::interrupted;
@@ -30,7 +30,7 @@ use crate::runtimes::Progress;
 
 /// How long a `run` waits for the end of its interrupted call. It ends at the next sampling step, or when the decoding of
 /// its image does.
-const INTERRUPT_PATIENCE: Duration = Duration::from_secs(10);
+const INTERRUPT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The pause between two interrupts. A run that is only about to begin forgets the first.
 const INTERRUPT_PERIOD: Duration = Duration::from_millis(500);
@@ -42,7 +42,7 @@ const SMALLEST_CALL: (&str, &str) = (
 );
 
 /// The calls that this worker has posted.
-pub(super) struct Line {
+pub(super) struct CallQueue {
     client: Arc<Client>,
     /// How long a run may show no sign of life.
     stuck_after: Duration,
@@ -53,7 +53,7 @@ pub(super) struct Line {
     /// How many interruptions there were; locked for writing during each.
     interruptions: RwLock<u64>,
     /// Calls that the server has yet to answer, though nobody waits for it.
-    given_up: TaskTracker,
+    abandoned: TaskTracker,
 }
 
 /// A call to make.
@@ -61,7 +61,7 @@ pub(super) struct Call {
     pub(super) path: &'static str,
     pub(super) body: Bytes,
     /// Held until the server has answered.
-    pub(super) using: Use,
+    pub(super) guard: ServerGuard,
     /// What is set in the server for this call only.
     pub(super) around: Option<Around>,
     /// Whether the server makes its images one batch after the other.
@@ -72,7 +72,7 @@ pub(super) struct Call {
 
 /// The answer of a call.
 #[derive(Debug)]
-pub(super) struct Made {
+pub(super) struct Completed {
     pub(super) answer: Answer,
     /// What somebody else cut short meanwhile.
     pub(super) cut_short: CutShort,
@@ -100,9 +100,9 @@ impl Drop for Posted<'_> {
     }
 }
 
-type Reply = oneshot::Sender<Result<Made, TaskError>>;
+type Reply = oneshot::Sender<Result<Completed, TaskError>>;
 
-impl Line {
+impl CallQueue {
     pub(super) fn new(client: Arc<Client>, stuck_after: Duration) -> Self {
         Self {
             client,
@@ -110,22 +110,22 @@ impl Line {
             front: Arc::default(),
             posted: watch::Sender::new(0),
             interruptions: RwLock::default(),
-            given_up: TaskTracker::new(),
+            abandoned: TaskTracker::new(),
         }
     }
 
     /// Makes the call and returns its answer. Servers go on with a call whose client has gone: a future that is merely
     /// dropped leaves the generation running, only `stop` ends it.
-    pub(super) async fn make(self: &Arc<Self>, call: Call) -> Result<Made, TaskError> {
+    pub(super) async fn submit(self: &Arc<Self>, call: Call) -> Result<Completed, TaskError> {
         let (reply, answer) = oneshot::channel();
         // A task of its own: the call keeps its place until the server has answered it, even if the caller stopped waiting.
-        tokio::spawn(Arc::clone(self).follow_through(call, reply).in_current_span());
+        tokio::spawn(Arc::clone(self).drive(call, reply).in_current_span());
         answer.await.unwrap_or_else(|_| Err(interrupted()))
     }
 
     /// Sets what the call needs, and sets it back when the server has answered, even if the caller stopped waiting.
-    async fn follow_through(self: Arc<Self>, call: Call, reply: Reply) {
-        let Call { path, body, using, around, has_batches, stop, progress } = call;
+    async fn drive(self: Arc<Self>, call: Call, reply: Reply) {
+        let Call { path, body, guard, around, has_batches, stop, progress } = call;
         let following = Following { progress, has_batches };
         let begun = match &around {
             Some(around) => {
@@ -141,7 +141,7 @@ impl Line {
         if let Some(around) = around {
             around.end(&self.client).await;
         }
-        drop(using);
+        drop(guard);
     }
 
     async fn until_answered(
@@ -168,11 +168,11 @@ impl Line {
                 _front = &mut front => tokio::select! {
                     biased;
                     result = &mut answer => result,
-                    () = stop.cancelled() => return self.give_up(answer, reply).await,
+                    () = stop.cancelled() => return self.abandon(answer, reply).await,
                     never = self.follow(&following, &cut_short) => match never {},
                 },
                 () = stop.cancelled() => {
-                    let _given_up = self.given_up.token();
+                    let _given_up = self.abandoned.token();
                     reply.send(Err(interrupted())).ok();
                     tokio::select! {
                         biased;
@@ -187,9 +187,9 @@ impl Line {
                 // Where another call waited, its run has begun, and the server speaks of that one.
                 let is_followed = *self.posted.borrow() > 1;
                 if is_success && !(is_followed && cut_short.can_be_seen()) {
-                    cut_short.look_back(&self.client).await;
+                    cut_short.poll_once_more(&self.client).await;
                 }
-                reply.send(result.map(|answer| Made { answer, cut_short })).ok();
+                reply.send(result.map(|answer| Completed { answer, cut_short })).ok();
                 return;
             }
             tracing::warn!("running a task again: the interruption of another one may have hit it");
@@ -203,10 +203,10 @@ impl Line {
     }
 
     /// Interrupts the call in front. Goes on with it when the reply can wait no longer.
-    async fn give_up(&self, answer: impl Future, reply: Reply) {
-        let _given_up = self.given_up.token();
+    async fn abandon(&self, answer: impl Future, reply: Reply) {
+        let _given_up = self.abandoned.token();
         let mut interrupting = pin!(self.interrupt_until(answer));
-        let has_ended = timeout(INTERRUPT_PATIENCE, &mut interrupting).await.is_ok();
+        let has_ended = timeout(INTERRUPT_TIMEOUT, &mut interrupting).await.is_ok();
         reply.send(Err(interrupted())).ok();
         if !has_ended {
             tracing::warn!("the runtime does not stop");
@@ -232,8 +232,8 @@ impl Line {
 
     /// Whether the server has nothing left to do but the runs that this process waits for. What another process left there
     /// is interrupted.
-    pub(super) async fn clear(self: &Arc<Self>) -> Result<bool, TaskError> {
-        if !self.given_up.is_empty() {
+    pub(super) async fn interrupt_orphans(self: &Arc<Self>) -> Result<bool, TaskError> {
+        if !self.abandoned.is_empty() {
             return Ok(false);
         }
         let Ok(front) = Arc::clone(&self.front).try_lock_owned() else {
@@ -246,13 +246,13 @@ impl Line {
         // Servers name a run that failed while it enlarged an image for as long as no other begins. An answer in turn tells
         // the end of whatever was before.
         let (path, body) = SMALLEST_CALL;
-        let line = Arc::clone(self);
+        let queue = Arc::clone(self);
         let interrupting = async move {
             let _front = front;
             let never = CancellationToken::new();
-            line.interrupt_until(line.client.generate(path, body.into(), &never)).await;
+            queue.interrupt_until(queue.client.generate(path, body.into(), &never)).await;
         };
-        self.given_up.spawn(interrupting.in_current_span());
+        self.abandoned.spawn(interrupting.in_current_span());
         Ok(false)
     }
 }

@@ -17,27 +17,27 @@ use crate::http;
 use crate::runtimes::RuntimeOptions;
 
 /// How long a connection may take to open.
-const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long the connection of calls that only look is kept: servers run on uvicorn, which closes an idle one after 5 s.
 const KEEP_IDLE_FOR: Duration = Duration::from_secs(4);
 
 /// How long a call may take that only looks.
-const CONTROL_PATIENCE: Duration = Duration::from_secs(30);
+const CONTROL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long one call to interrupt may take; it only sets a flag.
-const INTERRUPT_PATIENCE: Duration = Duration::from_secs(5);
+const INTERRUPT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a call is made again while the server answers that it gets too many: SD.Next counts 300 in a minute for each
 /// client and path, and a generation as five.
-const BUSY_PATIENCE: Duration = Duration::from_secs(120);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The pause before such a call is made again when the server names none, and the longest that it may name.
 const BUSY_PAUSE: Duration = Duration::from_secs(5);
-const LONGEST_BUSY_PAUSE: Duration = Duration::from_secs(60);
+const MAX_BUSY_PAUSE: Duration = Duration::from_secs(60);
 
 /// And at the least: a server that asks for no pause is still busy.
-const SHORTEST_BUSY_PAUSE: Duration = Duration::from_millis(500);
+const MIN_BUSY_PAUSE: Duration = Duration::from_millis(500);
 
 /// What an answer may hold beside the images, in bytes: parameters, infotexts and settings.
 const WORDS_BYTES: u64 = 1 << 20;
@@ -68,7 +68,7 @@ impl Client {
         let root = address::parse(options.api_base_url.as_deref())?;
         let builder = || if root.scheme() == "https" { http::client() } else { http::plain_client() };
         let built = |builder: ClientBuilder| {
-            let client = builder.retry(retry::never()).connect_timeout(CONNECT_PATIENCE).build();
+            let client = builder.retry(retry::never()).connect_timeout(CONNECT_TIMEOUT).build();
             client.map_err(|error| format!("no HTTP client can be made: {error}"))
         };
         // A generation that is sent again runs again, and after a status 500 some servers close a connection that they had
@@ -83,13 +83,13 @@ impl Client {
 
     /// Looks something up. The answer must be JSON.
     pub(super) async fn get(&self, path: &str) -> Result<Value, TaskError> {
-        let request = self.looking.get(self.url(path)).timeout(CONTROL_PATIENCE);
+        let request = self.looking.get(self.url(path)).timeout(CONTROL_TIMEOUT);
         self.send(request).await?.accepted("GET", path)?.json(path)
     }
 
     /// Looks something up that not every server has: `None` where it is not served. Made once, however busy the server is.
     pub(super) async fn get_if_served(&self, path: &str) -> Result<Option<Value>, TaskError> {
-        let request = self.looking.get(self.url(path)).timeout(CONTROL_PATIENCE);
+        let request = self.looking.get(self.url(path)).timeout(CONTROL_TIMEOUT);
         let (answer, _) = self.send_once(request).await?;
         if answer.is_not_served() {
             return Ok(None);
@@ -99,7 +99,7 @@ impl Client {
 
     /// Whether nobody is there: no server, or a proxy before none.
     pub(super) async fn is_gone(&self, path: &str) -> bool {
-        match self.http.get(self.url(path)).timeout(CONTROL_PATIENCE).send().await {
+        match self.http.get(self.url(path)).timeout(CONTROL_TIMEOUT).send().await {
             Ok(answer) => matches!(answer.status().as_u16(), 502 | 503),
             Err(error) => error.is_connect() && !error.is_timeout(),
         }
@@ -117,7 +117,7 @@ impl Client {
 
     /// Interrupts whatever the server is generating.
     pub(super) async fn interrupt(&self) -> Result<(), TaskError> {
-        let request = self.post("interrupt", "{}").timeout(INTERRUPT_PATIENCE);
+        let request = self.post("interrupt", "{}").timeout(INTERRUPT_TIMEOUT);
         self.send_once(request).await?.0.accepted("POST", "interrupt").map(drop)
     }
 
@@ -128,7 +128,7 @@ impl Client {
 
     /// Sets options that the server only notes, which takes no time.
     pub(super) async fn note_options(&self, options: &Value) -> Result<Answer, TaskError> {
-        self.send(self.post("options", options.to_string()).timeout(CONTROL_PATIENCE)).await
+        self.send(self.post("options", options.to_string()).timeout(CONTROL_TIMEOUT)).await
     }
 
     /// Runs a generation. Takes as long as it takes: `stop` ends it only before the server has taken it.
@@ -159,13 +159,13 @@ impl Client {
         request: RequestBuilder,
         stop: &CancellationToken,
     ) -> Result<Answer, TaskError> {
-        let until = Instant::now() + BUSY_PATIENCE;
+        let until = Instant::now() + BUSY_TIMEOUT;
         let mut next = Some(request);
         loop {
             let Some(request) = next else { return Err(interrupted()) };
             next = request.try_clone();
             let (answer, pause) = self.send_once(request).await?;
-            let pause = pause.unwrap_or(BUSY_PAUSE).clamp(SHORTEST_BUSY_PAUSE, LONGEST_BUSY_PAUSE);
+            let pause = pause.unwrap_or(BUSY_PAUSE).clamp(MIN_BUSY_PAUSE, MAX_BUSY_PAUSE);
             let is_over = next.is_none() || Instant::now() + pause > until;
             if answer.status != StatusCode::TOO_MANY_REQUESTS || is_over {
                 return Ok(answer);
@@ -209,7 +209,7 @@ impl Answer {
 
     /// Whether the server does not have the endpoint, or not yet.
     pub(super) fn is_not_served(&self) -> bool {
-        error_body::is_about_the_route(self.status.as_u16(), &self.body)
+        error_body::is_not_routed(self.status.as_u16(), &self.body)
     }
 
     fn json(&self, path: &str) -> Result<Value, TaskError> {

@@ -25,7 +25,11 @@ struct Unit {
 }
 
 /// Looks up what the units name, and sends the modules as the server lists them.
-pub(super) async fn settle(client: &Client, server: &Server, request: &mut Request) -> Result<(), TaskError> {
+pub(super) async fn resolve(
+    client: &Client,
+    server: &Server,
+    request: &mut Request,
+) -> Result<(), TaskError> {
     for Unit { pointer, model, module } in enabled(request) {
         if let Some(asked) = model.filter(|name| !is_none(name)) {
             check_model(client, server, &asked, &format!("/content{pointer}/model")).await?;

@@ -8,7 +8,7 @@ use crate::error::TaskError;
 use crate::runtimes::known_errors::says_out_of_memory;
 
 /// The most characters of a server's text in a message, and of each text in the reason.
-const MOST_CHARACTERS: usize = 500;
+const MAX_CHARACTERS: usize = 500;
 
 /// Errors in the task that servers report with a status in the 500s, each with the field at fault where that is certain.
 const CALLER_ERRORS: [(&str, Option<&str>); 9] = [
@@ -26,22 +26,22 @@ const CALLER_ERRORS: [(&str, Option<&str>); 9] = [
 /// What the server's refusal or failure means for the task.
 pub(super) fn from_answer(status: u16, body: &[u8]) -> TaskError {
     match serde_json::from_slice(body) {
-        Ok(json @ Value::Object(_)) => in_words(status, json),
-        _ => without_words(status),
+        Ok(json @ Value::Object(_)) => from_json(status, json),
+        _ => from_status(status),
     }
 }
 
 /// Whether the answer says that nobody serves the path, or not with that method.
-pub(super) fn is_about_the_route(status: u16, body: &[u8]) -> bool {
+pub(super) fn is_not_routed(status: u16, body: &[u8]) -> bool {
     let is_about_it = || match serde_json::from_slice(body) {
-        Ok(json @ Value::Object(_)) => Said::read(&json).is_about_the_route(),
+        Ok(json @ Value::Object(_)) => ErrorBody::read(&json).is_not_routed(),
         _ => true,
     };
     matches!(status, 404 | 405) && is_about_it()
 }
 
 /// Not the interface itself, but something before it: a proxy, or a server that is only half started.
-fn without_words(status: u16) -> TaskError {
+fn from_status(status: u16) -> TaskError {
     let (code, what) = match status {
         401 | 403 => return login_refused(),
         404 | 405 => return not_served(status),
@@ -52,23 +52,23 @@ fn without_words(status: u16) -> TaskError {
     TaskError::new(code, format!("the runtime {what} (status {status})"))
 }
 
-fn in_words(status: u16, json: Value) -> TaskError {
-    let said = Said::read(&json);
+fn from_json(status: u16, json: Value) -> TaskError {
+    let error = ErrorBody::read(&json);
     let (code, field) = match status {
         401 | 403 => return login_refused(),
-        404 | 405 if said.is_about_the_route() => return not_served(status),
+        404 | 405 if error.is_not_routed() => return not_served(status),
         408 | 429 | 502..=504 => (ErrorCode::RuntimeUnavailable, None),
-        _ if said.is_out_of_memory() => (ErrorCode::OutOfMemory, None),
+        _ if error.is_out_of_memory() => (ErrorCode::OutOfMemory, None),
         400..500 => {
-            (ErrorCode::RuntimeRejected, said.field.clone().or_else(|| said.caller_error().flatten()))
+            (ErrorCode::RuntimeRejected, error.field.clone().or_else(|| error.caller_error().flatten()))
         }
-        500.. => match said.caller_error() {
+        500.. => match error.caller_error() {
             Some(field) => (ErrorCode::RuntimeRejected, field),
             None => (ErrorCode::RuntimeFailed, None),
         },
         _ => (ErrorCode::RuntimeBadAnswer, None),
     };
-    let text = said.in_short();
+    let text = error.in_short();
     let message = match code {
         ErrorCode::RuntimeRejected => format!("the runtime refused the request: {text}"),
         ErrorCode::OutOfMemory => format!("the runtime ran out of memory; ask for less at once: {text}"),
@@ -96,7 +96,7 @@ fn not_served(status: u16) -> TaskError {
 }
 
 /// An error in words. AUTOMATIC1111, Forge and SD.Next put them under different names.
-struct Said {
+struct ErrorBody {
     /// The type of the exception, if one is named.
     kind: Option<String>,
     /// The text for people.
@@ -105,7 +105,7 @@ struct Said {
     field: Option<String>,
 }
 
-impl Said {
+impl ErrorBody {
     fn read(json: &Value) -> Self {
         let word = |name: &str| json[name].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
         // A generic type: the detail says what it is about.
@@ -121,7 +121,7 @@ impl Said {
     }
 
     /// The texts of the framework for a path or a method that nobody serves.
-    fn is_about_the_route(&self) -> bool {
+    fn is_not_routed(&self) -> bool {
         matches!(self.text.as_str(), "Not Found" | "Method Not Allowed")
     }
 
@@ -161,14 +161,14 @@ fn listed(problems: &[Value]) -> (Option<String>, Option<String>) {
         let text = |part: &Value| part.as_str().map_or_else(|| part.to_string(), str::to_owned);
         parts.into_iter().flatten().skip_while(|part| *part == "body").map(text).collect()
     };
-    let in_words = |problem: &Value| {
+    let describe = |problem: &Value| {
         let message = problem["msg"].as_str().unwrap_or("is wrong");
         match location(problem).join(".") {
             place if place.is_empty() => message.to_owned(),
             place => format!("{place}: {message}"),
         }
     };
-    let text: Vec<String> = problems.iter().map(in_words).collect();
+    let text: Vec<String> = problems.iter().map(describe).collect();
     let field = problems.first().map(location).filter(|parts| !parts.is_empty()).map(|parts| {
         let segments: String = parts.iter().map(|part| format!("/{}", pointer_segment(part))).collect();
         format!("/content{segments}")
@@ -200,7 +200,7 @@ fn shortened(json: Value) -> Value {
 }
 
 fn cut(text: &str) -> String {
-    match text.char_indices().nth(MOST_CHARACTERS) {
+    match text.char_indices().nth(MAX_CHARACTERS) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }

@@ -34,7 +34,7 @@ use shared_schema::runtimes::sdwebui as contract;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use self::call_queue::{Call, Line, Made};
+use self::call_queue::{Call, CallQueue, Completed};
 use self::client::Client;
 use self::encoding::Encoding;
 use self::models::{Models, Prepared};
@@ -48,10 +48,10 @@ pub use response::failure_report;
 pub const LEAVINGS: Leavings = Leavings { roots: &[], run_folder: "", disposable: &[] };
 
 /// How long setting the options to what they are may take.
-const SETTLE_PATIENCE: Duration = Duration::from_secs(60);
+const PIN_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long freeing memory may take: the run that was posted meanwhile ends before, and a model is loaded.
-const FREE_PATIENCE: Duration = Duration::from_secs(300);
+const FREE_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Makes the client side of the server at `API_BASE_URL`. Connects to nothing yet.
 pub fn connect(options: &RuntimeOptions) -> Result<Arc<dyn Runtime>, String> {
@@ -59,10 +59,10 @@ pub fn connect(options: &RuntimeOptions) -> Result<Arc<dyn Runtime>, String> {
         return Err(format!("SETTINGS_ALLOWED: `{name}` leads to files or addresses, which no task may set"));
     }
     let client = Arc::new(Client::new(options)?);
-    let line = Arc::new(Line::new(Arc::clone(&client), options.stuck_after));
+    let calls = Arc::new(CallQueue::new(Arc::clone(&client), options.stuck_after));
     let settings_allowed = options.settings_allowed.clone();
     let (models, server) = (Models::new(options.dynamic_model), Server::default());
-    Ok(Arc::new(SdWebUi { client, models, server, encoding: Encoding::default(), settings_allowed, line }))
+    Ok(Arc::new(SdWebUi { client, models, server, encoding: Encoding::default(), settings_allowed, calls }))
 }
 
 struct SdWebUi {
@@ -71,7 +71,7 @@ struct SdWebUi {
     server: Server,
     encoding: Encoding,
     settings_allowed: Vec<String>,
-    line: Arc<Line>,
+    calls: Arc<CallQueue>,
 }
 
 #[async_trait]
@@ -93,10 +93,10 @@ impl Runtime for SdWebUi {
         Err(TaskError::new(ErrorCode::RuntimeUnavailable, message))
     }
 
-    async fn settle(&self) -> Result<(), TaskError> {
+    async fn pin_settings(&self) -> Result<(), TaskError> {
         let settling = async {
             // The options of a server that works hold the overrides of its run.
-            let _alone = self.models.access.alone().await;
+            let _alone = self.models.access.lock_exclusive().await;
             self.server.forget();
             let Some(options) = self.client.get_if_served("options").await? else { return Ok(()) };
             self.models.remember(&options);
@@ -112,31 +112,31 @@ impl Runtime for SdWebUi {
             }
             answer.accepted("POST", "options").map(drop)
         };
-        timeout(SETTLE_PATIENCE, settling).await.unwrap_or_else(|_| {
+        timeout(PIN_TIMEOUT, settling).await.unwrap_or_else(|_| {
             let message = "the runtime does not take its settings in time";
             Err(TaskError::new(ErrorCode::RuntimeUnavailable, message))
         })
     }
 
-    async fn clear(&self, _keep: &[RunHandle]) -> Result<bool, TaskError> {
-        self.line.clear().await
+    async fn interrupt_orphans(&self, _keep: &[RunHandle]) -> Result<bool, TaskError> {
+        self.calls.interrupt_orphans().await
     }
 
     async fn run(&self, job: Job) -> Result<RunOutput, TaskError> {
         let mut request = request::build(&job.task, &job.inputs)?;
         let preparing = async {
-            names::settle(&self.client, &self.server, &mut request).await?;
+            names::resolve(&self.client, &self.server, &mut request).await?;
             self.models.prepare(&self.client, &self.server, &mut request).await
         };
-        let Prepared { using, model } = unless_stopped(&job.stop, preparing).await??;
+        let Prepared { guard, model } = unless_stopped(&job.stop, preparing).await??;
         let around = self.encoding.around(&self.client, &request).await?;
         if let Some(around) = &around {
             job.handles.send(around.handle()).ok();
         }
         let (path, body) = (request.endpoint.path(), request.body());
         let has_batches = image_count::batches(&request) > 1;
-        let call = Call { path, body, using, around, has_batches, stop: job.stop, progress: job.progress };
-        let Made { answer, cut_short } = self.line.make(call).await?;
+        let call = Call { path, body, guard, around, has_batches, stop: job.stop, progress: job.progress };
+        let Completed { answer, cut_short } = self.calls.submit(call).await?;
         if answer.is_not_served() {
             return Err(self.not_served(path).await);
         }
@@ -162,7 +162,7 @@ impl Runtime for SdWebUi {
 
     async fn free_memory(&self) {
         let freeing = async {
-            let _alone = self.models.access.alone().await;
+            let _alone = self.models.access.lock_exclusive().await;
             for command in ["unload-checkpoint", "reload-checkpoint"] {
                 match self.client.command(command).await {
                     Ok(true) => {}
@@ -172,7 +172,7 @@ impl Runtime for SdWebUi {
                 }
             }
         };
-        if timeout(FREE_PATIENCE, freeing).await.is_err() {
+        if timeout(FREE_TIMEOUT, freeing).await.is_err() {
             tracing::warn!("the runtime does not free its memory in time");
         }
     }

@@ -7,7 +7,7 @@ use shared_schema::ErrorCode;
 use shared_schema::registry::{same_file, same_model};
 use shared_schema::violation::quoted;
 
-use super::access::{Access, Use};
+use super::access::{Access, ServerGuard};
 use super::client::Client;
 use super::error_body;
 use super::request::{NamedModel, Request};
@@ -31,7 +31,7 @@ pub(super) struct Models {
 /// A server that has the right checkpoint, and keeps it.
 #[derive(Debug)]
 pub(super) struct Prepared {
-    pub(super) using: Use,
+    pub(super) guard: ServerGuard,
     /// The name of the checkpoint that has to run, if that matters.
     pub(super) model: Option<String>,
 }
@@ -67,7 +67,7 @@ impl Models {
         request: &mut Request,
     ) -> Result<Prepared, TaskError> {
         if let Some(model) = request.override_model.clone() {
-            let alone = self.access.alone().await;
+            let exclusive = self.access.lock_exclusive().await;
             // A server drops an unknown override without a word and runs what is loaded, and SD.Next knows fewer spellings
             // than it lists: it gets the one that every server knows.
             let title = find(client, &model.name).await?.ok_or_else(|| not_found(&model))?;
@@ -76,27 +76,27 @@ impl Models {
             if let (false, Some(modules)) = (names_modules, server.modules(client).await?) {
                 request.set(MODULES, modules);
             }
-            return Ok(Prepared { using: alone.kept(), model: Some(title) });
+            return Ok(Prepared { guard: exclusive.exclusive(), model: Some(title) });
         }
         if request.settings().is_some() {
             // Forge sets them on arrival, ahead of the call's turn, for whatever runs; others show them to whoever asks
             // for the options, and encode with them the images of the run before.
-            let alone = self.access.alone().await;
+            let exclusive = self.access.lock_exclusive().await;
             let model = match self.wanted(request) {
                 Some(wanted) => Some(switch(client, wanted).await?),
                 None => None,
             };
-            return Ok(Prepared { using: alone.kept(), model });
+            return Ok(Prepared { guard: exclusive.exclusive(), model });
         }
-        let using = self.access.shared().await;
-        let Some(wanted) = self.wanted(request) else { return Ok(Prepared { using, model: None }) };
+        let guard = self.access.lock_shared().await;
+        let Some(wanted) = self.wanted(request) else { return Ok(Prepared { guard, model: None }) };
         if let Some(model) = loaded_as(client, wanted.name()).await? {
-            return Ok(Prepared { using, model: Some(model) });
+            return Ok(Prepared { guard, model: Some(model) });
         }
-        drop(using);
-        let alone = self.access.alone().await;
+        drop(guard);
+        let exclusive = self.access.lock_exclusive().await;
         let model = Some(switch(client, wanted).await?);
-        Ok(Prepared { using: alone.shared(), model })
+        Ok(Prepared { guard: exclusive.downgrade(), model })
     }
 
     fn wanted<'a>(&'a self, request: &'a Request) -> Option<Wanted<'a>> {

@@ -61,7 +61,11 @@ const OF_EXTRAS: [Named; 2] = [
 ];
 
 /// Looks the request's names up, and gives the server what it needs beside them.
-pub(super) async fn settle(client: &Client, server: &Server, request: &mut Request) -> Result<(), TaskError> {
+pub(super) async fn resolve(
+    client: &Client,
+    server: &Server,
+    request: &mut Request,
+) -> Result<(), TaskError> {
     if !request.endpoint.generates() {
         return look_up_all(client, server, request, &OF_EXTRAS).await;
     }
@@ -86,7 +90,7 @@ pub(super) async fn settle(client: &Client, server: &Server, request: &mut Reque
     }
     script(client, server, request).await?;
     modules(client, server, request).await?;
-    control_nets::settle(client, server, request).await
+    control_nets::resolve(client, server, request).await
 }
 
 async fn look_up_all(
@@ -123,7 +127,7 @@ async fn look_up(
         for path in named.lists {
             let list = match is_again {
                 false => server.list(client, path).await,
-                true => server.list_anew(client, path).await,
+                true => server.list_fresh(client, path).await,
             };
             is_complete &= list.is_some();
             known.extend(list.as_deref());

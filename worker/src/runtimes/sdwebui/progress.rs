@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use super::client::Client;
 use crate::error::TaskError;
-use crate::runtimes::poll_schedule::Looks;
+use crate::runtimes::poll_schedule::PollSchedule;
 use crate::runtimes::{Process, Progress};
 
 /// Without the preview: making one costs the server time.
@@ -28,7 +28,7 @@ const NEVER: &str = "0";
 
 /// What the server said.
 #[derive(PartialEq)]
-struct Look {
+struct RunnerStatus {
     share: f64,
     job: Value,
     job_count: Value,
@@ -40,7 +40,7 @@ struct Look {
     is_cut_short: bool,
 }
 
-impl Look {
+impl RunnerStatus {
     /// `None` where the server does not report it.
     async fn at(client: &Client) -> Result<Option<Self>, TaskError> {
         let Some(mut answer) = client.get_if_served(PATH).await? else { return Ok(None) };
@@ -80,11 +80,11 @@ struct Seen {
 }
 
 impl CutShort {
-    fn note(&self, look: &Look) {
+    fn note(&self, status: &RunnerStatus) {
         let mut seen = self.seen();
         seen.is_reported = true;
-        if look.is_cut_short {
-            seen.cut_short.insert(look.began.as_str().unwrap_or_default().to_owned());
+        if status.is_cut_short {
+            seen.cut_short.insert(status.began.as_str().unwrap_or_default().to_owned());
         }
     }
 
@@ -92,10 +92,10 @@ impl CutShort {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks once more after the answer: what was cut short says so until the next run begins.
-    pub(super) async fn look_back(&self, client: &Client) {
-        if let Ok(Some(look)) = Look::at(client).await {
-            self.note(&look);
+    /// Polls once more after the answer: what was cut short says so until the next run begins.
+    pub(super) async fn poll_once_more(&self, client: &Client) {
+        if let Ok(Some(status)) = RunnerStatus::at(client).await {
+            self.note(&status);
         }
     }
 
@@ -116,20 +116,20 @@ pub(super) async fn process(client: &Client) -> Process {
     if client.is_gone(PATH).await {
         return Process::Gone;
     }
-    match Look::at(client).await {
-        Ok(Some(look)) if look.began == NEVER => Process::Fresh,
+    match RunnerStatus::at(client).await {
+        Ok(Some(status)) if status.began == NEVER => Process::Fresh,
         _ => Process::Same,
     }
 }
 
 /// Whether nothing runs, as far as the server reports. One that has run before is asked twice.
 pub(super) async fn is_idle(client: &Client) -> Result<bool, TaskError> {
-    let Some(look) = Look::at(client).await? else { return Ok(true) };
-    if look.is_busy() || look.began == NEVER {
-        return Ok(!look.is_busy());
+    let Some(status) = RunnerStatus::at(client).await? else { return Ok(true) };
+    if status.is_busy() || status.began == NEVER {
+        return Ok(!status.is_busy());
     }
     sleep(BETWEEN_RUNS).await;
-    Ok(Look::at(client).await?.is_none_or(|look| !look.is_busy()))
+    Ok(RunnerStatus::at(client).await?.is_none_or(|status| !status.is_busy()))
 }
 
 /// Tells how far the run is that the server works on, until dropped. Whatever moves is a sign of life, also where the share
@@ -146,28 +146,28 @@ pub(super) async fn follow(
     mut posted: watch::Receiver<usize>,
 ) -> Infallible {
     let (mut last, mut farthest) = (None, 0.0);
-    let looks = Looks::new(stuck_after);
+    let schedule = PollSchedule::new(stuck_after);
     loop {
         tokio::select! {
-            () = looks.next() => {}
+            () = schedule.wait() => {}
             () = async {
                 posted.wait_for(|posted| has_batches || *posted > 1).await.ok();
-                looks.next_within(BRIEF).await;
+                schedule.wait_at_most(BRIEF).await;
             } => {}
         }
         // A server that does not tell shows no sign of life.
-        if let Ok(Some(look)) = Look::at(client).await
-            && look.is_busy()
-            && last.as_ref() != Some(&look)
+        if let Ok(Some(status)) = RunnerStatus::at(client).await
+            && status.is_busy()
+            && last.as_ref() != Some(&status)
         {
-            cut_short.note(&look);
-            if look.share > farthest {
-                farthest = look.share;
-                progress.reached(farthest);
+            cut_short.note(&status);
+            if status.share > farthest {
+                farthest = status.share;
+                progress.advance_to(farthest);
             } else {
-                progress.alive();
+                progress.heartbeat();
             }
-            last = Some(look);
+            last = Some(status);
         }
     }
 }

@@ -90,11 +90,11 @@ impl Server {
         if let Some(list) = known {
             return list;
         }
-        self.list_anew(client, path).await
+        self.list_fresh(client, path).await
     }
 
     /// The same, looked up again: files and extensions come and go.
-    pub(super) async fn list_anew(&self, client: &Client, path: &'static str) -> Option<Arc<Value>> {
+    pub(super) async fn list_fresh(&self, client: &Client, path: &'static str) -> Option<Arc<Value>> {
         match client.get_if_served(path).await {
             Ok(list) => {
                 let list = list.map(Arc::new);
@@ -116,7 +116,7 @@ impl Server {
         holds: impl Fn(&Value) -> bool,
     ) -> Option<Arc<Value>> {
         let list = self.list(client, path).await?;
-        if holds(&list) { Some(list) } else { self.list_anew(client, path).await }
+        if holds(&list) { Some(list) } else { self.list_fresh(client, path).await }
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
