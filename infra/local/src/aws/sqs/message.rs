@@ -17,8 +17,6 @@ pub(crate) struct NewMessage {
     pub(crate) attributes: MessageAttributes,
     /// The system attribute `AWSTraceHeader`, which does not count towards the size.
     pub(crate) trace_header: Option<String>,
-    /// The sender's group, for fair queues; it has no effect here.
-    pub(crate) group_id: Option<String>,
     /// Keeps the message away from receivers for so long; `None` takes the queue's own delay.
     pub(crate) delay: Option<Duration>,
 }
@@ -99,7 +97,6 @@ impl StoredMessage {
             ("SentTimestamp", epoch_millis(self.sent_at)),
         ];
         attributes.extend(self.content.trace_header.clone().map(|value| ("AWSTraceHeader", value)));
-        attributes.extend(self.content.group_id.clone().map(|value| ("MessageGroupId", value)));
         attributes.extend(self.dead_letter_source.clone().map(|value| ("DeadLetterQueueSourceArn", value)));
         attributes
     }
