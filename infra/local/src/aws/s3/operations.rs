@@ -2,8 +2,7 @@
 
 use std::io::SeekFrom;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64_simd::STANDARD as BASE64;
 use s3s::checksum::ChecksumHasher;
 use s3s::dto::*;
 use s3s::{S3, S3Error, S3Request, S3Response, S3Result, s3_error};
@@ -176,7 +175,7 @@ fn hasher_for(input: &PutObjectInput) -> ChecksumHasher {
 }
 
 fn verify(input: &PutObjectInput, incoming: &Incoming, computed: Checksum) -> S3Result<()> {
-    let agrees = input.content_md5.as_ref().is_none_or(|sent| *sent == STANDARD.encode(incoming.md5))
+    let agrees = input.content_md5.as_ref().is_none_or(|sent| *sent == BASE64.encode_to_string(incoming.md5))
         && computed.checksum_crc32 == input.checksum_crc32
         && computed.checksum_crc32c == input.checksum_crc32c
         && computed.checksum_sha1 == input.checksum_sha1

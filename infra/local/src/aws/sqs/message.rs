@@ -2,8 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64_simd::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -165,12 +164,12 @@ impl ReceiptHandle {
         let mut bytes = [0; 32];
         bytes[..16].copy_from_slice(self.message.as_bytes());
         bytes[16..].copy_from_slice(self.nonce.as_bytes());
-        URL_SAFE_NO_PAD.encode(bytes)
+        URL_SAFE_NO_PAD.encode_to_string(bytes)
     }
 
     /// `None` for a text that no queue ever gave out.
     pub(super) fn decode(text: &str) -> Option<Self> {
-        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let bytes = URL_SAFE_NO_PAD.decode_to_vec(text).ok()?;
         let (message, nonce) = bytes.split_at_checked(16)?;
         Some(Self { message: Uuid::from_slice(message).ok()?, nonce: Uuid::from_slice(nonce).ok()? })
     }
