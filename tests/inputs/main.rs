@@ -8,5 +8,6 @@ mod codings;
 mod fetcher;
 mod hostile_names;
 mod hostile_urls;
+mod keys;
 mod not_images;
 mod rebinding;

@@ -9,6 +9,7 @@ mod check_scripts;
 mod dead_letter;
 mod dead_letter_keys;
 mod deployment;
+mod documents;
 mod function;
 mod lambda;
 mod local_stack;

@@ -10,22 +10,34 @@ use std::sync::OnceLock;
 /// again. Built in the caller's own profile, so that a benchmark measures what it says it does.
 pub fn executable(name: &str) -> PathBuf {
     static BUILT: OnceLock<()> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-        let workspace = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-        let mut build = Command::new(cargo);
-        // `cargo test` and `cargo run` describe this package to the programs that they start. Build scripts would take
-        // that for a change of theirs: `ring`, and all that stands on it, would be built anew, now and the next time.
-        let describes = |name: &String| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
-        std::env::vars().map(|(name, _)| name).filter(describes).for_each(|name| {
-            build.env_remove(name);
-        });
-        build.args(["build", "--workspace", "--bins", "--quiet", "--profile", &profile()]);
-        assert!(build.current_dir(workspace).status().unwrap().success(), "the programs do not build");
-    });
-    let path = folder().join(name);
+    BUILT.get_or_init(|| build("--bins"));
+    existing(folder().join(name))
+}
+
+/// The example of that name, built in the same way.
+pub fn example(name: &str) -> PathBuf {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    BUILT.get_or_init(|| build("--examples"));
+    existing(folder().join("examples").join(name))
+}
+
+fn existing(path: PathBuf) -> PathBuf {
     assert!(path.is_file(), "{} is not there", path.display());
     path
+}
+
+fn build(kind: &str) {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let workspace = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let mut build = Command::new(cargo);
+    // `cargo test` and `cargo run` describe this package to the programs that they start. Build scripts would take
+    // that for a change of theirs: `ring`, and all that stands on it, would be built anew, now and the next time.
+    let describes = |name: &String| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    std::env::vars().map(|(name, _)| name).filter(describes).for_each(|name| {
+        build.env_remove(name);
+    });
+    build.args(["build", "--workspace", kind, "--quiet", "--profile", &profile()]);
+    assert!(build.current_dir(workspace).status().unwrap().success(), "the programs do not build");
 }
 
 /// The Cargo profile that this program, and what it starts, is built in.

@@ -1,7 +1,8 @@
 //! Sample tasks, for the demo and for the `curl` line: of each runtime the first that it takes.
 
 use anyhow::{Context, anyhow};
-use base64_simd::STANDARD as BASE64;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 use shared_schema::{Contract, Registry, TaskType, Violation};
 
@@ -128,7 +129,7 @@ fn picture() -> String {
     if encoder.write_header().and_then(|mut writer| writer.write_image_data(&pixels)).is_err() {
         file.clear();
     }
-    BASE64.encode_to_string(file)
+    BASE64_STANDARD.encode(file)
 }
 
 #[cfg(test)]

@@ -19,10 +19,10 @@ use super::connection::Connection;
 use super::disk;
 use super::faults::{Fault, Faults, Service};
 use super::permissions::Permissions;
-use super::protocol::{Call, Form, ServiceError};
+use super::protocol::{Call, Form, QueryShape, ServiceError};
 use super::s3::S3;
-use super::sns::Sns;
-use super::sqs::Sqs;
+use super::sns::{self, Sns};
+use super::sqs::{self, Sqs};
 use crate::guard;
 
 /// Queues with their messages, below the data folder; no bucket can have such a name.
@@ -194,12 +194,13 @@ async fn queue_or_topic(
     service: Service,
     call: &Call,
 ) -> Response {
+    let shape: &QueryShape = if service == Service::Sns { &sns::SHAPE } else { &sqs::SHAPE };
     let failure = |fault| {
         let error = match fault {
             Fault::Deny => ServiceError::denied(),
             _ => ServiceError::internal("The test asked for this failure."),
         };
-        call.answer(Err(error))
+        call.answer(shape, Err(error))
     };
     let run = async |fault| {
         let outcome = match service {
@@ -210,7 +211,7 @@ async fn queue_or_topic(
             tracing::debug!(?service, action = call.action, %error, "aws call refused");
         }
         let handed_out = outcome.as_ref().map(calls::handed_out).unwrap_or_default();
-        Done { response: call.answer(outcome), handed_out }
+        Done { response: call.answer(shape, outcome), handed_out }
     };
     let subject = Subject::of_call(service, call);
     let incoming = Incoming { connection, caller, service, action: &call.action, subject };
@@ -219,11 +220,11 @@ async fn queue_or_topic(
 
 /// How a request speaks to SQS or SNS.
 enum ServiceProtocol {
-    /// SQS: the JSON protocol, with the `X-Amz-Target`.
+    /// The JSON protocol, of SQS only, with the `X-Amz-Target`.
     Json(String),
-    /// SNS: the Query protocol with the parameters in the body.
+    /// The Query protocol with the parameters in the body.
     Form,
-    /// SNS: the Query protocol with the parameters in the URL, as in a `SubscribeURL`.
+    /// The Query protocol with the parameters in the URL, as in a `SubscribeURL`.
     QueryString,
 }
 
@@ -253,6 +254,12 @@ impl ServiceProtocol {
             Self::Form => Form::parse(body)?,
             Self::QueryString => Form::parse(parts.uri.query().unwrap_or_default().as_bytes())?,
         };
-        Ok((Service::Sns, Call::from_query(form, &parts.headers)))
+        // The API version tells the services apart; a SubscribeURL has none.
+        let is_sns =
+            form.text("Version").map_or(parts.uri.path() == "/", |version| version == sns::API_VERSION);
+        if is_sns {
+            return Ok((Service::Sns, Call::from_query(&sns::SHAPE, form, &parts.headers)));
+        }
+        Ok((Service::Sqs, Call::from_query(&sqs::SHAPE, form.or_queue_url(parts.uri.path()), &parts.headers)))
     }
 }

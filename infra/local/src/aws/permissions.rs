@@ -42,11 +42,12 @@ impl Permissions {
 pub(super) fn iam_action(service: Service, action: &str) -> String {
     match service {
         Service::Sqs => format!("sqs:{}", action.trim_end_matches("Batch")),
-        Service::Sns => format!("sns:{action}"),
+        Service::Sns => format!("sns:{}", action.trim_end_matches("Batch")),
         Service::S3 => {
             let name = match action {
                 "HeadObject" => "GetObject",
                 "CreateMultipartUpload" | "UploadPart" | "CompleteMultipartUpload" => "PutObject",
+                "DeleteObjects" => "DeleteObject",
                 "HeadBucket" | "ListObjectsV2" => "ListBucket",
                 "ListBuckets" => "ListAllMyBuckets",
                 other => other,
