@@ -21,8 +21,7 @@ pub(crate) fn text_to_image() -> Value {
 
 /// An image of so many bytes, as base64.
 pub(crate) fn image_to_image(bytes: usize) -> Value {
-    use base64::Engine;
-    let image = base64::engine::general_purpose::STANDARD.encode(image(bytes));
+    let image = base64_simd::STANDARD.encode_to_string(image(bytes));
     task("image-to-image", json!({ "init_images": [image], "prompt": "a harbour at night", "steps": 20 }))
 }
 

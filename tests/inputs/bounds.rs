@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
+use base64_simd::STANDARD as BASE64;
 use futures_util::{StreamExt, stream};
 use integration_tests::image_server::{ImageServer, cat};
 use shared_schema::ErrorCode;
@@ -47,7 +46,7 @@ async fn bytes_are_bounded_whether_announced_or_not() {
     let fits_chunked = images.answers("fits-chunked", |_| chunked([padded(MEBIBYTE)].into_iter()));
     assert_eq!(guarded.fetch(&fits).await.unwrap().len(), MEBIBYTE);
     assert_eq!(guarded.fetch(&fits_chunked).await.unwrap().len(), MEBIBYTE);
-    let data_uri = format!("data:image/png;base64,{}", BASE64_STANDARD.encode(padded(MEBIBYTE)));
+    let data_uri = format!("data:image/png;base64,{}", BASE64.encode_to_string(padded(MEBIBYTE)));
     assert_eq!(guarded.fetch(&data_uri).await.unwrap().len(), MEBIBYTE);
 
     let announced = images.answers("announced", |_| {
@@ -55,7 +54,7 @@ async fn bytes_are_bounded_whether_announced_or_not() {
         ([(header::CONTENT_LENGTH, "1048577")], silence).into_response()
     });
     let endless = images.answers("endless", |_| chunked(std::iter::repeat_with(|| vec![0; 65_536])));
-    let data_uri = format!("data:image/png;base64,{}", BASE64_STANDARD.encode(padded(MEBIBYTE + 1)));
+    let data_uri = format!("data:image/png;base64,{}", BASE64.encode_to_string(padded(MEBIBYTE + 1)));
     for source in [announced, endless, data_uri] {
         assert_eq!(error_of(&guarded, &source).await, ErrorCode::InputTooLarge);
     }
@@ -71,7 +70,7 @@ async fn inputs_share_one_bound_while_they_arrive() {
         let pieces = stream::iter([Ok::<_, Infallible>(padded(MEBIBYTE / 2 + 1))]).chain(stream::pending());
         Body::from_stream(pieces).into_response()
     });
-    let bare = BASE64_STANDARD.encode(padded(MEBIBYTE / 2));
+    let bare = BASE64.encode_to_string(padded(MEBIBYTE / 2));
     assert_eq!(guarded.fetch_all(&[&half, &bare]).await.unwrap().len(), 2);
     let error = guarded.fetch_all(&[&half, &more]).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::InputTooLarge);

@@ -8,6 +8,5 @@ mod codings;
 mod fetcher;
 mod hostile_names;
 mod hostile_urls;
-mod keys;
 mod not_images;
 mod rebinding;

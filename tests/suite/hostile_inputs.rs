@@ -3,8 +3,7 @@
 
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
+use base64_simd::STANDARD as BASE64;
 use integration_tests::image_server::{ImageServer, cat};
 use integration_tests::lab::Lab;
 use serde_json::{Value, json};
@@ -218,7 +217,7 @@ async fn images_in_the_task_itself_are_taken_and_only_images() {
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
     let door = lab.front_door(&[&runtime]).await;
     let _worker = lab.worker(&runtime, &[]).await;
-    let bare = BASE64_STANDARD.encode(cat());
+    let bare = BASE64.encode_to_string(cat());
     let data_uri = format!("data:image/png;base64,{bare}");
     for (id, image) in [("bare", bare.as_str()), ("data-uri", &data_uri)] {
         door.submit("sdruntime", "image-to-image", id, from(image)).await;

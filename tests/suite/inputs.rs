@@ -38,7 +38,7 @@ async fn addresses_become_base64_before_the_runtime_sees_them() {
         let ended = lab.ended(id).await;
         assert!(ended.result, "{id}: {:?}", ended.error);
     }
-    let expected = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, cat());
+    let expected = base64_simd::STANDARD.encode_to_string(cat());
     let runs = runtime.simulation.as_ref().unwrap().requests();
     let bodies: Vec<&Value> = runs
         .iter()

@@ -1,7 +1,6 @@
 //! Large and odd payloads through the real path: tasks that do not fit a message, notifications that would not, long
 //! workflows, many images, every script.
 
-use base64::Engine;
 use integration_tests::aws;
 use integration_tests::image_server::cat;
 use integration_tests::lab::{FrontDoor, Lab, Runtime};
@@ -22,7 +21,7 @@ fn large_picture() -> String {
 }
 
 fn base64(bytes: &[u8]) -> String {
-    base64::engine::general_purpose::STANDARD.encode(bytes)
+    base64_simd::STANDARD.encode_to_string(bytes)
 }
 
 fn from_large_picture(id: &str, context: &Value) -> Value {

@@ -1,7 +1,6 @@
 //! How much work a task may ask for: what passed a predecessor's front door, which checks nothing, is refused before the run.
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
+use base64_simd::STANDARD as BASE64;
 use integration_tests::image_server::cat;
 use integration_tests::lab::Lab;
 use serde_json::{Value, json};
@@ -73,7 +72,7 @@ async fn a_picture_is_not_enlarged_beyond_the_limit_by_its_real_size() {
     let sdwebui = lab.sdwebui(SdWebUiOptions::default()).await;
     let _worker = lab.worker(&sdwebui, &[("MAX_PIXELS", "20000")]).await;
     // It has 64 by 48 pixels, and covers a square by its height.
-    let picture = BASE64_STANDARD.encode(cat());
+    let picture = BASE64.encode_to_string(cat());
     let covering = |side: u32| {
         json!({ "image": picture, "upscaler_1": "Lanczos", "resize_mode": 1,
                 "upscaling_resize_w": side, "upscaling_resize_h": side })

@@ -1,6 +1,5 @@
 //! A prompt goes in over HTTP, an image comes out of S3: once for each task type of the SD WebUI runtime.
 
-use base64::Engine;
 use integration_tests::image_server::cat;
 use integration_tests::lab::Lab;
 use reqwest::StatusCode;
@@ -13,7 +12,7 @@ fn size(png: &[u8]) -> (usize, usize) {
 }
 
 fn base64(bytes: &[u8]) -> String {
-    base64::engine::general_purpose::STANDARD.encode(bytes)
+    base64_simd::STANDARD.encode_to_string(bytes)
 }
 
 #[tokio::test]

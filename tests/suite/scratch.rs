@@ -74,7 +74,7 @@ impl Drop for Pod {
 
 /// From a checkpoint and an input image to a picture, its preview, and a text file.
 fn workflow(seed: u32) -> Value {
-    let data = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, cat());
+    let data = base64_simd::STANDARD.encode_to_string(cat());
     json!({
         "1": { "class_type": "LoadImage", "inputs": { "image": format!("data:image/png;base64,{data}") } },
         "2": { "class_type": "CheckpointLoaderSimple", "inputs": { "ckpt_name": DEFAULT_MODEL } },

@@ -8,6 +8,7 @@ use serde_json::Value;
 use shared_schema::Notification;
 use shared_schema::printable::printable;
 
+use crate::Error;
 use crate::config::Subscriptions;
 use crate::provision;
 use crate::samples;
@@ -92,26 +93,29 @@ pub enum Event {
 
 impl Completions {
     /// Subscribes to everything that is completed from now on.
-    pub async fn subscribe(stack: &Stack) -> anyhow::Result<Self> {
+    pub async fn subscribe(stack: &Stack) -> Result<Self, Error> {
         let queue_url = provision::completion_queue(&stack.clients, &stack.shared, QUEUE).await?;
         Ok(Self { sqs: stack.clients.sqs.clone(), queue_url, seen: HashSet::new() })
     }
 
     /// Waits for the next event. A completion that is told twice is one event.
-    pub async fn next(&mut self) -> anyhow::Result<Event> {
+    pub async fn next(&mut self) -> Result<Event, Error> {
         loop {
             let poll = self.sqs.receive_message().queue_url(&self.queue_url).wait_time_seconds(POLL_SECONDS);
             let answer =
                 poll.max_number_of_messages(1).send().await.context("completions cannot be received")?;
             let Some(message) = answer.messages.unwrap_or_default().pop() else { continue };
             let handle = message.receipt_handle.unwrap_or_default();
-            self.sqs.delete_message().queue_url(&self.queue_url).receipt_handle(handle).send().await?;
+            let delete = self.sqs.delete_message().queue_url(&self.queue_url).receipt_handle(handle);
+            delete.send().await.context("a completion cannot be deleted")?;
 
-            let body: Value = serde_json::from_str(message.body.as_deref().unwrap_or_default())?;
+            let body = message.body.as_deref().unwrap_or_default();
+            let body: Value = serde_json::from_str(body).context("a completion is not JSON")?;
             if body["status"] == "running" {
                 return Ok(Event::Running(body["id"].clone()));
             }
-            let ended: Notification = serde_json::from_value(body)?;
+            let ended: Notification =
+                serde_json::from_value(body).context("a completion is no notification")?;
             if self.seen.insert(ended.notification_id) {
                 return Ok(Event::Ended(Box::new(ended)));
             }

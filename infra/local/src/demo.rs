@@ -9,6 +9,7 @@ use anyhow::{Context, bail, ensure};
 use serde_json::Value;
 use shared_schema::Notification;
 
+use crate::Error;
 use crate::console::{self, Completions, Event, say};
 use crate::runtimes::Running;
 use crate::samples::{self, Sample};
@@ -22,7 +23,15 @@ const PATIENCE: Duration = Duration::from_secs(900);
 /// # Errors
 ///
 /// When a task is not accepted, fails, or does not yield a valid image of the size it asked for.
-pub async fn run(stack: &Stack, data_dir: &Path, completions: &mut Completions) -> anyhow::Result<()> {
+pub async fn run(stack: &Stack, data_dir: &Path, completions: &mut Completions) -> Result<(), Error> {
+    Ok(submit_and_check(stack, data_dir, completions).await?)
+}
+
+async fn submit_and_check(
+    stack: &Stack,
+    data_dir: &Path,
+    completions: &mut Completions,
+) -> anyhow::Result<()> {
     let client = reqwest::Client::builder().no_proxy().build()?;
     let mut waiting: HashMap<String, Sample> = HashMap::new();
     for runtime in &stack.runtimes {

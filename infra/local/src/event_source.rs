@@ -5,6 +5,7 @@ use anyhow::Context;
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName};
 use serde_json::{Map, Value, json};
 
+use crate::Error;
 use crate::aws::REGION;
 use crate::provision::{self, Clients};
 
@@ -25,13 +26,13 @@ impl EventSource {
     pub const LONGEST_POLL_SECONDS: u32 = 20;
 
     /// The queue at `queue_url`. What the function has not ended comes back `hidden_seconds` after it was received.
-    pub async fn new(clients: &Clients, queue_url: &str, hidden_seconds: u32) -> anyhow::Result<Self> {
+    pub async fn new(clients: &Clients, queue_url: &str, hidden_seconds: u32) -> Result<Self, Error> {
         let queue_arn = provision::queue_arn(clients, queue_url).await?;
         Ok(Self { sqs: clients.sqs.clone(), queue_url: queue_url.to_owned(), queue_arn, hidden_seconds })
     }
 
     /// Waits so long for messages, and takes up to ten.
-    pub async fn receive(&self, wait_seconds: u32) -> anyhow::Result<Vec<Message>> {
+    pub async fn receive(&self, wait_seconds: u32) -> Result<Vec<Message>, Error> {
         let call = self.sqs.receive_message().queue_url(&self.queue_url).max_number_of_messages(BATCH);
         let received = call
             .wait_time_seconds(wait_seconds.cast_signed())
@@ -68,7 +69,7 @@ impl EventSource {
     }
 
     /// Deletes the messages that the function has ended, by its answer.
-    pub async fn settle(&self, messages: &[Message], answer: &Value) -> anyhow::Result<()> {
+    pub async fn settle(&self, messages: &[Message], answer: &Value) -> Result<(), Error> {
         let failures = answer["batchItemFailures"].as_array().context("the answer names no failures")?;
         let failed: Vec<&str> =
             failures.iter().filter_map(|failure| failure["itemIdentifier"].as_str()).collect();
@@ -80,7 +81,8 @@ impl EventSource {
                 let handle = message.receipt_handle.as_deref().unwrap_or_default();
                 DeleteMessageBatchRequestEntry::builder().id(n.to_string()).receipt_handle(handle).build()
             })
-            .collect::<Result<Vec<_>, _>>()?;
+            .collect::<Result<Vec<_>, _>>()
+            .context("the event source has a message without a receipt handle")?;
         if !ended.is_empty() {
             let call = self.sqs.delete_message_batch().queue_url(&self.queue_url).set_entries(Some(ended));
             call.send().await.context("the event source cannot delete")?;

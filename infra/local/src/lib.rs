@@ -21,4 +21,7 @@ pub mod demo;
 pub mod options;
 mod samples;
 
+mod error;
+
+pub use error::Error;
 pub use stack::{Stack, StackOptions};

@@ -33,7 +33,7 @@ async fn main() -> anyhow::Result<()> {
 
 async fn work(options: &Options, stack: &Stack, completions: &mut Completions) -> anyhow::Result<()> {
     if options.demo {
-        return demo::run(stack, &options.data_dir, completions).await;
+        return Ok(demo::run(stack, &options.data_dir, completions).await?);
     }
     loop {
         let event = completions.next().await?;

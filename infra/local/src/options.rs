@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::ensure;
 use clap::Parser;
 
+use crate::Error;
 use crate::config::{Config, Runtime};
 use crate::stack::StackOptions;
 
@@ -82,7 +83,11 @@ impl Options {
     /// # Errors
     ///
     /// When the file cannot be deployed, or contradicts a `--runtime`.
-    pub fn stack(&self) -> anyhow::Result<StackOptions> {
+    pub fn stack(&self) -> Result<StackOptions, Error> {
+        Ok(self.checked()?)
+    }
+
+    fn checked(&self) -> anyhow::Result<StackOptions> {
         let mut config = match &self.config {
             Some(file) => Config::load(file)?,
             None => Config::built_in()?,
@@ -119,7 +124,7 @@ mod tests {
     use super::*;
 
     fn parse(arguments: &[&str]) -> anyhow::Result<StackOptions> {
-        Options::try_parse_from(std::iter::once(&"local-stack").chain(arguments))?.stack()
+        Options::try_parse_from(std::iter::once(&"local-stack").chain(arguments))?.checked()
     }
 
     fn names(stack: &StackOptions) -> Vec<&str> {

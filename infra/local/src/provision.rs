@@ -9,6 +9,7 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use serde_json::json;
 use shared_schema::message::Route;
 
+use crate::Error;
 use crate::aws::REGION;
 
 /// How long a message stays hidden when nobody extends it, in seconds; the worker asks for its own anyway.
@@ -80,12 +81,12 @@ pub struct RuntimeQueue {
 }
 
 /// Makes `<prefix>-output`, `<prefix>-tasks` and `<prefix>-completions`, or finds them.
-pub async fn shared(clients: &Clients, prefix: &str) -> anyhow::Result<Shared> {
+pub async fn shared(clients: &Clients, prefix: &str) -> Result<Shared, Error> {
     let results = format!("{prefix}-output");
     bucket(clients, &results).await?;
-    let topic = async |name: String| -> anyhow::Result<String> {
+    let topic = async |name: String| -> Result<String, Error> {
         let made = clients.sns.create_topic().name(name).send().await.context("a topic cannot be made")?;
-        made.topic_arn.context("a topic without an ARN")
+        Ok(made.topic_arn.context("a topic without an ARN")?)
     };
     Ok(Shared {
         bucket: results,
@@ -96,7 +97,7 @@ pub async fn shared(clients: &Clients, prefix: &str) -> anyhow::Result<Shared> {
 }
 
 /// Makes a bucket, or finds it.
-pub async fn bucket(clients: &Clients, name: &str) -> anyhow::Result<()> {
+pub async fn bucket(clients: &Clients, name: &str) -> Result<(), Error> {
     if clients.s3.head_bucket().bucket(name).send().await.is_err() {
         let made = clients.s3.create_bucket().bucket(name).send().await;
         made.with_context(|| format!("the bucket {name} cannot be made"))?;
@@ -105,10 +106,11 @@ pub async fn bucket(clients: &Clients, name: &str) -> anyhow::Result<()> {
 }
 
 /// Lets the task topic take messages of up to so many bytes.
-pub async fn take_messages_of(clients: &Clients, shared: &Shared, bytes: u32) -> anyhow::Result<()> {
+pub async fn take_messages_of(clients: &Clients, shared: &Shared, bytes: u32) -> Result<(), Error> {
     let call = clients.sns.set_topic_attributes().topic_arn(&shared.tasks_topic_arn);
     let call = call.attribute_name("MaximumMessageSize").attribute_value(bytes.to_string());
-    call.send().await.map(drop).context("the size of messages cannot be set")
+    call.send().await.context("the size of messages cannot be set")?;
+    Ok(())
 }
 
 /// Makes `<prefix>-<runtime>` and `<prefix>-<runtime>-dlq`, subscribed to tasks for that runtime or one of its models.
@@ -117,7 +119,7 @@ pub async fn runtime_queue(
     shared: &Shared,
     runtime: &str,
     models: &[String],
-) -> anyhow::Result<RuntimeQueue> {
+) -> Result<RuntimeQueue, Error> {
     let dead_letter_url = queue(clients, &format!("{}-{runtime}-dlq", shared.prefix), None).await?;
     let dead_letter_arn = queue_arn(clients, &dead_letter_url).await?;
     let url = queue(clients, &format!("{}-{runtime}", shared.prefix), Some(&dead_letter_arn)).await?;
@@ -139,7 +141,7 @@ pub async fn runtime_queue(
 }
 
 /// Makes `<prefix>-<name>`, a queue that hears of every result, raw.
-pub async fn completion_queue(clients: &Clients, shared: &Shared, name: &str) -> anyhow::Result<String> {
+pub async fn completion_queue(clients: &Clients, shared: &Shared, name: &str) -> Result<String, Error> {
     let url = queue(clients, &format!("{}-{name}", shared.prefix), None).await?;
     let subscription = clients.sns.subscribe().topic_arn(&shared.completions_topic_arn).protocol("sqs");
     subscription
@@ -151,7 +153,7 @@ pub async fn completion_queue(clients: &Clients, shared: &Shared, name: &str) ->
     Ok(url)
 }
 
-async fn queue(clients: &Clients, name: &str, dead_letter_arn: Option<&str>) -> anyhow::Result<String> {
+async fn queue(clients: &Clients, name: &str, dead_letter_arn: Option<&str>) -> Result<String, Error> {
     let mut call = clients
         .sqs
         .create_queue()
@@ -162,16 +164,14 @@ async fn queue(clients: &Clients, name: &str, dead_letter_arn: Option<&str>) -> 
         call = call.attributes(QueueAttributeName::RedrivePolicy, redrive.to_string());
     }
     let made = call.send().await.with_context(|| format!("the queue {name} cannot be made"))?;
-    made.queue_url.context("a queue without a URL")
+    Ok(made.queue_url.context("a queue without a URL")?)
 }
 
 /// The ARN of the queue at `url`.
-pub(crate) async fn queue_arn(clients: &Clients, url: &str) -> anyhow::Result<String> {
+pub(crate) async fn queue_arn(clients: &Clients, url: &str) -> Result<String, Error> {
     let asked =
         clients.sqs.get_queue_attributes().queue_url(url).attribute_names(QueueAttributeName::QueueArn);
     let answer = asked.send().await.context("a queue's attributes cannot be read")?;
-    answer
-        .attributes
-        .and_then(|mut attributes| attributes.remove(&QueueAttributeName::QueueArn))
-        .context("a queue without an ARN")
+    let arn = answer.attributes.and_then(|mut attributes| attributes.remove(&QueueAttributeName::QueueArn));
+    Ok(arn.context("a queue without an ARN")?)
 }

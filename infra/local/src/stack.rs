@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::Error;
 use crate::aws::{AwsOptions, EmbeddedAws};
 use crate::config::{self, Config, Runtime, Subscriptions};
 use crate::dead_letters;
@@ -72,7 +73,11 @@ impl Stack {
     /// # Errors
     ///
     /// When an address is not on loopback or taken, or a folder cannot be made.
-    pub async fn start(options: StackOptions) -> anyhow::Result<Self> {
+    pub async fn start(options: StackOptions) -> Result<Self, Error> {
+        Ok(Self::start_all(options).await?)
+    }
+
+    async fn start_all(options: StackOptions) -> anyhow::Result<Self> {
         ensure!(options.listen.ip().is_loopback(), "{} is not a loopback address", options.listen);
         let listener = TcpListener::bind(options.listen)
             .await

@@ -1,7 +1,6 @@
 //! Recorded calls that yielded images, made again by the worker.
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
+use base64_simd::STANDARD as BASE64;
 use serde_json::{Value, json};
 use worker::error::TaskError;
 use worker::inputs::Input;
@@ -45,7 +44,7 @@ pub(super) async fn run(
 fn as_sent(recorded: &Value) -> Value {
     let mut body = recorded["request"]["body"].clone();
     for image in inputs(&recorded["request"]["body"]) {
-        *body.pointer_mut(&image.pointer).unwrap() = json!(BASE64_STANDARD.encode(&image.bytes));
+        *body.pointer_mut(&image.pointer).unwrap() = json!(BASE64.encode_to_string(&image.bytes));
     }
     if recorded["request"]["path"].as_str().unwrap().ends_with("2img") {
         if body.get("alwayson_scripts").is_none() {
@@ -65,7 +64,7 @@ fn inputs(body: &Value) -> Vec<Input> {
 
 fn decoded(image: &Value) -> Vec<u8> {
     let text = image.as_str().unwrap();
-    BASE64_STANDARD.decode(text.rsplit(',').next().unwrap()).unwrap()
+    BASE64.decode_to_vec(text.rsplit(',').next().unwrap()).unwrap()
 }
 
 /// Every image of the answer, in its order.

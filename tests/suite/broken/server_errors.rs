@@ -7,8 +7,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64_simd::STANDARD as BASE64;
 use integration_tests::fixtures;
 use integration_tests::image_server::{ImageServer, cat};
 use integration_tests::lab::free_port;
@@ -134,7 +133,7 @@ impl Restarting {
             let said = json!({ "error": "RuntimeError", "errors": "CUDA error: unspecified launch failure" });
             return (StatusCode::INTERNAL_SERVER_ERROR, Json(said)).into_response();
         }
-        let answer = json!({ "images": [STANDARD.encode(cat())], "parameters": {}, "info": "{}" });
+        let answer = json!({ "images": [BASE64.encode_to_string(cat())], "parameters": {}, "info": "{}" });
         Json(answer).into_response()
     }
 

@@ -19,10 +19,10 @@ use super::connection::Connection;
 use super::disk;
 use super::faults::{Fault, Faults, Service};
 use super::permissions::Permissions;
-use super::protocol::{Call, Form, QueryShape, ServiceError};
+use super::protocol::{Call, Form, ServiceError};
 use super::s3::S3;
-use super::sns::{self, Sns};
-use super::sqs::{self, Sqs};
+use super::sns::Sns;
+use super::sqs::Sqs;
 use crate::guard;
 
 /// Queues with their messages, below the data folder; no bucket can have such a name.
@@ -194,13 +194,12 @@ async fn queue_or_topic(
     service: Service,
     call: &Call,
 ) -> Response {
-    let shape: &QueryShape = if service == Service::Sns { &sns::SHAPE } else { &sqs::SHAPE };
     let failure = |fault| {
         let error = match fault {
             Fault::Deny => ServiceError::denied(),
             _ => ServiceError::internal("The test asked for this failure."),
         };
-        call.answer(shape, Err(error))
+        call.answer(Err(error))
     };
     let run = async |fault| {
         let outcome = match service {
@@ -211,7 +210,7 @@ async fn queue_or_topic(
             tracing::debug!(?service, action = call.action, %error, "aws call refused");
         }
         let handed_out = outcome.as_ref().map(calls::handed_out).unwrap_or_default();
-        Done { response: call.answer(shape, outcome), handed_out }
+        Done { response: call.answer(outcome), handed_out }
     };
     let subject = Subject::of_call(service, call);
     let incoming = Incoming { connection, caller, service, action: &call.action, subject };
@@ -220,11 +219,11 @@ async fn queue_or_topic(
 
 /// How a request speaks to SQS or SNS.
 enum ServiceProtocol {
-    /// The JSON protocol, of SQS only, with the `X-Amz-Target`.
+    /// SQS: the JSON protocol, with the `X-Amz-Target`.
     Json(String),
-    /// The Query protocol with the parameters in the body.
+    /// SNS: the Query protocol with the parameters in the body.
     Form,
-    /// The Query protocol with the parameters in the URL, as in a `SubscribeURL`.
+    /// SNS: the Query protocol with the parameters in the URL, as in a `SubscribeURL`.
     QueryString,
 }
 
@@ -254,12 +253,6 @@ impl ServiceProtocol {
             Self::Form => Form::parse(body)?,
             Self::QueryString => Form::parse(parts.uri.query().unwrap_or_default().as_bytes())?,
         };
-        // The API version tells the services apart; a SubscribeURL has none.
-        let is_sns =
-            form.text("Version").map_or(parts.uri.path() == "/", |version| version == sns::API_VERSION);
-        if is_sns {
-            return Ok((Service::Sns, Call::from_query(&sns::SHAPE, form, &parts.headers)));
-        }
-        Ok((Service::Sqs, Call::from_query(&sqs::SHAPE, form.or_queue_url(parts.uri.path()), &parts.headers)))
+        Ok((Service::Sns, Call::from_query(form, &parts.headers)))
     }
 }

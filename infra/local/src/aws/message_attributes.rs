@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64_simd::STANDARD as BASE64;
 use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 
@@ -54,7 +53,7 @@ impl MessageAttribute {
                 self.data_type
             ));
         }
-        if self.is_binary() && STANDARD.decode(value.as_deref().unwrap_or_default()).is_err() {
+        if self.is_binary() && BASE64.decode_to_vec(value.as_deref().unwrap_or_default()).is_err() {
             return Err(format!("The message attribute '{name}' does not contain base64."));
         }
         if !self.is_binary() && !value.iter().all(|text| text.chars().all(is_allowed)) {
@@ -68,7 +67,7 @@ impl MessageAttribute {
 
     fn value(&self) -> Vec<u8> {
         match (&self.string_value, &self.binary_value) {
-            (_, Some(binary)) if self.is_binary() => STANDARD.decode(binary).unwrap_or_default(),
+            (_, Some(binary)) if self.is_binary() => BASE64.decode_to_vec(binary).unwrap_or_default(),
             (Some(text), _) => text.as_bytes().to_vec(),
             _ => Vec::new(),
         }

@@ -27,6 +27,7 @@ pub use self::calls::{CallRecord, Delivery, Subject};
 use self::connection::{Connection, CuttableListener};
 use self::dispatch::Services;
 pub use self::faults::{Fault, Faults, Order, Service};
+use crate::Error;
 
 /// The one region.
 pub const REGION: &str = "us-east-1";
@@ -79,7 +80,11 @@ impl EmbeddedAws {
     /// # Errors
     ///
     /// When the address is not on loopback or is taken, or the folder cannot be made.
-    pub async fn start(options: AwsOptions) -> anyhow::Result<Self> {
+    pub async fn start(options: AwsOptions) -> Result<Self, Error> {
+        Ok(Self::serve(options).await?)
+    }
+
+    async fn serve(options: AwsOptions) -> anyhow::Result<Self> {
         ensure!(options.listen.ip().is_loopback(), "{} is not a loopback address", options.listen);
         let listener = TcpListener::bind(options.listen)
             .await

@@ -42,12 +42,11 @@ impl Permissions {
 pub(super) fn iam_action(service: Service, action: &str) -> String {
     match service {
         Service::Sqs => format!("sqs:{}", action.trim_end_matches("Batch")),
-        Service::Sns => format!("sns:{}", action.trim_end_matches("Batch")),
+        Service::Sns => format!("sns:{action}"),
         Service::S3 => {
             let name = match action {
                 "HeadObject" => "GetObject",
                 "CreateMultipartUpload" | "UploadPart" | "CompleteMultipartUpload" => "PutObject",
-                "DeleteObjects" => "DeleteObject",
                 "HeadBucket" | "ListObjectsV2" => "ListBucket",
                 "ListBuckets" => "ListAllMyBuckets",
                 other => other,

@@ -77,7 +77,8 @@ async fn an_endpoint_gets_messages_once_it_confirmed_by_url() {
 
     let unsubscribed = http().get(envelope["UnsubscribeURL"].as_str().unwrap()).send().await.unwrap();
     assert_eq!(unsubscribed.status(), 200);
-    assert!(aws.sns.list_subscriptions().send().await.unwrap().subscriptions().is_empty());
+    let listed = aws.sns.list_subscriptions_by_topic().topic_arn(&topic).send().await.unwrap();
+    assert!(listed.subscriptions().is_empty());
 }
 
 #[tokio::test]

@@ -132,14 +132,13 @@ async fn a_restored_queue_takes_the_attributes_with_which_it_is_made_again() {
 }
 
 #[tokio::test]
-async fn what_is_purged_deleted_or_unfinished_does_not_come_back() {
+async fn what_is_deleted_or_unfinished_does_not_come_back() {
     let folder = folder();
     let before = on(&folder).await;
-    for name in ["purged", "deleted", "unfinished"] {
+    for name in ["deleted", "unfinished"] {
         let url = queue(&before, name).await;
         send(&before, &url, name).await;
     }
-    before.sqs.purge_queue().queue_url(url(&before, "purged").await).send().await.unwrap();
     before.sqs.delete_queue().queue_url(url(&before, "deleted").await).send().await.unwrap();
     end(before).await;
     let [kept] = files(&folder, "unfinished").try_into().unwrap();
@@ -148,7 +147,7 @@ async fn what_is_purged_deleted_or_unfinished_does_not_come_back() {
     let after = on(&folder).await;
     assert_eq!(after.endpoints.held(), []);
     let queues = after.sqs.list_queues().send().await.unwrap().queue_urls.unwrap();
-    assert_eq!(queues.len(), 2, "{queues:?}");
+    assert_eq!(queues.len(), 1, "{queues:?}");
     assert_eq!(files(&folder, "unfinished"), [] as [PathBuf; 0]);
 }
 

@@ -1,4 +1,4 @@
-use crate::support::{Aws, http, start};
+use crate::support::{Aws, http, queue_arn, start};
 
 /// Posts a form to a path and gives the status and the XML.
 async fn post(aws: &Aws, path: &str, form: &[(&str, &str)]) -> (u16, String) {
@@ -18,92 +18,60 @@ fn element<'a>(xml: &'a str, name: &str) -> &'a str {
     rest.split_once(&format!("</{name}>")).unwrap().0
 }
 
-const VERSION: (&str, &str) = ("Version", "2012-11-05");
+const VERSION: (&str, &str) = ("Version", "2010-03-31");
 
 #[tokio::test]
-async fn a_message_goes_through_a_queue() {
+async fn lists_and_maps_go_both_ways() {
     let aws = start().await;
-    let create = [
-        ("Action", "CreateQueue"),
+    let (topic, queue) = (aws.topic("t").await, aws.queue("q").await);
+    let subscribe = [
+        ("Action", "Subscribe"),
         VERSION,
-        ("QueueName", "q"),
-        ("Attribute.1.Name", "VisibilityTimeout"),
-        ("Attribute.1.Value", "40"),
+        ("TopicArn", &topic),
+        ("Protocol", "sqs"),
+        ("Endpoint", &queue_arn(&queue)),
+        ("Attributes.entry.1.key", "RawMessageDelivery"),
+        ("Attributes.entry.1.value", "true"),
     ];
-    let (status, xml) = post(&aws, "/", &create).await;
+    let (status, xml) = post(&aws, "/", &subscribe).await;
     assert_eq!(status, 200, "{xml}");
+    assert!(xml.contains("<SubscribeResponse xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\">"), "{xml}");
+    assert!(xml.contains("<ResponseMetadata><RequestId>"), "{xml}");
+    let arn = element(&xml, "SubscriptionArn").to_owned();
+
+    let publish = [
+        ("Action", "Publish"),
+        VERSION,
+        ("TopicArn", &topic),
+        ("Message", "a <b>\r\n"),
+        ("MessageAttributes.entry.1.Name", "kind"),
+        ("MessageAttributes.entry.1.Value.DataType", "String"),
+        ("MessageAttributes.entry.1.Value.StringValue", "k"),
+    ];
+    assert_eq!(post(&aws, "/", &publish).await.0, 200);
+    let message = aws.next_message(&queue).await.unwrap();
+    assert_eq!(message.body(), Some("a <b>\r\n"));
+    assert_eq!(message.message_attributes().unwrap()["kind"].string_value(), Some("k"));
+
+    let get = [("Action", "GetSubscriptionAttributes"), VERSION, ("SubscriptionArn", &arn)];
+    let (_, xml) = post(&aws, "/", &get).await;
+    assert!(xml.contains("<entry><key>RawMessageDelivery</key><value>true</value></entry>"), "{xml}");
+    let list = [("Action", "ListTopics"), VERSION];
+    let (_, xml) = post(&aws, "/", &list).await;
     assert!(
-        xml.contains("<CreateQueueResponse xmlns=\"http://queue.amazonaws.com/doc/2012-11-05/\">"),
+        xml.contains(&format!("<Topics><member><TopicArn>{topic}</TopicArn></member></Topics>")),
         "{xml}"
     );
-    let url = element(&xml, "QueueUrl").to_owned();
-    assert_eq!(aws.count(&url, "VisibilityTimeout").await, 40);
-
-    let path = "/000000000000/q";
-    let send = [
-        ("Action", "SendMessage"),
-        VERSION,
-        ("MessageBody", "a <b>\r\n"),
-        ("MessageAttribute.1.Name", "kind"),
-        ("MessageAttribute.1.Value.DataType", "String"),
-        ("MessageAttribute.1.Value.StringValue", "k"),
-    ];
-    let (_, sent) = post(&aws, path, &send).await;
-    let receive = [
-        ("Action", "ReceiveMessage"),
-        VERSION,
-        ("AttributeName.1", "All"),
-        ("MessageAttributeName.1", "All"),
-        ("MaxNumberOfMessages", "10"),
-    ];
-    let (_, received) = post(&aws, path, &receive).await;
-    assert_eq!(element(&received, "Body"), "a &lt;b&gt;&#13;\n");
-    assert_eq!(element(&received, "MD5OfBody"), element(&sent, "MD5OfMessageBody"));
-    assert!(
-        received.contains("<Attribute><Name>ApproximateReceiveCount</Name><Value>1</Value></Attribute>"),
-        "{received}"
-    );
-    let attribute =
-        "<MessageAttribute><Name>kind</Name><Value><DataType>String</DataType><StringValue>k</StringValue>";
-    assert!(received.contains(attribute), "{received}");
-
-    let handle = element(&received, "ReceiptHandle");
-    let delete = [("Action", "DeleteMessage"), VERSION, ("QueueUrl", &url), ("ReceiptHandle", handle)];
-    let (status, xml) = post(&aws, "/", &delete).await;
-    assert_eq!(status, 200);
-    assert!(xml.contains("<DeleteMessageResponse") && xml.contains("<ResponseMetadata><RequestId>"), "{xml}");
-    assert_eq!(aws.count(&url, "ApproximateNumberOfMessagesNotVisible").await, 0);
-}
-
-#[tokio::test]
-async fn batches_are_flattened_lists() {
-    let aws = start().await;
-    aws.queue("q").await;
-    let batch = [
-        ("Action", "SendMessageBatch"),
-        VERSION,
-        ("SendMessageBatchRequestEntry.1.Id", "a"),
-        ("SendMessageBatchRequestEntry.1.MessageBody", "1"),
-        ("SendMessageBatchRequestEntry.2.Id", "b"),
-        ("SendMessageBatchRequestEntry.2.MessageBody", ""),
-    ];
-    let (_, xml) = post(&aws, "/000000000000/q", &batch).await;
-    assert_eq!(element(element(&xml, "SendMessageBatchResultEntry"), "Id"), "a");
-    let failed = element(&xml, "BatchResultErrorEntry");
-    assert_eq!((element(failed, "Id"), element(failed, "SenderFault")), ("b", "true"));
 }
 
 #[tokio::test]
 async fn errors_have_their_codes() {
     let aws = start().await;
-    let (status, xml) = post(&aws, "/", &[("Action", "GetQueueUrl"), VERSION, ("QueueName", "none")]).await;
-    assert_eq!((status, element(&xml, "Code")), (400, "AWS.SimpleQueueService.NonExistentQueue"));
-    assert_eq!(element(&xml, "Type"), "Sender");
     let (status, xml) = post(&aws, "/", &[("Action", "Dance"), VERSION]).await;
     assert_eq!((status, element(&xml, "Code")), (400, "InvalidAction"));
-    let sns = [("Action", "GetTopicAttributes"), ("Version", "2010-03-31"), ("TopicArn", "arn:x")];
-    let (status, xml) = post(&aws, "/", &sns).await;
-    assert_eq!((status, element(&xml, "Code")), (404, "NotFound"));
+    let list = [("Action", "ListSubscriptionsByTopic"), VERSION, ("TopicArn", "arn:x")];
+    let (status, xml) = post(&aws, "/", &list).await;
+    assert_eq!((status, element(&xml, "Code"), element(&xml, "Type")), (404, "NotFound", "Sender"));
 }
 
 #[tokio::test]

@@ -242,14 +242,3 @@ async fn an_object_can_be_uploaded_in_parts() {
     assert!(completed.e_tag().unwrap().ends_with("-2\""));
     assert_eq!(get(&aws, "m").await, b"first second");
 }
-
-#[tokio::test]
-async fn objects_are_copied_with_their_attributes() {
-    let aws = with_bucket().await;
-    let put = aws.s3.put_object().bucket(BUCKET).key("a").body(ByteStream::from_static(b"x"));
-    put.content_type("image/png").send().await.unwrap();
-    aws.s3.copy_object().bucket(BUCKET).key("b").copy_source("pictures/a").send().await.unwrap();
-    let copy = aws.s3.head_object().bucket(BUCKET).key("b").send().await.unwrap();
-    assert_eq!(copy.content_type(), Some("image/png"));
-    assert_eq!(get(&aws, "b").await, b"x");
-}

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
+use base64_simd::STANDARD as BASE64;
 use bytes::Bytes;
 use png::EncodingError;
 
@@ -61,7 +61,7 @@ impl Artist {
         picture: &Picture,
         texts: &[(&str, &str)],
     ) -> Result<Bytes, EncodingError> {
-        let base64 = || Ok(BASE64_STANDARD.encode(self.encode(picture, texts)?).into());
+        let base64 = || Ok(BASE64.encode_to_string(self.encode(picture, texts)?).into());
         match &self.predrawn {
             Some(predrawn) => once(&predrawn.base64, picture.size(), base64),
             None => base64(),

@@ -6,7 +6,7 @@ use axum::{
     http::{StatusCode, header},
     response::{Html, IntoResponse, Response},
 };
-use base64::{Engine as _, prelude::BASE64_STANDARD};
+use base64_simd::STANDARD as BASE64;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
@@ -78,7 +78,7 @@ impl IntoResponse for Generated {
 pub(super) fn transport(base64: Bytes, fault: Option<&Fault>) -> Bytes {
     match fault {
         Some(Fault::InvalidBase64) => Bytes::from_static(b"%%% not base64 %%%"),
-        Some(Fault::OtherFormat(sample)) => BASE64_STANDARD.encode(sample.bytes()).into(),
+        Some(Fault::OtherFormat(sample)) => BASE64.encode_to_string(sample.bytes()).into(),
         _ => base64,
     }
 }

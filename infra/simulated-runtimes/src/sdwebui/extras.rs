@@ -8,7 +8,7 @@ use axum::{
     extract::{ConnectInfo, State},
     response::Response,
 };
-use base64::{Engine as _, prelude::BASE64_STANDARD};
+use base64_simd::STANDARD as BASE64;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -148,7 +148,7 @@ async fn upscale(
         upscaled.clear();
     }
     let in_base64 = |file: bytes::Bytes| {
-        let base64 = transport(BASE64_STANDARD.encode(file).into(), fault.as_ref());
+        let base64 = transport(BASE64.encode_to_string(file).into(), fault.as_ref());
         String::from_utf8_lossy(&base64).into_owned()
     };
     let mut images: Vec<String> = upscaled.into_iter().map(in_base64).collect();

@@ -3,7 +3,7 @@
 use std::{net::IpAddr, sync::Arc};
 
 use axum::{Json, body::Bytes, extract::State, http::StatusCode};
-use base64::{Engine as _, prelude::BASE64_STANDARD};
+use base64_simd::STANDARD as BASE64;
 use serde_json::{Map, Value, json};
 use url::{Host, Url};
 
@@ -34,7 +34,7 @@ pub(super) fn load(webui: &WebUi, value: &str) -> Result<Vec<u8>, Failure> {
         value
     };
     let encoded: String = encoded.split_ascii_whitespace().collect();
-    match BASE64_STANDARD.decode(encoded) {
+    match BASE64.decode_to_vec(encoded) {
         Ok(image) if size(&image).is_some() => Ok(image),
         _ => refuse("Invalid encoded image"),
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
+use base64_simd::STANDARD as BASE64;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
@@ -178,8 +178,8 @@ async fn encode(
     let machine = Arc::clone(&webui.machine);
     let encoding = move || {
         let files = pictures.iter().zip(&infotexts).map(|(picture, infotext)| match format.as_str() {
-            Some("jpg" | "jpeg") => Ok(BASE64_STANDARD.encode(Sample::Jpeg.bytes()).into()),
-            Some("webp") => Ok(BASE64_STANDARD.encode(Sample::Webp.bytes()).into()),
+            Some("jpg" | "jpeg") => Ok(BASE64.encode_to_string(Sample::Jpeg.bytes()).into()),
+            Some("webp") => Ok(BASE64.encode_to_string(Sample::Webp.bytes()).into()),
             _ => machine.artist.encode_base64(picture, &[("parameters", infotext)]),
         });
         files.collect::<Result<Vec<_>, _>>()

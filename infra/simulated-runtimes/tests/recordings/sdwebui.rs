@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
+use base64_simd::STANDARD as BASE64;
 use serde_json::{Value, json};
 use simulated_runtimes::{Behaviour, SdWebUiOptions, Simulation};
 
@@ -67,7 +67,7 @@ fn comparable(mut answer: Value) -> Value {
 }
 
 fn size(image: &Value) -> Value {
-    let file = BASE64_STANDARD.decode(image.as_str().unwrap()).unwrap();
+    let file = BASE64.decode_to_vec(image.as_str().unwrap()).unwrap();
     let size = imagesize::blob_size(&file).unwrap();
     json!([size.width, size.height])
 }

@@ -1,10 +1,11 @@
-//! Requests of the Query protocol: `Action=SendMessageBatch&SendMessageBatchRequestEntry.1.Id=a&...`
+//! Requests of the Query protocol: `Action=Subscribe&Attributes.entry.1.key=RawMessageDelivery&...`
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::{QueryShape, ServiceError};
+use super::ServiceError;
+use super::query::map_names;
 
 /// The parameters of one request, by their dotted names.
 #[derive(Debug)]
@@ -41,15 +42,9 @@ impl Form {
         }
     }
 
-    /// With the request's path as `QueueUrl`, where the parameters have none: the older way to name the queue.
-    pub(crate) fn or_queue_url(mut self, path: &str) -> Self {
-        self.0.entry("QueueUrl".to_owned()).or_insert_with(|| Node::Leaf(path.to_owned()));
-        self
-    }
-
     /// The parameters in the shape of the JSON protocol.
-    pub(super) fn into_input(self, shape: &QueryShape) -> Value {
-        structure(self.0, shape)
+    pub(super) fn into_input(self) -> Value {
+        structure(self.0)
     }
 }
 
@@ -64,17 +59,16 @@ fn insert(branch: &mut BTreeMap<String, Node>, name: &str, value: String) {
     }
 }
 
-fn structure(members: BTreeMap<String, Node>, shape: &QueryShape) -> Value {
-    let members = members.into_iter().map(|(element, node)| {
-        let member = (shape.input_member)(&element).unwrap_or(&element).to_owned();
-        let value = value(node, shape);
-        let value = if (shape.map_names)(&member).is_some() { entries(value) } else { value };
+fn structure(members: BTreeMap<String, Node>) -> Value {
+    let members = members.into_iter().map(|(member, node)| {
+        let value = value(node);
+        let value = if map_names(&member).is_some() { entries(value) } else { value };
         (member, value)
     });
     Value::Object(members.collect())
 }
 
-fn value(node: Node, shape: &QueryShape) -> Value {
+fn value(node: Node) -> Value {
     let mut children = match node {
         Node::Leaf(text) => return Value::String(text),
         Node::Branch(children) => children,
@@ -82,26 +76,22 @@ fn value(node: Node, shape: &QueryShape) -> Value {
     if children.len() == 1
         && let Some(list) = children.remove("member").or_else(|| children.remove("entry"))
     {
-        return value(list, shape);
+        return value(list);
     }
     let numbered: Option<BTreeMap<u32, &String>> =
         children.keys().map(|name| Some((name.parse().ok()?, name))).collect();
-    let Some(numbered) = numbered else { return structure(children, shape) };
+    let Some(numbered) = numbered else { return structure(children) };
     let order: Vec<String> = numbered.into_values().cloned().collect();
-    Value::Array(
-        order.iter().filter_map(|name| children.remove(name)).map(|node| value(node, shape)).collect(),
-    )
+    Value::Array(order.iter().filter_map(|name| children.remove(name)).map(value).collect())
 }
 
-/// `[{"Name": n, "Value": v}, ...]` (or `key` and `value`, or `Key` and `Value`) as the map `{n: v, ...}`.
+/// `[{"Name": n, "Value": v}, ...]`, or with `key` and `value`, as the map `{n: v, ...}`.
 fn entries(list: Value) -> Value {
     let Value::Array(list) = list else { return list };
     let mut map = Map::new();
     for mut entry in list {
-        let mut take = |names: [&str; 3]| names.iter().find_map(|name| entry.get_mut(*name).map(Value::take));
-        if let (Some(Value::String(key)), Some(value)) =
-            (take(["Name", "key", "Key"]), take(["Value", "value", "Value"]))
-        {
+        let mut take = |names: [&str; 2]| names.iter().find_map(|name| entry.get_mut(*name).map(Value::take));
+        if let (Some(Value::String(key)), Some(value)) = (take(["Name", "key"]), take(["Value", "value"])) {
             map.insert(key, value);
         }
     }

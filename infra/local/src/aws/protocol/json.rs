@@ -13,8 +13,8 @@ pub(super) fn success(output: &Value, request_id: &str) -> Response {
 }
 
 /// The shape's name goes into the body, the Query protocol's code into a header: older SDKs compare the latter.
-pub(super) fn failure(error: &ServiceError, namespace: &str, request_id: &str) -> Response {
-    let body = json!({"__type": format!("{namespace}#{}", error.code), "message": error.message});
+pub(super) fn failure(error: &ServiceError, request_id: &str) -> Response {
+    let body = json!({"__type": format!("com.amazonaws.sqs#{}", error.code), "message": error.message});
     let mut response = respond(error.status, &body, request_id);
     if let Ok(code) = format!("{};{}", error.query_code, error.fault()).parse() {
         response.headers_mut().insert("x-amzn-query-error", code);

@@ -1,5 +1,5 @@
-//! The two protocols that SQS and SNS clients speak. A call of either becomes the same [`Call`], whose input has
-//! the shape of the JSON protocol, and every answer starts as the JSON protocol's.
+//! The protocols of SQS (JSON) and SNS (Query). A call of either becomes the same [`Call`], whose input has the shape of the
+//! JSON protocol, and every answer starts as the JSON protocol's.
 
 mod error;
 mod form;
@@ -13,8 +13,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub(crate) use self::error::ServiceError;
+pub(crate) use self::form::Form;
 pub(crate) use self::input::{flag, integer};
-pub(crate) use self::query::QueryShape;
 
 /// One call of an action.
 #[derive(Debug)]
@@ -50,9 +50,9 @@ impl Call {
     }
 
     /// A call of the Query protocol; `form` is its body or, for a GET, its query string.
-    pub(crate) fn from_query(shape: &QueryShape, form: form::Form, headers: &HeaderMap) -> Self {
+    pub(crate) fn from_query(form: Form, headers: &HeaderMap) -> Self {
         let action = form.action().to_owned();
-        let input = form.into_input(shape);
+        let input = form.into_input();
         Self::new(action, input, headers, Protocol::Query)
     }
 
@@ -75,15 +75,13 @@ impl Call {
     }
 
     /// Writes the outcome in the protocol of the call.
-    pub(crate) fn answer(&self, shape: &QueryShape, outcome: Result<Value, ServiceError>) -> Response {
+    pub(crate) fn answer(&self, outcome: Result<Value, ServiceError>) -> Response {
         let request_id = uuid::Uuid::new_v4().to_string();
         match (self.protocol, outcome) {
             (Protocol::Json, Ok(output)) => json::success(&output, &request_id),
-            (Protocol::Json, Err(error)) => json::failure(&error, shape.json_namespace, &request_id),
-            (Protocol::Query, Ok(output)) => query::success(shape, &self.action, &output, &request_id),
-            (Protocol::Query, Err(error)) => query::failure(shape, &error, &request_id),
+            (Protocol::Json, Err(error)) => json::failure(&error, &request_id),
+            (Protocol::Query, Ok(output)) => query::success(&self.action, &output, &request_id),
+            (Protocol::Query, Err(error)) => query::failure(&error, &request_id),
         }
     }
 }
-
-pub(crate) use self::form::Form;

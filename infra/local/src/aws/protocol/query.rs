@@ -1,4 +1,4 @@
-//! Answers of the Query protocol, in XML.
+//! Answers of the Query protocol, in XML: a list is an element with a `<member>` each, a map one with an `<entry>` each.
 
 use std::borrow::Cow;
 use std::io;
@@ -11,47 +11,41 @@ use serde_json::{Value, json};
 
 use super::ServiceError;
 
-/// What differs between the services in the Query protocol.
-pub(crate) struct QueryShape {
-    /// XML namespace of answers.
-    pub(crate) xml_namespace: &'static str,
-    /// What stands before `#` in the JSON protocol's `__type`.
-    pub(crate) json_namespace: &'static str,
-    /// Whether list elements stand directly in their parent (SQS) or as `<member>` in an element of their own (SNS).
-    pub(crate) flattened: bool,
-    /// The JSON protocol's name of a parameter whose name differs, such as `Attribute`.
-    pub(crate) input_member: fn(&str) -> Option<&'static str>,
-    /// The element that a member of an action's answer becomes.
-    pub(crate) output_element: for<'a> fn(action: &str, member: &'a str) -> Cow<'a, str>,
-    /// For members that are maps: the names of an entry's key and value.
-    pub(crate) map_names: fn(member: &str) -> Option<(&'static str, &'static str)>,
+/// The namespace of SNS's answers.
+const XML_NAMESPACE: &str = "http://sns.amazonaws.com/doc/2010-03-31/";
+
+/// For members that are maps: the names of an entry's key and value.
+pub(super) fn map_names(member: &str) -> Option<(&'static str, &'static str)> {
+    match member {
+        "Attributes" => Some(("key", "value")),
+        "MessageAttributes" => Some(("Name", "Value")),
+        _ => None,
+    }
 }
 
-pub(super) fn success(shape: &QueryShape, action: &str, output: &Value, request_id: &str) -> Response {
-    let document = Document { shape, action };
+pub(super) fn success(action: &str, output: &Value, request_id: &str) -> Response {
     respond(StatusCode::OK, request_id, |xml| {
         let root = format!("{action}Response");
         xml.create_element(root.as_str())
-            .with_attribute(("xmlns", shape.xml_namespace))
+            .with_attribute(("xmlns", XML_NAMESPACE))
             .write_inner_content(|xml| {
                 if output.as_object().is_some_and(|members| !members.is_empty()) {
-                    document.structure(xml, &format!("{action}Result"), output)?;
+                    structure(xml, &format!("{action}Result"), output)?;
                 }
-                document.structure(xml, "ResponseMetadata", &json!({"RequestId": request_id}))
+                structure(xml, "ResponseMetadata", &json!({"RequestId": request_id}))
             })
             .map(drop)
     })
 }
 
-pub(super) fn failure(shape: &QueryShape, error: &ServiceError, request_id: &str) -> Response {
-    let document = Document { shape, action: "Error" };
+pub(super) fn failure(error: &ServiceError, request_id: &str) -> Response {
     let body = json!({"Type": error.fault(), "Code": error.query_code, "Message": error.message});
     respond(error.status, request_id, |xml| {
         xml.create_element("ErrorResponse")
-            .with_attribute(("xmlns", shape.xml_namespace))
+            .with_attribute(("xmlns", XML_NAMESPACE))
             .write_inner_content(|xml| {
-                document.structure(xml, "Error", &body)?;
-                document.member(xml, "RequestId", &json!(request_id))
+                structure(xml, "Error", &body)?;
+                member(xml, "RequestId", &json!(request_id))
             })
             .map(drop)
     })
@@ -69,57 +63,39 @@ fn respond(status: StatusCode, request_id: &str, write: impl FnOnce(&mut Xml) ->
     (status, headers, xml.into_inner()).into_response()
 }
 
-struct Document<'a> {
-    shape: &'a QueryShape,
-    action: &'a str,
+fn structure(xml: &mut Xml, element: &str, value: &Value) -> io::Result<()> {
+    xml.create_element(element)
+        .write_inner_content(|xml| {
+            value.as_object().into_iter().flatten().try_for_each(|(name, value)| member(xml, name, value))
+        })
+        .map(drop)
 }
 
-impl Document<'_> {
-    fn structure(&self, xml: &mut Xml, element: &str, value: &Value) -> io::Result<()> {
-        xml.create_element(element)
-            .write_inner_content(|xml| {
-                for (name, value) in value.as_object().into_iter().flatten() {
-                    self.member(xml, name, value)?;
-                }
-                Ok(())
+fn member(xml: &mut Xml, name: &str, value: &Value) -> io::Result<()> {
+    match value {
+        Value::Null => Ok(()),
+        Value::Array(items) => list(xml, name, items, "member"),
+        Value::Object(entries) => match map_names(name) {
+            None => structure(xml, name, value),
+            Some((key_name, value_name)) => {
+                let items: Vec<Value> =
+                    entries.iter().map(|(key, value)| json!({key_name: key, value_name: value})).collect();
+                list(xml, name, &items, "entry")
+            }
+        },
+        scalar => text(xml, name, &scalar_text(scalar)),
+    }
+}
+
+fn list(xml: &mut Xml, element: &str, items: &[Value], item_element: &str) -> io::Result<()> {
+    xml.create_element(element)
+        .write_inner_content(|xml| {
+            items.iter().try_for_each(|item| match item {
+                Value::Object(_) => structure(xml, item_element, item),
+                scalar => text(xml, item_element, &scalar_text(scalar)),
             })
-            .map(drop)
-    }
-
-    fn member(&self, xml: &mut Xml, name: &str, value: &Value) -> io::Result<()> {
-        let element = (self.shape.output_element)(self.action, name);
-        match value {
-            Value::Null => Ok(()),
-            Value::Array(items) => self.list(xml, &element, items, "member"),
-            Value::Object(entries) => match (self.shape.map_names)(name) {
-                None => self.structure(xml, &element, value),
-                Some((key_name, value_name)) => {
-                    let items: Vec<Value> = entries
-                        .iter()
-                        .map(|(key, value)| json!({key_name: key, value_name: value}))
-                        .collect();
-                    self.list(xml, &element, &items, "entry")
-                }
-            },
-            scalar => text(xml, &element, &scalar_text(scalar)),
-        }
-    }
-
-    fn list(&self, xml: &mut Xml, element: &str, items: &[Value], item_element: &str) -> io::Result<()> {
-        if self.shape.flattened {
-            return items.iter().try_for_each(|item| self.item(xml, element, item));
-        }
-        xml.create_element(element)
-            .write_inner_content(|xml| items.iter().try_for_each(|item| self.item(xml, item_element, item)))
-            .map(drop)
-    }
-
-    fn item(&self, xml: &mut Xml, element: &str, item: &Value) -> io::Result<()> {
-        match item {
-            Value::Object(_) => self.structure(xml, element, item),
-            scalar => text(xml, element, &scalar_text(scalar)),
-        }
-    }
+        })
+        .map(drop)
 }
 
 fn scalar_text(value: &Value) -> Cow<'_, str> {

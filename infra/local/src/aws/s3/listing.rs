@@ -100,8 +100,3 @@ fn objects(bucket: &Path) -> std::io::Result<Vec<(String, PathBuf)>> {
     }
     Ok(found)
 }
-
-/// Whether a bucket holds no object.
-pub(super) fn is_empty(bucket: &Path) -> bool {
-    objects(bucket).is_ok_and(|objects| objects.is_empty())
-}

@@ -1,6 +1,5 @@
 //! Uploads in parts. An unfinished upload is a folder below `.incoming`, one file per part.
 
-use std::io::SeekFrom;
 use std::path::PathBuf;
 
 use futures_util::{StreamExt as _, stream};
@@ -8,7 +7,6 @@ use md5::{Digest, Md5};
 use s3s::dto::*;
 use s3s::{S3Error, S3Result, s3_error};
 use tokio::fs::{self, File};
-use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio_util::io::ReaderStream;
 use uuid::Uuid;
 
@@ -49,55 +47,6 @@ pub(super) async fn upload_part(store: &Store, input: UploadPartInput) -> S3Resu
     let part = folder.join(input.part_number.to_string());
     fs::rename(&incoming.path, part).await.map_err(S3Error::internal_error)?;
     Ok(UploadPartOutput { e_tag: Some(ETag::Strong(hex(&incoming.md5))), ..Default::default() })
-}
-
-/// A part from another object, which the AWS CLI uses to move large ones.
-pub(super) async fn upload_part_copy(
-    store: &Store,
-    input: UploadPartCopyInput,
-) -> S3Result<UploadPartCopyOutput> {
-    let CopySource::Bucket { bucket, key, .. } = &input.copy_source else {
-        return Err(s3_error!(NotImplemented));
-    };
-    let folder = folder(store, &input.upload_id)?;
-    let mut source = store.open_object(bucket, key).await?;
-    let range = input.copy_source_range.as_deref().map(Range::parse).transpose();
-    let range = range.map_err(|error| s3_error!(error, InvalidArgument))?;
-    let range = range.map_or(Ok(0..source.length), |range| range.check(source.length))?;
-    source.file.seek(SeekFrom::Start(range.start)).await.map_err(S3Error::internal_error)?;
-    let body = ReaderStream::new(source.file.take(range.end - range.start));
-    let incoming = store.receive(StreamingBlob::wrap(body), |_| ()).await?;
-    let part = folder.join(input.part_number.to_string());
-    fs::rename(&incoming.path, part).await.map_err(S3Error::internal_error)?;
-    let copy_part_result =
-        CopyPartResult { e_tag: Some(ETag::Strong(hex(&incoming.md5))), ..CopyPartResult::default() };
-    Ok(UploadPartCopyOutput { copy_part_result: Some(copy_part_result), ..Default::default() })
-}
-
-pub(super) async fn list_parts(store: &Store, input: ListPartsInput) -> S3Result<ListPartsOutput> {
-    let folder = folder(store, &input.upload_id)?;
-    let mut parts = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(S3Error::internal_error)? {
-        let entry = entry.map_err(S3Error::internal_error)?;
-        let Some(part_number) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
-            continue;
-        };
-        let about = entry.metadata().map_err(S3Error::internal_error)?;
-        parts.push(Part {
-            part_number: Some(part_number),
-            size: i64::try_from(about.len()).ok(),
-            last_modified: about.modified().ok().map(Into::into),
-            ..Default::default()
-        });
-    }
-    parts.sort_by_key(|part| part.part_number);
-    Ok(ListPartsOutput {
-        bucket: Some(input.bucket),
-        key: Some(input.key),
-        upload_id: Some(input.upload_id),
-        parts: Some(parts),
-        ..Default::default()
-    })
 }
 
 pub(super) async fn complete(

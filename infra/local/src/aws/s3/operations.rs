@@ -2,8 +2,7 @@
 
 use std::io::SeekFrom;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64_simd::STANDARD as BASE64;
 use s3s::checksum::ChecksumHasher;
 use s3s::dto::*;
 use s3s::{S3, S3Error, S3Request, S3Response, S3Result, s3_error};
@@ -39,14 +38,6 @@ impl S3 for Store {
         Ok(S3Response::new(HeadBucketOutput { bucket_region: region, ..Default::default() }))
     }
 
-    async fn get_bucket_location(
-        &self,
-        request: S3Request<GetBucketLocationInput>,
-    ) -> S3Result<S3Response<GetBucketLocationOutput>> {
-        self.bucket(&request.input.bucket)?;
-        Ok(S3Response::new(GetBucketLocationOutput::default()))
-    }
-
     async fn list_buckets(&self, _: S3Request<ListBucketsInput>) -> S3Result<S3Response<ListBucketsOutput>> {
         let mut buckets = Vec::new();
         for entry in std::fs::read_dir(self.root()).map_err(S3Error::internal_error)? {
@@ -60,18 +51,6 @@ impl S3 for Store {
         }
         buckets.sort_by(|left, right| left.name.cmp(&right.name));
         Ok(S3Response::new(ListBucketsOutput { buckets: Some(buckets), ..Default::default() }))
-    }
-
-    async fn delete_bucket(
-        &self,
-        request: S3Request<DeleteBucketInput>,
-    ) -> S3Result<S3Response<DeleteBucketOutput>> {
-        let path = self.bucket(&request.input.bucket)?;
-        if !listing::is_empty(&path) {
-            return Err(s3_error!(BucketNotEmpty));
-        }
-        std::fs::remove_dir_all(path).map_err(S3Error::internal_error)?;
-        Ok(S3Response::new(DeleteBucketOutput::default()))
     }
 
     async fn put_object(&self, request: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
@@ -140,77 +119,12 @@ impl S3 for Store {
         }))
     }
 
-    async fn copy_object(
-        &self,
-        request: S3Request<CopyObjectInput>,
-    ) -> S3Result<S3Response<CopyObjectOutput>> {
-        let input = request.input;
-        let CopySource::Bucket { bucket, key, .. } = &input.copy_source else {
-            return Err(s3_error!(NotImplemented));
-        };
-        self.bucket(&input.bucket)?;
-        let source = self.open_object(bucket, key).await?;
-        let replaces = input.metadata_directive.as_ref().map(MetadataDirective::as_str)
-            == Some(MetadataDirective::REPLACE);
-        let mut attributes = if replaces { headers_of!(input) } else { source.attributes };
-        let incoming = self.receive(StreamingBlob::wrap(ReaderStream::new(source.file)), |_| ()).await?;
-        let e_tag = hex(&incoming.md5);
-        attributes.key.clone_from(&input.key);
-        attributes.e_tag.clone_from(&e_tag);
-        self.commit(&input.bucket, incoming, attributes, &WriteCondition::default()).await?;
-        let copy_object_result = CopyObjectResult {
-            e_tag: Some(ETag::Strong(e_tag)),
-            last_modified: Some(std::time::SystemTime::now().into()),
-            ..Default::default()
-        };
-        Ok(S3Response::new(CopyObjectOutput {
-            copy_object_result: Some(copy_object_result),
-            ..Default::default()
-        }))
-    }
-
     async fn delete_object(
         &self,
         request: S3Request<DeleteObjectInput>,
     ) -> S3Result<S3Response<DeleteObjectOutput>> {
         self.remove(&request.input.bucket, &request.input.key).await?;
         Ok(S3Response::new(DeleteObjectOutput::default()))
-    }
-
-    async fn delete_objects(
-        &self,
-        request: S3Request<DeleteObjectsInput>,
-    ) -> S3Result<S3Response<DeleteObjectsOutput>> {
-        let input = request.input;
-        let mut deleted = Vec::new();
-        for object in input.delete.objects {
-            self.remove(&input.bucket, &object.key).await?;
-            deleted.push(DeletedObject { key: Some(object.key), ..Default::default() });
-        }
-        Ok(S3Response::new(DeleteObjectsOutput { deleted: Some(deleted), ..Default::default() }))
-    }
-
-    async fn list_objects(
-        &self,
-        request: S3Request<ListObjectsInput>,
-    ) -> S3Result<S3Response<ListObjectsOutput>> {
-        let marker = request.input.marker.clone();
-        let mut input: ListObjectsV2Input = request.input.into();
-        input.start_after.clone_from(&marker);
-        let page = listing::list(self, input).await?;
-        Ok(S3Response::new(ListObjectsOutput {
-            contents: page.contents,
-            common_prefixes: page.common_prefixes,
-            delimiter: page.delimiter,
-            encoding_type: page.encoding_type,
-            name: page.name,
-            prefix: page.prefix,
-            max_keys: page.max_keys,
-            is_truncated: page.is_truncated,
-            marker,
-            next_marker: page.next_continuation_token,
-            ..Default::default()
-        }))
     }
 
     async fn list_objects_v2(
@@ -232,17 +146,6 @@ impl S3 for Store {
         request: S3Request<UploadPartInput>,
     ) -> S3Result<S3Response<UploadPartOutput>> {
         multipart::upload_part(self, request.input).await.map(S3Response::new)
-    }
-
-    async fn upload_part_copy(
-        &self,
-        request: S3Request<UploadPartCopyInput>,
-    ) -> S3Result<S3Response<UploadPartCopyOutput>> {
-        multipart::upload_part_copy(self, request.input).await.map(S3Response::new)
-    }
-
-    async fn list_parts(&self, request: S3Request<ListPartsInput>) -> S3Result<S3Response<ListPartsOutput>> {
-        multipart::list_parts(self, request.input).await.map(S3Response::new)
     }
 
     async fn complete_multipart_upload(
@@ -272,7 +175,7 @@ fn hasher_for(input: &PutObjectInput) -> ChecksumHasher {
 }
 
 fn verify(input: &PutObjectInput, incoming: &Incoming, computed: Checksum) -> S3Result<()> {
-    let agrees = input.content_md5.as_ref().is_none_or(|sent| *sent == STANDARD.encode(incoming.md5))
+    let agrees = input.content_md5.as_ref().is_none_or(|sent| *sent == BASE64.encode_to_string(incoming.md5))
         && computed.checksum_crc32 == input.checksum_crc32
         && computed.checksum_crc32c == input.checksum_crc32c
         && computed.checksum_sha1 == input.checksum_sha1

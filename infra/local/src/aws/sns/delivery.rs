@@ -14,7 +14,7 @@ use crate::aws::sqs::{NewMessage, Sqs};
 /// SQS takes no more; a raw delivery with more fails ("Amazon SNS raw message delivery").
 const SQS_ATTRIBUTE_LIMIT: usize = 10;
 
-/// Delivers to queues at once, to HTTP endpoints in the background, to mailboxes in the log only.
+/// Delivers to queues at once, to HTTP endpoints in the background.
 #[derive(Clone)]
 pub(super) struct Delivery {
     pub(super) sqs: Arc<Sqs>,
@@ -29,11 +29,6 @@ impl Delivery {
         match subscription.protocol {
             Protocol::Sqs => self.deliver_to_queue(publication, &subscription),
             Protocol::Http | Protocol::Https => self.deliver_by_http(publication.clone(), subscription),
-            Protocol::Email => tracing::info!(
-                topic = subscription.topic_arn,
-                message_id = %publication.id,
-                "notification for an email subscription, which the local stack does not send"
-            ),
         }
     }
 
@@ -55,14 +50,13 @@ impl Delivery {
             body: self.body(publication, subscription),
             attributes: if is_raw { publication.attributes.clone() } else { MessageAttributes::new() },
             trace_header: publication.trace_header.clone(),
-            group_id: publication.group_id.clone(),
             delay: None,
         }
     }
 
     fn body(&self, publication: &Publication, subscription: &Subscription) -> String {
         if subscription.settings.is_raw {
-            publication.message_for(subscription.protocol).to_owned()
+            publication.message.clone()
         } else {
             envelope::notification(publication, subscription, &self.base_url).to_string()
         }

@@ -8,7 +8,6 @@ mod filter_policy;
 mod http_delivery;
 mod kept;
 mod publication;
-mod query_shape;
 mod subscription;
 mod topic;
 
@@ -25,14 +24,10 @@ use self::delivery::Delivery;
 use self::http_delivery::HttpDelivery;
 use self::kept::Kept;
 use self::publication::Publication;
-pub(super) use self::query_shape::SHAPE;
 use self::subscription::Subscription;
 use self::topic::Topic;
 use super::protocol::{Call, ServiceError};
 use super::sqs::Sqs;
-
-/// The version of the API, by which its calls are recognised.
-pub(super) const API_VERSION: &str = "2010-03-31";
 
 /// All topics and subscriptions of the account.
 pub(super) struct Sns {

@@ -15,7 +15,7 @@ pub(super) struct Subscription {
     pub(super) arn: String,
     pub(super) topic_arn: String,
     pub(super) protocol: Protocol,
-    /// A queue's ARN, a URL or an address.
+    /// A queue's ARN or a URL.
     pub(super) endpoint: String,
     pub(super) settings: SubscriptionSettings,
     /// What an HTTP endpoint must give back before it gets messages; `None` once it did.
@@ -29,8 +29,6 @@ pub(super) enum Protocol {
     Sqs,
     Http,
     Https,
-    /// Nothing is sent: deliveries are logged.
-    Email,
 }
 
 impl Protocol {
@@ -39,7 +37,6 @@ impl Protocol {
             "sqs" => Ok(Self::Sqs),
             "http" => Ok(Self::Http),
             "https" => Ok(Self::Https),
-            "email" | "email-json" => Ok(Self::Email),
             other => Err(error::invalid_parameter(format!("Does not support this protocol string: {other}"))),
         }
     }
@@ -49,7 +46,6 @@ impl Protocol {
             Self::Sqs => "sqs",
             Self::Http => "http",
             Self::Https => "https",
-            Self::Email => "email",
         }
     }
 
@@ -59,7 +55,6 @@ impl Protocol {
             Self::Sqs => endpoint.starts_with("arn:aws:sqs:"),
             Self::Http => endpoint.starts_with("http://"),
             Self::Https => endpoint.starts_with("https://"),
-            Self::Email => endpoint.contains('@'),
         }
     }
 }
@@ -95,13 +90,11 @@ impl Subscription {
     /// Whether the subscription is confirmed and its filter policy lets the message pass.
     pub(super) fn wants(&self, publication: &Publication) -> bool {
         self.is_confirmed()
-            && self.settings.filter_policy.as_ref().is_none_or(|policy| {
-                if self.settings.filters_body {
-                    policy.matches_body(publication.message_for(self.protocol))
-                } else {
-                    policy.matches_attributes(&publication.attributes)
-                }
-            })
+            && self
+                .settings
+                .filter_policy
+                .as_ref()
+                .is_none_or(|policy| policy.matches(&publication.attributes))
     }
 
     /// Every attribute, as `GetSubscriptionAttributes` answers them.
@@ -125,7 +118,6 @@ impl Subscription {
 #[derive(Debug, Clone, Default)]
 pub(super) struct SubscriptionSettings {
     filter_policy: Option<FilterPolicy>,
-    filters_body: bool,
     /// The message as it was published, without the envelope.
     pub(super) is_raw: bool,
     /// ARN of the queue for what could not be delivered.
@@ -154,20 +146,17 @@ impl SubscriptionSettings {
         &self.texts
     }
 
-    /// Sets one attribute; an empty value takes it away.
-    pub(super) fn set(&mut self, name: &str, value: String) -> Result<(), ServiceError> {
+    /// Sets one attribute; an empty value counts as none.
+    fn set(&mut self, name: &str, value: String) -> Result<(), ServiceError> {
         match name {
             "FilterPolicy" => {
                 let parsed = (!value.is_empty()).then(|| FilterPolicy::parse(&value)).transpose();
                 self.filter_policy =
                     parsed.map_err(|reason| error::invalid_parameter(format!("FilterPolicy: {reason}")))?;
             }
+            "FilterPolicyScope" if value == "MessageAttributes" => {}
             "FilterPolicyScope" => {
-                self.filters_body = match value.as_str() {
-                    "MessageBody" => true,
-                    "MessageAttributes" => false,
-                    other => return Err(error::invalid_parameter(format!("FilterPolicyScope: {other}"))),
-                };
+                return Err(error::invalid_parameter(format!("FilterPolicyScope: {value} is not emulated")));
             }
             "RawMessageDelivery" => {
                 self.is_raw = value

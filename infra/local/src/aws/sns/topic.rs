@@ -18,15 +18,10 @@ pub(super) struct Topic {
     pub(super) arn: String,
     /// Those that were set.
     pub(super) attributes: BTreeMap<String, String>,
-    pub(super) tags: BTreeMap<String, String>,
 }
 
 impl Topic {
-    pub(super) fn new(
-        name: &str,
-        attributes: BTreeMap<String, String>,
-        tags: BTreeMap<String, String>,
-    ) -> Result<Self, ServiceError> {
+    pub(super) fn new(name: &str, attributes: BTreeMap<String, String>) -> Result<Self, ServiceError> {
         let is_fifo =
             name.ends_with(".fifo") || attributes.get("FifoTopic").is_some_and(|value| value == "true");
         if is_fifo {
@@ -39,7 +34,7 @@ impl Topic {
         if !is_valid {
             return Err(error::invalid_parameter("Topic Name"));
         }
-        let mut topic = Self { arn: crate::aws::arn("sns", name), attributes: BTreeMap::new(), tags };
+        let mut topic = Self { arn: crate::aws::arn("sns", name), attributes: BTreeMap::new() };
         for (name, value) in attributes {
             topic.set(&name, value)?;
         }

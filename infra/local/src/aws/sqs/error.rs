@@ -91,14 +91,6 @@ pub(super) fn invalid_batch_id() -> ServiceError {
     )
 }
 
-pub(super) fn batch_too_long(limit: usize, size: usize) -> ServiceError {
-    ServiceError::sender(
-        "BatchRequestTooLong",
-        "AWS.SimpleQueueService.BatchRequestTooLong",
-        format!("Batch requests cannot be longer than {limit} bytes. You have sent {size} bytes."),
-    )
-}
-
 /// What cannot be kept is not taken in.
 pub(super) fn not_kept(error: std::io::Error) -> ServiceError {
     ServiceError::internal(format!("The data folder cannot be written: {error}"))

@@ -27,7 +27,6 @@ pub(super) struct Folder(Option<PathBuf>);
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Kept {
     pub(super) attributes: BTreeMap<String, String>,
-    pub(super) tags: BTreeMap<String, String>,
 }
 
 /// A message as its file has it. Times are milliseconds since 1970.
@@ -37,7 +36,6 @@ struct KeptMessage {
     body: String,
     attributes: MessageAttributes,
     trace_header: Option<String>,
-    group_id: Option<String>,
     sent_at: u64,
     first_received_at: Option<u64>,
     receive_count: u32,
@@ -139,7 +137,6 @@ impl From<&StoredMessage> for KeptMessage {
             body: content.body.clone(),
             attributes: content.attributes.clone(),
             trace_header: content.trace_header.clone(),
-            group_id: content.group_id.clone(),
             sent_at: millis(*sent_at),
             first_received_at: first_received_at.map(millis),
             receive_count: *receive_count,
@@ -157,7 +154,6 @@ impl KeptMessage {
             body: self.body,
             attributes: self.attributes,
             trace_header: self.trace_header,
-            group_id: self.group_id,
             delay: None,
         };
         Ok(StoredMessage {

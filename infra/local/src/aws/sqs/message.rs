@@ -2,8 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64_simd::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -17,8 +16,6 @@ pub(crate) struct NewMessage {
     pub(crate) attributes: MessageAttributes,
     /// The system attribute `AWSTraceHeader`, which does not count towards the size.
     pub(crate) trace_header: Option<String>,
-    /// The sender's group, for fair queues; it has no effect here.
-    pub(crate) group_id: Option<String>,
     /// Keeps the message away from receivers for so long; `None` takes the queue's own delay.
     pub(crate) delay: Option<Duration>,
 }
@@ -99,7 +96,6 @@ impl StoredMessage {
             ("SentTimestamp", epoch_millis(self.sent_at)),
         ];
         attributes.extend(self.content.trace_header.clone().map(|value| ("AWSTraceHeader", value)));
-        attributes.extend(self.content.group_id.clone().map(|value| ("MessageGroupId", value)));
         attributes.extend(self.dead_letter_source.clone().map(|value| ("DeadLetterQueueSourceArn", value)));
         attributes
     }
@@ -168,12 +164,12 @@ impl ReceiptHandle {
         let mut bytes = [0; 32];
         bytes[..16].copy_from_slice(self.message.as_bytes());
         bytes[16..].copy_from_slice(self.nonce.as_bytes());
-        URL_SAFE_NO_PAD.encode(bytes)
+        URL_SAFE_NO_PAD.encode_to_string(bytes)
     }
 
     /// `None` for a text that no queue ever gave out.
     pub(super) fn decode(text: &str) -> Option<Self> {
-        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let bytes = URL_SAFE_NO_PAD.decode_to_vec(text).ok()?;
         let (message, nonce) = bytes.split_at_checked(16)?;
         Some(Self { message: Uuid::from_slice(message).ok()?, nonce: Uuid::from_slice(nonce).ok()? })
     }

@@ -103,11 +103,6 @@ impl Messages {
         }
     }
 
-    pub(super) fn clear(&mut self) {
-        let positions: Vec<u64> = self.by_position.keys().copied().collect();
-        positions.into_iter().for_each(|position| self.remove(position));
-    }
-
     /// The message whose latest receipt the handle is.
     pub(super) fn position_of(&self, handle: ReceiptHandle) -> Option<u64> {
         let is_latest = |position: &&u64| {

@@ -5,7 +5,6 @@ mod error;
 mod folder;
 mod message;
 mod messages;
-mod query_shape;
 mod queue;
 mod settings;
 
@@ -21,7 +20,6 @@ use self::folder::Folder;
 pub(super) use self::message::NewMessage;
 use self::message::ReceiptHandle;
 use self::messages::Messages;
-pub(super) use self::query_shape::SHAPE;
 use self::queue::Queue;
 use self::settings::QueueSettings;
 use super::protocol::{Call, ServiceError};
@@ -88,12 +86,7 @@ impl Sqs {
     }
 
     /// Creates the queue, or gives the one that exists if it was created with the same attributes.
-    fn create(
-        &self,
-        name: &str,
-        attributes: &BTreeMap<String, String>,
-        tags: BTreeMap<String, String>,
-    ) -> Result<(), ServiceError> {
+    fn create(&self, name: &str, attributes: &BTreeMap<String, String>) -> Result<(), ServiceError> {
         if name.ends_with(".fifo") {
             return Err(error::fifo_is_not_emulated());
         }
@@ -113,7 +106,7 @@ impl Sqs {
             None => {
                 let settings = QueueSettings::default().with(attributes)?;
                 let folder = Folder::create(self.root.as_deref(), name).map_err(error::not_kept)?;
-                let queue = Queue::new(name, settings, tags, Messages::new(folder));
+                let queue = Queue::new(name, settings, Messages::new(folder));
                 queue.keep()?;
                 queues.insert(name.to_owned(), Arc::new(queue));
                 Ok(())

@@ -43,7 +43,6 @@ struct State {
     is_restored: bool,
     settings: QueueSettings,
     modified_at: u64,
-    tags: BTreeMap<String, String>,
     messages: Messages,
 }
 
@@ -57,27 +56,22 @@ pub(super) struct ReceiveRequest {
 }
 
 impl Queue {
-    pub(super) fn new(
-        name: &str,
-        settings: QueueSettings,
-        tags: BTreeMap<String, String>,
-        messages: Messages,
-    ) -> Self {
+    pub(super) fn new(name: &str, settings: QueueSettings, messages: Messages) -> Self {
         let now = epoch_seconds();
         Self {
             name: name.to_owned(),
             arn: crate::aws::arn("sqs", name),
             created_at: now,
-            state: Mutex::new(State { is_restored: false, settings, modified_at: now, tags, messages }),
+            state: Mutex::new(State { is_restored: false, settings, modified_at: now, messages }),
             changed: Notify::new(),
         }
     }
 
     /// The queue that is kept in that folder, if one is.
     pub(super) fn restore(name: &str, folder: Folder) -> anyhow::Result<Option<Self>> {
-        let Some(Kept { attributes, tags }) = folder.kept()? else { return Ok(None) };
+        let Some(Kept { attributes }) = folder.kept()? else { return Ok(None) };
         let settings = QueueSettings::default().with(&attributes)?;
-        let queue = Self::new(name, settings, tags, Messages::restore(folder)?);
+        let queue = Self::new(name, settings, Messages::restore(folder)?);
         queue.state().is_restored = true;
         Ok(Some(queue))
     }
@@ -152,19 +146,6 @@ impl Queue {
         ];
         let counted = counted.into_iter().map(|(name, value)| (name.to_owned(), value));
         state.settings.all().chain(counted).collect()
-    }
-
-    pub(super) fn tags(&self) -> BTreeMap<String, String> {
-        self.state().tags.clone()
-    }
-
-    pub(super) fn change_tags(
-        &self,
-        change: impl FnOnce(&mut BTreeMap<String, String>),
-    ) -> Result<(), ServiceError> {
-        let mut state = self.state();
-        change(&mut state.tags);
-        state.keep()
     }
 
     /// Takes a message in and gives its id.
@@ -344,10 +325,6 @@ impl Queue {
         count
     }
 
-    pub(super) fn purge(&self) {
-        self.state().messages.clear();
-    }
-
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -355,7 +332,7 @@ impl Queue {
 
 impl State {
     fn keep(&self) -> Result<(), ServiceError> {
-        let kept = Kept { attributes: self.settings.all().collect(), tags: self.tags.clone() };
+        let kept = Kept { attributes: self.settings.all().collect() };
         self.messages.folder().keep(&kept).map_err(error::not_kept)
     }
 

@@ -12,22 +12,14 @@ use crate::aws::protocol::{Call, ServiceError};
 pub(super) fn run(sns: &Sns, call: &Call, delivers_twice: bool) -> Result<Value, ServiceError> {
     match call.action.as_str() {
         "CreateTopic" => topics::create(sns, call.input()?),
-        "DeleteTopic" => topics::delete(sns, &call.input()?),
         "ListTopics" => topics::list(sns),
-        "GetTopicAttributes" => topics::attributes(sns, &call.input()?),
         "SetTopicAttributes" => topics::set_attribute(sns, call.input()?),
-        "TagResource" => topics::tag(sns, call.input()?),
-        "UntagResource" => topics::untag(sns, &call.input()?),
-        "ListTagsForResource" => topics::tags(sns, &call.input()?),
         "Subscribe" => subscriptions::subscribe(sns, call.input()?),
         "ConfirmSubscription" => subscriptions::confirm(sns, &call.input()?),
         "Unsubscribe" => subscriptions::unsubscribe(sns, &call.input()?),
-        "ListSubscriptions" => subscriptions::list(sns),
         "ListSubscriptionsByTopic" => subscriptions::list_by_topic(sns, &call.input()?),
         "GetSubscriptionAttributes" => subscriptions::attributes(sns, &call.input()?),
-        "SetSubscriptionAttributes" => subscriptions::set_attribute(sns, call.input()?),
         "Publish" => publishing::publish(sns, call, delivers_twice),
-        "PublishBatch" => publishing::publish_batch(sns, call),
         other => Err(ServiceError::unknown_action(other)),
     }
 }

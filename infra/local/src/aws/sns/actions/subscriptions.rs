@@ -90,11 +90,6 @@ pub(super) fn unsubscribe(sns: &Sns, input: &OneSubscription) -> Result<Value, S
     Ok(nothing())
 }
 
-pub(super) fn list(sns: &Sns) -> Result<Value, ServiceError> {
-    let subscriptions: Vec<Value> = sns.directory().subscriptions.values().map(summary).collect();
-    Ok(json!({"Subscriptions": subscriptions}))
-}
-
 pub(super) fn list_by_topic(sns: &Sns, input: &OneTopic) -> Result<Value, ServiceError> {
     let mut directory = sns.directory();
     directory.topic(&input.topic_arn)?;
@@ -114,20 +109,4 @@ fn summary(subscription: &Subscription) -> Value {
 
 pub(super) fn attributes(sns: &Sns, input: &OneSubscription) -> Result<Value, ServiceError> {
     Ok(json!({"Attributes": sns.directory().subscription(&input.subscription_arn)?.attributes()}))
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct SetSubscriptionAttributes {
-    subscription_arn: String,
-    attribute_name: String,
-    #[serde(default)]
-    attribute_value: String,
-}
-
-pub(super) fn set_attribute(sns: &Sns, input: SetSubscriptionAttributes) -> Result<Value, ServiceError> {
-    let mut directory = sns.directory();
-    let subscription = directory.subscription(&input.subscription_arn)?;
-    subscription.settings.set(&input.attribute_name, input.attribute_value)?;
-    Ok(nothing())
 }

@@ -9,7 +9,7 @@ use super::{nothing, seconds};
 use crate::aws::message_attributes::{self, MessageAttributes};
 use crate::aws::protocol::{ServiceError, integer};
 use crate::aws::sqs::message::NewMessage;
-use crate::aws::sqs::queue::{Queue, ReceiveRequest};
+use crate::aws::sqs::queue::ReceiveRequest;
 use crate::aws::sqs::{Sqs, error};
 
 /// The most message attributes ("Amazon SQS message quotas").
@@ -19,14 +19,6 @@ const ATTRIBUTE_LIMIT: usize = 10;
 #[serde(rename_all = "PascalCase")]
 pub(super) struct SendMessage {
     queue_url: String,
-    #[serde(flatten)]
-    message: OutgoingMessage,
-}
-
-/// What `SendMessage` and an entry of `SendMessageBatch` have in common.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct OutgoingMessage {
     #[serde(default)]
     message_body: String,
     #[serde(default, deserialize_with = "integer")]
@@ -35,16 +27,10 @@ pub(super) struct OutgoingMessage {
     message_attributes: MessageAttributes,
     #[serde(default)]
     message_system_attributes: MessageAttributes,
-    #[serde(default)]
-    message_group_id: Option<String>,
 }
 
-pub(super) fn send(sqs: &Sqs, input: SendMessage) -> Result<Value, ServiceError> {
-    send_to(&*sqs.by_url(&input.queue_url)?, input.message)
-}
-
-/// Sends and describes the message as both the single and the batch action answer it.
-pub(super) fn send_to(queue: &Queue, message: OutgoingMessage) -> Result<Value, ServiceError> {
+pub(super) fn send(sqs: &Sqs, message: SendMessage) -> Result<Value, ServiceError> {
+    let queue = sqs.by_url(&message.queue_url)?;
     let attributes_digest = message_attributes::md5(&message.message_attributes);
     let system_digest = message_attributes::md5(&message.message_system_attributes);
     let message = message.check()?;
@@ -58,12 +44,7 @@ pub(super) fn send_to(queue: &Queue, message: OutgoingMessage) -> Result<Value, 
     }))
 }
 
-impl OutgoingMessage {
-    /// Bytes that count towards a batch's limit.
-    pub(super) fn size(&self) -> usize {
-        self.message_body.len() + message_attributes::size(&self.message_attributes)
-    }
-
+impl SendMessage {
     fn check(mut self) -> Result<NewMessage, ServiceError> {
         if self.message_body.is_empty() {
             return Err(error::missing_parameter("MessageBody"));
@@ -88,7 +69,6 @@ impl OutgoingMessage {
             body: self.message_body,
             attributes: self.message_attributes,
             trace_header: trace_header.and_then(|attribute| attribute.string_value),
-            group_id: self.message_group_id,
             delay: self.delay_seconds.map(|delay| seconds("DelaySeconds", delay, 0..=900)).transpose()?,
         })
     }
@@ -167,6 +147,6 @@ pub(super) fn change_visibility(sqs: &Sqs, input: ChangeMessageVisibility) -> Re
 }
 
 /// At most 12 hours.
-pub(super) fn visibility(value: i64) -> Result<Duration, ServiceError> {
+fn visibility(value: i64) -> Result<Duration, ServiceError> {
     seconds("VisibilityTimeout", value, 0..=43_200)
 }

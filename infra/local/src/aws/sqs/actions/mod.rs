@@ -1,6 +1,6 @@
 //! The actions of the API: reading their parameters, running them, writing their answers.
 
-mod batches;
+mod batch;
 mod messages;
 mod queues;
 
@@ -20,18 +20,11 @@ pub(super) async fn run(sqs: &Sqs, call: &Call) -> Result<Value, ServiceError> {
         "GetQueueUrl" => queues::url(sqs, call),
         "GetQueueAttributes" => queues::attributes(sqs, call.input()?),
         "SetQueueAttributes" => queues::set_attributes(sqs, call.input()?),
-        "PurgeQueue" => queues::purge(sqs, call.input()?),
-        "TagQueue" => queues::tag(sqs, call.input()?),
-        "UntagQueue" => queues::untag(sqs, call.input()?),
-        "ListQueueTags" => queues::tags(sqs, call.input()?),
-        "ListDeadLetterSourceQueues" => queues::dead_letter_sources(sqs, call),
         "SendMessage" => messages::send(sqs, call.input()?),
         "ReceiveMessage" => messages::receive(sqs, call.input()?).await,
         "DeleteMessage" => messages::delete(sqs, call.input()?),
         "ChangeMessageVisibility" => messages::change_visibility(sqs, call.input()?),
-        "SendMessageBatch" => batches::send(sqs, call.input()?),
-        "DeleteMessageBatch" => batches::delete(sqs, call.input()?),
-        "ChangeMessageVisibilityBatch" => batches::change_visibility(sqs, call.input()?),
+        "DeleteMessageBatch" => batch::delete(sqs, call.input()?),
         other => Err(ServiceError::unknown_action(other)),
     }
 }

@@ -16,13 +16,11 @@ struct CreateQueue {
     queue_name: String,
     #[serde(default)]
     attributes: BTreeMap<String, String>,
-    #[serde(default, alias = "tags")]
-    tags: BTreeMap<String, String>,
 }
 
 pub(super) fn create(sqs: &Sqs, call: &Call) -> Result<Value, ServiceError> {
     let input: CreateQueue = call.input()?;
-    sqs.create(&input.queue_name, &input.attributes, input.tags)?;
+    sqs.create(&input.queue_name, &input.attributes)?;
     Ok(json!({"QueueUrl": queue_url(call, &input.queue_name)}))
 }
 
@@ -92,49 +90,6 @@ pub(super) struct SetQueueAttributes {
 pub(super) fn set_attributes(sqs: &Sqs, input: SetQueueAttributes) -> Result<Value, ServiceError> {
     sqs.by_url(&input.queue_url)?.set(&input.attributes)?;
     Ok(nothing())
-}
-
-pub(super) fn purge(sqs: &Sqs, input: OneQueue) -> Result<Value, ServiceError> {
-    sqs.by_url(&input.queue_url)?.purge();
-    Ok(nothing())
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct TagQueue {
-    queue_url: String,
-    tags: BTreeMap<String, String>,
-}
-
-pub(super) fn tag(sqs: &Sqs, input: TagQueue) -> Result<Value, ServiceError> {
-    sqs.by_url(&input.queue_url)?.change_tags(|tags| tags.extend(input.tags))?;
-    Ok(nothing())
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct UntagQueue {
-    queue_url: String,
-    tag_keys: Vec<String>,
-}
-
-pub(super) fn untag(sqs: &Sqs, input: UntagQueue) -> Result<Value, ServiceError> {
-    sqs.by_url(&input.queue_url)?.change_tags(|tags| tags.retain(|key, _| !input.tag_keys.contains(key)))?;
-    Ok(nothing())
-}
-
-pub(super) fn tags(sqs: &Sqs, input: OneQueue) -> Result<Value, ServiceError> {
-    Ok(json!({"Tags": sqs.by_url(&input.queue_url)?.tags()}))
-}
-
-pub(super) fn dead_letter_sources(sqs: &Sqs, call: &Call) -> Result<Value, ServiceError> {
-    let input: OneQueue = call.input()?;
-    let target = sqs.by_url(&input.queue_url)?;
-    let sources = sqs.all().into_iter().filter(|queue| {
-        queue.settings().redrive().is_some_and(|policy| policy.dead_letter_arn == target.arn)
-    });
-    let urls: Vec<String> = sources.map(|queue| queue_url(call, &queue.name)).collect();
-    Ok(json!({"queueUrls": urls}))
 }
 
 /// Built from the address by which the client reached us, so that it works for this client.

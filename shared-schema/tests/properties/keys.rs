@@ -1,29 +1,11 @@
 //! Keys of arbitrary ids, prefixes and submissions: safe, within S3's limit, and nobody else's.
 
 use proptest::prelude::*;
-use serde_json::{Value, json};
+use serde_json::Value;
 use shared_schema::keys::{self, MAX_EXTENSION_BYTES, MAX_KEY_BYTES, OutputKeys};
 use shared_schema::{OutputPrefix, Submission, TaskId};
 
-/// Names from few letters, so that one is often the beginning or the end of another.
-fn names() -> impl Strategy<Value = String> {
-    prop_oneof![
-        4 => prop::collection::vec(prop::sample::select(vec!["a", "b", "/", "-", ".", "1", "_darkroom", "é", "\u{202e}"]), 0..8)
-            .prop_map(|parts| parts.concat()),
-        1 => prop::collection::vec(any::<char>(), 0..40).prop_map(|chars| chars.into_iter().collect()),
-        1 => (480_usize..530).prop_map(|length| "x".repeat(length)),
-    ]
-}
-
-fn ids() -> impl Strategy<Value = Value> {
-    prop_oneof![
-        6 => names().prop_map(Value::from),
-        1 => any::<i64>().prop_map(Value::from),
-        1 => (0_u8..3).prop_map(Value::from),
-        1 => any::<f64>().prop_map(|number| json!(number)),
-        1 => any::<bool>().prop_map(Value::from),
-    ]
-}
+use crate::values::{ids, names};
 
 fn submissions() -> impl Strategy<Value = String> {
     prop_oneof![

@@ -1,0 +1,8 @@
+//! What holds for every id, prefix, key and request, tried on thousands that nobody thought of.
+
+#![allow(clippy::unwrap_used, reason = "a failed step of a test ends it")]
+
+mod envelopes;
+mod ids;
+mod keys;
+mod values;
