@@ -1,11 +1,12 @@
 //! What the programs of one deployment are to be told, as the local stack tells them.
 
-use local_stack::config::{self, Config};
+use deployment_config::Config;
+use local_stack::config;
 use serde_json::{Value, json};
 
 /// The front door's `RUNTIMES`.
 pub(crate) fn registry(config: &Config) -> serde_json::Result<Value> {
-    serde_json::to_value(config::registry(&config.runtimes))
+    serde_json::to_value(deployment_config::registry(&config.runtimes))
 }
 
 /// The variables of each runtime's worker that follow from the file alone.

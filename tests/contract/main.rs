@@ -24,8 +24,8 @@ use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 use clap::Parser;
+use deployment_config::Checked;
 use integration_tests::aws;
-use local_stack::config::Config;
 use serde_json::json;
 use shared_schema::RuntimeName;
 use shared_schema::ids::RESERVED_SEGMENT;
@@ -42,7 +42,8 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> Result<()> {
     ensure!(aws::external().is_none(), "unset AWS_ENDPOINT_URL: only the embedded AWS APIs keep calls");
-    let config = Arguments::parse().config.map(|file| Config::load(&file)).transpose()?;
+    let config =
+        Arguments::parse().config.map(|file| Checked::load(&file)).transpose()?.map(|checked| checked.config);
     let mut contract = json!({
         "attributes": { "runtime": Route::RUNTIME, "legacy_model": Route::MODEL },
         "legacy_runtime": RuntimeName::LEGACY,

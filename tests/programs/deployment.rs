@@ -188,7 +188,7 @@ async fn another_file_on_the_same_folder_holds_for_what_was_subscribed_before() 
     let mut stack = Served::start_in(stack.folder, &["--config", &after]).await;
     assert_eq!(subscribed(&stack, "darkroom-tasks").await, ["darkroom-first", "my-tasks"]);
     let told_of_ends =
-        ["darkroom-console", "darkroom-results-newsroom", "darkroom-results-press", "my-completions"];
+        ["darkroom-_console", "darkroom-results-newsroom", "darkroom-results-press", "my-completions"];
     assert_eq!(subscribed(&stack, "darkroom-completions").await, told_of_ends);
 
     // The filter policy of the runtime that stays is the new one.

@@ -7,11 +7,11 @@ import {
 } from "aws-cdk-lib";
 import { Construct } from "constructs";
 
+import { registry } from "./config/load.ts";
 import type { Config } from "./config/types.ts";
 import { FrontDoorApi } from "./front-door-api.ts";
 import { packageWith } from "./function-package.ts";
 import { logicalId } from "./logical-id.ts";
-import { registry } from "./registry.ts";
 import { LARGE_TASKS } from "./reserved-keys.ts";
 import { RustFunction } from "./rust-function.ts";
 
@@ -43,7 +43,9 @@ export class FrontDoor extends Construct {
       description: "Checks tasks and publishes them",
       // The registry is always a file beside the program: a function's variables may have 4 KB together, and with one
       // way for few and for many runtimes there is only one to test.
-      code: lambda.Code.fromAsset(packageWith(zip, { "runtimes.json": registry(config) })),
+      code: lambda.Code.fromAsset(
+        packageWith(zip, { "runtimes.json": JSON.stringify(registry(config), null, 1) }),
+      ),
       // The program needs 15 MB, and some 60 more for a body of 6 MB that is text, JSON and message at once. The rest
       // is speed: a function's share of a CPU grows with its memory, and TLS to SNS is most of a cold start.
       memorySize: 256,

@@ -1,12 +1,15 @@
 import { Duration, Stack, type aws_sns as sns, aws_sns, aws_sqs as sqs } from "aws-cdk-lib";
 import { Construct } from "constructs";
 
-import { servedModels, TASK_RETENTION_DAYS } from "./config/rules.ts";
+import { servedModels } from "./config/served-models.ts";
 import type { Runtime } from "./config/types.ts";
 import { PrivateQueue } from "./private-queue.ts";
 
-/** How long a task waits for a worker. SQS then drops it without a word, hence the alarm on the age of the oldest. */
-const RETENTION = Duration.days(TASK_RETENTION_DAYS);
+/**
+ * How long a task waits for a worker: the default of SQS, and the predecessors'. SQS then drops it without a word, hence the
+ * alarm on the age of the oldest. The rule for `results.lifetimeDays` in infra/configuration depends on it.
+ */
+const RETENTION = Duration.days(4);
 
 /**
  * Longer than the queue's: a message that is moved keeps the time at which it was first sent (SQS developer guide,

@@ -6,7 +6,7 @@ import { GetCallerIdentityCommand, STSClient } from "@aws-sdk/client-sts";
 import { load } from "../lib/config/load.ts";
 import type { Config } from "../lib/config/types.ts";
 import { preflight } from "./preflight.ts";
-import { sample } from "./submit/sample.ts";
+import { firstTask } from "./submit/first-task.ts";
 import { aws } from "./support/aws.ts";
 import { type Cdk, cdkFor } from "./support/cdk.ts";
 import type { Command } from "./support/command.ts";
@@ -53,8 +53,8 @@ async function bootstrap(config: Config, cdk: Cdk, stacks: Stacks): Promise<void
 
 async function howToBegin(config: Config, stacks: Stacks): Promise<string> {
   const url = (await stacks.output(serviceStack(config), "ApiUrl")).replace(/\/$/, "");
-  const first = config.runtimes.find(({ type }) => type === "sdwebui") ?? config.runtimes[0];
-  const body = first ? JSON.stringify(sample(first, "first", {})) : "";
+  const [first] = config.runtimes;
+  const body = first ? JSON.stringify(firstTask(config, first, "first")) : "";
   return [
     `front door  ${url}`,
     "keys        infra/darkroom api-keys",

@@ -3,12 +3,12 @@ import { basename, join } from "node:path";
 
 import { S3Client } from "@aws-sdk/client-s3";
 
-import { load } from "../lib/config/load.ts";
+import { type Body, load } from "../lib/config/load.ts";
 import type { Config, Runtime } from "../lib/config/types.ts";
 import { apiKeys } from "./api-keys.ts";
+import { firstTask } from "./submit/first-task.ts";
 import { type Door, post } from "./submit/post.ts";
 import { awaitOut, download, type Ended } from "./submit/result.ts";
-import { sample, type Wishes } from "./submit/sample.ts";
 import { s3 } from "./support/aws.ts";
 import type { Command } from "./support/command.ts";
 import { duration, say } from "./support/console.ts";
@@ -22,7 +22,7 @@ is no GPU node the first image takes minutes; \`measure\` says which part takes 
   options: {
     runtime: { type: "string", description: "which runtime (the first one of the configuration)" },
     prompt: { type: "string", description: "what to draw" },
-    model: { type: "string", description: "the checkpoint, for the sample workflow of ComfyUI" },
+    model: { type: "string", description: "the checkpoint, for runtimes whose tasks name one" },
     workflow: { type: "string", description: "a file with a workflow in ComfyUI's API format" },
     out: { type: "string", description: "the folder for the image (the current one)" },
     timeout: { type: "string", description: "minutes to wait (30)" },
@@ -31,19 +31,13 @@ is no GPU node the first image takes minutes; \`measure\` says which part takes 
     const text = (name: string) => values[name] as string | undefined;
     const config = load(file);
     const runtime = chooseRuntime(config, text("runtime"));
-    const wishes: Wishes = {
+    const task = firstTask(config, runtime, freshId(), {
       prompt: text("prompt"),
       model: text("model"),
-      workflow: await workflow(text("workflow")),
-    };
+      content: await workflow(text("workflow")),
+    });
     const { door, bucket } = await deployed(config);
-    const ended = await submit(
-      door,
-      new S3Client(s3(config)),
-      bucket,
-      sample(runtime, freshId(), wishes),
-      minutes(text("timeout")),
-    );
+    const ended = await submit(door, new S3Client(s3(config)), bucket, task, minutes(text("timeout")));
     const folder = text("out") ?? ".";
     await mkdir(folder, { recursive: true });
     for (const { uri, data } of ended.files) {
@@ -59,7 +53,7 @@ export async function submit(
   door: Door,
   client: S3Client,
   bucket: string,
-  body: ReturnType<typeof sample>,
+  body: Body,
   timeoutSeconds: number,
 ): Promise<Ended & { files: { uri: string; data: Uint8Array }[] }> {
   const begun = Date.now();

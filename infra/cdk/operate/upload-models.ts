@@ -1,7 +1,7 @@
 import { S3Client } from "@aws-sdk/client-s3";
 
 import { load } from "../lib/config/load.ts";
-import { servedModels } from "../lib/config/rules.ts";
+import { servedModels } from "../lib/config/served-models.ts";
 import type { Config } from "../lib/config/types.ts";
 import { makeBucket } from "./models/bucket.ts";
 import { localFiles } from "./models/local-files.ts";

@@ -38,7 +38,11 @@ it("tells what its callers and operators look for", () => {
 it("stays far below CloudFormation's 500 resources with the 40 runtimes that a configuration may have", () => {
   const template = templateOf("minimal", (config) => {
     const [runtime] = config.runtimes;
-    config.runtimes = Array.from({ length: 40 }, (_, n) => ({ ...runtime!, name: `runtime-${n}` }));
+    config.runtimes = Array.from({ length: 40 }, (_, n) => ({
+      ...runtime!,
+      name: `runtime-${n}`,
+      model: `model-${n}.ckpt`,
+    }));
   });
   expect(Object.keys(template.toJSON()["Resources"]).length).toBeLessThan(500);
 });

@@ -37,14 +37,6 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 
-{{/*
-Not empty if the worker deletes the files of runs: ComfyUI has no call for it. It is the runtime's user then, since nodes may make
-folders that nobody else may write to. SD WebUI saves nothing.
-*/}}
-{{- define "darkroom.sharesScratch" -}}
-{{ if eq .Values.runtime.type "comfyui" }}true{{ end }}
-{{- end }}
-
 {{/* The port of the worker's probes and metrics. */}}
 {{- define "darkroom.healthPort" -}}
 8390

@@ -17,7 +17,6 @@ env:
   {{- with .Values.runtime.model }}
   - { name: MODEL, value: {{ . | quote }} }
   {{- end }}
-  {{- if eq .Values.runtime.type "comfyui" }}
   {{- with .Values.runtime.cacheRamGB }}
   - { name: CACHE_RAM_GB, value: {{ . | quote }} }
   {{- end }}
@@ -26,7 +25,6 @@ env:
   {{- end }}
   {{- if .Values.runtime.partnerNodes }}
   - { name: PARTNER_NODES, value: "true" }
-  {{- end }}
   {{- end }}
   {{- range $name, $value := .Values.runtime.env }}
   - { name: {{ $name }}, value: {{ $value | quote }} }

@@ -28,13 +28,13 @@ readinessProbe:
   failureThreshold: 2
 resources: {{ toYaml .Values.worker.resources | nindent 2 }}
 securityContext:
-  {{- $user := ternary 10001 65532 (not (empty (include "darkroom.sharesScratch" .))) }}
+  {{- $user := ternary 10001 65532 .Values.runtime.sharesScratch }}
   runAsUser: {{ $user }}
   runAsGroup: {{ $user }}
   {{- include "darkroom.containerSecurity" . | nindent 2 }}
 volumeMounts:
   - { name: worker-state, mountPath: /var/lib/darkroom }
-  {{- if include "darkroom.sharesScratch" . }}
+  {{- if .Values.runtime.sharesScratch }}
   - { name: scratch, mountPath: /scratch }
   {{- end }}
   {{- if .Values.worker.markPod }}

@@ -27,7 +27,7 @@ numbers as floats, so that those above a million need `int64` to be written in f
 - { name: GRACE_PERIOD_SECONDS, value: {{ .Values.deadlines.grace | quote }} }
 - { name: URL_EXPIRY_SECONDS, value: {{ .Values.worker.urlSeconds | quote }} }
 - { name: STATE_FILE, value: /var/lib/darkroom/state.json }
-{{- if include "darkroom.sharesScratch" . }}
+{{- if .Values.runtime.sharesScratch }}
 - { name: SCRATCH_FOLDER, value: /scratch }
 - { name: SCRATCH_LIMIT_BYTES, value: {{ mul (int64 .Values.runtime.scratchGiB) 1073741824 | toString | quote }} }
 {{- end }}

@@ -4,18 +4,20 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use deployment_config::Subscriptions;
+use deployment_config::sample::{Wishes, sample};
 use serde_json::Value;
 use shared_schema::Notification;
 use shared_schema::printable::printable;
 
 use crate::Error;
-use crate::config::Subscriptions;
+use crate::demo::PREFIX;
 use crate::provision;
-use crate::samples;
 use crate::stack::Stack;
 
-/// The queue that the console reads completions from, after the prefix; others subscribe queues of their own.
-pub(crate) const QUEUE: &str = "console";
+/// The queue that the console reads completions from, after the prefix; others subscribe queues of their own. No runtime has
+/// this name: names of runtimes have no underscores.
+const QUEUE: &str = "_console";
 
 /// How long one poll of the console waits, in seconds.
 const POLL_SECONDS: i32 = 20;
@@ -45,7 +47,9 @@ pub fn welcome(stack: &Stack, data_dir: &Path) {
         say(format_args!("  restored    {messages} messages in {queue}"));
     }
     let names = stack.runtimes.iter().map(|runtime| &runtime.deployed.name);
-    let mut samples = names.map(|name| samples::sample(&stack.registry, name, "my-first-task", None));
+    let (id, prefix) = ("my-first-task".to_owned(), PREFIX.to_owned());
+    let wishes = Wishes { id, prefix, ..Wishes::default() };
+    let mut samples = names.map(|name| sample(&stack.registry, name, &wishes));
     if let Some(sample) = samples.find_map(Result::ok) {
         say("\nSubmit a task:\n");
         say(format_args!(

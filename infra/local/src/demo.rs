@@ -6,17 +6,20 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
+use deployment_config::sample::{SampleTask, Wishes, sample};
 use serde_json::Value;
-use shared_schema::Notification;
+use shared_schema::{Notification, runtimes};
 
 use crate::Error;
 use crate::console::{self, Completions, Event, say};
 use crate::runtimes::Running;
-use crate::samples::{self, Sample};
 use crate::stack::Stack;
 
 /// How long the demo waits for all of its tasks: a real runtime may have to load its model first.
 const PATIENCE: Duration = Duration::from_secs(900);
+
+/// Where the results of samples go.
+pub(crate) const PREFIX: &str = "output";
 
 /// Runs the demo.
 ///
@@ -33,23 +36,24 @@ async fn submit_and_check(
     completions: &mut Completions,
 ) -> anyhow::Result<()> {
     let client = reqwest::Client::builder().no_proxy().build()?;
-    let mut waiting: HashMap<String, Sample> = HashMap::new();
+    let mut waiting: HashMap<String, SampleTask> = HashMap::new();
     for runtime in &stack.runtimes {
         let name = &runtime.deployed.name;
         let id = format!("demo-{name}");
-        let checkpoint = first_checkpoint(&client, runtime).await;
-        let sample = match samples::sample(&stack.registry, name, &id, checkpoint.as_deref()) {
-            Ok(sample) => sample,
+        let model = first_checkpoint(&client, runtime).await;
+        let wishes = Wishes { id: id.clone(), prefix: PREFIX.to_owned(), model, prompt: None };
+        let task = match sample(&stack.registry, name, &wishes) {
+            Ok(task) => task,
             Err(reason) => {
                 say(format_args!("  skipped    {reason}"));
                 continue;
             }
         };
-        submit(&client, stack, &sample.body).await?;
+        submit(&client, stack, &task.body).await?;
         say(format_args!("  submitted  {id} to {name}"));
-        waiting.insert(id, sample);
+        waiting.insert(id, task);
     }
-    ensure!(!waiting.is_empty(), "no runtime takes any of the samples");
+    ensure!(!waiting.is_empty(), "no runtime accepts any of the samples");
     let shown = async {
         while !waiting.is_empty() {
             let event = completions.next().await?;
@@ -78,14 +82,12 @@ async fn submit(client: &reqwest::Client, stack: &Stack, body: &Value) -> anyhow
     Ok(())
 }
 
-/// The first checkpoint of a runtime that lists them the ComfyUI way; none elsewhere.
+/// The first checkpoint of a runtime whose tasks have to name one.
 async fn first_checkpoint(client: &reqwest::Client, runtime: &Running) -> Option<String> {
-    if runtime.deployed.runtime_type != "comfyui" {
-        return None;
-    }
+    let model_list = runtimes::by_name(&runtime.deployed.runtime_type)?.model_list()?;
     let url = &runtime.url;
     let url = if url.contains("://") { url.clone() } else { format!("http://{url}") };
-    let url = format!("{}/models/checkpoints", url.trim_end_matches('/'));
+    let url = format!("{}/{model_list}", url.trim_end_matches('/'));
     let answer = client.get(url).timeout(Duration::from_secs(5)).send().await.ok()?;
     answer.json::<Vec<String>>().await.ok()?.into_iter().next()
 }

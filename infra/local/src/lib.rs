@@ -19,7 +19,6 @@ pub mod stack;
 pub mod console;
 pub mod demo;
 pub mod options;
-mod samples;
 
 mod error;
 

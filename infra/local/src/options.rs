@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use clap::Parser;
+use deployment_config::{Checked, Runtime};
 
 use crate::Error;
-use crate::config::{Config, Runtime};
+use crate::config;
 use crate::stack::StackOptions;
 
 /// Darkroom in one process: front door, S3, SNS, SQS, and a worker beside each (simulated) Stable Diffusion runtime.
@@ -89,8 +90,8 @@ impl Options {
 
     fn checked(&self) -> anyhow::Result<StackOptions> {
         let mut config = match &self.config {
-            Some(file) => Config::load(file)?,
-            None => Config::built_in()?,
+            Some(file) => Checked::load(file)?.config,
+            None => config::built_in()?,
         };
         let mut attached = HashMap::new();
         for Attachment { name, runtime_type, url } in &self.runtimes {
@@ -154,7 +155,7 @@ mod tests {
         let minimal = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/minimal.yaml");
         let with = |runtime: &str| parse(&["--config", minimal, "--runtime", runtime]);
         let stack = with("sdruntime=sdwebui:http://127.0.0.1:7860").unwrap();
-        assert_eq!(stack.config, Config::load(minimal.as_ref()).unwrap());
+        assert_eq!(stack.config, Checked::load(minimal.as_ref()).unwrap().config);
         assert_eq!(names(&with("second=comfyui:127.0.0.1:8188").unwrap()), ["sdruntime", "second"]);
         let error = with("sdruntime=comfyui:http://127.0.0.1:8188").unwrap_err().to_string();
         assert_eq!(error, "--runtime sdruntime is of the type comfyui, in the file of the type sdwebui");

@@ -1,9 +1,9 @@
 //! A start on a folder of before with another configuration: what was subscribed then, and is not configured any more.
 
 use anyhow::Context;
+use deployment_config::Config;
 use serde_json::Value;
 
-use crate::config::Config;
 use crate::provision::{Clients, Shared};
 
 /// A queue's subscription to a topic.

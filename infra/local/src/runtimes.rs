@@ -3,9 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use simulated_runtimes::{Behaviour, ComfyUiOptions, SdWebUiOptions, Simulation};
-
-use crate::config::Runtime;
+use deployment_config::Runtime;
+use simulated_runtimes::{Behaviour, Setup, Simulation};
 
 /// A runtime of the stack.
 pub struct Running {
@@ -27,19 +26,12 @@ impl Running {
     pub(crate) async fn simulated(deployed: Runtime, latency: Duration) -> anyhow::Result<Self> {
         let behaviour = Behaviour { latency, ..Behaviour::default() };
         let free_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let name = deployed.name.clone();
-        let simulation = match deployed.runtime_type.as_str() {
-            "sdwebui" => {
-                let models = deployed.served_models();
-                let options = SdWebUiOptions { name, models, behaviour, ..SdWebUiOptions::default() };
-                Simulation::start_sdwebui(free_port, options).await?
-            }
-            "comfyui" => {
-                let options = ComfyUiOptions { name, behaviour, ..ComfyUiOptions::default() };
-                Simulation::start_comfyui(free_port, options).await?
-            }
-            other => anyhow::bail!("there is no simulation of the type {other}"),
-        };
+        let mut setup = Setup { name: deployed.name.clone(), behaviour, ..Setup::default() };
+        let models = deployed.served_models();
+        if !models.is_empty() {
+            setup.models = models;
+        }
+        let simulation = Simulation::of_type(&deployed.runtime_type, free_port, setup).await?;
         Ok(Self { deployed, url: simulation.url(), simulation: Some(simulation) })
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use deployment_config::{Config, Runtime, Subscriptions};
 use shared_schema::Registry;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -13,7 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::Error;
 use crate::aws::{AwsOptions, EmbeddedAws};
-use crate::config::{self, Config, Runtime, Subscriptions};
+use crate::config;
 use crate::dead_letters;
 use crate::front_door;
 use crate::provision::{self, Clients, Shared};
@@ -106,7 +107,7 @@ impl Stack {
             clients,
             shared,
             api_key: options.api_key,
-            registry: config::registry(&config.runtimes),
+            registry: deployment_config::registry(&config.runtimes),
             runtimes: Vec::new(),
             subscriptions: config.subscriptions.clone(),
             restored,
@@ -200,7 +201,7 @@ impl Stack {
             ("SNS_TOPIC_ARN", self.shared.completions_topic_arn.clone()),
             ("S3_BUCKET", self.shared.bucket.clone()),
             ("URL_EXPIRY_SECONDS", config.results.url_seconds.to_string()),
-            ("RUNTIME_TYPES", config.runtime_types()),
+            ("RUNTIME_TYPES", config::runtime_types(config)),
         ]);
         let config = worker::dead_letter::Config::from_vars(|name| variables.get(name).cloned())?;
         let (clients, stopping) = (self.clients.clone(), self.stopping.clone());

@@ -1,6 +1,10 @@
 //! Starting and stopping a simulation.
 
-use std::{net::SocketAddr, sync::Arc, time::Instant};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context as _;
 use axum::{Router, extract::DefaultBodyLimit, middleware};
@@ -12,13 +16,11 @@ use tokio::{
 
 use crate::{
     call_faults::{self, CallFaults},
-    comfyui::{self, ComfyUiOptions},
     connection::{CuttableListener, Cutter},
     faults::Faults,
     job_slot::BusyInterval,
     machine::Machine,
     requests::{self, RecordedRequest},
-    sdwebui::{self, SdWebUiOptions},
 };
 
 /// Connections that may wait to be accepted.
@@ -37,36 +39,25 @@ pub struct Simulation {
 }
 
 impl Simulation {
-    /// Starts a simulated SD WebUI. Port 0 picks a free one.
+    /// Serves the interface of a runtime. Port 0 picks a free one. Connections are refused until the start-up delay is over.
     ///
     /// # Errors
     /// The address cannot be bound.
-    pub async fn start_sdwebui(listen: SocketAddr, options: SdWebUiOptions) -> anyhow::Result<Self> {
-        let machine = Arc::new(Machine::new(options.name.clone(), options.behaviour.clone()));
-        let (socket, address) = bind(listen)?;
-        let listener = socket.listen(BACKLOG).context("listening for SD WebUI")?;
-        let router = sdwebui::router(Arc::clone(&machine), options);
-        let serving = tokio::spawn(serve(listener, router, Arc::clone(&machine)));
-        Ok(Self { address, machine, serving })
-    }
-
-    /// Starts a simulated ComfyUI. Port 0 picks a free one. Connections are refused until the start-up delay is over.
-    ///
-    /// # Errors
-    /// The address cannot be bound.
-    pub async fn start_comfyui(listen: SocketAddr, options: ComfyUiOptions) -> anyhow::Result<Self> {
-        let machine = Arc::new(Machine::new(options.name.clone(), options.behaviour.clone()));
+    pub(crate) fn start(
+        listen: SocketAddr,
+        machine: Arc<Machine>,
+        router: Router,
+        startup_delay: Duration,
+    ) -> anyhow::Result<Self> {
         // A bound socket that does not listen yet keeps the port and refuses connections.
         let (socket, address) = bind(listen)?;
-        let router = comfyui::router(Arc::clone(&machine), &options);
-        let delay = options.behaviour.startup_delay;
         let shared = Arc::clone(&machine);
-        let serving = if delay.is_zero() {
-            let listener = socket.listen(BACKLOG).context("listening for ComfyUI")?;
+        let serving = if startup_delay.is_zero() {
+            let listener = socket.listen(BACKLOG).context("listening")?;
             tokio::spawn(serve(listener, router, shared))
         } else {
             tokio::spawn(async move {
-                tokio::time::sleep(delay).await;
+                tokio::time::sleep(startup_delay).await;
                 match socket.listen(BACKLOG) {
                     Ok(listener) => serve(listener, router, shared).await,
                     Err(error) => tracing::error!(%error, "cannot listen"),

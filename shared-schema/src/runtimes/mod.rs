@@ -9,6 +9,7 @@ pub mod sdwebui;
 use std::fmt;
 use std::sync::LazyLock;
 
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::content::{Allowance, Enlargement, MediaField, NamedModel, NodeRules, depth, limit};
@@ -26,6 +27,20 @@ pub trait RuntimeContract: fmt::Debug + Sync {
 
     /// The task types that it handles.
     fn tasks(&self) -> &'static [TaskContract];
+
+    /// Its `deployment.yaml`: what it is called, and which fields of the configuration it needs or does not support.
+    fn deployment(&self) -> &'static str;
+
+    /// Its `preset.yaml`: values of the chart, such as its port and the path that answers once it has started.
+    fn preset(&self) -> &'static str;
+
+    /// Its `samples.json`: see [`Sample`].
+    fn samples(&self) -> &'static str;
+
+    /// The path at which a server of this type lists its checkpoints as a JSON array of names, where tasks have to name one.
+    fn model_list(&self) -> Option<&'static str> {
+        None
+    }
 
     /// Everything that is wrong with a content; pointers are relative to the content. Its nesting has been checked.
     ///
@@ -70,6 +85,38 @@ pub trait RuntimeContract: fmt::Debug + Sync {
     fn refused_nodes(&self, _content: &Map<String, Value>, _rules: &NodeRules) -> Vec<Violation> {
         Vec::new()
     }
+}
+
+/// A small content that yields one image of a known size.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sample {
+    /// Its task type.
+    pub task_type: TaskType,
+    /// Width and height of the image, in pixels.
+    pub size: (u32, u32),
+    /// The content.
+    pub content: Value,
+    /// JSON Pointers into the content, to set what a deployment limits or a user wants.
+    pub fields: SampleFields,
+}
+
+/// Where a sample has what can be set.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SampleFields {
+    /// The width of the image.
+    pub width: Vec<String>,
+    /// Its height.
+    pub height: Vec<String>,
+    /// Sampling steps.
+    pub steps: Vec<String>,
+    /// What to draw.
+    pub prompt: Vec<String>,
+    /// The checkpoint. A sample that has one is for runtimes whose checkpoints are known.
+    pub model: Vec<String>,
+    /// An input image.
+    pub image: Vec<String>,
 }
 
 /// One task type of one type of runtime.
@@ -172,6 +219,29 @@ mod tests {
             }
         }
         assert!(by_name("unknown").is_none());
+    }
+
+    #[test]
+    fn every_task_type_has_a_sample_that_passes_its_own_contract() {
+        let limits = crate::Limits::default();
+        let allowance = Allowance { settings: &[], scripts: &[], limits: &limits };
+        for contract in REGISTRY {
+            let samples: Vec<Sample> = serde_json::from_str(contract.samples()).unwrap();
+            for task_type in contract.task_types() {
+                assert!(samples.iter().any(|sample| sample.task_type == task_type), "{task_type}");
+            }
+            for Sample { task_type, mut content, fields, .. } in samples {
+                let SampleFields { width, height, steps, prompt, model, image } = &fields;
+                for pointer in [width, height, steps, prompt, model, image].into_iter().flatten() {
+                    assert!(content.pointer(pointer).is_some(), "{task_type}: {pointer}");
+                }
+                for pointer in image {
+                    *content.pointer_mut(pointer).unwrap() = "iVBORw0KGgo=".into();
+                }
+                let found = contract.check(task_type, &content, None, allowance);
+                assert!(found.is_empty(), "{}: {task_type}: {found:?}", contract.name());
+            }
+        }
     }
 
     #[test]

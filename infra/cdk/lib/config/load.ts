@@ -1,15 +1,7 @@
 // From a file to a configuration that may be built, or to everything that is wrong with it.
 
-import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
-
-import { Ajv2020, type ErrorObject } from "ajv/dist/2020.js";
-import { LineCounter, parseDocument } from "yaml";
-
-import { partitionOf, rules } from "./rules.ts";
+import { type Answer, runConfigProgram } from "./program.ts";
 import type { Config } from "./types.ts";
-
-const SCHEMA = fileURLToPath(new URL("../../../config.schema.json", import.meta.url));
 
 /** What is wrong with a file: one line per fault, each with the place in the file. */
 export class ConfigError extends Error {
@@ -24,58 +16,52 @@ export class ConfigError extends Error {
 
 /** Reads and checks a file. Throws a `ConfigError` that names every fault, before anything is built or called. */
 export function load(file: string): Config {
-  let text: string;
-  try {
-    text = readFileSync(file, "utf8");
-  } catch (error) {
-    throw new ConfigError(file, [`it cannot be read: ${(error as Error).message}`]);
-  }
-  return parse(text, file);
+  return checked(file, runConfigProgram(["check", file]));
 }
 
 /** The same for a text. */
 export function parse(text: string, file = "the configuration"): Config {
-  const document = parseDocument(text, { lineCounter: new LineCounter() });
-  if (document.errors.length > 0) {
-    throw new ConfigError(
-      file,
-      document.errors.map((error) => error.message.split("\n")[0] ?? ""),
-    );
-  }
-  const config: unknown = document.toJS() ?? {};
-  const validate = validator();
-  if (!validate(config)) {
-    throw new ConfigError(file, (validate.errors ?? []).filter(worthSaying).map(say));
-  }
-  const checked = config as Config;
-  checked.partition ??= partitionOf(checked.region);
-  const faults = rules(checked);
-  if (faults.length > 0) throw new ConfigError(file, faults);
-  return checked;
+  return checked(file, runConfigProgram(["check", "-"], text));
 }
 
-/** The schema as a function, which also fills in the defaults that the schema names. */
-function validator() {
-  const ajv = new Ajv2020({ allErrors: true, useDefaults: true, strict: true, strictRequired: false });
-  return ajv.compile<Config>(JSON.parse(readFileSync(SCHEMA, "utf8")));
+/** What the API checks tasks against: its `RUNTIMES_FILE`, as api-lambda's README describes it. */
+export function registry(config: Config): unknown[] {
+  return good("the configuration", runConfigProgram(["registry", "-"], JSON.stringify(config)))[
+    "registry"
+  ] as unknown[];
 }
 
-function worthSaying(error: ErrorObject): boolean {
-  return error.keyword !== "if";
+/** What a user wants of a sample. */
+export interface Wishes {
+  prefix: string;
+  prompt?: string | undefined;
+  /** The checkpoint, for runtimes whose tasks name one. */
+  model?: string | undefined;
 }
 
-function say(error: ErrorObject): string {
-  const place = error.instancePath.slice(1).replaceAll("/", ".") || "the file";
-  switch (error.keyword) {
-    case "additionalProperties":
-      return `${place}: does not know \`${error.params["additionalProperty"]}\``;
-    case "required":
-      return `${place}: lacks \`${error.params["missingProperty"]}\``;
-    case "enum":
-      return `${place}: must be one of ${(error.params["allowedValues"] as string[]).join(", ")}`;
-    case "pattern":
-      return `${place}: must look like ${error.params["pattern"]}`;
-    default:
-      return `${place}: ${error.message}`;
-  }
+/** The body of a POST. */
+export interface Body {
+  task: { metadata: { id: string; runtime: string; tasktype: string; prefix: string }; content: unknown };
+}
+
+/** A small task that a runtime accepts, as `POST /v1alpha2` takes it. */
+export function sample(config: Config, runtime: string, id: string, wishes: Wishes): Body {
+  const options = Object.entries(wishes).flatMap(([name, value]) =>
+    value === undefined ? [] : [`--${name}=${value}`],
+  );
+  const args = ["sample", "-", runtime, id, ...options];
+  return good(runtime, runConfigProgram(args, JSON.stringify(config))) as unknown as Body;
+}
+
+function checked(file: string, answer: Answer): Config {
+  return good(file, answer)["config"] as Config;
+}
+
+function good(file: string, answer: Answer): { [key: string]: unknown } {
+  if (isFaulty(answer)) throw new ConfigError(file, answer.faults);
+  return answer;
+}
+
+function isFaulty(answer: Answer): answer is { faults: string[] } {
+  return Array.isArray(answer["faults" as keyof Answer]);
 }

@@ -5,7 +5,7 @@ import type { S3Client } from "@aws-sdk/client-s3";
 import type { Config, Runtime } from "../../lib/config/types.ts";
 import { type Door, post } from "../submit/post.ts";
 import { awaitOut } from "../submit/result.ts";
-import { PREFIX, sample } from "../submit/sample.ts";
+import { firstTask, PREFIX } from "../submit/first-task.ts";
 import { say } from "../support/console.ts";
 import { Failure } from "../support/failure.ts";
 import type { Kubernetes } from "../support/kubernetes.ts";
@@ -46,7 +46,7 @@ export class Scene {
   /** Submits a task, waits for its image, and looks at what Kubernetes remembers. */
   async play(id: string): Promise<Observation> {
     const submitted = Date.now();
-    await post(this.door, sample(this.runtime, id, {}));
+    await post(this.door, firstTask(this.config, this.runtime, id));
     const { at, notification } = await awaitOut(
       this.s3,
       this.bucket,

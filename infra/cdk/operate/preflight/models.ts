@@ -2,7 +2,7 @@
 
 import { HeadBucketCommand, HeadObjectCommand, S3Client } from "@aws-sdk/client-s3";
 
-import { servedModels } from "../../lib/config/rules.ts";
+import { servedModels } from "../../lib/config/served-models.ts";
 import type { Config } from "../../lib/config/types.ts";
 import { isAbsent, s3 } from "../support/aws.ts";
 import { bytes } from "../support/console.ts";

@@ -69,44 +69,16 @@ describe("defaults", () => {
 
 describe("a file that cannot be deployed", () => {
   it("is refused with all of its faults at once, each with its place", () => {
-    const faults = faultsOf(`
-region: nowhere
-modelBucket: My_Models
-colour: blue
-api: { burst: 0, ratePerSecond: fast }
-runtimes:
-  - name: Upper
-    type: fooocus
-    deadlines: { drian: 3 }
-`);
-    expect(faults.map((fault) => fault.split(":")[0])).toEqual(
-      expect.arrayContaining([
-        "the file",
-        "region",
-        "modelBucket",
-        "api.burst",
-        "api.ratePerSecond",
-        "runtimes.0.name",
-        "runtimes.0.type",
-        "runtimes.0.deadlines",
-      ]),
+    const faults = faultsOf(
+      `${SMALLEST}    concurrency: 2\n  - { name: comfyui, type: fooocus }\ncolour: blue\n`,
     );
-    expect(faults).toContain("the file: does not know `colour`");
-    expect(faults).toContain("runtimes.0.type: must be one of sdwebui, comfyui");
-  });
-
-  it("may lack what is required, or be no YAML, or be nothing", () => {
-    expect(faultsOf("")).toEqual(
-      ["region", "modelBucket", "runtimes"].map((field) => `the file: lacks \`${field}\``),
-    );
-    expect(faultsOf("a: [1")[0]).toMatch(/line 1/);
-    expect(faultsOf("[1]")).toEqual(["the file: must be object"]);
+    expect(faults.toSorted()).toEqual([
+      "runtimes.0.concurrency: SD WebUI runs one job at a time",
+      expect.stringMatching(/^runtimes.1.type: must be one of .*sdwebui, comfyui/),
+      "the file: does not know `colour`",
+    ]);
     expect(() => load("no-such-file.yaml")).toThrow(
       /no-such-file.yaml cannot be deployed:\n {2}it cannot be read/,
     );
-  });
-
-  it("does not say the same key twice", () => {
-    expect(faultsOf(`${SMALLEST}region: us-east-1\n`)[0]).toMatch(/unique/);
   });
 });

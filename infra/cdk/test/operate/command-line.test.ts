@@ -8,6 +8,7 @@ import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 import { INFRA } from "../../operate/support/paths.ts";
+import { program } from "../../lib/config/program.ts";
 
 let folder = "";
 beforeAll(() => void (folder = mkdtempSync(join(tmpdir(), "darkroom-commands-"))));
@@ -15,7 +16,12 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 function darkroom(...args: string[]) {
   // Without a home there are no credentials, and there is nobody at the terminal.
-  const env = { PATH: process.env["PATH"], HOME: folder, AWS_EC2_METADATA_DISABLED: "true" };
+  const env = {
+    PATH: process.env["PATH"],
+    HOME: folder,
+    AWS_EC2_METADATA_DISABLED: "true",
+    DARKROOM_CONFIG_PROGRAM: program(),
+  };
   const ended = spawnSync(resolve(INFRA, "darkroom"), args, {
     encoding: "utf8",
     cwd: folder,

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
 import { submit } from "../../operate/submit.ts";
 import { post } from "../../operate/submit/post.ts";
-import { sample } from "../../operate/submit/sample.ts";
+import { firstTask } from "../../operate/submit/first-task.ts";
 import { s3 } from "../../operate/support/aws.ts";
 import { configuration } from "./support/configuration.ts";
 import { makeBucket } from "./support/deployment.ts";
@@ -50,7 +50,7 @@ describe("submit", () => {
 
   const store = (Key: string, Body: string | Uint8Array) =>
     client().send(new PutObjectCommand({ Bucket: "results", Key, Body }));
-  const task = (id: string) => sample(runtime!, id, { prompt: "a fox" });
+  const task = (id: string) => firstTask(config, runtime!, id, { prompt: "a fox" });
 
   test("waits for `.out`, and brings the image", async () => {
     respond = async ({ task: { metadata } }) => {
@@ -98,20 +98,16 @@ describe("submit", () => {
     );
   });
 
-  test("the samples keep to the contract that the front door checks", () => {
-    const comfyui = sample({ ...runtime!, type: "comfyui" }, "x", { model: "v2.safetensors" });
-    expect(comfyui.task.metadata.tasktype).toBe("pipeline");
-    const nodes = Object.values(
-      comfyui.task.content as Record<string, { class_type: string; inputs: object }>,
-    );
-    expect(nodes.map(({ class_type }) => class_type)).toContain("SaveImage");
-    expect(JSON.stringify(nodes)).toContain("v2.safetensors");
-    // Links lead to nodes that exist.
-    const links = nodes.flatMap(({ inputs }) => Object.values(inputs).filter(Array.isArray)) as [
-      string,
-      number,
-    ][];
-    for (const [node] of links) expect(Object.keys(comfyui.task.content as object)).toContain(node);
-    expect(links).toHaveLength(9);
+  test("a first task is of the runtime's own type, and may have a content of the caller's", () => {
+    const config = configuration("", "  - { name: comfyui, type: comfyui }");
+    const [sdwebui, comfyui] = config.runtimes;
+    expect(firstTask(config, sdwebui!, "x", { prompt: "a fox" }).task).toMatchObject({
+      metadata: { id: "x", tasktype: "text-to-image", prefix: "darkroom-submit" },
+      content: { prompt: "a fox" },
+    });
+    const workflow = firstTask(config, comfyui!, "x", { model: "v2.safetensors" });
+    expect(workflow.task.metadata.tasktype).toBe("pipeline");
+    expect(JSON.stringify(workflow.task.content)).toContain("v2.safetensors");
+    expect(firstTask(config, comfyui!, "x", { content: { a: 1 } }).task.content).toEqual({ a: 1 });
   });
 });

@@ -2,14 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{Config, Runtime};
+use deployment_config::{Config, Runtime};
 
-impl Config {
-    /// The types of the runtimes, as the dead-letter function reads them.
-    pub(crate) fn runtime_types(&self) -> String {
-        let types = self.runtimes.iter().map(|runtime| format!("{}={}", runtime.name, runtime.runtime_type));
-        types.collect::<Vec<_>>().join(",")
-    }
+/// The types of the runtimes, as the dead-letter function reads them.
+pub(crate) fn runtime_types(config: &Config) -> String {
+    let types = config.runtimes.iter().map(|runtime| format!("{}={}", runtime.name, runtime.runtime_type));
+    types.collect::<Vec<_>>().join(",")
 }
 
 /// The worker's variables, as far as the file decides them: not where queue, topic, bucket and runtime are, and not how

@@ -1,12 +1,10 @@
-//! The deployment's file, as this stack reads it: the examples load, and what is wrong is named with its place.
+//! What the programs of the stack read from the configuration of a deployment.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-mod examples;
-mod faults;
-mod meaning;
-
-use local_stack::config::Config;
+use deployment_config::{Checked, registry};
+use local_stack::config::{built_in, worker_variables};
+use shared_schema::Limits;
 
 /// The smallest file.
 const SMALLEST: &str = "
@@ -18,7 +16,26 @@ runtimes:
     model: v1-5.safetensors
 ";
 
-/// What is wrong with a text.
-fn faults_of(text: &str) -> Vec<String> {
-    Config::parse(text).err().unwrap_or_default()
+#[test]
+fn the_built_in_deployment_follows_the_rules_of_a_deployment() {
+    assert_eq!(built_in().unwrap().runtimes.len(), 2);
+}
+
+#[test]
+fn front_door_and_worker_have_the_same_limits() {
+    let of = |limits: &str| {
+        let file = SMALLEST.replace("type: sdwebui", &format!("type: sdwebui\n    limits: {limits}"));
+        let config = Checked::parse(&file).unwrap().config;
+        let [runtime] = config.runtimes.as_slice() else { panic!("{:?}", config.runtimes) };
+        let variables = worker_variables(&config, runtime);
+        let worker: [u64; 3] =
+            ["MAX_PIXELS", "MAX_STEPS", "MAX_IMAGES"].map(|name| variables[name].parse().unwrap());
+        let limits = registry(&config.runtimes).entries()[0].limits;
+        assert_eq!([limits.max_pixels, limits.max_steps, limits.max_images], worker);
+        limits
+    };
+    assert_eq!(of("{}"), Limits::default(), "the defaults of the schema are those of the contract");
+    assert_eq!(of("{ maxSteps: 5000 }"), Limits { max_steps: 5_000, ..Limits::default() });
+    let limits = Limits { max_pixels: 1, max_steps: 2, max_images: 3, max_bytes: Some(4) };
+    assert_eq!(of("{ maxPixels: 1, maxSteps: 2, maxImages: 3, maxBytes: 4 }"), limits);
 }

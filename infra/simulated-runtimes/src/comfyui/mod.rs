@@ -21,6 +21,7 @@ mod view;
 mod websocket;
 mod worker;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool};
 
@@ -37,7 +38,13 @@ use tokio::sync::Notify;
 
 pub use self::version::ComfyUiVersion;
 use self::{definitions::Definitions, files::Files, history::History, queue::Queue, websocket::Sockets};
-use crate::{DEFAULT_MODEL, behaviour::Behaviour, machine::Machine, python};
+use crate::{
+    DEFAULT_MODEL, Simulation,
+    behaviour::Behaviour,
+    machine::Machine,
+    python,
+    registry::{Setup, SimulatedType},
+};
 
 /// How to start a simulated ComfyUI.
 #[derive(Debug, Clone)]
@@ -52,6 +59,33 @@ pub struct ComfyUiOptions {
     pub version: ComfyUiVersion,
     /// The folder in which its folders `input`, `output` and `temp` are; without one, files are in memory only.
     pub folder: Option<PathBuf>,
+}
+
+/// How the simulation is started by its name.
+pub(crate) const TYPE: SimulatedType = SimulatedType {
+    name: "comfyui",
+    about: "the interface of ComfyUI; --version is 0.3, 0.25, 0.33 or 0.45",
+    start: |listen, Setup { name, models, behaviour, version, folder }| {
+        let version = version.map(|version| version.parse()).transpose().map_err(anyhow::Error::msg)?;
+        let version = version.unwrap_or_default();
+        start(listen, ComfyUiOptions { name, models, behaviour, version, folder })
+    },
+};
+
+impl Simulation {
+    /// Starts a simulated ComfyUI. Port 0 picks a free one. Connections are refused until the start-up delay is over.
+    ///
+    /// # Errors
+    /// The address cannot be bound.
+    pub async fn start_comfyui(listen: SocketAddr, options: ComfyUiOptions) -> anyhow::Result<Self> {
+        start(listen, options)
+    }
+}
+
+fn start(listen: SocketAddr, options: ComfyUiOptions) -> anyhow::Result<Simulation> {
+    let machine = Arc::new(Machine::new(options.name.clone(), options.behaviour.clone()));
+    let router = router(Arc::clone(&machine), &options);
+    Simulation::start(listen, machine, router, options.behaviour.startup_delay)
 }
 
 impl Default for ComfyUiOptions {

@@ -18,10 +18,12 @@ mod scripts;
 mod txt2img;
 
 use std::{
+    net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
+use anyhow::ensure;
 use axum::{
     Json, Router,
     extract::{Request, State},
@@ -33,7 +35,12 @@ use axum::{
 use serde_json::{Value, json};
 
 use self::{errors::Failure, models::Models, options::Settings, progress::Progress};
-use crate::{DEFAULT_MODEL, behaviour::Behaviour, machine::Machine};
+use crate::{
+    DEFAULT_MODEL, Simulation,
+    behaviour::Behaviour,
+    machine::Machine,
+    registry::{Setup, SimulatedType},
+};
 
 /// How to start a simulated SD WebUI.
 #[derive(Debug, Clone)]
@@ -50,6 +57,32 @@ pub struct SdWebUiOptions {
     pub dialect: Dialect,
     /// What it costs in time.
     pub behaviour: Behaviour,
+}
+
+/// How the simulation is started by its name.
+pub(crate) const TYPE: SimulatedType = SimulatedType {
+    name: "sdwebui",
+    about: "the API of SD WebUI (AUTOMATIC1111, Forge)",
+    start: |listen, Setup { name, models, behaviour, version, folder }| {
+        ensure!(version.is_none() && folder.is_none(), "SD WebUI has one version and no folder");
+        start(listen, SdWebUiOptions { name, models, behaviour, ..SdWebUiOptions::default() })
+    },
+};
+
+impl Simulation {
+    /// Starts a simulated SD WebUI. Port 0 picks a free one.
+    ///
+    /// # Errors
+    /// The address cannot be bound.
+    pub async fn start_sdwebui(listen: SocketAddr, options: SdWebUiOptions) -> anyhow::Result<Self> {
+        start(listen, options)
+    }
+}
+
+fn start(listen: SocketAddr, options: SdWebUiOptions) -> anyhow::Result<Simulation> {
+    let machine = Arc::new(Machine::new(options.name.clone(), options.behaviour.clone()));
+    let router = router(Arc::clone(&machine), options);
+    Simulation::start(listen, machine, router, Duration::ZERO)
 }
 
 impl Default for SdWebUiOptions {

@@ -37,6 +37,22 @@ impl RuntimeContract for ComfyUi {
         &TASKS
     }
 
+    fn deployment(&self) -> &'static str {
+        include_str!("deployment.yaml")
+    }
+
+    fn preset(&self) -> &'static str {
+        include_str!("preset.yaml")
+    }
+
+    fn samples(&self) -> &'static str {
+        include_str!("samples.json")
+    }
+
+    fn model_list(&self) -> Option<&'static str> {
+        Some("models/checkpoints")
+    }
+
     /// Only the format of the workflow where that is the wrong one.
     fn violations(
         &self,

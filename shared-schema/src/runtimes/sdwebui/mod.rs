@@ -39,6 +39,18 @@ impl RuntimeContract for SdWebUi {
         &TASKS
     }
 
+    fn deployment(&self) -> &'static str {
+        include_str!("deployment.yaml")
+    }
+
+    fn preset(&self) -> &'static str {
+        include_str!("preset.yaml")
+    }
+
+    fn samples(&self) -> &'static str {
+        include_str!("samples.json")
+    }
+
     fn violations(
         &self,
         task: &TaskContract,

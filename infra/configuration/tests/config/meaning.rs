@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use local_stack::config::{Config, Runtime, registry, worker_variables};
+use deployment_config::{Checked, Runtime, registry};
 use serde_json::json;
 use shared_schema::Limits;
 
@@ -8,7 +8,7 @@ use crate::SMALLEST;
 
 #[test]
 fn what_is_left_out_is_the_schemas_default() {
-    let config = Config::parse(SMALLEST).unwrap();
+    let config = Checked::parse(SMALLEST).unwrap().config;
     assert_eq!((config.name.as_str(), config.api.message_bytes), ("darkroom", 262_144));
     assert_eq!(config.results.url_seconds, 86_400);
     let [runtime] = config.runtimes.as_slice() else { panic!("{:?}", config.runtimes) };
@@ -20,7 +20,7 @@ fn what_is_left_out_is_the_schemas_default() {
 #[test]
 fn the_front_doors_registry_follows_from_the_file() {
     let full = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/full.yaml");
-    let registry = registry(&Config::load(&full).unwrap().runtimes);
+    let registry = registry(&Checked::load(&full).unwrap().config.runtimes);
     assert_eq!(
         serde_json::to_value(&registry).unwrap(),
         json!([
@@ -53,23 +53,4 @@ fn a_runtime_of_no_file_takes_all_that_its_type_takes() {
     let limits = Limits::default();
     let expected = json!([{ "name": "mine", "type": "sdwebui", "models": [], "task_types": [], "limits": limits, "claim_check": true }]);
     assert_eq!(serde_json::to_value(registry(&unlisted)).unwrap(), expected);
-}
-
-#[test]
-fn front_door_and_worker_have_the_same_limits() {
-    let of = |limits: &str| {
-        let file = SMALLEST.replace("type: sdwebui", &format!("type: sdwebui\n    limits: {limits}"));
-        let config = Config::parse(&file).unwrap();
-        let [runtime] = config.runtimes.as_slice() else { panic!("{:?}", config.runtimes) };
-        let variables = worker_variables(&config, runtime);
-        let worker: [u64; 3] =
-            ["MAX_PIXELS", "MAX_STEPS", "MAX_IMAGES"].map(|name| variables[name].parse().unwrap());
-        let limits = registry(&config.runtimes).entries()[0].limits;
-        assert_eq!([limits.max_pixels, limits.max_steps, limits.max_images], worker);
-        limits
-    };
-    assert_eq!(of("{}"), Limits::default(), "the defaults of the schema are those of the contract");
-    assert_eq!(of("{ maxSteps: 5000 }"), Limits { max_steps: 5_000, ..Limits::default() });
-    let limits = Limits { max_pixels: 1, max_steps: 2, max_images: 3, max_bytes: Some(4) };
-    assert_eq!(of("{ maxPixels: 1, maxSteps: 2, maxImages: 3, maxBytes: 4 }"), limits);
 }

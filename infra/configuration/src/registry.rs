@@ -1,8 +1,8 @@
-//! What the front door is told of the runtimes (`RUNTIMES`).
+//! What the API checks tasks against (`RUNTIMES` or `RUNTIMES_FILE`).
 
 use shared_schema::{Limits, Registry, RuntimeEntry, RuntimeName};
 
-use super::Runtime;
+use crate::config::Runtime;
 
 /// The registry of these runtimes.
 pub fn registry(runtimes: &[Runtime]) -> Registry {

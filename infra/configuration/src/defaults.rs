@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// Fills in what `instance`, which is to keep to `schema`, leaves out. References lead into `root`.
-pub(super) fn fill(instance: &mut Value, schema: &Value, root: &Value) {
+pub(crate) fn fill(instance: &mut Value, schema: &Value, root: &Value) {
     let referred = schema.get("$ref").and_then(Value::as_str).and_then(|target| target.strip_prefix('#'));
     if let Some(definition) = referred.and_then(|pointer| root.pointer(pointer)) {
         fill(instance, definition, root);

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use serde_saphyr::options::MergeKeyPolicy;
 
 /// What a text says; nothing is an empty file. The error has the line.
-pub(super) fn parse(text: &str) -> Result<Value, String> {
+pub(crate) fn parse(text: &str) -> Result<Value, String> {
     let options = serde_saphyr::options! {
         strict_booleans: true,
         underscored_numbers_as_strings: true,
