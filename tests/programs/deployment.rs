@@ -222,7 +222,7 @@ runtimes:
     sizes.sort_unstable();
     assert_eq!(sizes, [(128, 128), (256, 256), (768, 512)], "{:?}", demo.printed());
     let printed = demo.printed().join("\n");
-    assert!(printed.contains("  skipped    exotic takes none of the samples: "), "{printed}");
+    assert!(printed.contains("  skipped    exotic accepts none of the samples: "), "{printed}");
 }
 
 #[tokio::test]
