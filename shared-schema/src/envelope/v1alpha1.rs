@@ -72,7 +72,8 @@ pub fn accept(body: Value, registry: &Registry) -> Result<Accepted, Vec<Violatio
         submission: None,
         extra: Map::new(),
     };
-    let Value::Object(content) = body else { return Err(violations) };
+    let Value::Object(mut content) = body else { return Err(violations) };
+    registry.contract(runtime, task_type).tidy(&mut content);
     Ok(Accepted { task: Task { metadata, content, extra: Map::new() }, route })
 }
 

@@ -59,6 +59,16 @@ fn points_into(body: &Value, violation: &Violation) -> bool {
     body.pointer(&violation.pointer).is_some() || body.pointer(parent).is_some()
 }
 
+#[test]
+fn empty_lists_in_place_of_objects_are_removed_in_both_versions() {
+    let scripts = json!({ "task": "text-to-image", "sd_model_checkpoint": "any", "id_task": 5 });
+    let body = json!({ "prompt": "a", "alwayson_scripts": scripts, "override_settings": [] });
+    let task = CONTRACT.v1alpha1(body).unwrap().task;
+    assert!(!task.content.contains_key("override_settings"));
+    let message = serde_json::from_str(&message::to_json(&task).unwrap()).unwrap();
+    assert_eq!(CONTRACT.message(message), Ok(task));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 3_000, ..ProptestConfig::default() })]
 
