@@ -8,7 +8,6 @@ import sys
 
 import cel
 import charts
-import mutations
 import scaling
 import self_test
 import tools
@@ -43,8 +42,6 @@ def main() -> int:
 
     unittest = tools.helm_unittest(options.tools)
     step("unit tests", faults, unit_tests(unittest))
-    if options.mutations:
-        step(f"{len(mutations.MUTATIONS)} mutations are found", faults, mutations.survivors(options.helm, unittest))
 
     print(f"{len(faults)} faults" if faults else "no faults")
     return 1 if faults else 0
@@ -54,7 +51,6 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--helm", required=True, help="the program helm, 4.x")
     parser.add_argument("--tools", type=Path, default=charts.CHART.parent / "tools", help="where programs are built")
-    parser.add_argument("--mutations", action="store_true", help="also change the templates for the worse and see the tests fail")
     parser.add_argument("files", nargs="*", type=Path, help="further manifests, rendered by others")
     return parser.parse_args()
 
