@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-/// How long a condition may take to come true before the test fails. Generous: machines are slow and shared, and one busy core takes a minute for the largest tasks.
-pub const PATIENCE: Duration = Duration::from_secs(180);
+/// How long a condition may take to come true before the test fails. Generous: machines are slow and shared, and one busy core
+/// takes minutes for the largest tasks.
+pub const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Polls until `condition` yields a value.
 ///
