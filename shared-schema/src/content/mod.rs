@@ -15,9 +15,9 @@ pub type NamedModel = (String, String);
 /// What a deployment lets the callers of a runtime ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allowance<'a> {
-    /// Settings of extensions that a content may override ([`RuntimeEntry::allowed_settings`]).
+    /// Settings of extensions that a content may override ([`crate::RuntimeEntry::allowed_settings`]).
     pub settings: &'a [String],
-    /// Scripts that a content may select although they run with parameters of their own ([`RuntimeEntry::allowed_scripts`]).
+    /// Scripts that a content may select although they run with parameters of their own ([`crate::RuntimeEntry::allowed_scripts`]).
     pub scripts: &'a [String],
     /// The amount of work.
     pub limits: &'a Limits,
