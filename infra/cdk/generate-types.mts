@@ -15,7 +15,8 @@ async function types(schema: JSONSchema): Promise<string> {
   const compiled = await compile(schema, "Config", {
     cwd: INFRA,
     additionalProperties: false,
-    bannerComment: "// Generated from config.schema.json (npm run generate): a configuration with all of its defaults.",
+    bannerComment:
+      "// Generated from config.schema.json (npm run generate): a configuration with all of its defaults.",
     ignoreMinAndMaxItems: true,
     unreachableDefinitions: false,
   });
@@ -31,15 +32,26 @@ export type ClusterConfig = Config["cluster"];
 function checked(value: Json): Json {
   if (Array.isArray(value)) return value.map(checked);
   if (typeof value !== "object" || value === null) return value;
-  const { allOf: _, if: __, then: ___, else: ____, ...rest } = value;
+  const { allOf: _, if: __, then: ___, else: ____, description: _____, minItems: ______, ...rest } = value;
   const properties = rest["properties"];
   if (typeof properties === "object" && properties !== null && !Array.isArray(properties)) {
-    const present = Object.entries(properties).filter(([name, field]) => name === "partition" || hasDefault(field));
-    const required = [...((rest["required"] as string[] | undefined) ?? []), ...present.map(([name]) => name)];
+    const present = Object.entries(properties).filter(
+      ([name, field]) => name === "partition" || hasDefault(field),
+    );
+    const required = [
+      ...((rest["required"] as string[] | undefined) ?? []),
+      ...present.map(([name]) => name),
+    ];
     if (required.length > 0) rest["required"] = [...new Set(required)];
   }
-  return Object.fromEntries(Object.entries(rest).map(([key, field]) => [key, checked(field)]));
+  // Below `properties` and `$defs` stand names, not keywords.
+  const below = (key: string, field: Json) =>
+    key === "properties" || key === "$defs" ? mapped(field as { [name: string]: Json }) : checked(field);
+  return Object.fromEntries(Object.entries(rest).map(([key, field]) => [key, below(key, field)]));
 }
+
+const mapped = (named: { [name: string]: Json }) =>
+  Object.fromEntries(Object.entries(named).map(([name, schema]) => [name, checked(schema)]));
 
 const hasDefault = (field: Json) =>
   typeof field === "object" && field !== null && !Array.isArray(field) && "default" in field;
@@ -49,7 +61,10 @@ function options(): object {
 }
 
 const schema = JSON.parse(readFileSync(`${INFRA}config.schema.json`, "utf8")) as { [key: string]: Json };
-const text = await format(await types({ ...(checked(schema) as JSONSchema), title: "Config" }), { parser: "typescript", ...options() });
+const text = await format(await types({ ...(checked(schema) as JSONSchema), title: "Config" }), {
+  parser: "typescript",
+  ...options(),
+});
 if (process.argv.includes("--check")) {
   if (readFileSync(TYPES, "utf8") !== text) {
     console.error("lib/config/types.ts differs from config.schema.json: npm run generate");
