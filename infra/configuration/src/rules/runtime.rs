@@ -1,16 +1,12 @@
 //! Numbers of one runtime that bound each other.
 
-use worker_limits::{MAX_HIDDEN_SECONDS, SHUTDOWN_MARGIN_SECONDS};
-
 use crate::config::Runtime;
 
-/// What the worker demands as well; its tests compare both.
-mod worker_limits {
-    /// SQS hides a message for at most 12 hours (SQS quotas).
-    pub(super) const MAX_HIDDEN_SECONDS: u32 = 43_200;
-    /// What the worker needs after `drain` to interrupt the run, to give the message back and to exit.
-    pub(super) const SHUTDOWN_MARGIN_SECONDS: u32 = 10;
-}
+/// SQS hides a message for at most 12 hours (SQS quotas). The worker has the same rule.
+const MAX_HIDDEN_SECONDS: u32 = 43_200;
+
+/// What the worker needs after `drain` to interrupt the run, to give the message back and to exit. The worker has the same rule.
+const SHUTDOWN_MARGIN_SECONDS: u32 = 10;
 
 /// What is wrong, with the place below the runtime.
 pub(super) fn faults(runtime: &Runtime) -> Vec<String> {

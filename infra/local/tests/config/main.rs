@@ -6,15 +6,7 @@ use deployment_config::{Checked, registry};
 use local_stack::config::{built_in, worker_variables};
 use shared_schema::Limits;
 
-/// The smallest file.
-const SMALLEST: &str = "
-region: us-west-2
-modelBucket: my-models
-runtimes:
-  - name: sdruntime
-    type: sdwebui
-    model: v1-5.safetensors
-";
+const SMALLEST: &str = include_str!("../../../examples/minimal.yaml");
 
 #[test]
 fn the_built_in_deployment_follows_the_rules_of_a_deployment() {
@@ -38,4 +30,31 @@ fn front_door_and_worker_have_the_same_limits() {
     assert_eq!(of("{ maxSteps: 5000 }"), Limits { max_steps: 5_000, ..Limits::default() });
     let limits = Limits { max_pixels: 1, max_steps: 2, max_images: 3, max_bytes: Some(4) };
     assert_eq!(of("{ maxPixels: 1, maxSteps: 2, maxImages: 3, maxBytes: 4 }"), limits);
+}
+
+/// Both have these rules: a deployment must not start workers that refuse to run.
+#[test]
+fn deployment_and_worker_refuse_the_same_deadlines() {
+    let check = |run: u32, visibility: u32, drain: u32, grace: u32| {
+        let deadlines = format!("{{ run: {run}, visibility: {visibility}, drain: {drain}, grace: {grace} }}");
+        let instances = "    instances: { purchase: on-demand }\n";
+        let checked = Checked::parse(&format!("{SMALLEST}{instances}    deadlines: {deadlines}\n"));
+        let worker = worker::config::Config::from_vars(|name| {
+            let value = match name {
+                "RUN_TIMEOUT_SECONDS" => run.to_string(),
+                "VISIBILITY_TIMEOUT_SECONDS" => visibility.to_string(),
+                "DRAIN_SECONDS" => drain.to_string(),
+                "GRACE_PERIOD_SECONDS" => grace.to_string(),
+                "RUNTIME_TYPE" => "sdwebui".to_owned(),
+                "SQS_QUEUE_URL" | "SNS_TOPIC_ARN" | "S3_BUCKET" => "given".to_owned(),
+                _ => return None,
+            };
+            Some(value)
+        });
+        assert_eq!(checked.is_ok(), worker.is_ok(), "{deadlines}: {checked:?} {worker:?}");
+        checked.is_ok()
+    };
+    assert!(check(42_000, 1_200, 290, 300));
+    assert!(!check(42_000, 1_201, 290, 300));
+    assert!(!check(42_000, 1_200, 291, 300));
 }
