@@ -8,7 +8,7 @@ use jsonschema::{PatternCache, PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 
 use crate::violation::{listed, pointer_segment, quoted};
-use crate::{TaskType, Violation, ViolationCode, runtimes};
+use crate::{Violation, ViolationCode};
 
 /// One committed schema, ready to check with.
 #[derive(Debug)]
@@ -47,17 +47,6 @@ pub fn v1alpha2() -> &'static Schema {
 /// The schema of a task by itself, as a message holds it: the part of [`v1alpha2`] below `task`.
 pub fn task() -> &'static Schema {
     &TASK
-}
-
-/// The schema of the content of a task of that type, for a runtime of that type.
-pub fn content(runtime_type: Option<&str>, task_type: TaskType) -> Option<&'static Schema> {
-    runtimes::contract(runtime_type, task_type).task(task_type).map(|task| &*task.schema)
-}
-
-/// Every schema: the envelopes, then the contents, type of runtime by type of runtime.
-pub fn all() -> impl Iterator<Item = &'static Schema> {
-    let tasks = runtimes::REGISTRY.into_iter().flat_map(|contract| contract.tasks());
-    [v1alpha1(), v1alpha2()].into_iter().chain(tasks.map(|task| &*task.schema))
 }
 
 /// Compiles the schemas of the envelopes.
@@ -169,6 +158,15 @@ mod tests {
     use serde_json::json;
     use std::path::{Path, PathBuf};
 
+    use crate::TaskType;
+    use crate::runtimes::{self, RuntimeContract as _};
+
+    /// Every schema: the envelopes, then the contents, type of runtime by type of runtime.
+    fn all() -> impl Iterator<Item = &'static Schema> {
+        let tasks = runtimes::REGISTRY.into_iter().flat_map(|contract| contract.tasks());
+        [v1alpha1(), v1alpha2()].into_iter().chain(tasks.map(|task| &*task.schema))
+    }
+
     #[test]
     fn every_schema_compiles_and_has_the_id_of_its_file() {
         for schema in all() {
@@ -224,8 +222,8 @@ mod tests {
     #[test]
     fn messages_say_what_to_write_and_never_repeat_the_value() {
         let content = json!({"steps": 0, "width": "SECRET", "prompt": ["SECRET"], "alwayson_scripts": {"a/b": "SECRET"}});
-        let mut found: Vec<(String, ViolationCode, String)> = super::content(None, TaskType::TextToImage)
-            .unwrap()
+        let mut found: Vec<(String, ViolationCode, String)> = runtimes::sdwebui::SdWebUi.tasks()[0]
+            .schema
             .violations(&content)
             .into_iter()
             .map(|violation| (violation.pointer, violation.code, violation.message))

@@ -31,12 +31,11 @@ struct Deployment {
 /// Names a `deployment.yaml` that cannot be read, or the field of it that the configuration does not have.
 pub(crate) fn schema(fields: &Value, root: &Value) -> Result<Value, String> {
     let names: Vec<&str> = REGISTRY.iter().map(|contract| contract.name()).collect();
-    let titles = REGISTRY.into_iter().map(deployment).collect::<Result<Vec<_>, _>>()?;
-    let described = titles.iter().zip(&names).map(|(of, name)| format!("`{name}`: {}", of.title));
-    let conditions = REGISTRY.into_iter().zip(&titles);
-    let conditions = conditions
-        .map(|(contract, of)| condition(contract, of, fields, root))
-        .collect::<Result<Vec<_>, _>>()?;
+    let deployments = REGISTRY.into_iter().map(deployment).collect::<Result<Vec<_>, _>>()?;
+    let described = deployments.iter().zip(&names).map(|(of, name)| format!("`{name}`: {}", of.title));
+    let conditions = REGISTRY.into_iter().zip(&deployments);
+    let conditions = conditions.map(|(contract, of)| condition(contract, of, fields, root));
+    let conditions = conditions.collect::<Result<Vec<_>, _>>()?;
     Ok(json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": crate::schema::RUNTIME_TYPES_ID,
@@ -52,7 +51,7 @@ pub(crate) fn schema(fields: &Value, root: &Value) -> Result<Value, String> {
 
 fn deployment(contract: &'static dyn RuntimeContract) -> Result<Deployment, String> {
     let at = |error: String| format!("{}/deployment.yaml: {error}", contract.name());
-    let value = yaml::parse(contract.deployment()).map_err(at)?;
+    let value = yaml::parse(contract.files().deployment).map_err(at)?;
     Deployment::deserialize(value).map_err(|error| at(error.to_string()))
 }
 

@@ -68,7 +68,7 @@ pub enum SampleError {
 pub fn sample(registry: &Registry, runtime: &str, wishes: &Wishes) -> Result<SampleTask, SampleError> {
     let unknown = || SampleError::UnknownRuntime(runtime.to_owned());
     let entry = registry.by_name(runtime).ok_or_else(unknown)?;
-    let samples = entry.contract().map_or("[]", |contract| contract.samples());
+    let samples = entry.contract().map_or("[]", |contract| contract.files().samples);
     let samples: Vec<Sample> = serde_json::from_str(samples)
         .map_err(|error| SampleError::Unreadable { runtime_type: entry.runtime_type.clone(), error })?;
     let max_steps = entry.limits.max_steps;

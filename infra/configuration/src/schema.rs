@@ -60,10 +60,10 @@ pub(crate) fn checked(mut file: Value) -> Result<Value, Vec<String>> {
     if faults.is_empty() { Ok(file) } else { Err(faults) }
 }
 
-/// What the schema has as the runtime of a file that says this much of it. Nothing is checked.
-pub(crate) fn runtime(mut said: Value) -> Value {
-    defaults::fill(&mut said, &SCHEMA.json["$defs"]["runtime"], &SCHEMA.json);
-    said
+/// A runtime with these fields, and the schema's defaults for all others. Nothing is checked.
+pub(crate) fn runtime(mut fields: Value) -> Value {
+    defaults::fill(&mut fields, &SCHEMA.json["$defs"]["runtime"], &SCHEMA.json);
+    fields
 }
 
 /// Each fault with its place. Where the schema has a reason for a condition, the reason is the text.

@@ -28,14 +28,8 @@ pub trait RuntimeContract: fmt::Debug + Sync {
     /// The task types that it handles.
     fn tasks(&self) -> &'static [TaskContract];
 
-    /// Its `deployment.yaml`: what it is called, and which fields of the configuration it needs or does not support.
-    fn deployment(&self) -> &'static str;
-
-    /// Its `preset.yaml`: values of the chart, such as its port and the path that answers once it has started.
-    fn preset(&self) -> &'static str;
-
-    /// Its `samples.json`: see [`Sample`].
-    fn samples(&self) -> &'static str;
+    /// The files of its folder that deployments read.
+    fn files(&self) -> &'static ContractFiles;
 
     /// The path at which a server of this type lists its checkpoints as a JSON array of names, where tasks have to name one.
     fn model_list(&self) -> Option<&'static str> {
@@ -85,6 +79,17 @@ pub trait RuntimeContract: fmt::Debug + Sync {
     fn refused_nodes(&self, _content: &Map<String, Value>, _rules: &NodeRules) -> Vec<Violation> {
         Vec::new()
     }
+}
+
+/// Files beside a contract, as text.
+#[derive(Debug)]
+pub struct ContractFiles {
+    /// `deployment.yaml`: what the type is called, and which fields of the configuration it needs or does not support.
+    pub deployment: &'static str,
+    /// `preset.yaml`: values of the chart, such as the port and the path that answers once the runtime has started.
+    pub preset: &'static str,
+    /// `samples.json`: a list of [`Sample`].
+    pub samples: &'static str,
 }
 
 /// A small content that yields one image of a known size.
@@ -172,7 +177,7 @@ pub fn default_for(task_type: TaskType) -> &'static dyn RuntimeContract {
 }
 
 /// The contract of tasks of that type for a runtime of that type. The default one where the type of runtime is not known,
-/// or does not handle such tasks: its caller has been told so, and hears of faults in the content all the same.
+/// or does not handle such tasks: that is a violation of its own, and the content is checked all the same.
 pub fn contract(runtime_type: Option<&str>, task_type: TaskType) -> &'static dyn RuntimeContract {
     runtime_type
         .and_then(by_name)
@@ -195,6 +200,18 @@ macro_rules! task_contract {
     };
 }
 pub(crate) use task_contract;
+
+/// The [`ContractFiles`] beside the invoking file.
+macro_rules! contract_files {
+    () => {
+        &$crate::runtimes::ContractFiles {
+            deployment: include_str!("deployment.yaml"),
+            preset: include_str!("preset.yaml"),
+            samples: include_str!("samples.json"),
+        }
+    };
+}
+pub(crate) use contract_files;
 
 #[cfg(test)]
 mod tests {
@@ -226,7 +243,7 @@ mod tests {
         let limits = crate::Limits::default();
         let allowance = Allowance { settings: &[], scripts: &[], limits: &limits };
         for contract in REGISTRY {
-            let samples: Vec<Sample> = serde_json::from_str(contract.samples()).unwrap();
+            let samples: Vec<Sample> = serde_json::from_str(contract.files().samples).unwrap();
             for task_type in contract.task_types() {
                 assert!(samples.iter().any(|sample| sample.task_type == task_type), "{task_type}");
             }

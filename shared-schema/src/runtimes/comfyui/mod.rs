@@ -14,7 +14,7 @@ mod values;
 
 use serde_json::{Map, Value};
 
-use super::{RuntimeContract, TaskContract, task_contract};
+use super::{ContractFiles, RuntimeContract, TaskContract, contract_files, task_contract};
 use crate::content::{Allowance, MediaField, NodeRules};
 use crate::{RuntimeEntry, TaskType, Violation};
 
@@ -37,16 +37,8 @@ impl RuntimeContract for ComfyUi {
         &TASKS
     }
 
-    fn deployment(&self) -> &'static str {
-        include_str!("deployment.yaml")
-    }
-
-    fn preset(&self) -> &'static str {
-        include_str!("preset.yaml")
-    }
-
-    fn samples(&self) -> &'static str {
-        include_str!("samples.json")
+    fn files(&self) -> &'static ContractFiles {
+        contract_files!()
     }
 
     fn model_list(&self) -> Option<&'static str> {

@@ -11,7 +11,7 @@ mod settings;
 
 use serde_json::{Map, Value};
 
-use super::{RuntimeContract, TaskContract, task_contract};
+use super::{ContractFiles, RuntimeContract, TaskContract, contract_files, task_contract};
 use crate::content::{Allowance, Enlargement, MediaField, NamedModel};
 use crate::violation::{listed, quoted};
 use crate::{RuntimeEntry, TaskType, Violation, ViolationCode};
@@ -39,16 +39,8 @@ impl RuntimeContract for SdWebUi {
         &TASKS
     }
 
-    fn deployment(&self) -> &'static str {
-        include_str!("deployment.yaml")
-    }
-
-    fn preset(&self) -> &'static str {
-        include_str!("preset.yaml")
-    }
-
-    fn samples(&self) -> &'static str {
-        include_str!("samples.json")
+    fn files(&self) -> &'static ContractFiles {
+        contract_files!()
     }
 
     fn violations(
