@@ -18,7 +18,7 @@ const PROBE_INTERVAL: Duration = Duration::from_millis(250);
 /// How often another reason of the same code is logged, at most: a reason may hold a counter or a time.
 const REASON_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How long a runtime may take to end what it was told to, before only a restart seems to help: longer than the decoding
+/// How long a runtime may take to interrupt a run, before only a restart seems to help: longer than the decoding
 /// of a large image, which nothing interrupts. `STUCK_SECONDS`, if that is less.
 const INTERRUPT_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -140,7 +140,7 @@ impl Worker {
                 Ok(false) => {
                     let since = *clearing_since.get_or_insert_with(Instant::now);
                     if since.elapsed() > limit {
-                        self.mark_runtime_stuck("the runtime does not end what it was told to");
+                        self.mark_runtime_stuck("the runtime does not interrupt its run");
                     }
                 }
                 Err(error) => {

@@ -69,7 +69,7 @@ async fn run(name: &str, blocks: &[&Block], folder: &Path, stack: &Served) {
         .replace("http://127.0.0.1:8080", &stack.url)
         .replace("http://127.0.0.1:4566", &stack.aws_url)
         .replace("demo-key", KEY);
-    // Whoever tests behind a proxy must not send loopback addresses there.
+    // Behind a proxy, requests to loopback addresses must not go through it.
     let mut shell = Command::new("sh");
     shell.args(["-euc", &script]).current_dir(folder).env("NO_PROXY", "*").env("AWS_PAGER", "");
     let errors = fs::File::create(folder.join("errors")).unwrap();

@@ -1,6 +1,6 @@
 //! What the worker tells about itself: whether it lives, whether it receives, and what it has done.
 //!
-//! The worker tells [`HealthState`]; the port reads them. Neither waits for the other.
+//! The worker updates [`HealthState`], and the port reads it. Neither waits for the other.
 
 pub mod metrics;
 pub mod port;

@@ -61,8 +61,8 @@ fn a_file_may_lack_what_is_required_or_be_no_yaml_or_be_nothing() {
 fn a_key_stands_once_words_are_no_booleans_and_numbers_may_be_written_with_a_point() {
     let [fault] = faults_of(&format!("{SMALLEST}region: us-east-1\n")).try_into().unwrap();
     assert!(fault.contains("region") && fault.contains("line 8"), "{fault}");
-    let told = faults_of(&format!("{SMALLEST}    claimCheck: no\n"));
-    assert_eq!(told, ["runtimes.0.claimCheck: must be boolean"]);
+    let faults = faults_of(&format!("{SMALLEST}    claimCheck: no\n"));
+    assert_eq!(faults, ["runtimes.0.claimCheck: must be boolean"]);
     for fine in ["name: on\n", "    attempts: 3.0\n"] {
         assert_eq!(faults_of(&format!("{SMALLEST}{fine}")), [""; 0], "{fine}");
     }

@@ -1,6 +1,6 @@
 //! SD WebUI: AUTOMATIC1111 and what speaks its API (Forge, Forge Neo, reForge, SD.Next, stable-diffusion.cpp).
 //!
-//! Its runs have no ids, so nothing can be asked or told about one of them, and none is found again: `call_queue` says how
+//! Its runs have no ids, so none can be looked up, interrupted by name or found again: `call_queue` says how
 //! runs are kept apart all the same. What a server does not have or know, it mostly leaves out without a word: `names` and
 //! `control_nets` look first, `replaced`, `ignored` and `image_count` compare afterwards.
 
