@@ -262,7 +262,7 @@ async fn the_first_predecessors_permissions_suffice() {
     }
     let mut worker = lab.worker(&runtime, &[]).await;
     let switched_off = "s3:GetObject or s3:ListBucket is not allowed: presigned urls may not open, a redelivered task \
-                        runs again, a task that was given back counts as attempted";
+                        runs again, a released task counts as attempted";
     worker.logged(switched_off).await;
     let content = json!({ "prompt": "x", "width": 64, "height": 64 });
     door.submit("sdruntime", "text-to-image", "humble", content).await;

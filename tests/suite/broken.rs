@@ -17,7 +17,7 @@ use simulated_runtimes::{ComfyUiOptions, Fault, SdWebUiOptions, Simulation};
 
 const TASKS: usize = 30;
 
-const CHECKING: &str = "checking the runtime with a task that succeeded before";
+const CHECKING: &str = "checking the runtime with the known-good task";
 
 /// What PyTorch raises once a kernel has failed.
 fn cuda_error() -> Fault {

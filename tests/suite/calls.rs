@@ -74,7 +74,7 @@ async fn a_predecessors_role_is_enough_and_what_it_switches_off_is_said() {
     let settings = [("AWS_ACCESS_KEY_ID", "worker"), ("MAX_ATTEMPTS", "2")];
     let mut worker = lab.worker(&runtime, &settings).await;
     let said = "s3:GetObject or s3:ListBucket is not allowed: presigned urls may not open, a redelivered task runs again, \
-                a task that was given back counts as attempted";
+                a released task counts as attempted";
     worker.logged(said).await;
 
     let content = json!({ "prompt": "x", "width": 64, "height": 64, "steps": 2 });

@@ -42,7 +42,7 @@ async fn a_worker_whose_queue_does_not_answer_lives_and_goes_on_when_it_does() {
             assert_eq!(port.probe("/healthz").await, Ok(()));
             let lines =
                 worker.lines().into_iter().filter_map(|line| serde_json::from_str::<Value>(&line).ok());
-            let mut lines = lines.filter(|line| line["message"] == "cannot receive, trying again");
+            let mut lines = lines.filter(|line| line["message"] == "receive failed, retrying");
             lines.find(|line| line["failures"] == failures && line["error"] == "sqs receive failed: timeout")
         })
         .await;

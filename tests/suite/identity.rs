@@ -191,7 +191,7 @@ async fn what_an_earlier_version_committed_is_notified_again_and_anothers_commit
     send_and_drop(&lab, &runtime, &task("upgraded", own)).await;
     // A long poll of the process that is stopped would take the next message with it, on endpoints that do not see it go.
     let mut worker = lab.worker(&runtime, &[("RECEIVE_WAIT_SECONDS", "0")]).await;
-    worker.logged("already stored, notifying again").await;
+    worker.logged("already committed, notifying again").await;
     let end = lab.ended("upgraded").await;
     assert_eq!((end.output_url, end.submission.as_str()), (s3_uri(&lab.shared.bucket, &former), own));
     assert!(end.outputs[0].url.is_some());

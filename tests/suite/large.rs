@@ -298,7 +298,7 @@ async fn what_a_runtime_says_at_length_is_cut_in_the_out_file_which_is_read_back
                                       "submission": ended.submission },
                         "content": { "1": { "class_type": "PreviewAny", "inputs": { "source": "x" } } } });
     lab.send(&runtime.queue.url, &whole.to_string()).await;
-    worker.logged("already stored, notifying again").await;
+    worker.logged("already committed, notifying again").await;
     lab.emptied(&runtime.queue.url).await;
     assert_eq!(runtime.simulation.as_ref().unwrap().busy().len(), 1);
 }

@@ -103,7 +103,7 @@ async fn what_happens_to_a_lease_is_said_of_its_task() {
     let settings = [("VISIBILITY_TIMEOUT_SECONDS", "6"), ("RUN_TIMEOUT_SECONDS", "100")];
     let mut worker = lab.worker(&runtime, &settings).await;
     door.submit("sdruntime", "text-to-image", "leased", small()).await;
-    for message in ["lease not extended, trying again", "lease lost"] {
+    for message in ["extending the lease failed, retrying", "lease lost"] {
         let line = worker.logged(message).await;
         assert_eq!(line["span"]["task.id"], "leased", "{line}");
     }
@@ -114,5 +114,5 @@ async fn a_filter_that_cannot_be_read_is_named() {
     let lab = Lab::start().await;
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
     let mut worker = lab.worker(&runtime, &[("RUST_LOG", "worker=loud")]).await;
-    worker.logged("the log filter is wrong, info is taken").await;
+    worker.logged("invalid log filter, using info").await;
 }

@@ -108,8 +108,9 @@ async fn a_refusal_is_logged_once_and_hurts_no_task() {
     assert!(lab.ended("unmarked").await.result);
 
     api.answer(200);
-    worker.logged("pod can be marked again").await;
-    let complaints = worker.lines().into_iter().filter(|line| line.contains("pod cannot be marked"));
+    worker.logged("updating the pod annotations succeeded again").await;
+    let complaints =
+        worker.lines().into_iter().filter(|line| line.contains("updating the pod annotations failed"));
     let complaints: Vec<String> = complaints.collect();
     assert!(complaints.len() == 1 && complaints[0].contains("answered 403"), "{complaints:?}");
 }
@@ -123,7 +124,7 @@ async fn a_server_that_the_cluster_does_not_vouch_for_gets_no_token() {
     let door = lab.front_door(&[&runtime]).await;
     let mut worker = worker_in_pod(&lab, &runtime, &api).await;
     door.submit("sdruntime", "text-to-image", "distrusts", small()).await;
-    let complaint = worker.logged("pod cannot be marked, trying again").await;
+    let complaint = worker.logged("updating the pod annotations failed, retrying").await;
     assert!(complaint["error"].as_str().unwrap().contains("invalid peer certificate"), "{complaint}");
     assert!(lab.ended("distrusts").await.result);
     assert!(api.calls().is_empty());

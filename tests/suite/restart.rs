@@ -99,7 +99,7 @@ async fn a_restarted_worker_adopts_the_job_that_is_still_its_own() {
     first.ended().await;
 
     let mut second = lab.worker(&runtime, &state.settings(&path, "pod-a")).await;
-    second.logged("taking up the run of the process before this one").await;
+    second.logged("adopting the run of the previous process").await;
     assert!(lab.ended("adopted").await.result);
     lab.emptied(&runtime.queue.url).await;
     assert_eq!((posts(&runtime, "/prompt"), posts(&runtime, "/interrupt")), (1, 0));
@@ -151,11 +151,11 @@ async fn killed_in_mid_run(lab: &Lab, runtime: &Runtime, state: &StateFile, id: 
 async fn is_withdrawn(lab: &Lab, runtime: &Runtime, state: &StateFile) {
     let second = lab.worker(runtime, &state.settings(&state.path(), "pod-a")).await;
     wait::until("the lease not to be confirmed", async || {
-        second.lines().iter().any(|line| line.contains("its run is withdrawn")).then_some(())
+        second.lines().iter().any(|line| line.contains("cancelling its run")).then_some(())
     })
     .await;
     wait::until("the run to be interrupted", async || (posts(runtime, "/interrupt") > 0).then_some(())).await;
-    assert!(!second.lines().iter().any(|line| line.contains("taking up the run")));
+    assert!(!second.lines().iter().any(|line| line.contains("adopting the run")));
 }
 
 #[tokio::test]
@@ -199,7 +199,7 @@ async fn a_run_that_two_processes_died_of_is_not_taken_up_again() {
     let state = StateFile::new();
     killed_in_mid_run(&lab, &runtime, &state, "poison").await;
     let mut second = lab.worker(&runtime, &state.settings(&state.path(), "pod-a")).await;
-    second.logged("taking up the run of the process before this one").await;
+    second.logged("adopting the run of the previous process").await;
     second.signal("KILL");
     second.ended().await;
 

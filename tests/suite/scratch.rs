@@ -180,7 +180,7 @@ async fn what_a_killed_worker_left_is_deleted_unless_the_run_is_adopted() {
     first.ended().await;
     let left = pod.file(&format!("output/darkroom/{}/deep/x.png", uuid::Uuid::new_v4()), 1);
     let mut second = lab.worker(&runtime, &settings("pod-a")).await;
-    second.logged("taking up the run of the process before this one").await;
+    second.logged("adopting the run of the previous process").await;
     assert!(!left.exists());
     assert!(held.iter().all(|folder| folder.exists()), "the run goes on");
     second.signal("KILL");
@@ -250,7 +250,7 @@ async fn a_worker_without_the_folder_deletes_nothing_and_says_so() {
     let door = lab.front_door(&[&runtime]).await;
     let mut worker = lab.worker(&runtime, &[]).await;
     worker
-        .logged("no scratch folder: the runtime's files of each task stay, and the space is not watched")
+        .logged("no scratch folder: the runtime's files are not deleted, and free space is not monitored")
         .await;
     door.submit("comfyui", "pipeline", "stays", workflow(1)).await;
     assert!(lab.ended("stays").await.result);

@@ -229,7 +229,7 @@ impl Claims {
         if let Some(file) = &self.file
             && let Err(error) = file.replace(&held)
         {
-            tracing::warn!(%error, "claims not written");
+            tracing::warn!(%error, "writing the state file failed");
         }
     }
 }

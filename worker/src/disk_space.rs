@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::runtimes::RunHandle;
 use crate::scratch::Scratch;
-use crate::steps::Worker;
+use crate::worker::Worker;
 
 /// How often the space is measured while there is too little.
 const MEASURE_INTERVAL: Duration = Duration::from_secs(1);
@@ -57,7 +57,7 @@ impl Worker {
         let space = match scratch.space().await {
             Ok(space) => space,
             Err(error) => {
-                tracing::warn!(%error, "the space in the scratch folder cannot be measured");
+                tracing::warn!(%error, "measuring the free space of the scratch folder failed");
                 return true;
             }
         };

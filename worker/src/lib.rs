@@ -2,6 +2,7 @@
 
 // In the order of the data path; then what the path stands on.
 pub mod supervisor;
+mod worker;
 
 pub mod breaker;
 mod disk_space;

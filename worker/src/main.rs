@@ -9,10 +9,11 @@ use worker::{shutdown, supervisor, telemetry};
 async fn main() -> anyhow::Result<()> {
     let var = |name: &str| std::env::var(name).ok();
     telemetry::init(var);
-    let config = Config::from_vars(var).inspect_err(|error| tracing::error!(%error, "cannot start"))?;
+    let config =
+        Config::from_vars(var).inspect_err(|error| tracing::error!(%error, "invalid configuration"))?;
     let stopping = shutdown::on_signals()?;
     let cloud = Cloud::from_env(&config).await;
     // A task of the runtime is woken without a system call, unlike the future that the thread blocks on.
     let running = tokio::spawn(supervisor::run(config, cloud, stopping));
-    running.await?.inspect_err(|error| tracing::error!(%error, "cannot go on"))
+    running.await?.inspect_err(|error| tracing::error!(%error, "worker failed"))
 }

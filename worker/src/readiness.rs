@@ -10,7 +10,7 @@ use crate::breaker::Broken;
 use crate::error::TaskError;
 use crate::health::BrokenSign;
 use crate::runtimes::{Process, RunHandle};
-use crate::steps::Worker;
+use crate::worker::Worker;
 
 /// How often the runtime is probed until it is ready.
 const PROBE_INTERVAL: Duration = Duration::from_millis(250);
@@ -140,7 +140,7 @@ impl Worker {
                 Ok(false) => {
                     let since = *clearing_since.get_or_insert_with(Instant::now);
                     if since.elapsed() > limit {
-                        self.mark_runtime_stuck("the runtime does not interrupt its run");
+                        self.mark_runtime_stuck("the runtime does not stop an interrupted run");
                     }
                 }
                 Err(error) => {

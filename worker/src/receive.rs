@@ -12,7 +12,7 @@ use crate::cloud::{CloudError, Delivery};
 use crate::health::{HEARTBEAT_TIMEOUT, Stage};
 use crate::pipeline::Staged;
 use crate::retry;
-use crate::steps::Worker;
+use crate::worker::Worker;
 
 /// The longest pause after a poll that failed.
 const MAX_PAUSE: Duration = Duration::from_secs(30);
@@ -50,13 +50,13 @@ impl Worker {
                     self.health.metrics().stage(Stage::Receive, clock.elapsed());
                     if let Some(delivery) = delivery {
                         place.received();
-                        let (worker, taken) = (Arc::clone(self), self.take(delivery, None));
-                        tasks.spawn(async move { worker.work(taken, place).await });
+                        let (worker, leased) = (Arc::clone(self), self.lease(delivery, None));
+                        tasks.spawn(async move { worker.process(leased, place).await });
                     }
                 }
                 Err(error) => {
                     failures += 1;
-                    tracing::warn!(%error, failures, "cannot receive, trying again");
+                    tracing::warn!(%error, failures, "receive failed, retrying");
                     let pause = retry::backoff(failures, Duration::from_millis(500), MAX_PAUSE);
                     self.stopping.run_until_cancelled(tokio::time::sleep(pause)).await?;
                 }
@@ -97,7 +97,7 @@ impl Worker {
         let Some(poll) = poll else { return pending().await };
         if let Some(Ok(Some(delivery))) = self.giving_back.run_until_cancelled(poll).await {
             // The worker is stopping: the task goes back before anything is done for it.
-            Box::pin(self.work(self.take(delivery, None), Staged::without_permit())).await;
+            Box::pin(self.process(self.lease(delivery, None), Staged::without_permit())).await;
         }
     }
 }

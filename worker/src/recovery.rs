@@ -10,7 +10,9 @@ use crate::claims::Claim;
 use crate::cloud::lease;
 use crate::pipeline::Staged;
 use crate::runtimes::RunHandle;
-use crate::steps::{AdoptedRun, Worker};
+use crate::steps::AdoptedRun;
+use crate::steps::journal::Journal;
+use crate::worker::Worker;
 
 impl Worker {
     /// Takes up what the process before this one left: a run that the runtime can find again is followed to its end, other
@@ -36,12 +38,12 @@ impl Worker {
         let (queue, timeout) = (&self.cloud.queue, self.config.visibility_timeout());
         match lease::confirmed(queue, &claim.delivery, timeout, self.surely_hidden_until(&claim)).await {
             Some(delivery) => {
-                let begun = AdoptedRun { run, is_attempt: claim.is_attempt() };
-                self.work(self.take(delivery, Some(begun)), Staged::without_permit()).await;
+                let adopted = AdoptedRun { run, is_attempt: claim.is_attempt() };
+                self.process(self.lease(delivery, Some(adopted)), Staged::without_permit()).await;
             }
             None => {
                 let message_id = &claim.delivery.message_id;
-                tracing::warn!(runtime = %self.config.runtime_name, message_id, "the lease of the process before this one is over, its run is withdrawn");
+                tracing::warn!(runtime = %self.config.runtime_name, message_id, "the lease of the previous process has expired, cancelling its run");
                 self.health.metrics().lease_lost();
                 self.claims.remove(&claim.delivery);
                 // The runtime is cleared of it before it gets another job.
@@ -55,8 +57,9 @@ impl Worker {
         let (delivery, message_id) = (&claim.delivery, &claim.delivery.message_id);
         let giving_back = async {
             if !claim.is_attempt() {
-                let journal = self.journal(delivery).await;
-                self.record_give_back(delivery, &journal).await;
+                let store = &self.cloud.store;
+                let journal = Journal::of(store, delivery, &self.stopping).await;
+                journal.record_give_back(store, delivery).await;
             }
             self.cloud.queue.release(&delivery.receipt_handle, Duration::ZERO).await
         };
@@ -65,12 +68,12 @@ impl Worker {
             match timeout(left, giving_back).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => {
-                    tracing::warn!(%error, message_id, "what the process before this one held comes back later");
+                    tracing::warn!(%error, message_id, "releasing a message of the previous process failed, it will be redelivered");
                 }
                 Err(_) => {
                     tracing::warn!(
                         message_id,
-                        "the lease of the process before this one is over, its message comes back by itself"
+                        "the lease of the previous process has expired, its message will be redelivered"
                     );
                 }
             }

@@ -137,7 +137,7 @@ impl Scratch {
         if let Err(error) = self.folder.remove_dir_all(path)
             && error.kind() != ErrorKind::NotFound
         {
-            tracing::warn!(%error, folder = %path.display(), "files of a run cannot be deleted");
+            tracing::warn!(%error, folder = %path.display(), "deleting the files of a run failed");
         }
     }
 

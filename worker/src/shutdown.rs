@@ -16,7 +16,7 @@ pub fn on_signals() -> std::io::Result<CancellationToken> {
                 _ = interrupt.recv() => {}
             }
             if count > 1 {
-                tracing::warn!("second signal, exiting at once");
+                tracing::warn!("second signal, exiting immediately");
                 std::process::exit(130);
             }
             tracing::info!("signal received, draining");

@@ -3,25 +3,18 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use shared_schema::{Contract, ErrorCode, Registry, RuntimeName, keys};
+use shared_schema::keys;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
-use crate::breaker::Breaker;
-use crate::claims::{Claim, Claims, Recovered};
 use crate::cloud::Cloud;
 use crate::cloud::store::ReadError;
 use crate::config::Config;
-use crate::health::{self, HealthState};
-use crate::inputs::fetch::Fetcher;
-use crate::pipeline::Pipeline;
+use crate::health;
 use crate::pod::PodAnnotations;
-use crate::scratch::Scratch;
-use crate::steps::Worker;
-use crate::steps::in_flight::InFlight;
-use crate::steps::results::Results;
+use crate::worker::Worker;
 
 /// Runs a worker until `stopping` is cancelled and every task at hand has ended or is given back.
 #[tracing::instrument(name = "worker", level = "error", skip_all, fields(runtime = %config.runtime_name))]
@@ -53,52 +46,6 @@ fn in_background(work: impl Future<Output = ()> + Send + 'static) -> AbortOnDrop
 }
 
 impl Worker {
-    /// A worker, and the claims of the process before it.
-    fn new(
-        config: Config,
-        cloud: Cloud,
-        stopping: CancellationToken,
-    ) -> anyhow::Result<(Arc<Self>, Vec<Claim>)> {
-        let runtime = (config.runtime_type.connect)(&config.runtime).map_err(anyhow::Error::msg)?;
-        let (claims, recovered) = match &config.state_file {
-            Some(path) => Claims::open(path, config.host_name.clone())
-                .map_err(|error| anyhow::anyhow!("STATE_FILE cannot be used: {error}"))?,
-            None => (Claims::default(), Recovered::default()),
-        };
-        let scratch = match &config.scratch_folder {
-            Some(path) => {
-                let (limit, leavings) = (config.scratch_limit_bytes, &config.runtime_type.leavings);
-                let opened = Scratch::open(path, limit, leavings);
-                Some(opened.map_err(|error| anyhow::anyhow!("SCRATCH_FOLDER cannot be used: {error}"))?)
-            }
-            None => None,
-        };
-        let worker = Self {
-            health: HealthState::new(&config.runtime_name),
-            results: Results::new(&cloud, RuntimeName::new(&config.runtime_name)),
-            fetcher: Fetcher::new(&config, cloud.store.clone()),
-            pipeline: Pipeline::new(config.worker_concurrency, config.staged_timeout()),
-            contract: Contract::new(Registry::default().with_runtime_type(config.runtime_type.name()))
-                .with_node_rules(config.node_rules.clone())
-                .with_allowed_settings(config.runtime.settings_allowed.clone())
-                .with_allowed_scripts(config.scripts_allowed.clone())
-                .with_limits(config.limits()),
-            config,
-            cloud,
-            runtime,
-            scratch,
-            in_flight: InFlight::default(),
-            breaker: Breaker::new(recovered.broken, recovered.succeeded),
-            claims,
-            stopping,
-            giving_back: CancellationToken::new(),
-        };
-        if worker.breaker.broken().is_some() {
-            worker.health.set_runtime(Err(ErrorCode::RuntimeBroken.as_str()));
-        }
-        Ok((Arc::new(worker), recovered.claims))
-    }
-
     /// Says once what the worker's role or configuration does not allow, beyond what it cannot do without.
     async fn log_disabled_features(self: Arc<Self>) {
         let store = &self.cloud.store;
@@ -109,15 +56,15 @@ impl Worker {
             tracing::warn!(
                 bucket = store.bucket(),
                 "s3:GetObject or s3:ListBucket is not allowed: presigned urls may not open, a redelivered task runs again, \
-                 a task that was given back counts as attempted"
+                 a released task counts as attempted"
             );
         }
         if self.config.state_file.is_none() {
-            tracing::info!("no state file: a restarted worker takes up nothing of what it had begun");
+            tracing::info!("no state file: a restarted worker does not adopt its runs");
         }
         if self.scratch.is_none() && !self.config.runtime_type.leavings.roots.is_empty() {
             tracing::info!(
-                "no scratch folder: the runtime's files of each task stay, and the space is not watched"
+                "no scratch folder: the runtime's files are not deleted, and free space is not monitored"
             );
         }
     }

@@ -27,7 +27,7 @@ pub fn init(var: impl Fn(&str) -> Option<String>) {
         panic::set_hook(Box::new(log_panic));
     }
     if let Some(error) = error {
-        tracing::warn!(%error, "the log filter is wrong, info is taken");
+        tracing::warn!(%error, "invalid log filter, using info");
     }
 }
 

@@ -8,8 +8,7 @@ use simulated_runtimes::DEFAULT_MODEL;
 
 use super::*;
 
-const GIVEN_UP: &str =
-    "the task for checks cannot be run any more, the next one that succeeds takes its place";
+const GIVEN_UP: &str = "known-good task discarded, the next task that succeeds replaces it";
 
 /// A runtime with one model more than it has after a restart.
 async fn with_second_model(lab: &Lab, runtime_type: &str) -> Runtime {
@@ -150,7 +149,7 @@ async fn a_check_that_never_takes_place_is_given_up() {
     let error = lab.ended("bad").await.error.unwrap();
     assert_eq!((error.code, error.attempts), (ErrorCode::RuntimeFailed, 1), "{}", error.message);
     let said = |message: &str| worker.lines().iter().filter(|line| line.contains(message)).count();
-    assert_eq!(said("the check did not take place"), 3);
+    assert_eq!(said("runtime check aborted"), 3);
     faults.clear();
     submit(&door, &runtime, "after").await;
     assert!(lab.ended("after").await.result);

@@ -31,7 +31,7 @@ async fn a_failure_is_decided_by_a_run_or_a_check_of_any_length() {
 
     simulation(&runtime).faults().plan(exception(None), 1);
     submit("before a run").await;
-    worker.logged("the run failed, looking whether the runtime is at fault").await;
+    worker.logged("the run failed, checking the runtime").await;
     submit("next").await;
     assert_own_failure(&lab, "before a run").await;
     assert!(lab.ended("next").await.result);
@@ -58,7 +58,7 @@ async fn a_failure_that_nothing_can_decide_costs_no_attempt() {
     simulation(&runtime).call_faults().order(no_probe.clone());
     simulation(&runtime).faults().plan(exception(None), 1);
     submit(&door, &runtime, "unlucky").await;
-    worker.logged("the runtime cannot be checked, the task will be run again").await;
+    worker.logged("the runtime cannot be checked, the task will be retried").await;
     simulation(&runtime).call_faults().cancel(&no_probe);
     let ended = lab.ended("unlucky").await;
     assert!(ended.result, "{:?}", ended.error);

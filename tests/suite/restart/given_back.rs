@@ -102,7 +102,7 @@ async fn a_job_that_waits_is_given_back_uncharged_by_the_worker_that_adopted_it(
     let mut second = lab.worker(&runtime, &[&settings[..], &more].concat()).await;
     wait::until("both runs to be taken up", async || {
         let lines = second.lines();
-        let taken_up = lines.iter().filter(|line| line.contains("taking up the run of the process before"));
+        let taken_up = lines.iter().filter(|line| line.contains("adopting the run of the previous process"));
         (taken_up.count() == 2).then_some(())
     })
     .await;

@@ -10,13 +10,13 @@ use super::KnownGood;
 use crate::error::TaskError;
 use crate::health::BrokenSign;
 use crate::runtimes::{Job, RunHandle, known_errors};
-use crate::steps::Worker;
+use crate::worker::Worker;
 
 impl Worker {
     /// Checks the runtime with that task; once more if it fails, since a check can meet a passing fault. Returns whether that
     /// found out anything: not if the runtime goes away, or somebody else interrupts the run.
     pub(crate) async fn check(&self, good: &KnownGood) -> bool {
-        tracing::info!(runtime = %self.config.runtime_name, "checking the runtime with a task that succeeded before");
+        tracing::info!(runtime = %self.config.runtime_name, "checking the runtime with the known-good task");
         let mut is_last = false;
         loop {
             let (run, result) = self.run_for_check(good).await;
@@ -30,7 +30,7 @@ impl Worker {
                 return true;
             }
             if self.was_prevented(&error).await {
-                tracing::info!(error.code = %error.code, "the check did not take place");
+                tracing::info!(error.code = %error.code, "runtime check aborted");
                 return false;
             }
             let is_by_words = error.code == ErrorCode::RuntimeBroken;
@@ -42,7 +42,7 @@ impl Worker {
                 }
                 return true;
             }
-            tracing::info!(error.code = %error.code, reason = %error.message, "the check failed, checking once more");
+            tracing::info!(error.code = %error.code, reason = %error.message, "runtime check failed, retrying once");
             is_last = true;
         }
     }
@@ -52,7 +52,7 @@ impl Worker {
     pub(crate) fn discard_known_good(&self, error: &TaskError) {
         tracing::warn!(
             runtime = %self.config.runtime_name, error.code = %error.code, reason = %error.message,
-            "the task for checks cannot be run any more, the next one that succeeds takes its place"
+            "known-good task discarded, the next task that succeeds replaces it"
         );
         self.claims.discard_known_good();
         self.claims.set_broken(None);
@@ -84,7 +84,7 @@ impl Worker {
         let too_long = async {
             tokio::select! {
                 () = tokio::time::sleep(Duration::from_secs(self.config.run_timeout_seconds)) => {}
-                () = self.no_progress(&progress) => {}
+                () = progress.stalled(self.config.stuck_timeout()) => {}
             }
         };
         let result = tokio::select! {

@@ -89,8 +89,10 @@ pub async fn confirmed(
                 tracing::warn!(error.code = %error.code, "lease refused");
                 return None;
             }
-            Ok(Err(error)) => tracing::warn!(error.code = %error.code, "lease not confirmed, trying again"),
-            Err(_) => tracing::warn!("lease not confirmed in time, trying again"),
+            Ok(Err(error)) => {
+                tracing::warn!(error.code = %error.code, "confirming the lease failed, retrying")
+            }
+            Err(_) => tracing::warn!("confirming the lease timed out, retrying"),
         }
         sleep(TRY_AGAIN_AFTER).await;
     }
@@ -168,15 +170,17 @@ async fn renew(
     loop {
         let asked = Instant::now();
         let Some(hidden) = term.extension(asked) else {
-            tracing::warn!("the message cannot be hidden any longer");
+            tracing::warn!("the message has reached the maximum visibility timeout of 12 hours");
             std::future::pending::<()>().await;
             continue;
         };
         match timeout(term.timeout / 3, extend(hidden)).await {
             Ok(Ok(())) => return Ok(Term { confirmed: asked, hidden, ..term }),
             Ok(Err(error)) if !error.is_retryable => return Err(error),
-            Ok(Err(error)) => tracing::warn!(error.code = %error.code, "lease not extended, trying again"),
-            Err(_) => tracing::warn!("lease not extended in time, trying again"),
+            Ok(Err(error)) => {
+                tracing::warn!(error.code = %error.code, "extending the lease failed, retrying")
+            }
+            Err(_) => tracing::warn!("extending the lease timed out, retrying"),
         }
         sleep(TRY_AGAIN_AFTER).await;
     }

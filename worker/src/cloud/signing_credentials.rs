@@ -54,7 +54,9 @@ impl SigningCredentials {
             at_hand => match (self.ask(now).await, at_hand) {
                 (Some(credentials), _) => Kept::from(credentials, now),
                 (None, Some(at_hand)) => {
-                    tracing::warn!("no new credentials for urls, the former ones sign");
+                    tracing::warn!(
+                        "refreshing the credentials for urls failed, signing with the current ones"
+                    );
                     Kept::from(at_hand.credentials, now)
                 }
                 (None, None) => return None,

@@ -167,7 +167,7 @@ impl Config {
             pod: vars.pod(),
         };
         let mut wrong = vars.wrong;
-        if let Err(error) = (config.runtime_type.connect)(&config.runtime) {
+        if let Err(error) = (config.runtime_type.check_options)(&config.runtime) {
             wrong.push(error);
         }
         if let Err(errors) = config.validate() {
@@ -196,6 +196,11 @@ impl Config {
     /// How long a prepared task may wait for the runtime.
     pub fn staged_timeout(&self) -> Duration {
         Duration::from_secs(self.staged_seconds)
+    }
+
+    /// How long a run may make no progress.
+    pub fn stuck_timeout(&self) -> Duration {
+        Duration::from_secs(self.stuck_seconds)
     }
 
     /// After which time, counted from the signal to stop, whatever is not done is given back.

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use futures_util::stream::{self, StreamExt};
-use shared_schema::{Contract, ErrorCode, Registry, TaskType};
+use shared_schema::ErrorCode;
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
@@ -37,7 +37,6 @@ const AT_ONCE: usize = 10;
 pub struct DeadLetters {
     store: Store,
     topic: Topic,
-    contract: Contract,
     runtime_types: RuntimeTypes,
 }
 
@@ -48,7 +47,6 @@ impl DeadLetters {
         Self {
             store: Store::new(&sdk, &config.bucket, config.url_expiry()),
             topic: Topic::new(&sdk, &config.completion_topic_arn),
-            contract: Contract::new(Registry::default()),
             runtime_types: config.runtime_types.clone(),
         }
     }
@@ -74,7 +72,7 @@ impl DeadLetters {
         });
         if let Err(error) = &result {
             let (message_id, queue) = (&record.message_id, &record.event_source_arn);
-            tracing::error!(message_id, queue, error.code = %error.code, error.message = %error.message, "message not ended, it comes back");
+            tracing::error!(message_id, queue, error.code = %error.code, error.message = %error.message, "dead letter not processed, it will be redelivered");
         }
         result.is_ok()
     }
@@ -84,7 +82,7 @@ impl DeadLetters {
         let target = TargetRuntime::of(&record.body, &self.runtime_types);
         let results =
             Results { store: self.store.clone(), topic: self.topic.clone(), runtime: target.name.clone() };
-        match read::read(&delivery, &self.contract, &TaskType::ALL) {
+        match read::parse(&delivery) {
             Parsed::Unreadable(cause) => {
                 let kept_at = results.keep_unreadable(&delivery, cause).await?;
                 let message_id = &delivery.message_id;
@@ -119,7 +117,7 @@ impl DeadLetters {
         let keys = match results.find_committed(assignment, Lookup::Strict, true).await? {
             CommitState::Open(keys) => keys,
             CommitState::Committed(stored) => {
-                tracing::info!("already stored, notifying again");
+                tracing::info!("already committed, notifying again");
                 return results.notify(&stored).await;
             }
         };

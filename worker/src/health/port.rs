@@ -73,7 +73,7 @@ pub async fn serve(
     tracing::info!(address = %listener.local_addr().map_err(refused)?, "listening");
     let serving = async move {
         if let Err(error) = axum::serve(listener, router(health)).await {
-            tracing::error!(%error, "the health port ended");
+            tracing::error!(%error, "health server failed");
         }
     };
     Ok(Some(AbortOnDropHandle::new(tokio::spawn(serving.in_current_span()))))

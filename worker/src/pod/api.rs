@@ -21,7 +21,7 @@ use crate::http;
 /// How long one call may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Why a pod cannot be marked.
+/// Why a updating the pod annotations failed.
 #[derive(Debug, thiserror::Error)]
 pub enum PodError {
     /// The cluster's certificate authority is not where it should be.

@@ -67,7 +67,7 @@ impl PodAnnotations {
     pub async fn remove(self) {
         self.ended.cancel();
         if let Some(Err(error)) = OptionFuture::from(self.keeper).await {
-            tracing::warn!(%error, "the pod's marks may be left behind");
+            tracing::warn!(%error, "removing the pod annotations failed");
         }
     }
 }
@@ -93,13 +93,13 @@ async fn keep(api: PodApi, mut tasks_inside: watch::Receiver<u32>, ended: Cancel
         match ended.run_until_cancelled(api.patch(&annotations(busy))).await {
             Some(Ok(())) => {
                 if failures > 0 {
-                    tracing::info!(busy, "pod can be marked again");
+                    tracing::info!(busy, "updating the pod annotations succeeded again");
                 }
                 (marked, failures) = (Some(busy), 0);
             }
             Some(Err(error)) => {
                 if failures == 0 {
-                    tracing::warn!(%error, busy, "pod cannot be marked, trying again");
+                    tracing::warn!(%error, busy, "updating the pod annotations failed, retrying");
                 }
                 // The call may have worked all the same.
                 (marked, failures) = (None, failures.saturating_add(1));
@@ -110,7 +110,7 @@ async fn keep(api: PodApi, mut tasks_inside: watch::Receiver<u32>, ended: Cancel
     if marked != Some(false) {
         let removed = time::timeout(REMOVE_TIMEOUT, api.patch(&annotations(false))).await;
         if !matches!(removed, Ok(Ok(()))) {
-            tracing::warn!("the pod's marks may be left behind");
+            tracing::warn!("removing the pod annotations failed");
         }
     }
 }

@@ -3,6 +3,7 @@
 //! A new runtime is a folder that implements [`Runtime`], a line in [`REGISTRY`], and the schemas of its task types.
 
 pub mod comfyui;
+pub(crate) mod interrupt;
 pub(crate) mod poll_schedule;
 pub mod sdwebui;
 
@@ -19,7 +20,7 @@ use shared_schema::notification::Warning;
 use shared_schema::runtimes::{self as contracts, RuntimeContract};
 use shared_schema::{Task, TaskId, TaskType};
 use tokio::sync::{mpsc, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -220,6 +221,19 @@ impl Progress {
         self.reached.send_modify(|last| last.at = Instant::now());
     }
 
+    /// Completes when there was no sign of life for that long, counted from now at the earliest.
+    pub(crate) async fn stalled(&self, after: Duration) {
+        self.heartbeat();
+        let watched = self.watch();
+        loop {
+            let silent_until = watched.borrow().at + after;
+            if silent_until <= Instant::now() {
+                return;
+            }
+            sleep_until(silent_until).await;
+        }
+    }
+
     /// The last sign of life, and each that follows.
     pub fn watch(&self) -> watch::Receiver<LastProgress> {
         self.reached.subscribe()
@@ -274,7 +288,9 @@ pub struct RuntimeType {
     pub contract: &'static dyn RuntimeContract,
     /// Where it is expected to listen, in the words of `API_BASE_URL`, when that is not set.
     pub default_address: &'static str,
-    /// Makes the client side of it. An error names the variable that is wrong.
+    /// Validates the options, without side effects. An error names the variable that is wrong.
+    pub check_options: fn(&RuntimeOptions) -> Result<(), String>,
+    /// Creates its client from validated options.
     pub connect: fn(&RuntimeOptions) -> Result<Arc<dyn Runtime>, String>,
     /// Whether it tells its jobs apart, so that it can be given several at once (`WORKER_CONCURRENCY`).
     pub takes_several: bool,
@@ -300,6 +316,7 @@ pub static REGISTRY: [RuntimeType; 2] = [
     RuntimeType {
         contract: &contracts::sdwebui::SdWebUi,
         default_address: sdwebui::DEFAULT_ADDRESS,
+        check_options: sdwebui::check_options,
         connect: sdwebui::connect,
         takes_several: false,
         leavings: sdwebui::LEAVINGS,
@@ -308,6 +325,7 @@ pub static REGISTRY: [RuntimeType; 2] = [
     RuntimeType {
         contract: &contracts::comfyui::ComfyUi,
         default_address: comfyui::DEFAULT_ADDRESS,
+        check_options: comfyui::check_options,
         connect: comfyui::connect,
         takes_several: true,
         leavings: comfyui::LEAVINGS,

@@ -1,52 +1,55 @@
-//! The three ways a delivery ends, and the fourth: somebody else has it.
+//! Acknowledges a delivery: the message is deleted or released, or abandoned if the lease is lost.
 
 use std::time::Duration;
 
-use super::Worker;
-use crate::cloud::{CloudError, Delivery, Lease};
+use super::LeasedMessage;
+use crate::cloud::CloudError;
 use crate::retry;
+use crate::worker::Worker;
 
-/// How long deleting is tried again, while the message stays hidden: a message that comes back costs a notification.
+/// How long deletion is retried, while the message stays hidden: a redelivered message is notified again.
 const DELETE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long a worker that is to stop waits for the queue to take a message back.
+/// How long a worker that shuts down waits for the release of a message.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How a delivery ends.
+/// What to do with a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AckAction {
-    /// The task has its one terminal state: the message is deleted.
+pub(super) enum AckAction {
+    /// The task has reached its terminal state: delete the message.
     Delete,
-    /// The message is given back and becomes visible after this long.
+    /// Make the message visible again after this long.
     Release(Duration),
-    /// The lease is lost: the handle is never used again, since it could hurt whoever has the message now.
+    /// The lease is lost: never use the receipt handle again, since another worker may have the message.
     Abandon,
 }
 
 impl AckAction {
-    /// Given back with a wait that grows with the attempts. Bounded, because a message that waits still counts as in
-    /// flight and keeps a GPU alive.
+    /// Releases with a backoff that grows with the attempts. It is bounded, because an invisible message still counts as in
+    /// flight and keeps a GPU node alive.
     pub(super) fn retry_after(attempts: u32) -> Self {
         Self::Release(retry::backoff(attempts, Duration::from_secs(1), Duration::from_secs(30)))
     }
 }
 
 impl Worker {
-    /// Ends a delivery. A call that fails is only logged: the message comes back, and its `.out` says it was done.
-    pub(super) async fn end(&self, delivery: &Delivery, lease: Lease, ending: AckAction) {
+    /// Acknowledges a delivery. A failed call is only logged: the message is redelivered, and its `.out` file shows that the
+    /// task is committed.
+    pub(super) async fn acknowledge(&self, leased: LeasedMessage, action: AckAction) {
+        let LeasedMessage { delivery, lease, .. } = leased;
         let (queue, handle) = (&self.cloud.queue, &delivery.receipt_handle);
-        let ending = match ending {
+        let action = match action {
             AckAction::Release(_) if lease.lost().is_cancelled() => AckAction::Abandon,
-            ending => ending,
+            action => action,
         };
-        let result = match ending {
+        let result = match action {
             AckAction::Delete => {
                 let is_retryable = |error: &CloudError| error.is_retryable;
                 let deleting = retry::until_timeout(DELETE_TIMEOUT, is_retryable, || queue.delete(handle));
                 lease.lost().run_until_cancelled(deleting).await.unwrap_or(Ok(()))
             }
             AckAction::Release(delay) => {
-                // An extension that is on its way would hide the message again.
+                // A pending extension would hide the message again.
                 lease.stop_extending();
                 if self.stopping.is_cancelled() {
                     self.giving_back.cancel();
@@ -57,7 +60,7 @@ impl Worker {
                 };
                 let result = tokio::select! {
                     result = lease.hold(queue.release(handle, delay)) => result.unwrap_or(Ok(())),
-                    // The message comes back by its visibility timeout.
+                    // The message reappears after its visibility timeout.
                     () = stopped => Ok(()),
                 };
                 drop(lease);
@@ -69,15 +72,16 @@ impl Worker {
             }
         };
         if let Err(error) = result {
-            tracing::warn!(%error, ?ending, "the queue did not take the ending, the message comes back");
+            let action = if action == AckAction::Delete { "delete" } else { "release" };
+            tracing::warn!(%error, action, "acknowledging failed, the message will be redelivered");
         }
-        if let Some(run) = self.claims.run_of(delivery) {
-            // What a broken process knows of a run distinguishes it from the next process.
+        if let Some(run) = self.claims.run_of(&delivery) {
+            // The history of a broken process tells it from the next process, so it stays.
             if self.breaker.broken().is_none_or(|broken| broken.run.as_ref() != Some(&run)) {
                 self.runtime.forget(&run).await;
             }
             self.delete_files_of(&run).await;
         }
-        self.claims.remove(delivery);
+        self.claims.remove(&delivery);
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use shared_schema::ErrorCode;
 use tokio::time::{Instant, sleep};
 
-use super::{Work, Worker};
+use super::Attempt;
 use crate::breaker::{Finding, Suspicion, may_be_the_runtimes};
 use crate::error::TaskError;
 use crate::health::BrokenSign;
@@ -31,71 +31,70 @@ pub(super) enum Blame {
     LeaseLost,
 }
 
-/// Waits until it is known. Meanwhile the lease is kept, and the runtime is free for other tasks. A failure that is retried
-/// anyway is not waited for: the retry shows more than a check would.
-///
-/// There is no other bound: what decides is a run or a check, however long it takes, and these have bounds of their own.
-pub(super) async fn attribute(
-    worker: &Worker,
-    work: &Work<'_>,
-    error: &TaskError,
-    is_retried: bool,
-) -> Blame {
-    let mut findings = worker.breaker.findings();
-    // A task that the runtime never began to work on was refused just now.
-    let began = error.began.unwrap_or_else(Instant::now);
-    if error.code == ErrorCode::RuntimeBroken || (may_be_the_runtimes(error.code) && worker.breaker.is_open())
-    {
-        return Blame::Runtime;
-    }
-    if is_retried {
-        return Blame::Task;
-    }
-    if error.code == ErrorCode::RuntimeUnavailable
-        && worker.stopping.run_until_cancelled(worker.runtime_answers()).await != Some(true)
-    {
-        return Blame::Task;
-    }
-    match worker.breaker.failed(&work.assignment.submission, error.code, began) {
-        Suspicion::None => return Blame::Task,
-        Suspicion::Slight => {}
-        Suspicion::Strong => worker.request_check(),
-        Suspicion::Proven => {
-            let run = worker.claims.run_of(&work.taken.delivery);
-            worker.mark_runtime_broken(run, BrokenSign::Check, &error.message).await;
+impl Attempt<'_> {
+    /// Waits until it is known. Meanwhile the lease is kept, and the runtime is free for other tasks. A failure that is retried
+    /// anyway is not waited for: the retry shows more than a check would.
+    ///
+    /// There is no other bound: what decides is a run or a check, however long it takes, and these have bounds of their own.
+    pub(super) async fn blame(&self, error: &TaskError, is_retried: bool) -> Blame {
+        let Self { worker, leased, assignment, .. } = self;
+        let mut findings = worker.breaker.findings();
+        // A task that the runtime never began to work on was refused just now.
+        let began = error.began.unwrap_or_else(Instant::now);
+        if error.code == ErrorCode::RuntimeBroken
+            || (may_be_the_runtimes(error.code) && worker.breaker.is_open())
+        {
             return Blame::Runtime;
         }
-    }
-    if worker.breaker.is_open() {
-        return Blame::Runtime;
-    }
-    tracing::info!(error.code = %error.code, "the run failed, looking whether the runtime is at fault");
-    let is_about_it = |finding: &Option<Finding>| match finding {
-        Some(Finding::Healthy(sound)) => *sound > began,
-        Some(Finding::Broken | Finding::Undecided) => true,
-        None => false,
-    };
-    let found = async {
-        // The sender lives as long as the worker.
-        let _ = findings.changed().await;
-        findings.wait_for(is_about_it).await.ok().and_then(|finding| *finding)
-    };
-    let idle = async {
-        sleep(IDLE_FOR).await;
-        drop(worker.pipeline.lock_idle().await);
-        worker.request_check();
-        std::future::pending::<()>().await;
-    };
-    tokio::select! {
-        biased;
-        found = found => match found {
-            Some(Finding::Healthy(_)) => Blame::Task,
-            Some(Finding::Undecided) => Blame::Unknown,
-            Some(Finding::Broken) | None => Blame::Runtime,
-        },
-        () = work.taken.lease.lost().cancelled() => Blame::LeaseLost,
-        () = worker.stopping.cancelled() => Blame::Stopping,
-        () = idle => Blame::Task,
+        if is_retried {
+            return Blame::Task;
+        }
+        if error.code == ErrorCode::RuntimeUnavailable
+            && worker.stopping.run_until_cancelled(worker.runtime_answers()).await != Some(true)
+        {
+            return Blame::Task;
+        }
+        match worker.breaker.failed(&assignment.submission, error.code, began) {
+            Suspicion::None => return Blame::Task,
+            Suspicion::Slight => {}
+            Suspicion::Strong => worker.request_check(),
+            Suspicion::Proven => {
+                let run = worker.claims.run_of(&leased.delivery);
+                worker.mark_runtime_broken(run, BrokenSign::Check, &error.message).await;
+                return Blame::Runtime;
+            }
+        }
+        if worker.breaker.is_open() {
+            return Blame::Runtime;
+        }
+        tracing::info!(error.code = %error.code, "the run failed, checking the runtime");
+        let is_about_it = |finding: &Option<Finding>| match finding {
+            Some(Finding::Healthy(sound)) => *sound > began,
+            Some(Finding::Broken | Finding::Undecided) => true,
+            None => false,
+        };
+        let found = async {
+            // The sender lives as long as the worker.
+            let _ = findings.changed().await;
+            findings.wait_for(is_about_it).await.ok().and_then(|finding| *finding)
+        };
+        let idle = async {
+            sleep(IDLE_FOR).await;
+            drop(worker.pipeline.lock_idle().await);
+            worker.request_check();
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            biased;
+            found = found => match found {
+                Some(Finding::Healthy(_)) => Blame::Task,
+                Some(Finding::Undecided) => Blame::Unknown,
+                Some(Finding::Broken) | None => Blame::Runtime,
+            },
+            () = leased.lease.lost().cancelled() => Blame::LeaseLost,
+            () = worker.stopping.cancelled() => Blame::Stopping,
+            () = idle => Blame::Task,
+        }
     }
 }
 

@@ -6,28 +6,33 @@ use bytes::Bytes;
 use serde_json::Value;
 use shared_schema::{ClaimCheck, ErrorCode, Task, message};
 
-use super::Worker;
-use super::read::{self, Assignment, Payload};
+use super::AttemptError;
+use super::read::{Assignment, Payload, accept};
 use crate::cloud::store::ReadError;
 use crate::error::TaskError;
+use crate::worker::Worker;
 
 impl Worker {
-    /// The task of an assignment. If it lies in the bucket it is fetched, and the assignment gets the whole context,
-    /// which the message may have left out.
-    pub(super) async fn resolve(&self, assignment: &mut Assignment) -> Result<Arc<Task>, TaskError> {
-        let check = match assignment.task.clone()? {
-            Payload::Inline(task) => return Ok(task),
-            Payload::ClaimCheck(check) => check,
+    /// The task of an assignment, validated. If it is stored in the bucket it is fetched, and the assignment gets the whole
+    /// context, which the message may have left out. A shutdown cancels this.
+    pub(super) async fn load(&self, assignment: &mut Assignment) -> Result<Arc<Task>, AttemptError> {
+        self.unless_stopping(self.fetch_and_validate(assignment)).await
+    }
+
+    async fn fetch_and_validate(&self, assignment: &mut Assignment) -> Result<Arc<Task>, TaskError> {
+        let task = match &assignment.payload {
+            Payload::Inline(task) => task.clone(),
+            Payload::ClaimCheck(check) => {
+                let object = self.claim(check).await?;
+                let stored = verified(&object, check, assignment)?;
+                if let Some(context) = message::sender(&stored).and_then(|sender| sender.context) {
+                    assignment.context = context;
+                }
+                stored
+            }
         };
-        let object = self.claim(&check).await?;
-        let stored = verified(&object, &check, assignment)?;
-        if let Some(context) = message::sender(&stored).and_then(|sender| sender.context) {
-            assignment.context = context;
-        }
         let accepted = &self.config.runtime_type.task_types();
-        let task = read::accept(stored, &assignment.submission, &self.contract, accepted)?;
-        assignment.task = Ok(Payload::Inline(Arc::clone(&task)));
-        Ok(task)
+        accept(task, &assignment.submission, &self.contract, accepted)
     }
 
     async fn claim(&self, check: &ClaimCheck) -> Result<Bytes, TaskError> {

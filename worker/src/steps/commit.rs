@@ -19,7 +19,7 @@ use super::committed::{Found, next};
 use super::read::Assignment;
 use super::report;
 use super::results::{RETRY_TIMEOUT, Results};
-use super::{AttemptError, LeasedMessage, Work, Worker};
+use super::{Attempt, AttemptError};
 use crate::cloud::CloudError;
 use crate::error::TaskError;
 use crate::health::Stage;
@@ -32,14 +32,14 @@ const MAX_NOTIFICATION_BYTES: usize = 8 * 1024 * 1024;
 
 /// A task whose end is decided: what the notification says. URLs are signed when it is sent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Completion {
+pub(crate) struct Completion {
     /// The notification, without presigned URLs.
     pub notification: Notification,
 }
 
 /// How a task ended, before it is told.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// It left these files, and the caller should know this.
     Succeeded(Vec<Output>, Vec<Warning>),
     /// It failed for good.
@@ -103,7 +103,7 @@ impl Results {
             Ok(()) => Ok(Some(stored)),
             Err(error) if error.exists() => match self.read_back(&key, assignment).await {
                 Ok(Found::Own(first)) => {
-                    tracing::info!("an end was stored before, it counts");
+                    tracing::info!("already committed by another delivery");
                     Ok(Some(*first))
                 }
                 Ok(Found::Foreign) => Ok(None),
@@ -129,28 +129,28 @@ fn not_stored(message: impl Into<String>) -> TaskError {
     TaskError::new(ErrorCode::StorageUnavailable, message)
 }
 
-impl Worker {
+impl Attempt<'_> {
     /// Stores the files of a run and commits it, under the first keys that belong to nobody else.
     pub(super) async fn store_and_commit(
         &self,
-        work: &Work<'_>,
         mut keys: OutputKeys,
         output: RunOutput,
         timings: &mut Timings,
     ) -> Result<Completion, AttemptError> {
-        let Work { taken: LeasedMessage { lease, .. }, assignment, .. } = work;
+        let Self { worker, assignment, .. } = self;
+        let results = &worker.results;
         let RunOutput { files, report, warnings } = output;
         let report = report::bounded(report);
         loop {
             let clock = Instant::now();
-            let outputs = lease.hold(self.results.store_files(&keys, &files)).await??;
+            let outputs = self.hold(results.store_files(&keys, &files)).await?;
             timings.store_ms = self.passed(Stage::Store, clock);
 
             let clock = Instant::now();
             let outcome = Outcome::Succeeded(outputs, warnings.clone());
-            let stored = Completion::new(&self.results, assignment, &keys, outcome, *timings);
-            let committing = self.results.commit(assignment, &keys, &report, stored);
-            let committed = lease.hold(committing).await??;
+            let stored = Completion::new(results, assignment, &keys, outcome, *timings);
+            let committing = results.commit(assignment, &keys, &report, stored);
+            let committed = self.hold(committing).await?;
             self.passed(Stage::Commit, clock);
             match committed {
                 Some(stored) => return Ok(stored),

@@ -124,7 +124,7 @@ impl Results {
             // did it.
             Err(error) if error.is_denied() => false,
             Err(error) => {
-                tracing::warn!(error.code = %error.code, "unknown whether results exist");
+                tracing::warn!(error.code = %error.code, "looking up committed results failed");
                 false
             }
         }

@@ -1,147 +1,158 @@
-//! How a delivery ends: done (the message is deleted), retry (it is given back), or rejected (its failure is stored and
-//! notified, then it is deleted).
+//! What follows an attempt: the message is deleted, released for a retry, or the failure is final: then it is stored and
+//! notified, and the message deleted.
 
 use std::time::Duration;
 
 use shared_schema::ErrorCode;
 
 use super::ack::AckAction;
-use super::blame::{self, Blame, MAX_BROKEN};
+use super::blame::{Blame, MAX_BROKEN, too_many_broken};
 use super::journal::Journal;
 use super::read::UnreadableCause;
 use super::reject::Rejection;
-use super::{AttemptError, LeasedMessage, Work, Worker};
-use crate::cloud::{Delivery, Lease};
+use super::{Attempt, AttemptError, LeasedMessage};
+use crate::cloud::Lease;
 use crate::error::TaskError;
+use crate::worker::Worker;
 
-impl Worker {
-    /// Fails if no attempt is left: the task has failed for good before, or it was taken more often than it may and its last
-    /// attempt could not say why it ended.
-    pub(super) fn check_attempts(&self, delivery: &Delivery, journal: &Journal) -> Result<(), AttemptError> {
-        if let Some(last) = &journal.final_failure {
+impl Attempt<'_> {
+    /// Fails if no attempt is left: the task has failed permanently before, or it was received more often than it may and its
+    /// last attempt recorded no failure.
+    pub(super) fn check_attempts(&self) -> Result<(), AttemptError> {
+        if let Some(last) = &self.journal.final_failure {
             return Err(AttemptError::FailedBefore(last.error(), last.failure.attempts));
         }
-        let attempts = journal.charged(delivery) - 1;
-        if journal.is_unknown || attempts < self.config.max_attempts {
+        let attempts = self.journal.charged(&self.leased.delivery) - 1;
+        if self.journal.is_unknown || attempts < self.worker.config.max_attempts {
             return Ok(());
         }
-        let message = "every worker that took the task ended without a word, killed or out of memory";
+        let message =
+            "every worker that received the task died without recording a failure, killed or out of memory";
         Err(AttemptError::FailedBefore(TaskError::new(ErrorCode::WorkerDied, message), attempts))
     }
 
-    /// What is decided. A lease that is lost meanwhile abandons the delivery; when the grace period is almost over, it is given
-    /// back as it is.
-    pub(super) async fn decided(
-        &self,
-        lease: &Lease,
-        deciding: impl Future<Output = AckAction>,
-    ) -> AckAction {
-        tokio::select! {
-            biased;
-            ending = lease.hold(deciding) => ending.unwrap_or(AckAction::Abandon),
-            () = self.out_of_time() => AckAction::Release(Duration::ZERO),
+    /// What to do with the message after that result.
+    pub(super) async fn decide(&self, result: Result<(), AttemptError>) -> AckAction {
+        let Self { worker, leased, .. } = self;
+        match result {
+            Ok(()) => AckAction::Delete,
+            Err(AttemptError::LeaseLost) => AckAction::Abandon,
+            Err(AttemptError::GivenBack(reason)) => {
+                leased.lease.hold(self.give_back(reason)).await.unwrap_or(AckAction::Abandon)
+            }
+            Err(AttemptError::Failed(error)) => {
+                worker.until_deadline(&leased.lease, Box::pin(self.retry_or_reject(&error))).await
+            }
+            Err(AttemptError::FailedBefore(error, attempts)) => {
+                let rejecting = Box::pin(self.reject(self.journal, &error, attempts));
+                worker.until_deadline(&leased.lease, rejecting).await
+            }
         }
     }
 
-    /// What becomes of a task that was not attempted.
-    pub(super) async fn give_back(&self, work: &Work<'_>, reason: &'static str) -> AckAction {
-        tracing::info!(reason, "giving the task back");
-        self.health.metrics().given_back(reason);
-        // The process before this one may have died of it.
-        if !work.taken.begun.as_ref().is_some_and(|begun| begun.is_attempt) {
-            self.record_give_back(&work.taken.delivery, work.journal).await;
+    /// Releases a message whose task was not attempted.
+    async fn give_back(&self, reason: &'static str) -> AckAction {
+        let Self { worker, leased, .. } = self;
+        tracing::info!(reason, "releasing the task");
+        worker.health.metrics().given_back(reason);
+        // An adopted run may have killed the previous process: then the attempt is charged.
+        if !leased.adopted.as_ref().is_some_and(|adopted| adopted.is_attempt) {
+            self.journal.record_give_back(&worker.cloud.store, &leased.delivery).await;
         }
         AckAction::Release(Duration::ZERO)
     }
 
-    /// What becomes of a failed attempt: another one, or the end.
-    pub(super) async fn decide(&self, work: &Work<'_>, error: &TaskError) -> AckAction {
-        let Work { taken: LeasedMessage { delivery, .. }, .. } = work;
-        let journal = &self.reread(delivery, work.journal).await;
+    /// After a failed attempt: another one, or the final failure.
+    async fn retry_or_reject(&self, error: &TaskError) -> AckAction {
+        let Self { worker, leased: LeasedMessage { delivery, .. }, .. } = self;
+        let (store, metrics) = (&worker.cloud.store, worker.health.metrics());
+        let journal = &self.journal.reread(store, delivery).await;
         let attempt = journal.charged(delivery);
         // Unknown attempts are not used up; the dead-letter queue bounds them.
-        let is_left = journal.is_unknown || attempt < self.config.max_attempts;
+        let is_left = journal.is_unknown || attempt < worker.config.max_attempts;
         let is_retried = |error: &TaskError| error.is_retryable() && is_left;
-        let broke;
-        let error = match blame::attribute(self, work, error, is_retried(error)).await {
-            Blame::Stopping => return self.give_back(work, "shutdown").await,
+        let broken_too_often;
+        let error = match self.blame(error, is_retried(error)).await {
+            Blame::Stopping => return self.give_back("shutdown").await,
             Blame::LeaseLost => return AckAction::Abandon,
             blame @ (Blame::Runtime | Blame::Unknown) if journal.broken + 1 < MAX_BROKEN => {
                 if blame == Blame::Runtime {
-                    tracing::warn!(error.code = %ErrorCode::RuntimeBroken, error.message = %error.message, "the runtime is broken, the task will be run again");
-                    self.health.metrics().retried(ErrorCode::RuntimeBroken);
+                    tracing::warn!(error.code = %ErrorCode::RuntimeBroken, error.message = %error.message, "the runtime is broken, the task will be retried");
+                    metrics.retried(ErrorCode::RuntimeBroken);
                 } else {
-                    tracing::warn!(error.code = %error.code, error.message = %error.message, "the runtime cannot be checked, the task will be run again");
-                    self.health.metrics().given_back("runtime_gone");
+                    tracing::warn!(error.code = %error.code, error.message = %error.message, "the runtime cannot be checked, the task will be retried");
+                    metrics.given_back("runtime_gone");
                 }
-                self.record_broken(delivery, journal, error).await;
+                journal.record_broken(store, delivery, error).await;
                 return AckAction::retry_after(journal.broken + 1);
             }
             Blame::Task | Blame::Unknown => error,
             Blame::Runtime => {
-                broke = blame::too_many_broken(error);
-                &broke
+                broken_too_often = too_many_broken(error);
+                &broken_too_often
             }
         };
         if is_retried(error) {
             tracing::warn!(error.code = %error.code, error.message = %error.message, attempt, "attempt failed, will be retried");
-            self.health.metrics().retried(error.code);
-            self.record_failure(delivery, journal, error).await;
+            metrics.retried(error.code);
+            journal.record_failure(store, delivery, error).await;
             return AckAction::retry_after(attempt);
         }
         let broken = if error.code == ErrorCode::RuntimeBroken { journal.broken } else { 0 };
-        self.reject(work, journal, error, attempt + broken).await
+        self.reject(journal, error, attempt + broken).await
     }
 
-    /// Ends a task that has failed for good, after so many attempts.
-    pub(super) async fn reject(
-        &self,
-        work: &Work<'_>,
-        journal: &Journal,
-        error: &TaskError,
-        attempts: u32,
-    ) -> AckAction {
-        let Work { taken: LeasedMessage { delivery, .. }, assignment, .. } = work;
-        let retried = AckAction::retry_after(journal.charged(delivery));
-        // Perhaps all that failed was to tell of its end.
-        let keys = match self.renotify_if_committed(work, Duration::ZERO).await {
+    /// Stores and notifies a final failure, after so many attempts.
+    async fn reject(&self, journal: &Journal, error: &TaskError, attempts: u32) -> AckAction {
+        let Self { worker, leased: LeasedMessage { delivery, .. }, assignment, .. } = self;
+        let retry = AckAction::retry_after(journal.charged(delivery));
+        // An earlier delivery may have committed the task and failed to notify it.
+        let keys = match self.renotify_if_committed(Duration::ZERO).await {
             Ok(Some(keys)) => keys,
             Ok(None) => return AckAction::Delete,
             Err(AttemptError::LeaseLost) => return AckAction::Abandon,
             Err(_) => {
-                tracing::error!(error.code = %error.code, "the end of the task could not be told, will be retried");
-                return retried;
+                tracing::error!(error.code = %error.code, "the committed result could not be notified, will be retried");
+                return retry;
             }
         };
-        // If its end does not get through, the next delivery goes on here.
+        // If storing or notifying fails, the next delivery continues here.
         if journal.final_failure.is_none() {
-            self.record_final_failure(delivery, journal, error, attempts).await;
+            journal.record_final_failure(&worker.cloud.store, delivery, error, attempts).await;
         }
-        let causes = &journal.attempts;
-        let report = self.config.runtime_type.failure_report;
-        let task = work.task.as_deref().ok();
-        let rejection = Rejection { error, task, attempts, causes, report };
-        match self.results.reject(delivery, assignment, keys, &rejection).await {
-            Ok(stored) => {
-                self.count(&stored);
+        let report = worker.config.runtime_type.failure_report;
+        let task = self.task.as_deref();
+        let rejection = Rejection { error, task, attempts, causes: &journal.attempts, report };
+        match worker.results.reject(delivery, assignment, keys, &rejection).await {
+            Ok(completion) => {
+                self.count(&completion);
                 tracing::warn!(error.code = %error.code, error.message = %error.message, attempts, "task failed");
                 AckAction::Delete
             }
             Err(error) => {
                 tracing::error!(error.code = %error.code, "failure could not be stored or notified, will be retried");
-                retried
+                retry
             }
         }
     }
+}
 
-    /// Keeps what cannot be read and deletes it from the queue, where it would come back for ever.
-    pub(super) async fn keep_unreadable(
-        &self,
-        LeasedMessage { delivery, lease, .. }: LeasedMessage,
-        cause: UnreadableCause,
-    ) {
+impl Worker {
+    /// What is decided. If the lease is lost meanwhile, the delivery is abandoned; shortly before the grace period is over, it
+    /// is released as it is.
+    async fn until_deadline(&self, lease: &Lease, deciding: impl Future<Output = AckAction>) -> AckAction {
+        tokio::select! {
+            biased;
+            action = lease.hold(deciding) => action.unwrap_or(AckAction::Abandon),
+            () = self.shutdown_deadline() => AckAction::Release(Duration::ZERO),
+        }
+    }
+
+    /// Keeps an unreadable message in the bucket and deletes it from the queue, which would deliver it again and again.
+    pub(super) async fn keep_unreadable(&self, leased: LeasedMessage, cause: UnreadableCause) {
+        let delivery = &leased.delivery;
         let keeping = async {
-            match self.results.keep_unreadable(&delivery, cause).await {
+            match self.results.keep_unreadable(delivery, cause).await {
                 Ok(kept_at) => {
                     tracing::error!(
                         error.code = %ErrorCode::UnreadableMessage,
@@ -157,7 +168,7 @@ impl Worker {
                 }
             }
         };
-        let ending = self.decided(&lease, keeping).await;
-        self.end(&delivery, lease, ending).await;
+        let action = self.until_deadline(&leased.lease, keeping).await;
+        self.acknowledge(leased, action).await;
     }
 }

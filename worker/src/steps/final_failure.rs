@@ -9,7 +9,7 @@ use crate::error::TaskError;
 /// How a task has failed for good. Written before that is stored and notified: the next delivery goes on from there, and
 /// does not run the task again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct FinalFailure {
+pub(crate) struct FinalFailure {
     /// What the notification says.
     #[serde(flatten)]
     pub failure: Failure,
@@ -25,7 +25,7 @@ impl FinalFailure {
     }
 
     /// The same as an error. The runtime's own answer is lost.
-    pub fn error(&self) -> TaskError {
+    pub(crate) fn error(&self) -> TaskError {
         let Failure { code, message, field, node_id, violations, .. } = self.failure.clone();
         let is_expired = self.is_expired;
         TaskError { field, node_id, violations, is_expired, ..TaskError::new(code, message) }.finally()

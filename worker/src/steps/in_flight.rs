@@ -11,14 +11,14 @@ use tokio::sync::Notify;
 
 /// The submissions that are worked on.
 #[derive(Debug, Default)]
-pub struct InFlight {
+pub(crate) struct InFlight {
     inside: Mutex<HashSet<Submission>>,
     left: Notify,
 }
 
 impl InFlight {
     /// Waits until nobody else works on the submission.
-    pub async fn acquire(&self, submission: &Submission) -> SubmissionGuard<'_> {
+    pub(crate) async fn acquire(&self, submission: &Submission) -> SubmissionGuard<'_> {
         loop {
             let left = self.left.notified();
             if self.lock().insert(submission.clone()) {
@@ -35,7 +35,7 @@ impl InFlight {
 
 /// The right to be the only one, until it is dropped.
 #[derive(Debug)]
-pub struct SubmissionGuard<'a> {
+pub(crate) struct SubmissionGuard<'a> {
     submissions: &'a InFlight,
     submission: Submission,
 }

@@ -11,8 +11,8 @@ use shared_schema::{ErrorCode, keys};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
-use super::Worker;
 use super::final_failure::FinalFailure;
 use crate::cloud::store::ReadError;
 use crate::cloud::{Delivery, Store};
@@ -36,7 +36,7 @@ const WRITE_TIMEOUT: Duration = Duration::from_millis(700);
 
 /// What happened to a message on its earlier deliveries.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Journal {
+pub(crate) struct Journal {
     /// Deliveries that were given back without an attempt.
     pub given_back: u32,
     /// Those among them whose run met a broken runtime, or one that could not be checked afterwards.
@@ -54,7 +54,7 @@ pub struct Journal {
 
 /// Why one attempt failed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct FailedAttempt {
+pub(crate) struct FailedAttempt {
     /// Which of the charged attempts it was, from 1.
     pub attempt: u32,
     /// The stable code.
@@ -98,7 +98,7 @@ impl Journal {
             Ok(Err(error)) => error.to_string(),
             Err(_) => "no answer in time".to_owned(),
         };
-        tracing::warn!(why, "the journal of attempts cannot be read, the attempts so far are unknown");
+        tracing::warn!(why, "reading the journal of attempts failed, the number of attempts is unknown");
         Self::unknown()
     }
 
@@ -107,12 +107,12 @@ impl Journal {
     }
 
     /// The number of the attempt that this delivery is, from 1; of an unknown journal, the highest that it can be.
-    pub fn charged(&self, delivery: &Delivery) -> u32 {
+    pub(crate) fn charged(&self, delivery: &Delivery) -> u32 {
         delivery.receive_count.saturating_sub(self.given_back).max(1)
     }
 
     /// The same, with one more failed attempt.
-    pub fn with_failure(mut self, attempt: u32, error: &TaskError) -> Self {
+    pub(crate) fn with_failure(mut self, attempt: u32, error: &TaskError) -> Self {
         let at = OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default();
         let (code, message) = (error.code, shortened(&error.message));
         self.attempts.push(FailedAttempt { attempt, code, message, at });
@@ -129,75 +129,67 @@ impl Journal {
     }
 }
 
-impl Worker {
-    /// What happened before. Without permission to read, every delivery counts as an attempt. A worker that is to stop does
-    /// not wait for it.
-    pub(crate) async fn journal(&self, delivery: &Delivery) -> Journal {
+impl Journal {
+    /// The journal of a delivery: empty for a first delivery. Without permission to read, every delivery counts as an
+    /// attempt. A shutdown does not wait for it.
+    pub(crate) async fn of(store: &Store, delivery: &Delivery, stopping: &CancellationToken) -> Self {
         if delivery.receive_count <= 1 {
-            return Journal::default();
+            return Self::default();
         }
-        let reading = Box::pin(Journal::read(&self.cloud.store, &delivery.message_id));
-        self.stopping.run_until_cancelled(reading).await.unwrap_or_else(Journal::unknown)
+        let reading = Box::pin(Self::read(store, &delivery.message_id));
+        stopping.run_until_cancelled(reading).await.unwrap_or_else(Self::unknown)
     }
 
     /// The same journal, read once more if it is unknown.
-    pub(super) async fn reread(&self, delivery: &Delivery, journal: &Journal) -> Journal {
-        if journal.is_unknown {
-            Box::pin(Journal::read(&self.cloud.store, &delivery.message_id)).await
-        } else {
-            journal.clone()
-        }
+    pub(super) async fn reread(&self, store: &Store, delivery: &Delivery) -> Self {
+        if self.is_unknown { Box::pin(Self::read(store, &delivery.message_id)).await } else { self.clone() }
     }
 
-    /// Writes down that this delivery was no attempt.
-    pub(crate) async fn record_give_back(&self, delivery: &Delivery, journal: &Journal) {
+    /// Records that this delivery was no attempt.
+    pub(crate) async fn record_give_back(&self, store: &Store, delivery: &Delivery) {
         let recording = async {
-            let journal = self.reread(delivery, journal).await;
-            let journal = Journal { given_back: journal.given_back + 1, ..journal };
-            self.write(delivery, &journal).await;
+            let journal = self.reread(store, delivery).await;
+            Self { given_back: journal.given_back + 1, ..journal }.write(store, delivery).await;
         };
         if timeout(WRITE_TIMEOUT, recording).await.is_err() {
-            tracing::warn!(
-                "the journal of attempts is not written in time, the give-back counts as an attempt"
-            );
+            tracing::warn!("writing the journal of attempts timed out, the release counts as an attempt");
         }
     }
 
-    /// Writes down that the runtime was broken in this attempt, or may have been, so that it does not count.
-    pub(super) async fn record_broken(&self, delivery: &Delivery, journal: &Journal, error: &TaskError) {
-        let mut journal = journal.clone().with_failure(journal.charged(delivery), error);
+    /// Records that the runtime was broken in this attempt, or may have been, so that it does not count.
+    pub(super) async fn record_broken(&self, store: &Store, delivery: &Delivery, error: &TaskError) {
+        let mut journal = self.clone().with_failure(self.charged(delivery), error);
         journal.given_back += 1;
         journal.broken += 1;
-        self.write(delivery, &journal).await;
+        journal.write(store, delivery).await;
     }
 
-    /// Writes down why this attempt failed.
-    pub(super) async fn record_failure(&self, delivery: &Delivery, journal: &Journal, error: &TaskError) {
-        let journal = journal.clone().with_failure(journal.charged(delivery), error);
-        self.write(delivery, &journal).await;
+    /// Records why this attempt failed.
+    pub(super) async fn record_failure(&self, store: &Store, delivery: &Delivery, error: &TaskError) {
+        self.clone().with_failure(self.charged(delivery), error).write(store, delivery).await;
     }
 
-    /// Writes down how the task has failed for good.
+    /// Records the final failure of the task.
     pub(super) async fn record_final_failure(
         &self,
+        store: &Store,
         delivery: &Delivery,
-        journal: &Journal,
         error: &TaskError,
         attempts: u32,
     ) {
         let final_failure = Some(FinalFailure::new(error, attempts));
-        self.write(delivery, &Journal { final_failure, ..journal.clone() }).await;
+        Self { final_failure, ..self.clone() }.write(store, delivery).await;
     }
 
-    async fn write(&self, delivery: &Delivery, journal: &Journal) {
-        if journal.is_unknown {
-            tracing::warn!("the journal of attempts is unknown, so it is not written over");
+    async fn write(&self, store: &Store, delivery: &Delivery) {
+        if self.is_unknown {
+            tracing::warn!("the journal of attempts is unknown, so it is not overwritten");
             return;
         }
-        let Ok(json) = journal.json() else { return };
+        let Ok(json) = self.json() else { return };
         let key = keys::attempts(&delivery.message_id);
-        if let Err(error) = self.cloud.store.put(&key, json.into(), "application/json", None).await {
-            tracing::warn!(error.code = %error.code, "the journal of attempts was not written");
+        if let Err(error) = store.put(&key, json.into(), "application/json", None).await {
+            tracing::warn!(error.code = %error.code, "writing the journal of attempts failed");
         }
     }
 }

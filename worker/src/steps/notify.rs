@@ -17,7 +17,7 @@ impl Results {
     pub(crate) async fn notify(&self, stored: &Completion) -> Result<(), TaskError> {
         let mut notification = stored.notification.clone();
         if let Err(error) = self.sign(&mut notification.outputs).await {
-            tracing::warn!(error.code = %error.code, "no url could be signed");
+            tracing::warn!(error.code = %error.code, "signing urls failed");
         }
         let message = notification.to_json().map_err(not_json)?;
         let is_retryable = |error: &CloudError| error.is_retryable;
@@ -55,7 +55,7 @@ impl Results {
         if let Ok(message) = running.to_json()
             && let Err(error) = self.topic.publish(message).await
         {
-            tracing::warn!(error.code = %error.code, "running notification not sent");
+            tracing::warn!(error.code = %error.code, "publishing the running notification failed");
         }
     }
 }

@@ -1,23 +1,28 @@
-//! Fetches the inputs that a task names, before its runtime is asked to do anything.
+//! Fetches the inputs that a task names, before the runtime gets anything of it.
 
 use shared_schema::Task;
 
-use super::Worker;
+use super::{Attempt, AttemptError};
 use crate::error::TaskError;
 use crate::inputs::{Input, enlarged};
 
-impl Worker {
-    /// All inputs of a task, in the order of their fields. An input that cannot be had fails the task: its address
+impl Attempt<'_> {
+    /// All inputs of a task, in the order of their fields. An input that cannot be fetched fails the task: its address
     /// never reaches the runtime. Nor may it become larger than a task may ask for.
-    pub(super) async fn prepare(&self, task: &Task) -> Result<Vec<Input>, TaskError> {
-        let contract = self.config.runtime_type.contract;
+    pub(super) async fn prepare(&self, task: &Task) -> Result<Vec<Input>, AttemptError> {
+        self.hold(self.worker.unless_stopping(self.fetch_inputs(task))).await
+    }
+
+    async fn fetch_inputs(&self, task: &Task) -> Result<Vec<Input>, TaskError> {
+        let config = &self.worker.config;
+        let contract = config.runtime_type.contract;
         let fields = contract.media_fields(task.metadata.tasktype, &task.content);
-        let inputs = self.fetcher.fetch_all(&fields).await?;
+        let inputs = self.worker.fetcher.fetch_all(&fields).await?;
         if let Some(enlargement) = contract.enlargement(task.metadata.tasktype, &task.content) {
-            let max_pixels = self.config.max_pixels;
-            inputs.iter().try_for_each(|input| enlarged::check(input, enlargement, max_pixels))?;
+            inputs.iter().try_for_each(|input| enlarged::check(input, enlargement, config.max_pixels))?;
         }
-        self.health.metrics().bytes_in(inputs.iter().map(|input| input.bytes.len() as u64).sum());
+        let bytes = inputs.iter().map(|input| input.bytes.len() as u64).sum();
+        self.worker.health.metrics().bytes_in(bytes);
         Ok(inputs)
     }
 }

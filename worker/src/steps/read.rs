@@ -13,7 +13,7 @@ use crate::error::TaskError;
 
 /// What a delivery holds.
 #[derive(Debug)]
-pub enum Parsed {
+pub(crate) enum Parsed {
     /// Somebody can be told how it ends.
     Assigned(Box<Assignment>),
     /// Nobody can; the body is kept, with the cause.
@@ -22,7 +22,7 @@ pub enum Parsed {
 
 /// Why nothing can be done with a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum UnreadableCause {
+pub(crate) enum UnreadableCause {
     /// It holds no message.
     #[error(transparent)]
     NoMessage(#[from] Unreadable),
@@ -33,7 +33,7 @@ pub enum UnreadableCause {
 
 /// A message with a sender who can be told how it ends.
 #[derive(Debug)]
-pub struct Assignment {
+pub(crate) struct Assignment {
     /// The caller's id.
     pub id: TaskId,
     /// The caller's context, `{}` when there was none.
@@ -42,47 +42,42 @@ pub struct Assignment {
     pub submission: Submission,
     /// Where its files go.
     pub keys: OutputKeys,
-    /// The task, or what is wrong with it.
-    pub task: Result<Payload, TaskError>,
+    /// The task as it was published.
+    pub payload: Payload,
 }
 
 /// Where the task of an assignment is.
 #[derive(Debug, Clone)]
-pub enum Payload {
+pub(crate) enum Payload {
     /// In the message.
-    Inline(Arc<Task>),
+    Inline(Value),
     /// In the bucket, since it was too large for a message.
     ClaimCheck(ClaimCheck),
 }
 
-/// Reads a delivery. `accepted` are the task types that the runtime takes.
-pub fn read(delivery: &Delivery, contract: &Contract, accepted: &[TaskType]) -> Parsed {
-    match assignment(delivery, contract, accepted) {
+/// Parses a delivery. The task itself is not validated yet.
+pub(crate) fn parse(delivery: &Delivery) -> Parsed {
+    match assignment(delivery) {
         Ok(assignment) => Parsed::Assigned(Box::new(assignment)),
         Err(cause) => Parsed::Unreadable(cause),
     }
 }
 
-fn assignment(
-    delivery: &Delivery,
-    contract: &Contract,
-    accepted: &[TaskType],
-) -> Result<Assignment, UnreadableCause> {
+fn assignment(delivery: &Delivery) -> Result<Assignment, UnreadableCause> {
     let unwrapped = message::unwrap(&delivery.body)?;
     let sender = message::sender(&unwrapped.message).ok_or(UnreadableCause::NoId)?;
     let submission =
         message::submission(&unwrapped.message, unwrapped.sns_message_id.as_deref(), &delivery.message_id)
             .ok_or(UnreadableCause::NoId)?;
-    let task = match ClaimCheck::in_message(&unwrapped.message) {
-        Some(check) => Ok(Payload::ClaimCheck(check)),
-        None => accept(unwrapped.message, &submission, contract, accepted).map(Payload::Inline),
-    };
     Ok(Assignment {
         keys: OutputKeys::new(&sender.prefix, &sender.id, &submission),
         context: sender.context.unwrap_or_else(|| Value::Object(serde_json::Map::new())),
         id: sender.id,
         submission,
-        task,
+        payload: match ClaimCheck::in_message(&unwrapped.message) {
+            Some(check) => Payload::ClaimCheck(check),
+            None => Payload::Inline(unwrapped.message),
+        },
     })
 }
 
@@ -111,8 +106,8 @@ fn unsupported(task: &Task, accepted: &[TaskType]) -> TaskError {
 
 impl Delivery {
     /// How long it waited in the queue, in milliseconds; 0 if clocks disagree.
-    pub fn queue_ms(&self) -> u64 {
+    pub(crate) fn queue_ms(&self) -> u64 {
         let waited = self.sent_at.and_then(|sent| SystemTime::now().duration_since(sent).ok());
-        waited.map_or(0, super::millis)
+        waited.map_or(0, super::attempt::millis)
     }
 }

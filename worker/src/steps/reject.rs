@@ -16,7 +16,7 @@ use crate::error::TaskError;
 
 /// A failure that no further attempt will change.
 #[derive(Debug)]
-pub struct Rejection<'a> {
+pub(crate) struct Rejection<'a> {
     /// Why.
     pub error: &'a TaskError,
     /// The task, if it is known; else what the message says of it is kept.

@@ -14,7 +14,7 @@ pub(super) const RETRY_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The bucket and the topic, in the name of one runtime.
 #[derive(Debug, Clone)]
-pub struct Results {
+pub(crate) struct Results {
     /// The bucket for results.
     pub store: Store,
     /// The completion topic.
@@ -25,7 +25,7 @@ pub struct Results {
 
 impl Results {
     /// The bucket and topic of `cloud`.
-    pub fn new(cloud: &Cloud, runtime: RuntimeName) -> Self {
+    pub(crate) fn new(cloud: &Cloud, runtime: RuntimeName) -> Self {
         Self { store: cloud.store.clone(), topic: cloud.topic.clone(), runtime }
     }
 

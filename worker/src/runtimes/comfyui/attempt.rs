@@ -1,6 +1,5 @@
 //! One attempt at a task: upload → rewrite → queue → follow → collect.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +25,7 @@ use super::workflow::{self, Replacement};
 use super::{rejection, run_status};
 use crate::error::TaskError;
 use crate::inputs::Input;
+use crate::runtimes::interrupt::unless_stopped;
 use crate::runtimes::{Job, RunOutput};
 
 /// How long to wait before something is tried again.
@@ -254,7 +254,7 @@ impl Attempt {
     async fn make_output_folder(&self, folder: String) -> Result<(), TaskError> {
         match self.client.make_output_folder(&folder).await {
             Err(error @ CallError::Status(status)) if status.is_client_error() => {
-                tracing::debug!(%error, "no folder was made for the results");
+                tracing::debug!(%error, "creating the output folder failed");
                 Ok(())
             }
             result => Ok(result?),
@@ -348,15 +348,5 @@ impl Attempt {
     /// Whether the runtime has nothing of the job left in its queue.
     async fn cancel_run(&self) -> bool {
         !self.queued || cancel_run(&self.client, &self.handle).await
-    }
-}
-
-async fn unless_stopped<T>(
-    stop: &CancellationToken,
-    work: impl Future<Output = Result<T, TaskError>>,
-) -> Result<T, TaskError> {
-    match stop.run_until_cancelled(work).await {
-        Some(result) => result,
-        None => Err(TaskError::new(ErrorCode::Interrupted, "the run was stopped")),
     }
 }

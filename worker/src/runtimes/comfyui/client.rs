@@ -299,7 +299,7 @@ impl Client {
     /// Unloads models and drops the cache of node results, once the running job has ended. Best effort.
     pub(super) async fn free_memory(&self) {
         if let Err(error) = self.post("free", &json!({ "unload_models": true, "free_memory": true })).await {
-            tracing::debug!(%error, "the runtime was not asked to free memory");
+            tracing::debug!(%error, "asking the runtime to free memory failed");
         }
     }
 

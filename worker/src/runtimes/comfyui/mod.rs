@@ -74,6 +74,11 @@ pub fn connect(options: &RuntimeOptions) -> Result<Arc<dyn Runtime>, String> {
     Ok(Arc::new(ComfyUi { client, thread: Arc::default(), makers: Arc::default() }))
 }
 
+/// Validates the options without a client.
+pub fn check_options(options: &RuntimeOptions) -> Result<(), String> {
+    base_url(options.api_base_url.as_deref().unwrap_or(DEFAULT_ADDRESS)).map(drop)
+}
+
 fn base_url(address: &str) -> Result<Url, String> {
     let spelled_out = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
     let mut url =
@@ -176,7 +181,7 @@ impl Runtime for ComfyUi {
         if let Some(handle) = Handle::read(handle)
             && let Err(error) = self.client.forget(&handle.jobs().collect::<Vec<_>>()).await
         {
-            tracing::debug!(%error, "the runtime's history entry was not deleted");
+            tracing::debug!(%error, "deleting the runtime's history entry failed");
         }
     }
 

@@ -40,7 +40,7 @@ pub(super) async fn ended_jobs(client: &Client, handle: &Handle, may_be_many: bo
 }
 
 fn none_known(error: &CallError) -> Vec<String> {
-    tracing::warn!(%error, "whether the run goes on as another job is not known");
+    tracing::warn!(%error, "looking up further jobs of the run failed");
     Vec::new()
 }
 

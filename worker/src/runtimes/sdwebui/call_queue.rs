@@ -23,10 +23,10 @@ use tracing::Instrument;
 use super::access::ServerGuard;
 use super::client::{Answer, Client};
 use super::encoding::Around;
-use super::interrupted;
 use super::progress::{self, CutShort};
 use crate::error::TaskError;
 use crate::runtimes::Progress;
+use crate::runtimes::interrupt::{interrupted, unless_stopped};
 
 /// How long a `run` waits for the end of its interrupted call. It ends at the next sampling step, or when the decoding of
 /// its image does.
@@ -128,10 +128,7 @@ impl CallQueue {
         let Call { path, body, guard, around, has_batches, stop, progress } = call;
         let following = Following { progress, has_batches };
         let begun = match &around {
-            Some(around) => {
-                let setting = stop.run_until_cancelled(around.begin(&self.client));
-                setting.await.unwrap_or_else(|| Err(interrupted()))
-            }
+            Some(around) => unless_stopped(&stop, around.begin(&self.client)).await,
             None => Ok(()),
         };
         match begun {
@@ -192,7 +189,7 @@ impl CallQueue {
                 reply.send(result.map(|answer| Completed { answer, cut_short })).ok();
                 return;
             }
-            tracing::warn!("running a task again: the interruption of another one may have hit it");
+            tracing::warn!("rerunning the task: the interrupt of another one may have hit it");
         }
     }
 
@@ -222,7 +219,7 @@ impl CallQueue {
         loop {
             // Each is waited for: one that is still on its way when the call returns would hit the next run.
             if let Err(error) = self.client.interrupt().await {
-                tracing::debug!(%error, "cannot interrupt the runtime");
+                tracing::debug!(%error, "interrupting the runtime failed");
             }
             if timeout(INTERRUPT_PERIOD, &mut end).await.is_ok() {
                 return;
@@ -242,7 +239,7 @@ impl CallQueue {
         if progress::is_idle(&self.client).await? {
             return Ok(true);
         }
-        tracing::warn!("interrupting what the runtime works on, which nobody waits for");
+        tracing::warn!("interrupting an orphaned run");
         // Servers name a run that failed while it enlarged an image for as long as no other begins. An answer in turn tells
         // the end of whatever was before.
         let (path, body) = SMALLEST_CALL;

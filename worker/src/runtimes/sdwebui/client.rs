@@ -11,10 +11,11 @@ use shared_schema::ErrorCode;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::{address, error_body, interrupted};
+use super::{address, error_body};
 use crate::error::TaskError;
 use crate::http;
 use crate::runtimes::RuntimeOptions;
+use crate::runtimes::interrupt::interrupted;
 
 /// How long a connection may take to open.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -170,7 +171,7 @@ impl Client {
             if answer.status != StatusCode::TOO_MANY_REQUESTS || is_over {
                 return Ok(answer);
             }
-            tracing::debug!(pause_ms = pause.as_millis() as u64, "the runtime gets too many requests");
+            tracing::debug!(pause_ms = pause.as_millis() as u64, "the runtime is rate limiting, retrying");
             if stop.run_until_cancelled(sleep(pause)).await.is_none() {
                 return Err(interrupted());
             }

@@ -130,7 +130,7 @@ impl Around {
             match client.note_options(&self.after).await.and_then(|answer| answer.accepted("POST", "options"))
             {
                 Ok(_) => return,
-                Err(error) => tracing::warn!(%error, "cannot set the runtime's encoding of images back"),
+                Err(error) => tracing::warn!(%error, "restoring the runtime's image encoding failed"),
             }
             sleep(PAUSE).await;
         }

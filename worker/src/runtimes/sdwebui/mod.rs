@@ -32,13 +32,13 @@ use serde_json::Value;
 use shared_schema::ErrorCode;
 use shared_schema::runtimes::sdwebui as contract;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 
 use self::call_queue::{Call, CallQueue, Completed};
 use self::client::Client;
 use self::encoding::Encoding;
 use self::models::{Models, Prepared};
 use self::server::Server;
+use super::interrupt::unless_stopped;
 use super::{Job, Leavings, Process, RunHandle, RunOutput, Runtime, RuntimeOptions};
 use crate::error::TaskError;
 pub use address::DEFAULT_ADDRESS;
@@ -53,11 +53,16 @@ const PIN_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long freeing memory may take: the run that was posted meanwhile ends before, and a model is loaded.
 const FREE_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// Makes the client side of the server at `API_BASE_URL`. Connects to nothing yet.
-pub fn connect(options: &RuntimeOptions) -> Result<Arc<dyn Runtime>, String> {
+/// Validates the options without a client.
+pub fn check_options(options: &RuntimeOptions) -> Result<(), String> {
     if let Some(name) = options.settings_allowed.iter().find(|name| !contract::may_be_allowed(name)) {
         return Err(format!("SETTINGS_ALLOWED: `{name}` leads to files or addresses, which no task may set"));
     }
+    address::parse(options.api_base_url.as_deref()).map(drop)
+}
+
+/// Makes the client side of the server at `API_BASE_URL`. Connects to nothing yet.
+pub fn connect(options: &RuntimeOptions) -> Result<Arc<dyn Runtime>, String> {
     let client = Arc::new(Client::new(options)?);
     let calls = Arc::new(CallQueue::new(Arc::clone(&client), options.stuck_after));
     let settings_allowed = options.settings_allowed.clone();
@@ -128,7 +133,8 @@ impl Runtime for SdWebUi {
             names::resolve(&self.client, &self.server, &mut request).await?;
             self.models.prepare(&self.client, &self.server, &mut request).await
         };
-        let Prepared { guard, model } = unless_stopped(&job.stop, preparing).await??;
+        // A model that is being loaded then continues to load: nothing interrupts that, and the next run checks which one is loaded.
+        let Prepared { guard, model } = unless_stopped(&job.stop, preparing).await?;
         let around = self.encoding.around(&self.client, &request).await?;
         if let Some(around) = &around {
             job.handles.send(around.handle()).ok();
@@ -168,12 +174,12 @@ impl Runtime for SdWebUi {
                     Ok(true) => {}
                     // Such servers free what they can by themselves: Forge Neo loads the model again before it runs it.
                     Ok(false) => tracing::debug!(command, "the runtime does not have the command"),
-                    Err(error) => tracing::warn!(%error, "the runtime does not free its memory"),
+                    Err(error) => tracing::warn!(%error, "freeing the runtime's memory failed"),
                 }
             }
         };
         if timeout(FREE_TIMEOUT, freeing).await.is_err() {
-            tracing::warn!("the runtime does not free its memory in time");
+            tracing::warn!("freeing the runtime's memory timed out");
         }
     }
 }
@@ -195,19 +201,6 @@ impl SdWebUi {
             }
         }
     }
-}
-
-/// Waits for the future unless the run is stopped first. A model that is being loaded then goes on loading: nothing
-/// interrupts that, and the next run looks which one is there.
-async fn unless_stopped<T>(
-    stop: &CancellationToken,
-    future: impl Future<Output = T>,
-) -> Result<T, TaskError> {
-    stop.run_until_cancelled(future).await.ok_or_else(interrupted)
-}
-
-fn interrupted() -> TaskError {
-    TaskError::new(ErrorCode::Interrupted, "the run was interrupted by the worker")
 }
 
 /// Somebody else ended the run before its time.

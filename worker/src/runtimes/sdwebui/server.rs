@@ -102,7 +102,7 @@ impl Server {
                 list
             }
             Err(error) => {
-                tracing::warn!(%error, "names of a task are not looked up");
+                tracing::warn!(%error, "looking up names of a task failed");
                 None
             }
         }
