@@ -1,4 +1,4 @@
-//! What this worker holds, in a small file: its successor in the same pod finds there what to take up or to give back.
+//! The messages that this worker holds, in a small file: the next process in the same pod adopts or releases them.
 //!
 //! Only the process that comes after this one, on the same host, makes use of it. Another pod would have neither the runtime
 //! that does the work nor the right to the handles.
@@ -17,14 +17,14 @@ use crate::breaker::{Broken, SavedTask};
 use crate::cloud::Delivery;
 use crate::runtimes::RunHandle;
 
-/// One message that a worker has taken.
+/// One message that a worker holds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Claim {
     /// The delivery. Its body is kept only while the runtime has the job, and only in a file.
     pub delivery: Delivery,
-    /// When the message comes back, if it is not extended any more.
+    /// When the message becomes visible, if its lease is not extended any more.
     pub hidden_until: SystemTime,
-    /// By what the runtime knows the job, once it has it.
+    /// The runtime's identification of the job, once it has it.
     pub run: Option<RunHandle>,
     /// Whether the runtime has begun to work on it.
     #[serde(default)]
@@ -41,7 +41,7 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// The run that a new process goes on with. One that a process has died of while it went on with it is not tried again.
+    /// The run that a new process adopts. A run that killed the process that had adopted it is not adopted again.
     pub fn run_to_adopt(&self) -> Option<&RunHandle> {
         self.run.as_ref().filter(|_| !self.is_over && !self.is_adopted)
     }
@@ -52,7 +52,7 @@ impl Claim {
     }
 }
 
-/// The claims of one worker. Every change is written at once, so that a killed process leaves what it had.
+/// The claims of one worker. Every change is written at once, so that it survives a killed process.
 #[derive(Debug, Default)]
 pub struct Claims {
     file: Option<ClaimFile>,
@@ -63,13 +63,13 @@ pub struct Claims {
 struct Held {
     /// By receipt handle: SQS may hand out one message twice.
     claims: BTreeMap<String, Claim>,
-    /// Whether the process before this one held messages when it died, and no task has succeeded since.
+    /// Whether the previous process held messages when it died, and no task has succeeded since.
     after_crash: bool,
     broken: Option<Broken>,
     succeeded: Option<SavedTask>,
 }
 
-/// What the process before this one left.
+/// The state of the previous process.
 #[derive(Debug, Default, PartialEq)]
 pub struct Recovered {
     /// The messages that it had taken.
@@ -100,8 +100,8 @@ struct Record {
 }
 
 impl Claims {
-    /// No claims yet, to be kept in the file at `path` under the name of this `host`; and what the process before this
-    /// one left there, if it was on this host.
+    /// The claims in the file at `path`, under the name of this `host`; and the state of the previous process
+    /// there, if it was on this host.
     ///
     /// Fails if the file cannot be written, or if another process keeps its claims there.
     pub fn open(path: &Path, host: String) -> io::Result<(Self, Recovered)> {
@@ -162,22 +162,22 @@ impl Claims {
         self.change_one(delivery, |claim| claim.has_begun = true);
     }
 
-    /// This process goes on with the run of the one before it.
+    /// This process has adopted the run.
     pub fn run_adopted(&self, delivery: &Delivery) {
         self.change_one(delivery, |claim| claim.is_adopted = true);
     }
 
-    /// The run failed, or was interrupted: whatever the runtime still does for it, nobody waits for.
+    /// The run failed or was interrupted: the worker does not wait for it any more.
     pub fn run_ended(&self, delivery: &Delivery) {
         self.change_one(delivery, |claim| claim.is_over = true);
     }
 
-    /// Whether one message is taken at a time, because the process before this one may have died of one of several.
+    /// Whether one message is taken at a time, because the previous process may have died of one of several.
     pub fn after_crash(&self) -> bool {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).after_crash
     }
 
-    /// What the runtime knows the job by, if it has told.
+    /// The runtime's identification of the job, if it is known.
     pub fn run_of(&self, delivery: &Delivery) -> Option<RunHandle> {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         held.claims.get(&delivery.receipt_handle)?.run.clone()
@@ -189,7 +189,7 @@ impl Claims {
         held.claims.values().filter(|claim| !claim.is_over).filter_map(|claim| claim.run.clone()).collect()
     }
 
-    /// The delivery has ended, or its lease is lost.
+    /// The message is deleted or released, or its lease is lost.
     pub fn remove(&self, delivery: &Delivery) {
         self.change(|held| drop(held.claims.remove(&delivery.receipt_handle)));
     }
@@ -199,17 +199,17 @@ impl Claims {
         self.change(|held| held.broken = broken);
     }
 
-    /// A task has succeeded: nothing that is held now kills the worker.
+    /// A task has succeeded, so the worker is out of the crash mode.
     pub fn task_succeeded(&self) {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).after_crash = false;
     }
 
-    /// The task to check the runtime with.
+    /// Sets the known-good task.
     pub fn set_known_good(&self, task: SavedTask) {
         self.change(|held| held.succeeded = Some(task));
     }
 
-    /// That task cannot be run any more.
+    /// Discards the known-good task.
     pub fn discard_known_good(&self) {
         self.change(|held| held.succeeded = None);
     }
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_successor_on_the_same_host_finds_what_was_not_ended() {
+    fn the_next_process_on_the_same_host_recovers_open_claims() {
         let path = file();
         let until = SystemTime::now() + Duration::from_secs(60);
         let (claims, recovered) = open(&path, "pod");
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_the_process_may_have_died_of_is_charged() {
+    fn only_what_may_have_killed_the_process_is_charged() {
         let path = file();
         let until = SystemTime::now() + Duration::from_secs(60);
         let (claims, _) = open(&path, "pod");

@@ -1,4 +1,4 @@
-//! Deletes what runs leave in the runtime's scratch folder, and receives nothing while that is about to be full.
+//! Deletes files of runs in the runtime's scratch folder, and stops receiving while it is nearly full.
 //!
 //! The folder of a pod is an `emptyDir` with a limit: the kubelet evicts the pod that writes more, and every task in it with it.
 

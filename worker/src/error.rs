@@ -11,7 +11,7 @@ use tokio::time::Instant;
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{code}: {message}")]
 pub struct TaskError {
-    /// The stable code, which also says whether a retry is worth it.
+    /// The stable code, which also decides whether it is retried.
     pub code: ErrorCode,
     /// What a person should know and do. No secrets, no URLs with query strings, no paths of a server.
     pub message: String,
@@ -32,7 +32,7 @@ pub struct TaskError {
 }
 
 impl TaskError {
-    /// A failure with that code and message. Often a runtime's words are part of it, so it is made printable here, on its way
+    /// A failure with that code and message. It often contains a runtime's message, so it is made printable here, on its way
     /// to log, notification and `.out` file.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self {

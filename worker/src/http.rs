@@ -1,4 +1,4 @@
-//! HTTP clients that connect to exactly what they are told: no proxy variables, no redirects.
+//! HTTP clients that connect to exactly the given address: no proxy variables, no redirects.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use rustls::{ClientConfig, RootCertStore};
 
 /// A client for `https`, which trusts the system's certificate authorities. Reading them takes milliseconds and memory.
 pub(crate) fn client() -> ClientBuilder {
-    // The TLS provider belongs to the process: whoever installs one first wins, and any will do.
+    // The TLS provider is global to the process: the first one that is installed stays, and any will do.
     ring::default_provider().install_default().ok();
     bare()
 }

@@ -1,4 +1,4 @@
-//! The worker's process: signals, configuration, clients, then the supervisor until it is told to stop.
+//! The worker's process: signals, configuration, clients, then the supervisor until graceful shutdown.
 
 use worker::cloud::Cloud;
 use worker::config::Config;

@@ -1,4 +1,4 @@
-//! Before the first task and whenever the runtime was gone: waits until it takes jobs and holds none that nobody wants.
+//! Before the first task and whenever the runtime was gone: waits until it accepts jobs and has no orphaned ones.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ const PROBE_INTERVAL: Duration = Duration::from_millis(250);
 /// How often another reason of the same code is logged, at most: a reason may hold a counter or a time.
 const REASON_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How long a runtime may take to interrupt a run, before only a restart seems to help: longer than the decoding
+/// How long a runtime may take to stop an interrupted run, before only a restart seems to help: longer than the decoding
 /// of a large image, which nothing interrupts. `STUCK_SECONDS`, if that is less.
 const INTERRUPT_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -30,7 +30,7 @@ const CHECK_TIMEOUT: Duration = Duration::from_mins(5);
 const MAX_PREVENTED_CHECKS: u32 = 3;
 
 impl Worker {
-    /// Makes the runtime ready, again and again, whenever a run says that it is gone.
+    /// Makes the runtime ready, again whenever a run reports that it is gone.
     pub(crate) async fn keep_ready(self: Arc<Self>, started: Instant) {
         let mut readiness = self.pipeline.readiness();
         let mut was_ready = false;
@@ -53,7 +53,7 @@ impl Worker {
         }
     }
 
-    /// Nothing is waited for between the last look and the return: what is doubted later makes it unready again.
+    /// There is no await between the last poll and the return: a check that is requested later makes it unready again.
     async fn make_ready(&self) {
         let mut prevented = 0;
         loop {
@@ -74,8 +74,8 @@ impl Worker {
         }
     }
 
-    /// Waits until the runtime can be checked or given a job. Returns whether it has to be looked at again. Tasks that have failed
-    /// and wait for a check are given back when this takes long.
+    /// Waits until the runtime can be checked or given a job. Returns whether it has to be checked again. Tasks that have failed
+    /// and wait for a check are released when this takes long.
     async fn until_usable(&self) -> bool {
         let usable = async {
             self.until_restarted().await;
@@ -168,7 +168,7 @@ impl Worker {
         self.health.set_ready(ready);
     }
 
-    /// Only a restart of the runtime helps: whoever probes it shall know.
+    /// Only a restart of the runtime helps: its liveness probe fails from now on.
     fn mark_runtime_stuck(&self, why: &str) {
         if self.health.runtime_liveness().is_ok() {
             tracing::error!(runtime = %self.config.runtime_name, error.code = %ErrorCode::RuntimeStuck, why, "the runtime has to be restarted");
@@ -193,7 +193,7 @@ impl Worker {
     }
 }
 
-/// Whether a run that ends so says that the runtime is gone, or does nothing.
+/// Whether that failure of a run shows that the runtime is gone, or does nothing.
 pub(crate) fn is_gone(code: ErrorCode) -> bool {
     matches!(code, ErrorCode::RuntimeUnavailable | ErrorCode::RuntimeStuck | ErrorCode::JobLost)
 }

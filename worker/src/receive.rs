@@ -1,4 +1,4 @@
-//! Takes messages just in time, and hands each to a task of its own.
+//! Receives messages just in time, and spawns a task for each.
 
 use std::future::pending;
 use std::pin::Pin;
@@ -17,19 +17,19 @@ use crate::worker::Worker;
 /// The longest pause after a poll that failed.
 const MAX_PAUSE: Duration = Duration::from_secs(30);
 
-/// How often the loop says that it lives while there is no place for another task.
+/// How often the loop sends a heartbeat while there is no permit for another task.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(60);
 
-// However slow SQS is, the loop comes round in time.
+// However slow SQS is, the loop completes a round in time.
 const MAX_ROUND: Duration =
     HEARTBEAT_INTERVAL.saturating_add(MAX_WAIT).saturating_add(RESPONSE_TIMEOUT).saturating_add(MAX_PAUSE);
 const _: () = assert!(MAX_ROUND.as_secs() < HEARTBEAT_TIMEOUT.as_secs());
 
-/// A long poll that is underway.
+/// A pending long poll.
 type Poll = Pin<Box<dyn Future<Output = Result<Option<Delivery>, CloudError>> + Send>>;
 
 impl Worker {
-    /// Receives until the worker is to stop. Returns the long poll that was underway then: it may yet bring a message.
+    /// Receives until graceful shutdown. Returns the long poll that was pending then: it may still receive a message.
     pub(crate) async fn receive(self: &Arc<Self>, tasks: &mut JoinSet<()>) -> Option<Poll> {
         let mut failures = 0;
         loop {
@@ -61,12 +61,12 @@ impl Worker {
                     self.stopping.run_until_cancelled(tokio::time::sleep(pause)).await?;
                 }
             }
-            // What has ended is not needed any more.
+            // Finished tasks are dropped.
             while tasks.try_join_next().is_some() {}
         }
     }
 
-    /// A place for the next message. Waiting for one is no standstill. After a crash of the process before this one, one
+    /// A permit for the next message. The loop sends heartbeats while it waits. After a crash of the previous process, one
     /// message is taken at a time until a task succeeds: if that kills the worker again, no other task is charged for it.
     async fn next_place(&self, tasks: &mut JoinSet<()>) -> Staged {
         let place = async {
@@ -90,13 +90,13 @@ impl Worker {
         Box::pin(async move { queue.receive(wait, visibility).await })
     }
 
-    /// Gives back what the last poll brings, at no cost, for as long as other tasks are finished. Then it is cut off, since
-    /// waiting for its end would cost up to 20 s of grace; and so it is before a task is given back, since it would take
-    /// that one again. A message that is handed out in that moment comes back by its visibility timeout.
+    /// Releases what the last poll receives, uncharged, while other tasks finish. Then it is cancelled, since
+    /// waiting for its end would cost up to 20 s of the grace period; and so it is before a task is released, since it would
+    /// receive that one again. A message that is received in that moment reappears after its visibility timeout.
     pub(crate) async fn release_last(self: &Arc<Self>, poll: Option<Poll>) {
         let Some(poll) = poll else { return pending().await };
         if let Some(Ok(Some(delivery))) = self.giving_back.run_until_cancelled(poll).await {
-            // The worker is stopping: the task goes back before anything is done for it.
+            // The worker is stopping: the task is released at once.
             Box::pin(self.process(self.lease(delivery, None), Staged::without_permit())).await;
         }
     }

@@ -1,4 +1,4 @@
-//! What becomes of the messages that the process before this one held when it died.
+//! Recovers the messages that the previous process held when it died.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -15,8 +15,8 @@ use crate::steps::journal::Journal;
 use crate::worker::Worker;
 
 impl Worker {
-    /// Takes up what the process before this one left: a run that the runtime can find again is followed to its end, other
-    /// messages are given back at once. Whatever else the runtime still does is interrupted before it gets a job.
+    /// Recovers the claims of the previous process: a run that the runtime still knows is adopted, other
+    /// messages are released at once. Orphaned runs are interrupted before the runtime gets a job.
     pub(crate) fn recover(self: &Arc<Self>, left: Vec<Claim>, tasks: &mut JoinSet<()>) {
         for claim in left {
             let worker = Arc::clone(self);
@@ -33,7 +33,7 @@ impl Worker {
         }
     }
 
-    /// Goes on with a run, if the queue confirms that its message is still this worker's.
+    /// Adopts a run, if the queue confirms the lease of its message.
     async fn take_up(self: Arc<Self>, claim: Claim, run: RunHandle) {
         let (queue, timeout) = (&self.cloud.queue, self.config.visibility_timeout());
         match lease::confirmed(queue, &claim.delivery, timeout, self.surely_hidden_until(&claim)).await {
@@ -46,13 +46,13 @@ impl Worker {
                 tracing::warn!(runtime = %self.config.runtime_name, message_id, "the lease of the previous process has expired, cancelling its run");
                 self.health.metrics().lease_lost();
                 self.claims.remove(&claim.delivery);
-                // The runtime is cleared of it before it gets another job.
+                // Probes interrupt the orphaned run before the runtime gets another job.
                 self.set_runtime_ready(false);
             }
         }
     }
 
-    /// Releases a message while its lease holds, which nobody extends. It is charged only if the process may have died of it.
+    /// Releases a message before its lease, which is not extended, expires. It is charged only if the process may have died of it.
     async fn give_back_left(self: Arc<Self>, claim: Claim) {
         let (delivery, message_id) = (&claim.delivery, &claim.delivery.message_id);
         let giving_back = async {

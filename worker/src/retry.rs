@@ -1,4 +1,4 @@
-//! Waiting between tries: bounded, growing, and never in step with other workers.
+//! Exponential backoff with jitter.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ pub fn backoff(n: u32, first: Duration, max: Duration) -> Duration {
     doubled.min(max).mul_f64(1.0 - 0.25 * fastrand::f64())
 }
 
-/// Tries until it works, gives up for good, or `timeout` is over; then returns the last error.
+/// Retries until the call succeeds, fails permanently, or `timeout` is over; then returns the last error.
 ///
 /// For calls that come after a run: giving up early would throw the GPU's work away, so it pays to wait.
 pub async fn until_timeout<T, E, F>(

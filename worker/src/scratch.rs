@@ -81,7 +81,7 @@ impl Scratch {
         .await;
     }
 
-    /// Deletes every file that is in no run's folder and that nobody needs while nothing runs, such as previews and what
+    /// Deletes every file that is in no run's folder and is not needed while nothing runs, such as previews and what
     /// nodes saved elsewhere. Returns how many.
     pub async fn delete_disposable(&self) -> u64 {
         self.blocking(|scratch| {

@@ -1,4 +1,4 @@
-//! The worker's life: take up what was left, keep the runtime ready, receive, and drain when told to stop.
+//! The life cycle of the worker: recover the state of the previous process, keep the runtime ready, receive, shut down gracefully.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,7 +16,7 @@ use crate::health;
 use crate::pod::PodAnnotations;
 use crate::worker::Worker;
 
-/// Runs a worker until `stopping` is cancelled and every task at hand has ended or is given back.
+/// Runs a worker until `stopping` is cancelled and every task that it holds is completed or released.
 #[tracing::instrument(name = "worker", level = "error", skip_all, fields(runtime = %config.runtime_name))]
 pub async fn run(config: Config, cloud: Cloud, stopping: CancellationToken) -> anyhow::Result<()> {
     let started = Instant::now();
@@ -40,16 +40,16 @@ pub async fn run(config: Config, cloud: Cloud, stopping: CancellationToken) -> a
     Ok(())
 }
 
-/// Goes on until the handle is dropped; what it logs names the worker's runtime.
+/// Runs until the handle is dropped; its log lines name the worker's runtime.
 fn in_background(work: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()> {
     AbortOnDropHandle::new(tokio::spawn(work.in_current_span()))
 }
 
 impl Worker {
-    /// Says once what the worker's role or configuration does not allow, beyond what it cannot do without.
+    /// Logs once which optional features the worker's role or configuration disables.
     async fn log_disabled_features(self: Arc<Self>) {
         let store = &self.cloud.store;
-        // Nothing is there; the answer tells whether the worker would be told so.
+        // The object does not exist; the answer shows whether the role may read.
         if let Err(ReadError::Cloud(error)) = store.read(store.bucket(), keys::PROBE, 1).await
             && error.is_denied()
         {

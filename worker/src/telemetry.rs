@@ -31,8 +31,8 @@ pub fn init(var: impl Fn(&str) -> Option<String>) {
     }
 }
 
-/// The two programs of this crate are heard as the filter says. Libraries are heard from `warn` upwards only, whatever
-/// the filter: below it, the SDK and the HTTP client write whole requests, with what stands in them.
+/// The filter applies to the two programs of this crate. Libraries log from `warn` upwards only, whatever
+/// the filter: below it, the SDK and the HTTP client write whole requests with their content.
 fn subscriber<W>(text: bool, filter: EnvFilter, writer: W) -> impl Subscriber + Send + Sync
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,

@@ -8,7 +8,7 @@ use worker::config::ConfigError;
 use worker::dead_letter::{Config, DeadLetters, SqsEvent};
 use worker::{cloud, telemetry};
 
-/// What is left of the function's time for its answer: without one, everything comes back.
+/// The time that is left for the function's answer: without one, every message is redelivered.
 const MARGIN: Duration = Duration::from_secs(1);
 
 /// One thread: the work is waiting for S3 and SNS.

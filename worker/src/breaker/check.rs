@@ -1,4 +1,4 @@
-//! Runs a task that succeeded before, to find out whether the runtime still can.
+//! Checks the runtime with the known-good task.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::worker::Worker;
 
 impl Worker {
     /// Checks the runtime with that task; once more if it fails, since a check can meet a passing fault. Returns whether that
-    /// found out anything: not if the runtime goes away, or somebody else interrupts the run.
+    /// found out anything: not if the runtime goes away, or the run is interrupted by somebody else.
     pub(crate) async fn check(&self, good: &KnownGood) -> bool {
         tracing::info!(runtime = %self.config.runtime_name, "checking the runtime with the known-good task");
         let mut is_last = false;
@@ -47,7 +47,7 @@ impl Worker {
         }
     }
 
-    /// The task says nothing of the runtime any more: perhaps its model or a node was removed. No doubt outlasts it, since no
+    /// The task is no indication any more: perhaps its model or a node was removed. The pending check is dropped, since no
     /// restart would help. One that fails in process after process is given up, too: then the next task decides.
     pub(crate) fn discard_known_good(&self, error: &TaskError) {
         tracing::warn!(
@@ -64,7 +64,7 @@ impl Worker {
         self.runtime.ready().await.is_ok()
     }
 
-    /// Whether a check ended so because the runtime is gone or stands still, or the run was interrupted. A runtime that
+    /// Whether a check was aborted because the runtime is gone or stuck, or the run was interrupted. A runtime that
     /// answers its probes, but not what belongs to a run, has failed the check.
     async fn was_prevented(&self, error: &TaskError) -> bool {
         match error.code {
@@ -105,7 +105,7 @@ impl Worker {
     }
 }
 
-/// Whether a run that ends so was refused for what the task asks for, before the runtime worked on it.
+/// Whether a run with that error was rejected because of the task, before the runtime started it.
 fn is_about_the_task(code: ErrorCode) -> bool {
     matches!(
         code,

@@ -42,7 +42,7 @@ impl KnownGood {
         Self { task: Arc::clone(task), inputs, took, at: Instant::now() }
     }
 
-    /// The one that a former process of the worker kept.
+    /// The one that the previous process kept.
     pub(super) fn restored(SavedTask { task, took }: SavedTask) -> Self {
         Self::new(&Arc::new(task), Vec::new(), took)
     }

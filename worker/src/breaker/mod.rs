@@ -1,8 +1,8 @@
-//! The circuit breaker: whether the runtime can still do what it has done before.
+//! The circuit breaker: whether the runtime can still run what it ran before.
 //!
-//! A process may be broken without saying so in words that anybody knows. So a run that fails where others went well before is
-//! not believed at once: the next run of another submission, or one more run of a task that is known to succeed, decides
-//! whether the task or the runtime is at fault. Callers cannot stop a sound runtime by tasks that fail: these cost it one
+//! A process may be broken without a known error text. So a run that fails where others succeeded before is
+//! not final at once: the next run of another submission, or one more run of a known-good task, decides
+//! whether the task or the runtime is at fault. Callers cannot stop a healthy runtime by tasks that fail: these cost it one
 //! check in each `FAILURES_IN_A_ROW`, and ever fewer while nothing else comes.
 
 mod check;
@@ -24,7 +24,7 @@ use crate::runtimes::RunHandle;
 /// So many different submissions fail one after the other before the runtime is checked although more are waiting.
 const FAILURES_IN_A_ROW: usize = 2;
 
-/// The same for those that the runtime refused before it worked on them: mostly they are at fault themselves.
+/// The same for requests that the runtime rejected before it started them: mostly they are at fault themselves.
 const REFUSALS_IN_A_ROW: usize = 3;
 
 /// How often the number of failures is doubled after checks that found nothing.
@@ -62,7 +62,7 @@ struct State {
 pub struct Broken {
     /// A run that it made.
     pub run: Option<RunHandle>,
-    /// Whether it says that it has made runs. Otherwise only its absence shows a restart.
+    /// Whether it reports earlier runs. Otherwise only its absence shows a restart.
     pub leaves_traces: bool,
     /// Whether it is gone, and the process after it is yet to be checked.
     #[serde(default)]
@@ -72,10 +72,10 @@ pub struct Broken {
     pub failed_checks: u32,
 }
 
-/// What became of a doubt.
+/// The outcome of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finding {
-    /// A run that began then went well: tasks whose runs began before it and failed are at fault themselves.
+    /// A run that started then succeeded: tasks whose runs started before it and failed are at fault themselves.
     Healthy(Instant),
     /// The runtime is at fault.
     Broken,
@@ -83,7 +83,7 @@ pub enum Finding {
     Undecided,
 }
 
-/// How much a failed run says about the runtime.
+/// How far a failed run indicates a broken runtime.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Suspicion {
     /// Nothing: it is the task's.
@@ -97,7 +97,7 @@ pub enum Suspicion {
 }
 
 impl Breaker {
-    /// That of a runtime which a former process of the worker may have found broken, or seen succeed.
+    /// The breaker of a runtime which the previous process may have found broken, or seen succeed.
     pub fn new(broken: Option<Broken>, saved: Option<SavedTask>) -> Self {
         let known_good = saved.map(KnownGood::restored);
         // Without such a task the process after a broken one is not checked.
@@ -110,10 +110,10 @@ impl Breaker {
         Self { state: Mutex::new(state), found: watch::Sender::new(None) }
     }
 
-    /// A run that began then went well. Returns whether `good` is what to check the runtime with from now on.
+    /// A run that started then succeeded. Returns whether `good` is the known-good task from now on.
     ///
     /// Runs are ordered by when they began, since the end of one may be known before the end of the one before it: a job that was
-    /// handed over ahead may be over at once, and the results of a run take time to fetch. A success clears the failures of the
+    /// submitted ahead may be over at once, and the results of a run take time to fetch. A success clears the failures of the
     /// runs before it, and no other.
     pub fn succeeded(&self, began: Instant, good: Option<KnownGood>) -> bool {
         let mut state = self.lock();
@@ -185,7 +185,7 @@ impl Breaker {
         self.reset(state);
     }
 
-    /// The check of a process failed, not by words. Returns whether the task has to be given up: no process passes the check with
+    /// The check of a process failed, without a known error text. Returns whether the task is discarded: no process passes the check with
     /// it any more. The breaker is half-open then, and the next task decides.
     pub fn failed_check(&self) -> bool {
         let mut state = self.lock();
@@ -194,7 +194,7 @@ impl Breaker {
         state.is_half_open
     }
 
-    /// The task for checks cannot be run any more, which says nothing of the runtime. It is not tried again, and the next
+    /// The known-good task cannot be run any more, which does not indicate a broken runtime. It is not tried again, and the next
     /// success takes its place: failures are believed until then.
     pub fn discard_known_good(&self) {
         let mut state = self.lock();
@@ -218,7 +218,7 @@ impl Breaker {
         self.found.send_replace(Some(Finding::Undecided));
     }
 
-    /// Only a restart helps. The process after it is checked, too, before it gets a task. Returns what the next process of the
+    /// Opens the breaker: only a restart helps. The process after it is checked, too, before it gets a task. Returns what the next process of the
     /// worker has to know.
     pub fn trip(&self, broken: Broken) -> Option<Broken> {
         let mut state = self.lock();

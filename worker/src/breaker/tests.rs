@@ -53,7 +53,7 @@ fn different_submissions_in_a_row_are_suspicious_and_one_that_repeats_is_not() {
 }
 
 #[test]
-fn a_success_says_nothing_of_what_began_after_it_and_failed() {
+fn a_success_does_not_clear_later_failures() {
     let breaker = after_success();
     let began = Instant::now();
     assert_eq!(breaker.fails(1, ErrorCode::RuntimeFailed), Suspicion::Slight);
@@ -101,7 +101,7 @@ fn passed_checks_become_rarer_until_a_task_succeeds() {
 }
 
 #[test]
-fn a_restarted_process_is_checked_before_it_is_believed() {
+fn a_restarted_process_is_checked_first() {
     let breaker = after_success();
     assert!(breaker.check().is_none());
     assert_eq!(breaker.trip(broken()), Some(broken()));
@@ -133,7 +133,7 @@ fn a_process_that_is_gone_when_it_breaks_is_not_waited_for() {
 }
 
 #[test]
-fn a_task_that_cannot_be_run_any_more_ends_every_doubt() {
+fn a_known_good_task_that_cannot_be_run_clears_the_pending_check() {
     let breaker = Breaker::new(Some(broken()), good(1).unwrap().saved());
     breaker.restarted();
     breaker.discard_known_good();
@@ -147,7 +147,7 @@ fn a_task_that_cannot_be_run_any_more_ends_every_doubt() {
 }
 
 #[test]
-fn a_task_that_no_process_passes_the_check_with_is_given_up_and_the_next_task_decides() {
+fn a_known_good_task_that_no_process_passes_is_discarded_and_the_next_task_decides() {
     let mut breaker = after_success();
     for _ in 1..MAX_FAILED_CHECKS {
         assert!(!breaker.failed_check());

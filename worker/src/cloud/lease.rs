@@ -1,4 +1,4 @@
-//! Keeps a delivery hidden from other workers for as long as its task is worked on.
+//! The lease on a delivery: extends its visibility timeout while its task is processed.
 
 use std::time::{Duration, SystemTime};
 
@@ -21,7 +21,7 @@ const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
 #[error("the lease is lost")]
 pub struct LeaseLost;
 
-/// The right to work on one delivery. Dropping it stops the extension and nothing else: the message comes back when its
+/// The lease on one delivery. Dropping it stops the extension and nothing else: the message reappears when its
 /// visibility timeout is over.
 #[derive(Debug)]
 pub struct Lease {
@@ -32,7 +32,7 @@ pub struct Lease {
 
 impl Lease {
     /// Extends the visibility of a delivery, which was received with the same `timeout`, until the lease is dropped or
-    /// lost. `extended` hears until when the message is hidden, now and after each extension.
+    /// lost. `extended` is called with the end of the visibility timeout, now and after each extension.
     pub fn keep(
         queue: Queue,
         delivery: &Delivery,
@@ -53,18 +53,18 @@ impl Lease {
         self.not_extended.cancel();
     }
 
-    /// Does something for which the lease is needed: it is dropped, and the error says so, when the lease is lost.
+    /// Does something for which the lease is needed: it is cancelled, with this error, when the lease is lost.
     pub async fn hold<T>(&self, work: impl Future<Output = T>) -> Result<T, LeaseLost> {
         self.lost.run_until_cancelled(work).await.ok_or(LeaseLost)
     }
 
-    /// Cancelled when the lease can no longer be taken for granted: another worker may have the message.
+    /// Cancelled when the lease is lost: another worker may have the message.
     pub fn lost(&self) -> &CancellationToken {
         &self.lost
     }
 }
 
-/// Asks the queue whether a delivery that a former process of this worker received is still its own, by hiding it for another
+/// Asks the queue whether a delivery that the previous process received is still leased, by hiding it for another
 /// `timeout`. Returns it as hidden from then on; `None` if the queue refuses, does not answer before `until`, or cannot hide the
 /// message for so long any more.
 ///
@@ -99,7 +99,7 @@ pub async fn confirmed(
 }
 
 /// What is known of how long the message stays hidden. All of it is reckoned from when a call was sent, not from when
-/// it was answered: the message was hidden then or later, so it comes back no sooner than this says.
+/// it was answered: the message was hidden then or later, so it reappears no sooner than this.
 #[derive(Debug, Clone, Copy)]
 struct Term {
     received: Instant,
@@ -114,7 +114,7 @@ impl Term {
         self.confirmed + self.hidden / 3
     }
 
-    /// Early enough that what is on its way has ended when another worker gets the message.
+    /// Early enough that pending calls have ended when another worker gets the message.
     fn loss(&self) -> Instant {
         self.confirmed + self.hidden.mul_f64(0.9)
     }
@@ -126,7 +126,7 @@ impl Term {
         (now + hidden > self.confirmed + self.hidden).then_some(hidden)
     }
 
-    /// When the message comes back, by the clock that other processes know.
+    /// When the message becomes visible, by the wall clock, which other processes share.
     fn end(&self) -> SystemTime {
         SystemTime::now() + (self.confirmed + self.hidden).saturating_duration_since(Instant::now())
     }
@@ -161,7 +161,7 @@ async fn keep(
     lost.cancel();
 }
 
-/// The next term. Never ends when no further extension is possible; fails when the queue says that there is no use.
+/// The next term. Never completes when no further extension is possible; fails on a permanent error of the queue.
 async fn renew(
     term: Term,
     extend: &impl AsyncFn(Duration) -> Result<(), CloudError>,

@@ -9,7 +9,7 @@ use aws_sdk_s3::{Client, Config};
 use super::CloudError;
 use super::store::S3;
 
-/// What a URL can be relied on for when its credentials are temporary and nobody says until when, as in a Lambda function's
+/// What a URL can be relied on for when its credentials are temporary with an unknown expiry, as in a Lambda function's
 /// environment: a role's session lasts an hour unless something else is asked for (AWS STS, `AssumeRole`).
 const UNKNOWN: Duration = Duration::from_hours(1);
 

@@ -1,4 +1,4 @@
-//! The queue: messages in, and the three ways they can end.
+//! The SQS queue: receive, extend, release, delete.
 
 use std::time::{Duration, SystemTime};
 
@@ -32,7 +32,7 @@ pub struct Delivery {
     pub body: String,
     /// What extends, releases and deletes this delivery.
     pub receipt_handle: String,
-    /// When it was asked for: it has been hidden since then, or since a little later.
+    /// When it was requested: it has been invisible since then, or since a little later.
     #[serde(skip, default = "Instant::now")]
     pub asked: Instant,
     /// The same by the clock that other processes know: SQS hides a message for 12 hours from here, at most.
@@ -57,7 +57,7 @@ impl Queue {
     /// Waits up to `wait` (at most [`MAX_WAIT`]) for a message, and hides it for `visibility`. Without an answer after
     /// [`RESPONSE_TIMEOUT`] more, it fails.
     ///
-    /// Dropping the future may leave a message hidden that was just handed out; it comes back after `visibility`.
+    /// Dropping the future may leave a message hidden that was just received; it reappears after `visibility`.
     pub async fn receive(
         &self,
         wait: Duration,
@@ -83,12 +83,12 @@ impl Queue {
         self.change_visibility("extend", receipt_handle, visibility).await
     }
 
-    /// Gives a delivery back: it becomes visible to any worker after `delay` (at once for zero).
+    /// Releases a delivery: it becomes visible to any worker after `delay` (at once for zero).
     pub async fn release(&self, receipt_handle: &str, delay: Duration) -> Result<(), CloudError> {
         self.change_visibility("release", receipt_handle, delay).await
     }
 
-    /// Deletes the message: its task has ended.
+    /// Deletes the message: its task is completed.
     pub async fn delete(&self, receipt_handle: &str) -> Result<(), CloudError> {
         let call = self.client.delete_message().queue_url(&self.url).receipt_handle(receipt_handle);
         call.send().await.map(drop).map_err(|error| CloudError::new(SQS, "delete", &error))
@@ -130,7 +130,7 @@ impl Delivery {
         }
     }
 
-    /// When it was received, perhaps by a former process of this worker.
+    /// When it was received, perhaps by the previous process.
     pub fn received(&self) -> Instant {
         let ago = SystemTime::now().duration_since(self.received_at).unwrap_or_default();
         Instant::now().checked_sub(ago).map_or(self.asked, |received| received.min(self.asked))

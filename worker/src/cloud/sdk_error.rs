@@ -1,4 +1,4 @@
-//! What went wrong with a call to AWS, told apart once: is it worth a retry?
+//! Errors of AWS calls, classified in one place: is a retry worth it?
 
 use aws_sdk_sqs::config::http::HttpResponse;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
@@ -17,7 +17,7 @@ pub struct CloudError {
     pub is_retryable: bool,
 }
 
-/// Codes by which a service says that the call itself is wrong or not allowed. Anything else may pass.
+/// Codes for a call that is invalid or not allowed. Any other error may be transient.
 const FINAL: &[&str] = &[
     "AccessDenied",
     "AccessDeniedException",
@@ -62,7 +62,7 @@ impl CloudError {
         Self { service, action, code, is_retryable }
     }
 
-    /// Whether the service says that the thing does not exist.
+    /// Whether the resource does not exist.
     pub fn is_not_found(&self) -> bool {
         matches!(self.code.as_str(), "NoSuchKey" | "NoSuchBucket" | "NotFound" | "http_404")
     }
@@ -72,7 +72,7 @@ impl CloudError {
         matches!(self.code.as_str(), "PreconditionFailed" | "http_412")
     }
 
-    /// Whether the service says that the caller may not do this.
+    /// Whether the caller lacks the permission.
     pub fn is_denied(&self) -> bool {
         matches!(self.code.as_str(), "AccessDenied" | "AccessDeniedException" | "Forbidden" | "http_403")
     }

@@ -1,4 +1,4 @@
-//! Credentials for signing URLs: a URL stops working when the credentials that signed it expire, whatever its own expiry says.
+//! Credentials for signing URLs: a URL stops working when the credentials that signed it expire, whatever its own expiry is.
 //!
 //! The SDK's cache replaces credentials seconds before they expire. A long `buffer_time` of that cache would not do: of a
 //! source whose credentials never last so long (STS gives a web identity one hour, a metadata service the rest of what it

@@ -24,7 +24,7 @@ pub struct Store {
     bucket: String,
     url_expiry: Duration,
     signing: Option<Arc<SigningCredentials>>,
-    /// What is sent can only be spoilt by accident, which its CRC tells.
+    /// Requests can only be corrupted by accident, which their CRC detects.
     nobody_between: bool,
 }
 
@@ -77,14 +77,14 @@ impl Store {
         call.send().await.map(drop).map_err(|error| CloudError::new(S3, "put", &error))
     }
 
-    /// Stores an object unless there is one of that key; then the error says so ([`CloudError::exists`]).
+    /// Stores an object unless there is one of that key; then the error is [`CloudError::exists`].
     pub async fn put_new(&self, key: &str, bytes: Bytes, content_type: &str) -> Result<(), CloudError> {
         let call = self.client.put_object().bucket(&self.bucket).key(key).content_type(content_type);
         let sent = call.if_none_match("*").body(ByteStream::from(bytes)).send().await;
         sent.map(drop).map_err(|error| CloudError::new(S3, "put", &error))
     }
 
-    /// Whether there is an object of that key. S3 says "forbidden" of a missing one to who may not list the bucket.
+    /// Whether there is an object of that key. S3 answers "forbidden" for a missing one without the permission to list the bucket.
     pub async fn has(&self, key: &str) -> Result<bool, CloudError> {
         match self.client.head_object().bucket(&self.bucket).key(key).send().await {
             Ok(_) => Ok(true),
@@ -138,7 +138,7 @@ impl Store {
     }
 }
 
-/// Whether nobody on the way to the endpoint can change what is sent: TLS prevents it, or there is no way. AWS's own
+/// Whether no third party can change requests to the endpoint: TLS prevents it, or it is on this host. AWS's own
 /// endpoints speak TLS.
 fn is_private(endpoint: Option<&str>) -> bool {
     let Some(url) = endpoint.and_then(|endpoint| Url::parse(endpoint).ok()) else { return true };

@@ -1,4 +1,4 @@
-//! What the worker is told by its environment: parsed by one pure function that reports every bad variable at once.
+//! The worker's configuration: environment variables, parsed by one pure function that reports every invalid variable at once.
 
 pub mod vars;
 
@@ -20,13 +20,13 @@ use vars::{EnvReader, described};
 /// The worker's configuration. The README of this crate holds the table of variables.
 #[derive(Debug, Clone, Validate)]
 pub struct Config {
-    /// `SQS_QUEUE_URL`: the queue that is worked on.
+    /// `SQS_QUEUE_URL`: the queue that is consumed.
     pub queue_url: String,
-    /// `SNS_TOPIC_ARN`: the topic that hears of results.
+    /// `SNS_TOPIC_ARN`: the topic that results are published to.
     pub completion_topic_arn: String,
     /// `S3_BUCKET`: where results go.
     pub bucket: String,
-    /// `RUNTIME_TYPE`: what stands beside the worker.
+    /// `RUNTIME_TYPE`: the type of the runtime.
     pub runtime_type: &'static RuntimeType,
     /// `RUNTIME_NAME`: what notifications and logs call it.
     pub runtime_name: String,
@@ -82,7 +82,7 @@ pub struct Config {
     pub scratch_folder: Option<PathBuf>,
     /// `SCRATCH_LIMIT_BYTES`: what all files there may take; 0 for no limit but the volume's.
     pub scratch_limit_bytes: u64,
-    /// `HOSTNAME`: the pod; only a process on the same host takes up what the file holds.
+    /// `HOSTNAME`: the pod; only a process on the same host adopts the content of the file.
     pub host_name: String,
     /// `VISIBILITY_TIMEOUT_SECONDS`: how long a message stays hidden after each extension.
     #[validate(range(min = 5, max = 43_200))]
@@ -93,7 +93,7 @@ pub struct Config {
     /// `RUN_TIMEOUT_SECONDS`: the longest run.
     #[validate(range(min = 1, max = 42_000))]
     pub run_timeout_seconds: u64,
-    /// `DRAIN_SECONDS`: how long a running task may still take after SIGTERM before it is given back.
+    /// `DRAIN_SECONDS`: how long a running task may still take after SIGTERM before it is released.
     pub drain_seconds: u64,
     /// `GRACE_PERIOD_SECONDS`: the pod's `terminationGracePeriodSeconds`.
     pub grace_period_seconds: u64,
@@ -203,7 +203,7 @@ impl Config {
         Duration::from_secs(self.stuck_seconds)
     }
 
-    /// After which time, counted from the signal to stop, whatever is not done is given back.
+    /// The time from the start of graceful shutdown after which unfinished tasks are released.
     pub fn shutdown_deadline(&self) -> Duration {
         Duration::from_secs(self.grace_period_seconds.saturating_sub(SHUTDOWN_MARGIN_SECONDS / 2))
     }
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_that_is_to_be_marked_must_know_itself() {
+    fn annotating_the_pod_needs_its_name_and_namespace() {
         assert_eq!(parse(&PREDECESSOR).unwrap().pod, None);
         let marked = [PREDECESSOR.as_slice(), &[("MARK_POD", "true"), ("POD_NAME", "p")]].concat();
         let ConfigError(wrong) = parse(&marked).unwrap_err();

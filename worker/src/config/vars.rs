@@ -24,7 +24,7 @@ impl<'a> EnvReader<'a> {
         Self { var, wrong: Vec::new() }
     }
 
-    /// The value, unless it is unset or empty, as charts leave what nobody filled in.
+    /// The value, unless it is unset or empty, as charts leave unset values.
     pub(crate) fn text(&self, name: &str) -> Option<String> {
         (self.var)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
     }

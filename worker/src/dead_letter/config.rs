@@ -1,4 +1,4 @@
-//! What the dead-letter Lambda is told by its environment: the worker's names, as far as it needs them.
+//! The configuration of the dead-letter Lambda: a subset of the worker's variables.
 
 use std::collections::HashMap;
 use std::str::FromStr;
@@ -14,7 +14,7 @@ use crate::runtimes::RuntimeType;
 pub struct Config {
     /// `S3_BUCKET`: where results go.
     pub bucket: String,
-    /// `SNS_TOPIC_ARN`: the topic that hears of results.
+    /// `SNS_TOPIC_ARN`: the topic that results are published to.
     pub completion_topic_arn: String,
     /// `URL_EXPIRY_SECONDS`: how long presigned URLs work (S3 allows 7 days).
     #[validate(range(min = 1, max = 604_800))]

@@ -24,7 +24,7 @@ pub struct Record {
     pub message_id: String,
     /// The body: an SNS envelope, or the published JSON itself.
     pub body: String,
-    /// What SQS says of it.
+    /// Its attributes in SQS.
     #[serde(default)]
     pub attributes: Attributes,
     /// The queue that the function reads.
@@ -32,7 +32,7 @@ pub struct Record {
     pub event_source_arn: String,
 }
 
-/// What SQS says of a message: numbers are texts.
+/// Attributes of a message in SQS: numbers are texts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Attributes {
@@ -47,15 +47,15 @@ pub struct Attributes {
     pub trace_header: Option<String>,
 }
 
-/// The answer: which messages are to come back. All others are deleted.
+/// The answer: which messages are to be redelivered. All others are deleted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BatchResponse {
-    /// The messages that could not be ended.
+    /// The messages that could not be processed.
     pub batch_item_failures: Vec<BatchItemFailure>,
 }
 
-/// A message that is to come back.
+/// A message that is to be redelivered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BatchItemFailure {

@@ -1,4 +1,4 @@
-//! What can be said of a task that died without any code of ours running: by what it was given up, and what is known of
+//! The failure of a dead-lettered task: why its queue gave it up, and what is known of
 //! the attempts before.
 
 use serde_json::{Map, Value};
@@ -12,7 +12,7 @@ use super::config::RuntimeTypes;
 
 /// Why a task is dead, and after how many attempts. `receipts` is how often workers received it, if they did.
 pub(super) fn failure_of(receipts: Option<u32>, journal: &Journal) -> (TaskError, u32) {
-    // A worker knew, and could not store it.
+    // A worker recorded it, and could not store it.
     if let Some(last) = &journal.final_failure {
         return (last.error(), last.failure.attempts);
     }
@@ -26,7 +26,7 @@ pub(super) fn failure_of(receipts: Option<u32>, journal: &Journal) -> (TaskError
     if let Some(last) = journal.attempts.last() {
         message += &format!("; the last known cause is {}: {}", last.code, last.message);
     }
-    // Whoever was killed on the last receipt wrote nothing down.
+    // A worker that was killed on the last receipt recorded nothing.
     let attempts = receipts.unwrap_or_default().saturating_sub(journal.given_back);
     (TaskError::new(ErrorCode::DeadLettered, message), attempts)
 }
@@ -41,7 +41,7 @@ pub(super) struct TargetRuntime {
 }
 
 impl TargetRuntime {
-    /// Whom a body names, with the type of the deployed runtime of that name. If `deployed` does not have it, the type is the
+    /// The runtime that a body names, with the type of the deployed runtime of that name. If `deployed` does not have it, the type is the
     /// default one of the task type. Without a name it is a predecessor's message, which is routed by its model; and what has no
     /// known task type is reported in the predecessors' first format.
     pub(super) fn of(body: &str, deployed: &RuntimeTypes) -> Self {
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn give_backs_are_no_attempts_and_the_last_cause_is_told() {
+    fn releases_are_no_attempts_and_the_last_cause_is_reported() {
         let failed = FailedAttempt {
             attempt: 1,
             code: ErrorCode::RuntimeUnavailable,

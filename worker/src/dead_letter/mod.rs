@@ -1,9 +1,9 @@
-//! The end of what died without any code of ours running: a message that was received too often, because whoever took it
-//! was killed, or one that SNS could not deliver. Both are in a dead-letter queue, which feeds this.
+//! The dead-letter Lambda, which completes tasks that no worker could: a message that was received too often, because each
+//! worker was killed, or one that SNS could not deliver. Both are in a dead-letter queue, which invokes this function.
 //!
-//! Each task gets the end that a worker would have given it: `.out`, the copy to submit again, the notification. `.out` is
-//! written once, so it does not matter how often, or by how many at a time, this is done; and a task that had ended before
-//! is only told again.
+//! Each task gets what a worker would have produced: `.out`, the copy for a resubmission, the notification. `.out` is
+//! written once, so this is idempotent, and safe to run concurrently; a task that is committed already
+//! is only notified again.
 
 mod config;
 mod event;
@@ -30,10 +30,10 @@ use failure::{TargetRuntime, failure_of};
 pub use config::{Config, RuntimeTypes};
 pub use event::{Attributes, BatchItemFailure, BatchResponse, Record, SqsEvent};
 
-/// How many messages are worked on at once: a batch, unless the event source gathers larger ones.
+/// How many messages are processed at once: a batch, unless the event source gathers larger ones.
 const AT_ONCE: usize = 10;
 
-/// Ends what died in a queue or on its way to one.
+/// Completes dead-lettered tasks.
 pub struct DeadLetters {
     store: Store,
     topic: Topic,
@@ -51,7 +51,7 @@ impl DeadLetters {
         }
     }
 
-    /// Ends whatever it can of an event within `time_left`, and answers which messages are to come back.
+    /// Processes an event within `time_left`, and returns which messages are to be redelivered.
     pub async fn handle(&self, event: &SqsEvent, time_left: Duration) -> BatchResponse {
         let deadline = Instant::now() + time_left;
         let ending: Vec<_> =
@@ -65,7 +65,7 @@ impl DeadLetters {
         }
     }
 
-    /// Whether a message could be ended by then.
+    /// Whether a message could be processed by then.
     async fn is_handled_by(&self, deadline: Instant, record: &Record) -> bool {
         let result = timeout_at(deadline, self.handle_record(record)).await.unwrap_or_else(|_| {
             Err(TaskError::new(ErrorCode::StorageUnavailable, "the function has no time left"))
@@ -104,7 +104,7 @@ impl DeadLetters {
         }
     }
 
-    /// Tells again how a task ended, or ends it.
+    /// Notifies again if the task is committed, or else commits and notifies its failure.
     async fn complete_task(
         &self,
         results: &Results,

@@ -21,12 +21,12 @@ type Label = [(&'static str, &'static str); 1];
 /// A counter for each value of a label.
 type ByLabel = Family<Label, Counter>;
 
-/// By what a runtime was found broken.
+/// How a runtime was found broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BrokenSign {
-    /// It said so.
+    /// By its error text.
     Words,
-    /// It can no longer do what it has done before.
+    /// By a check with the known-good task.
     Check,
 }
 
@@ -97,24 +97,32 @@ impl Metrics {
     /// The library appends the unit, and `_total` to counters.
     fn register(&mut self) {
         let registry = &mut self.registry;
-        registry.register("tasks_received", "Deliveries taken from the queue", self.received.clone());
-        registry.register("tasks_ended", "Tasks that came to their one end here", self.completed.clone());
-        registry.register("tasks_given_back", "Deliveries given back uncharged", self.given_back.clone());
+        registry.register("tasks_received", "Messages received", self.received.clone());
+        registry.register("tasks_ended", "Tasks that got their result here", self.completed.clone());
+        registry.register(
+            "tasks_given_back",
+            "Deliveries released without a charged attempt",
+            self.given_back.clone(),
+        );
         registry.register(
             "attempts_failed",
-            "Attempts that failed and will be made again",
+            "Attempts that failed and will be retried",
             self.attempts_failed.clone(),
         );
-        registry.register("leases_lost", "Deliveries that another may have taken", self.leases_lost.clone());
+        registry.register(
+            "leases_lost",
+            "Deliveries that another worker can have received",
+            self.leases_lost.clone(),
+        );
         registry.register_with_unit(
             "stage",
-            "How long each part of a task's way took",
+            "Duration of each stage of a task",
             Unit::Seconds,
             self.stages.clone(),
         );
         registry.register_with_unit(
             "gpu_gap",
-            "How long the runtime had no job while one was wanted",
+            "Idle time of the runtime between two runs, while tasks were available",
             Unit::Seconds,
             self.gpu_gaps.clone(),
         );
@@ -127,10 +135,14 @@ impl Metrics {
         registry.register_with_unit("output", "Results stored", Unit::Bytes, self.output_bytes.clone());
         registry.register(
             "notifications_repeated",
-            "Notifications of a task whose end was stored before",
+            "Notifications of a task whose result had been stored before",
             self.renotified.clone(),
         );
-        registry.register("runs_interrupted", "Runs ended early in the runtime", self.interrupted.clone());
+        registry.register(
+            "runs_interrupted",
+            "Runs that were interrupted in the runtime",
+            self.interrupted.clone(),
+        );
         registry.register(
             "runtime_broken",
             "How often the runtime was found broken, so that only a restart helps",
@@ -138,14 +150,14 @@ impl Metrics {
         );
         registry.register_with_unit(
             "scratch_free",
-            "What the runtime may still write to its scratch folder",
+            "Free space of the scratch folder",
             Unit::Bytes,
             self.scratch_free.clone(),
         );
         registry.register("ready", "Whether messages are received (1) or not (0)", self.ready.clone());
         registry.register(
             "runtime_alive",
-            "Whether the runtime can go on without a restart (1) or not (0)",
+            "Whether the runtime can work without a restart (1) or not (0)",
             self.runtime_alive.clone(),
         );
     }
@@ -163,25 +175,25 @@ impl Metrics {
         }
     }
 
-    /// A delivery was taken; `charged_attempt` counts from 1.
+    /// A message was received; `charged_attempt` counts from 1.
     pub fn received(&self, charged_attempt: u32) {
         let attempt = if charged_attempt <= 1 { "first" } else { "repeat" };
         self.received.get_or_create(&[("attempt", attempt)]).inc();
     }
 
-    /// A task has ended: the status that its notification says, with the code of its failure.
+    /// A task was completed: the status of its notification, and the code of its failure.
     pub fn completed(&self, task_status: &str, code: Option<ErrorCode>) {
         // An empty label is the same as none.
         let code = code.map_or("", ErrorCode::as_str);
         self.completed.get_or_create(&[("status", task_status.to_owned()), ("code", code.to_owned())]).inc();
     }
 
-    /// A delivery was given back and cost its task no attempt.
+    /// A delivery was released, and no attempt charged.
     pub fn given_back(&self, reason: &'static str) {
         self.given_back.get_or_create(&[("reason", reason)]).inc();
     }
 
-    /// An attempt failed, and another one will be made.
+    /// An attempt failed and will be retried.
     pub fn retried(&self, code: ErrorCode) {
         self.attempts_failed.get_or_create(&[("code", code.as_str())]).inc();
     }
@@ -196,7 +208,7 @@ impl Metrics {
         self.stages.get_or_create(&[("stage", stage.as_str())]).observe(took.as_secs_f64());
     }
 
-    /// The runtime got a job that long after it could have had one.
+    /// The runtime was idle that long while a task was available.
     pub fn gpu_gap(&self, gap: Duration) {
         self.gpu_gaps.observe(gap.as_secs_f64());
     }
@@ -211,12 +223,12 @@ impl Metrics {
         self.output_bytes.inc_by(bytes);
     }
 
-    /// A task whose end was stored before was notified once more.
+    /// A committed task was notified again.
     pub fn renotified(&self) {
         self.renotified.inc();
     }
 
-    /// A run was ended early in the runtime.
+    /// A run was interrupted in the runtime.
     pub fn runtime_interrupted(&self, reason: &'static str) {
         self.interrupted.get_or_create(&[("reason", reason)]).inc();
     }
@@ -231,7 +243,7 @@ impl Metrics {
         self.scratch_free.get_or_create(&[]).set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
-    /// How things stand now, as [`super::HealthState`] knows it.
+    /// Sets the gauges to the current state.
     pub(super) fn update_gauges(&self, ready: bool, runtime_alive: bool, tasks_inside: u32) {
         self.ready.set(ready.into());
         self.runtime_alive.set(runtime_alive.into());
@@ -260,7 +272,7 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    /// Metrics that have seen one of everything.
+    /// Metrics with one event of each kind.
     fn all_seen() -> Metrics {
         let metrics = Metrics::new("sdruntime");
         metrics.received(1);

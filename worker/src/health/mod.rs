@@ -1,6 +1,6 @@
-//! What the worker tells about itself: whether it lives, whether it receives, and what it has done.
+//! Liveness, readiness and metrics of the worker.
 //!
-//! The worker updates [`HealthState`], and the port reads it. Neither waits for the other.
+//! The worker writes [`HealthState`], the port reads it. Neither waits for the other.
 
 pub mod metrics;
 pub mod port;
@@ -16,11 +16,11 @@ pub use metrics::{BrokenSign, Metrics};
 pub use port::{HealthListen, serve};
 pub use stage::Stage;
 
-/// How long the main loop may be silent before the worker counts as hung: longer than its longest round, with a poll that
+/// How long the main loop may send no heartbeat before the worker counts as hung: longer than its longest round, with a poll that
 /// SQS does not answer.
 pub const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(180);
 
-/// The state of one worker, shared by whoever has something to tell and by the port.
+/// The state of one worker, shared by the modules that report and by the port.
 pub struct HealthState {
     ready: AtomicBool,
     /// Why only a restart of the runtime helps, if that is so.
@@ -29,16 +29,16 @@ pub struct HealthState {
     stopping: AtomicBool,
     tasks_inside: watch::Sender<u32>,
     started: Instant,
-    /// Milliseconds after `started`; 0 before the first beat.
+    /// Milliseconds after `started`; 0 before the first heartbeat.
     last_heartbeat: AtomicU64,
     metrics: Metrics,
 }
 
-/// What a probe is answered: all is well, or why not, in one word.
+/// The answer to a probe: healthy, or the reason, as one identifier.
 pub type ProbeResult = Result<(), &'static str>;
 
 impl HealthState {
-    /// Those of a worker that has just started: not ready, beside a runtime that is taken to be alive.
+    /// The state of a worker that has just started: not ready, with a runtime that is assumed to be alive.
     pub fn new(runtime_name: &str) -> Arc<Self> {
         let health = Self {
             ready: AtomicBool::new(false),
@@ -77,7 +77,7 @@ impl HealthState {
         self.has_space.load(Ordering::Relaxed)
     }
 
-    /// The worker was told to stop: it is not ready any more, whatever comes.
+    /// Graceful shutdown has started: the worker does not become ready any more.
     pub fn set_stopping(&self) {
         self.stopping.store(true, Ordering::Relaxed);
         self.update_gauges();
@@ -95,7 +95,7 @@ impl HealthState {
         self.tasks_inside.subscribe()
     }
 
-    /// The main loop has come round once more. From the first beat on, one is due every [`HEARTBEAT_TIMEOUT`], also
+    /// The main loop has completed another round. After the first heartbeat one is due every [`HEARTBEAT_TIMEOUT`], also
     /// while a task runs.
     pub fn heartbeat(&self) {
         let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -107,7 +107,7 @@ impl HealthState {
         &self.metrics
     }
 
-    /// Whether the worker itself works. The loop ends when the worker is to stop; from then on the grace period is the bound.
+    /// Whether the worker itself works. During graceful shutdown the loop has ended, and the grace period is the bound.
     pub fn liveness(&self) -> ProbeResult {
         self.liveness_at(Instant::now())
     }
@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stop_outweighs_readiness() {
+    fn a_shutdown_overrides_readiness() {
         let health = HealthState::new("r");
         assert_eq!(health.readiness(), Err("waiting_for_runtime"));
         health.set_ready(true);
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loop_that_no_longer_comes_round_is_hung() {
+    fn a_loop_without_heartbeats_is_hung() {
         let health = HealthState::new("r");
         let late = || Instant::now() + HEARTBEAT_TIMEOUT + Duration::from_secs(1);
         assert_eq!(health.liveness_at(late()), Ok(()), "the loop has not begun");
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn tasks_are_inside_until_they_leave() {
+    fn tasks_are_counted_while_they_are_in_flight() {
         let health = HealthState::new("r");
         let told = || {
             let text = health.metrics().text();

@@ -95,7 +95,7 @@ async fn metrics(State(health): State<Arc<HealthState>>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], health.metrics().text())
 }
 
-/// What a probe hears: 200, or 503 and why.
+/// The answer to a probe: 200, or 503 and the reason.
 struct Answer(ProbeResult);
 
 impl IntoResponse for Answer {

@@ -41,7 +41,7 @@ pub(super) struct Body<'a> {
 }
 
 impl<'a> Body<'a> {
-    /// One of so many bytes, if the sender says how many. It cannot have more then: its protocol would end it.
+    /// One of so many bytes, if the sender announces its length. It cannot have more then: the protocol ends it.
     pub(super) fn new(budget: &'a InputBudget, announced: Option<u64>) -> Result<Self, Spent> {
         let length = announced.unwrap_or(0);
         budget.take(length)?;

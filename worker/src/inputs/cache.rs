@@ -1,6 +1,6 @@
 //! Inputs that may be named again, kept in memory up to a bound; what was used longest ago goes first.
 //!
-//! Nothing is taken from here unasked: whoever serves the input is told which version is here, and says each time
+//! Nothing is served from here unasked: the server of the input gets the version that is cached, and answers each time
 //! whether that is still the one (a conditional request, RFC 9110). So an input that changed is never stale.
 
 use std::fmt;
@@ -26,7 +26,7 @@ struct Entries {
     bytes: u64,
 }
 
-/// Where an input came from. An answer that was got by being allowed is never given to whoever is not.
+/// Where an input came from. A response from an allowed host is never used for a guarded request.
 ///
 /// Not `Debug`: addresses hold secrets.
 #[derive(Clone, PartialEq, Eq, Hash)]

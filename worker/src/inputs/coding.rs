@@ -65,7 +65,7 @@ impl Coding {
 /// A body that arrives, of any coding.
 pub(super) struct Incoming<'a> {
     budget: &'a InputBudget,
-    /// What its first piece is looked at for.
+    /// What its first piece is examined for.
     coding: Coding,
     unpacking: Unpacking<'a>,
 }
@@ -77,7 +77,7 @@ enum Unpacking<'a> {
 }
 
 impl<'a> Incoming<'a> {
-    /// One of so many bytes as they are sent, if the sender says how many.
+    /// One of so many bytes as they are sent, if the sender announces its length.
     pub(super) fn new(
         budget: &'a InputBudget,
         announced: Option<u64>,

@@ -1,4 +1,4 @@
-//! How large the pictures become that a task enlarges. Before they were fetched, nobody knew how large they are.
+//! The size of images after the enlargement that a task asks for. Their own size is known only once they are fetched.
 
 use shared_schema::ErrorCode;
 use shared_schema::content::Enlargement;
@@ -7,7 +7,7 @@ use shared_schema::file_kind::{ImageKind, image_format};
 use super::{Input, pixels};
 use crate::error::TaskError;
 
-/// Spellings of a metadata block that may say how a picture is to be turned, and of the entry that says so.
+/// Spellings of a metadata block that may hold an orientation, and of its entry.
 const TURNING: [&[u8]; 5] = [b"Exif", b"eXIf", b"EXIF", b"exif", b"Orientation"];
 
 /// Whether an input, enlarged so, has at most `max_pixels`.
@@ -33,9 +33,9 @@ pub fn check(input: &Input, enlargement: Enlargement, max_pixels: u64) -> Result
     Err(TaskError::new(ErrorCode::InputTooLarge, message).at_field(format!("/content{}", input.pointer)))
 }
 
-/// Whether a runtime may turn the picture by a quarter before it enlarges it, as the picture's metadata says.
+/// Whether a runtime may turn the picture by a quarter before it enlarges it, by the image's metadata.
 fn may_be_turned(kind: ImageKind, image: &[u8]) -> bool {
-    // Theirs stand in a tag, and in a box.
+    // Theirs is in a tag, and in a box.
     let is_said_elsewhere = matches!(kind, ImageKind::Tiff | ImageKind::Avif);
     let holds = |text: &&[u8]| image.windows(text.len()).any(|window| window == *text);
     is_said_elsewhere || TURNING.iter().any(holds)

@@ -6,7 +6,7 @@ use super::budget::Spent;
 use super::guard::Refused;
 use crate::error::TaskError;
 
-/// It may not be fetched, whoever asks.
+/// It may not be fetched at all.
 pub(super) fn refused(why: &str) -> TaskError {
     TaskError::new(ErrorCode::InputRefused, format!("the input may not be fetched: {why}"))
 }

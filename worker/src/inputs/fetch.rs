@@ -57,7 +57,7 @@ impl Fetcher {
         }))
     }
 
-    /// Fetches the inputs of all these fields, several at once, and an address that stands in several fields once.
+    /// Fetches the inputs of all these fields, several at once, and an address that is in several fields once.
     /// Together they have at most `MAX_TASK_BYTES`, also while they arrive. The error names the field.
     pub async fn fetch_all(&self, fields: &[MediaField]) -> Result<Vec<Input>, TaskError> {
         let budget = InputBudget::new(self.0.max_bytes);

@@ -2,7 +2,7 @@
 //!
 //! A URL is judged as the URL parser reads it, and the client connects to what that parser read. So an address is seen
 //! in every spelling (decimal, octal, hexadecimal, shortened, full-width, percent-encoded), and user names, backslashes
-//! and trailing dots mislead nobody.
+//! and trailing dots do not bypass it.
 
 use std::net::IpAddr;
 use std::str::FromStr;

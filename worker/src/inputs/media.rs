@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn pixels_are_bounded_and_must_be_told() {
+    fn pixels_are_bounded_and_must_be_known() {
         const LARGE: &[u8] = b"BM\0\0\0\0\0\0\0\0\0\0\0\0\x28\0\0\0\x0b\0\0\0\x0a\0\0\0\x01\0";
         const NONE: &[u8] = b"BM\0\0\0\0\0\0\0\0\0\0\0\0\x28\0\0\0\0\0\0\0\x0a\0\0\0\x01\0";
         assert_eq!(checked(Media::Image, LARGE), Err(ErrorCode::InputTooLarge));

@@ -39,7 +39,7 @@ impl Resolve for Plain {
     }
 }
 
-/// Only the addresses of a name that the guard lets through. The client connects to these and looks up nothing more,
+/// Only the addresses of a name that the guard allows. The client connects to these and looks up nothing more,
 /// so a name that changes its mind gains nothing. A name with public and other addresses is reached at the public ones.
 #[derive(Debug, Clone)]
 pub(super) struct Guarded {

@@ -77,7 +77,7 @@ impl Web {
         Err(refused("it redirects too often"))
     }
 
-    /// Asks once more where the server says that it is busy for a moment: that is no failure of the task's.
+    /// Retries once if the server is busy for a moment: that is no failure of the task.
     async fn ask(&self, passage: Passage, url: &Url, known: Option<&Version>) -> Result<Response, TaskError> {
         let response = self.send(passage, url, known).await?;
         let Some(pause) = pause(&response) else { return Ok(response) };
@@ -165,8 +165,8 @@ fn check_status(status: StatusCode) -> Result<(), TaskError> {
     }
 }
 
-/// The validator of an answer that may be kept for whoever asks next (RFC 9111, section 3). Only a strong one: of two
-/// versions within a second, `Last-Modified` and weak validators may tell nothing.
+/// The validator of an answer that may be cached (RFC 9111, section 3). Only a strong one: of two
+/// versions within a second, `Last-Modified` and weak validators may be the same.
 fn validator(key: &Key, headers: &HeaderMap) -> Option<String> {
     let has_credentials =
         matches!(key, Key::Web(_, url) if !url.username().is_empty() || url.password().is_some());

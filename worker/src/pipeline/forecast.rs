@@ -13,7 +13,7 @@ use crate::runtimes::LastProgress;
 /// The share of a run's duration by which forecasts are wrong.
 const ERROR: f64 = 0.1;
 
-/// From which share of its work a run is extrapolated; before, the beginning of a run says little of its end.
+/// From which share of its work a run is extrapolated; before, the start of a run is no indication of its end.
 const LEAST_SHARE: f64 = 0.05;
 
 /// From when on a run is extrapolated; before, it may have passed through light nodes only.
@@ -42,7 +42,7 @@ impl Forecast {
         [by_past, by_progress].into_iter().flatten().min().unwrap_or(self.begun + UNKNOWN_FOR)
     }
 
-    /// A share that stands still was reached when it last moved: time that passes since then makes the run no longer.
+    /// A share that does not change was reached when it last changed: time that passes since then makes the run no longer.
     fn extrapolated(&self, reached: LastProgress) -> Option<Duration> {
         let elapsed = reached.at.saturating_duration_since(self.begun);
         let share = reached.share.filter(|share| *share >= LEAST_SHARE && elapsed >= LEAST_ELAPSED)?;
@@ -71,7 +71,7 @@ mod tests {
         TwoPasses,
         /// Four of seven nodes are light; one has twenty steps, two follow.
         Nodes,
-        /// It stands still at that share.
+        /// It stays at that share.
         Flat(f64),
         Missing,
     }
@@ -112,7 +112,7 @@ mod tests {
     enum Way {
         /// Each as it comes.
         Pushed,
-        /// By looks.
+        /// By polls.
         Looked,
     }
 
@@ -145,7 +145,7 @@ mod tests {
         None
     }
 
-    /// When the next job is handed over, with that much time between its receipt and its last input.
+    /// When the next job is submitted, with that much time between its receipt and its last input.
     fn handed_over(
         run: Duration,
         usual: Option<Duration>,

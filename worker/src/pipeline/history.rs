@@ -34,7 +34,7 @@ impl Default for History {
 }
 
 impl History {
-    /// A run of that kind has ended well.
+    /// A run of that kind has succeeded.
     pub(super) fn add(&mut self, kind: Kind, took: Duration) {
         self.by_kind.get_or_insert_mut(kind, Recent::default).add(took);
         self.all.add(took);
@@ -54,7 +54,7 @@ impl Recent {
         self.0.push_back(took);
     }
 
-    /// The shortest, but for one exception: a run whose results were cached says nothing of the others.
+    /// The shortest, but for one exception: a run whose results were cached is no sample for the others.
     fn shortest(&self) -> Option<Duration> {
         let mut sorted: Vec<Duration> = self.0.iter().copied().collect();
         sorted.sort_unstable();

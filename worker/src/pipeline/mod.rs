@@ -1,8 +1,8 @@
-//! Three places in a row, so that the runtime never waits for the network: *staged* → *running* → *storing*.
+//! Three stages, so that the runtime never waits for the network: *staged* → *running* → *storing*.
 //!
-//! While one task runs, the next one's inputs are fetched, and the results of the one before are stored. There is one place
+//! While one task runs, the next one's inputs are fetched, and the results of the one before are stored. There is one permit
 //! of each kind (`WORKER_CONCURRENCY` of each, for runtimes that take several jobs), so at most three tasks are inside
-//! and memory is bounded. A task that waits keeps the place it has: whoever is behind it waits, too.
+//! and memory is bounded. A task that waits keeps its permit, so the tasks behind it wait, too.
 
 mod forecast;
 mod history;
@@ -18,39 +18,39 @@ use tokio_util::sync::CancellationToken;
 
 use run_estimator::RunEstimator;
 
-/// How long before the end of a run the next job is handed over, beside the error of a forecast: longer than any round trip to the
+/// How long before the end of a run the next job is submitted, beside the error of a forecast: longer than any round trip to the
 /// runtime, short enough that little is lost when the run turns out to last.
 const HAND_OVER_AHEAD: Duration = Duration::from_secs(1);
 
-/// How long before the end of a run the next message is asked for, beside the usual time of preparing one.
+/// How long before the end of a run the next message is received, beside the usual time of preparing one.
 const RECEIVE_AHEAD: Duration = Duration::from_secs(2);
 
-/// The places of one worker.
+/// The stages of one worker.
 #[derive(Debug)]
 pub struct Pipeline {
     staging: Arc<Semaphore>,
     slots: Arc<Semaphore>,
     storing: Arc<Semaphore>,
     slot_count: u32,
-    /// How long a task may be staged before others may have it.
+    /// How long a task may be staged before it is released.
     staged_timeout: Duration,
     /// Whether the runtime takes jobs.
     ready: watch::Sender<bool>,
-    /// When runs end.
+    /// Estimates when runs end.
     pub estimator: RunEstimator,
 }
 
-/// Why a staged task is not run here.
+/// Why a staged task does not get its turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TurnError {
-    /// The worker is to stop.
+    /// The worker shuts down.
     Stopping,
     /// The run before it lasts longer than was foreseen, and another worker may be free.
     WaitedTooLong,
 }
 
 impl Pipeline {
-    /// Empty places; the runtime is not ready yet.
+    /// Free stages; the runtime is not ready yet.
     pub fn new(concurrency: u32, staged_timeout: Duration) -> Self {
         let permits = || Arc::new(Semaphore::new(concurrency as usize));
         Self {
@@ -64,17 +64,17 @@ impl Pipeline {
         }
     }
 
-    /// Whether the runtime takes jobs, as told last.
+    /// Whether the runtime accepts jobs, as it was set last.
     pub fn readiness(&self) -> watch::Receiver<bool> {
         self.ready.subscribe()
     }
 
-    /// Says whether the runtime takes jobs.
+    /// Sets whether the runtime accepts jobs.
     pub fn set_ready(&self, is: bool) {
         self.ready.send_replace(is);
     }
 
-    /// A place for the next message, as soon as it is time to receive it: not before the runtime is ready, and not long
+    /// A permit for the next message, as soon as it is time to receive it: not before the runtime is ready, and not long
     /// before it will need the task.
     pub async fn reserve(&self) -> Staged {
         let permit = Self::permit(&self.staging).await;
@@ -86,7 +86,7 @@ impl Pipeline {
         Staged::new(Some(permit))
     }
 
-    /// Waits for the moment to hand a prepared task to the runtime: when it is free, or about to be.
+    /// Waits until a prepared task may be submitted to the runtime: when it is free, or about to be.
     pub async fn wait_for_turn(
         &self,
         staged: Staged,
@@ -107,7 +107,7 @@ impl Pipeline {
         }
     }
 
-    /// The turn of a run that a former process of this worker began: the runtime has the job already, so it waits only for the
+    /// The turn of a run that the previous process submitted: the runtime has the job already, so it waits only for the
     /// runtime to be ready.
     pub async fn adopt_turn(&self, staged: Staged, stopping: &CancellationToken) -> Result<Turn, TurnError> {
         tokio::select! {
@@ -135,7 +135,7 @@ impl Pipeline {
         let _ = self.ready.subscribe().wait_for(|ready| *ready).await;
     }
 
-    /// Waits until no task is in the runtime, and keeps it so until the places are dropped.
+    /// Waits until no task is in the runtime, and keeps it idle until the permit is dropped.
     pub async fn lock_idle(&self) -> OwnedSemaphorePermit {
         match Arc::clone(&self.slots).acquire_many_owned(self.slot_count).await {
             Ok(all) => all,
@@ -143,7 +143,7 @@ impl Pipeline {
         }
     }
 
-    /// The turn is over as soon as the results have a place to be stored.
+    /// The turn is over as soon as the results have a permit to be stored.
     pub async fn begin_storing(&self, turn: Turn) -> Storing {
         let permit = Self::permit(&self.storing).await;
         drop(turn);
@@ -159,7 +159,7 @@ impl Pipeline {
     }
 }
 
-/// The place of a message that has been, or is about to be, received.
+/// The permit of a message that has been, or is about to be, received.
 #[derive(Debug)]
 pub struct Staged {
     _permit: Option<OwnedSemaphorePermit>,
@@ -171,30 +171,30 @@ impl Staged {
         Self { _permit: permit, received: Instant::now() }
     }
 
-    /// For a message that needs no preparation, and so takes no place from another: its run was begun by the process
-    /// before this one, or it is given back.
+    /// For a message that needs no preparation, and so takes no permit: its run was submitted by the previous
+    /// process, or it is released.
     pub fn without_permit() -> Self {
         Self::new(None)
     }
 
-    /// The message is there.
+    /// The message has been received.
     pub fn received(&mut self) {
         self.received = Instant::now();
     }
 }
 
-/// The right to hand a task to the runtime.
+/// The right to submit a task to the runtime.
 #[derive(Debug)]
 pub struct Turn {
     staged: Option<Staged>,
-    /// Since when the task has been at hand.
+    /// Since when the task has been available.
     wanted: Instant,
     slot: Option<OwnedSemaphorePermit>,
     slots: Arc<Semaphore>,
 }
 
 impl Turn {
-    /// Waits until the run before has ended and its results have a place. From then on the next message may be received.
+    /// Waits until the run before has ended and its results have a permit to be stored. From then on the next message may be received.
     pub async fn acquire(&mut self) {
         if self.slot.is_none() {
             self.slot = Some(Pipeline::permit(&self.slots).await);
@@ -207,13 +207,13 @@ impl Turn {
         self.slot.is_some()
     }
 
-    /// Since when the task has been at hand.
+    /// Since when the task has been available.
     pub fn wanted(&self) -> Instant {
         self.wanted
     }
 }
 
-/// The place of a task whose results are being stored.
+/// The permit of a task whose results are being stored.
 #[derive(Debug)]
 pub struct Storing {
     _permit: OwnedSemaphorePermit,

@@ -1,4 +1,4 @@
-//! What runs are underway, when the first of them is likely to end, and how long a task takes to prepare.
+//! Which runs are running, when the first of them is likely to end, and how long a task takes to prepare.
 
 use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,7 +24,7 @@ pub struct RunEstimator(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     state: Mutex<State>,
-    /// A run has begun or ended, or is not believed any more.
+    /// A run has started or ended, or its forecast was invalidated.
     changed: Notify,
 }
 
@@ -42,7 +42,7 @@ struct Run {
     id: u64,
     forecast: Forecast,
     progress: watch::Receiver<LastProgress>,
-    /// A task that was received for its end waited in vain: what is foreseen of it is not worth receiving another for.
+    /// A task that was received for its end waited too long: its forecast is not used again.
     is_invalidated: bool,
 }
 
@@ -60,8 +60,8 @@ impl RunEstimator {
         RunGuard { id, kind, begun, estimator: self.clone() }
     }
 
-    /// How long nothing has been underway although something was wanted, which is known since `wanted`. `None` while
-    /// something is underway, and before the first run.
+    /// How long the runtime has been idle although a task was available, since `wanted`. `None` while
+    /// a run is running, and before the first run.
     pub fn idle_gap(&self, wanted: Instant) -> Option<Duration> {
         let state = self.lock();
         let idle_since = state.last_end.filter(|_| state.running.is_empty())?;
@@ -79,17 +79,17 @@ impl RunEstimator {
         self.lock().typical_preparation.unwrap_or_default()
     }
 
-    /// The runs that are underway last longer than was foreseen.
+    /// The current runs last longer than estimated: their forecasts are invalid.
     pub fn invalidate(&self) {
         self.lock().running.iter_mut().for_each(|run| run.is_invalidated = true);
         self.0.changed.notify_waiters();
     }
 
-    /// Waits until a run is likely to end within that time. For ever, if none is underway. Made anew whenever a run reports
+    /// Waits until a run is likely to end within that time. For ever, if none is running. Recomputed whenever a run reports
     /// progress, begins or ends, and at no other time.
     pub async fn until_end_within(&self, ahead: Duration) {
         loop {
-            // Before the look, so that nothing which changes after it is missed.
+            // Before the computation, so that no later change is missed.
             let changed = self.0.changed.notified();
             let (due, watched) = self.earliest_due(ahead);
             if due.is_some_and(|due| due <= Instant::now()) {
@@ -137,7 +137,7 @@ async fn any_moves(watched: Vec<watch::Receiver<LastProgress>>) {
     }
 }
 
-/// A run that goes on.
+/// A run that is running.
 #[derive(Debug)]
 pub struct RunGuard {
     id: u64,
@@ -147,7 +147,7 @@ pub struct RunGuard {
 }
 
 impl RunGuard {
-    /// The run has ended well: its duration says how long others of its kind take.
+    /// The run has succeeded: its duration is a sample for others of its kind.
     pub fn completed(self) {
         self.estimator.lock().history.add(self.kind, self.begun.elapsed());
     }
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_run_that_ended_well_says_how_long_others_take() {
+    async fn the_duration_of_a_successful_run_is_a_sample_for_others() {
         let estimator = RunEstimator::default();
         estimator.begin(Kind::numbered(1), &Progress::new()).completed();
         let _run = estimator.begin(Kind::numbered(1), &Progress::new());

@@ -70,7 +70,7 @@ impl PodApi {
         Ok(Self { client, url: url(options)?, token: options.service_account.join("token") })
     }
 
-    /// Merges `patch` into the object. The token is read anew each time, since the kubelet rotates it.
+    /// Merges `patch` into the object. The token is read each time, since the kubelet rotates it.
     pub(super) async fn patch(&self, patch: &Value) -> Result<(), PodError> {
         let token = tokio::fs::read_to_string(&self.token).await?;
         let request = self.client.patch(self.url.clone()).bearer_auth(token.trim());

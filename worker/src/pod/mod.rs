@@ -1,6 +1,6 @@
-//! The pod's own marks in Kubernetes: while it works, it is not to be disrupted, and of several pods it goes last.
+//! Annotations of the worker's pod in Kubernetes: a busy pod is not disrupted, and deleted last.
 //!
-//! Off unless `MARK_POD` says otherwise, since it needs the right to patch pods. A mark is a request, not a protection:
+//! Off unless `MARK_POD` is set, since it needs the right to patch pods. An annotation is a request, not a protection:
 //! nothing here replaces giving the task back on SIGTERM, and nothing that fails here reaches a task.
 
 mod api;
@@ -22,10 +22,10 @@ use crate::config::Config;
 use crate::retry;
 use api::PodApi;
 
-/// How long a pod must be idle before its marks go, so that a stream of short tasks does not patch it for each.
+/// How long a pod must be idle before its annotations are removed, so that a stream of short tasks does not patch it for each.
 const IDLE_FOR: Duration = Duration::from_secs(5);
 
-/// How long the removal of the marks may hold up the end of the worker.
+/// How long the removal of the annotations may delay the end of the worker.
 const REMOVE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What a busy pod costs to delete, where an unmarked one costs 0: a replica set that shrinks deletes the cheapest first
@@ -47,7 +47,7 @@ pub struct PodOptions {
     pub service_account: PathBuf,
 }
 
-/// The marks of this pod, kept in step with the tasks inside until they are removed; none if it is not to be marked.
+/// The annotations of this pod, kept in sync with the tasks in flight until they are removed; none if `MARK_POD` is off.
 #[derive(Debug)]
 pub struct PodAnnotations {
     keeper: Option<AbortOnDropHandle<()>>,
@@ -55,7 +55,7 @@ pub struct PodAnnotations {
 }
 
 impl PodAnnotations {
-    /// Begins to keep them. An error means that `MARK_POD` is set where it cannot work.
+    /// Starts to keep them in sync. An error means that `MARK_POD` is set where it cannot work.
     pub fn start(config: &Config, tasks_inside: watch::Receiver<u32>) -> Result<Self, PodError> {
         let ended = CancellationToken::new();
         let api = config.pod.as_ref().map(PodApi::new).transpose()?;
@@ -72,7 +72,7 @@ impl PodAnnotations {
     }
 }
 
-/// Begins by removing what a former process of this worker may have left: an idle pod that is marked keeps its node.
+/// First removes annotations of the previous process: an idle pod with them keeps its node.
 async fn keep(api: PodApi, mut tasks_inside: watch::Receiver<u32>, ended: CancellationToken) {
     let mut marked = None;
     let mut failures = 0;

@@ -1,4 +1,4 @@
-//! What servers say when their memory is full, and when their process can do no further work: texts as data, each with its
+//! Error texts of servers that are out of memory, or whose process can do no further work: texts as data, each with its
 //! source. They are compared in lower case.
 
 use serde_json::Value;
@@ -6,7 +6,7 @@ use shared_schema::{ErrorCode, Task};
 
 use crate::error::TaskError;
 
-/// What memory allocators of CPUs and GPUs say.
+/// Error texts of memory allocators of CPUs and GPUs.
 const OUT_OF_MEMORY: &[&str] = &[
     // PyTorch: `torch.OutOfMemoryError`, its texts for CUDA, HIP, XPU and MPS; ComfyUI: "Allocation on device".
     "outofmemory",
@@ -19,7 +19,7 @@ const OUT_OF_MEMORY: &[&str] = &[
     "alloc_failed",
 ];
 
-/// What ends all further work of a process: only a restart helps, if anything does.
+/// Error texts of a process that can do no further work: only a restart helps, if anything does.
 const BROKEN: &[&str] = &[
     // PyTorch, c10/cuda/CUDAException.cpp and the class that it raises since 2.8. An error of a kernel is sticky: each later
     // call of the process fails with it (CUDA Runtime API, "Error Handling").
@@ -93,19 +93,19 @@ const BROKEN: &[&str] = &[
     "can't start new thread",
 ];
 
-/// What stands in quotes is mostly not the server's own: a name or a text that it complains of.
+/// Quoted text is mostly not the server's own: a name or a text that it reports.
 const QUOTES: [char; 2] = ['\'', '"'];
 
-/// Whether the words of a failure say that the memory was full.
-pub(super) fn says_out_of_memory(words: &str) -> bool {
+/// Whether the text of a failure reports exhausted memory.
+pub(super) fn is_out_of_memory(words: &str) -> bool {
     let words = words.to_lowercase();
     OUT_OF_MEMORY.iter().any(|sign| words.contains(sign))
 }
 
-/// The same failure, as `runtime_broken` if the server's own words in its reason say so.
+/// The same failure, as `runtime_broken` if the server's own error text matches.
 ///
-/// Callers' texts come back in messages, and must not stop a server. Hence a text of the list does not count where it stands
-/// behind a quotation mark, and not at all if the task has it, too.
+/// Callers' texts appear in messages, and must not stop a server. Hence a text of the list does not count
+/// after a quotation mark, and not at all if the task has it, too.
 pub(crate) fn recognised(error: TaskError, task: &Task) -> TaskError {
     let may_be = matches!(
         error.code,
@@ -137,7 +137,7 @@ fn signs(reason: &Value) -> Vec<&'static str> {
 }
 
 fn signs_in_line(line: &str) -> Vec<&'static str> {
-    if says_out_of_memory(line) {
+    if is_out_of_memory(line) {
         return Vec::new();
     }
     let own = line.split(QUOTES).next().unwrap_or_default();
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_ends_all_work_of_a_process_is_known_by_its_words() {
+    fn a_broken_process_is_recognised_by_its_error_text() {
         for (kind, words) in [
             (
                 "RuntimeError",
@@ -226,7 +226,7 @@ mod tests {
             "CUDA error: out of memory",
             "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`",
         ] {
-            assert!(says_out_of_memory(words));
+            assert!(is_out_of_memory(words));
             assert_eq!(code(&json!({ "errors": words }), &json!({})), ErrorCode::RuntimeFailed, "{words}");
         }
     }

@@ -1,4 +1,4 @@
-//! The runtimes that a worker can stand beside. Each is a folder here; nothing outside it knows its name.
+//! The runtimes that a worker can serve. Each is a folder here; nothing outside it knows its name.
 //!
 //! A new runtime is a folder that implements [`Runtime`], a line in [`REGISTRY`], and the schemas of its task types.
 
@@ -27,7 +27,7 @@ use uuid::Uuid;
 use crate::error::TaskError;
 use crate::inputs::Input;
 
-/// A Stable Diffusion server beside the worker.
+/// A Stable Diffusion server in the worker's pod.
 #[async_trait]
 pub trait Runtime: Send + Sync {
     /// One probe: `Ok` when the runtime can take a job (its API answers and a model is loaded or can be).
@@ -35,15 +35,15 @@ pub trait Runtime: Send + Sync {
     /// `runtime_stuck` means that it answers and yet works on nothing: only a restart helps.
     async fn ready(&self) -> Result<(), TaskError>;
 
-    /// Called once each time the runtime has become ready, before its first job.
+    /// Called once each time the runtime has become ready, before its first job: makes its settings restorable, and probes its version.
     async fn pin_settings(&self) -> Result<(), TaskError> {
         Ok(())
     }
 
-    /// One look whether the runtime works on, or has waiting, anything that a worker gave it, except the runs in `keep`;
-    /// whatever that is, is interrupted. `Ok(true)` when nothing is left: called again and again until then.
+    /// One poll whether the runtime runs or queues any job of a worker, except the runs in `keep`;
+    /// such orphans are interrupted. `Ok(true)` when none is left: called again until then.
     ///
-    /// For what a former process of this worker left, and for a run that did not stop when it was told to.
+    /// For runs of the previous process of this worker, and for a run that did not stop when it was interrupted.
     async fn interrupt_orphans(&self, keep: &[RunHandle]) -> Result<bool, TaskError>;
 
     /// Runs one task and returns everything it yielded.
@@ -57,10 +57,10 @@ pub trait Runtime: Send + Sync {
     /// `runtime_stuck` instead when it still works on the run.
     ///
     /// A runtime that takes several jobs reports through `job.progress` when the job waits behind another one and when it
-    /// begins. For any other, a run begins when the run before it has ended.
+    /// begins. For any other, a run starts when the run before it has ended.
     async fn run(&self, job: Job) -> Result<RunOutput, TaskError>;
 
-    /// Goes on with a run that a former process of this worker began. `None` when the runtime does not know it any more,
+    /// Follows a run that the previous process of this worker submitted. `None` when the runtime does not know it any more,
     /// or cannot tell its runs apart.
     async fn adopt(&self, _job: Job, _handle: &RunHandle) -> Option<Result<RunOutput, TaskError>> {
         None
@@ -71,13 +71,13 @@ pub trait Runtime: Send + Sync {
         self.run(job).await
     }
 
-    /// One look whether the process is still the one in which `run`, or any run, was made.
+    /// One poll whether the process is still the one that made `run`, or any run.
     async fn process(&self, run: Option<&RunHandle>) -> Process;
 
     /// Called when a task's results are stored, or it has failed: nothing of the run is needed any more.
     async fn forget(&self, _handle: &RunHandle) {}
 
-    /// The names of the folders that a run has for itself, in each of the places that [`Leavings`] says.
+    /// The names of the folders that a run has for itself, in each of the places that [`Leavings`] names.
     fn run_folders(&self, _handle: &RunHandle) -> Vec<Uuid> {
         Vec::new()
     }
@@ -89,7 +89,7 @@ pub trait Runtime: Send + Sync {
 /// What a runtime's process has of earlier runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Process {
-    /// Nobody listens, or a server that has not started yet: there is no process with runs.
+    /// Connections are refused, or the server has not started yet: there is no process with runs.
     Gone,
     /// It answers, and knows of no such run.
     Fresh,
@@ -97,7 +97,7 @@ pub enum Process {
     Same,
 }
 
-/// What a runtime calls one of its runs, in its own words; kept in a file, so that it survives the worker's process.
+/// A runtime's identification of one of its runs; kept in a file, so that it survives the worker's process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RunHandle(pub Value);
@@ -111,14 +111,14 @@ pub struct Job {
     pub inputs: Vec<Input>,
     /// Cancelled when the run is to end early.
     pub stop: CancellationToken,
-    /// Told how far the run is.
+    /// Receives the progress of the run.
     pub progress: Progress,
     /// Receives what the run can be found by, before the runtime gets the job; or when it fails before that.
     pub handles: mpsc::UnboundedSender<RunHandle>,
 }
 
 impl Job {
-    /// A job that nobody listens to, with a `stop` of its own.
+    /// A job without listeners, with a `stop` of its own.
     pub fn new(task: Arc<Task>, inputs: Vec<Input>) -> Self {
         let (handles, _) = mpsc::unbounded_channel();
         Self { task, inputs, stop: CancellationToken::new(), progress: Progress::new(), handles }
@@ -148,7 +148,7 @@ pub enum JobPhase {
     Unknown,
     /// Another job runs before it.
     Waiting,
-    /// The runtime has worked on it since then.
+    /// It has been running since then.
     Running(Instant),
 }
 
@@ -262,7 +262,7 @@ pub struct RunOutput {
 pub struct OutputFile {
     /// The file itself.
     pub bytes: Bytes,
-    /// Its name in the runtime, if it had one; tells the type where the bytes do not.
+    /// Its name in the runtime, if it had one; it decides the type where the bytes do not.
     pub name: Option<String>,
 }
 
@@ -286,17 +286,17 @@ pub struct RuntimeOptions {
 pub struct RuntimeType {
     /// What it accepts, and its name in `RUNTIME_TYPE`.
     pub contract: &'static dyn RuntimeContract,
-    /// Where it is expected to listen, in the words of `API_BASE_URL`, when that is not set.
+    /// The default of `API_BASE_URL`.
     pub default_address: &'static str,
     /// Validates the options, without side effects. An error names the variable that is wrong.
     pub check_options: fn(&RuntimeOptions) -> Result<(), String>,
     /// Creates its client from validated options.
     pub connect: fn(&RuntimeOptions) -> Result<Arc<dyn Runtime>, String>,
-    /// Whether it tells its jobs apart, so that it can be given several at once (`WORKER_CONCURRENCY`).
+    /// Whether it distinguishes its jobs, so that it can get several at once (`WORKER_CONCURRENCY`).
     pub takes_several: bool,
     /// What its server leaves on the disk.
     pub leavings: Leavings,
-    /// The `.out` file of a task that failed, in the words that readers of this runtime's files know.
+    /// The `.out` file of a task that failed, in the format of this runtime's predecessor.
     pub failure_report: fn(&TaskId, &TaskError, attempts: u32) -> Value,
 }
 
@@ -307,7 +307,7 @@ pub struct Leavings {
     pub roots: &'static [&'static str],
     /// The folder in each of them in which every run has folders of its own, each named by a UUID that the worker chose.
     pub run_folder: &'static str,
-    /// Folders whose other files nobody needs while nothing runs.
+    /// Folders whose other files are not needed while nothing runs.
     pub disposable: &'static [&'static str],
 }
 

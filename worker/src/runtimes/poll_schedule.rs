@@ -1,20 +1,20 @@
-//! When to look at a run whose runtime reports nothing by itself.
+//! When to poll a run whose runtime reports nothing by itself.
 
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-/// When a run is looked at first: many are over by then.
+/// The first poll of a run: many are over by then.
 const FIRST: Duration = Duration::from_millis(250);
 
-/// How much longer a pause is than the time before it: looks cost the worker and the runtime CPU time, so a run of any length has a
-/// few only (at 0.25, 0.75, 2.25, 6.75 s and so on). What is foreseen from a look at a third of a run is good enough.
+/// How much longer a pause is than the time before it: polls cost the worker and the runtime CPU time, so a run of any length has a
+/// few only (at 0.25, 0.75, 2.25, 6.75 s and so on). An estimate from a poll at a third of a run is good enough.
 const LONGER: u32 = 2;
 
 /// The longest pause, whatever the patience with a silent run.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// The moments at which one run is looked at.
+/// The poll times of one run.
 #[derive(Debug)]
 pub(crate) struct PollSchedule {
     begun: Instant,

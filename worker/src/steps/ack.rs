@@ -76,7 +76,7 @@ impl Worker {
             tracing::warn!(%error, action, "acknowledging failed, the message will be redelivered");
         }
         if let Some(run) = self.claims.run_of(&delivery) {
-            // The history of a broken process tells it from the next process, so it stays.
+            // The history of a broken process distinguishes it from the next process, so it stays.
             if self.breaker.broken().is_none_or(|broken| broken.run.as_ref() != Some(&run)) {
                 self.runtime.forget(&run).await;
             }

@@ -1,4 +1,4 @@
-//! Who is to blame for a failed run: the task, or a runtime that can do no further work.
+//! Whether the task is at fault for a failed run, or a runtime that can do no further work.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use crate::breaker::{Finding, Suspicion, may_be_the_runtimes};
 use crate::error::TaskError;
 use crate::health::BrokenSign;
 
-/// A task that met broken runtimes so often fails for good: it may be what breaks them. Each time costs a runtime its start.
+/// A task that met broken runtimes so often fails permanently: it may be what breaks them. Each time costs a restart.
 pub(super) const MAX_BROKEN: u32 = 3;
 
 /// How long to wait for the next run, while the runtime has nothing to do, before it is checked.
 const IDLE_FOR: Duration = Duration::from_secs(1);
 
-/// Who is to blame.
+/// What is at fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Blame {
     /// The failure is the task's own.
@@ -25,14 +25,14 @@ pub(super) enum Blame {
     Runtime,
     /// The runtime is not available, so that it cannot be found out.
     Unknown,
-    /// The worker stops before it is known.
+    /// The worker shuts down before it is known.
     Stopping,
     /// The lease was lost before it is known.
     LeaseLost,
 }
 
 impl Attempt<'_> {
-    /// Waits until it is known. Meanwhile the lease is kept, and the runtime is free for other tasks. A failure that is retried
+    /// Waits until it is known. Meanwhile the lease is extended, and the runtime is free for other tasks. A failure that is retried
     /// anyway is not waited for: the retry shows more than a check would.
     ///
     /// There is no other bound: what decides is a run or a check, however long it takes, and these have bounds of their own.
@@ -98,7 +98,7 @@ impl Attempt<'_> {
     }
 }
 
-/// The end of a task that met too many broken runtimes.
+/// The final failure of a task that met too many broken runtimes.
 pub(super) fn too_many_broken(error: &TaskError) -> TaskError {
     let message = format!(
         "the runtime broke in each of {MAX_BROKEN} attempts, perhaps by this task, which is not tried again: {}",

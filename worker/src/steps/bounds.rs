@@ -41,7 +41,7 @@ impl Bound {
 
 impl Run<'_> {
     /// Waits for the first bound that is exceeded. Time and progress count from when the runtime starts the job; from then on
-    /// `guard` tells the estimator of the run.
+    /// `guard` registers the run with the estimator.
     pub(super) async fn first_bound(&self, turn: &mut Turn, guard: &mut Option<RunGuard>) -> Bound {
         let worker = self.attempt.worker;
         let (config, estimator) = (&worker.config, &worker.pipeline.estimator);

@@ -43,7 +43,7 @@ impl Worker {
                 let message = format!("the task is too large for a message, and {} is gone", check.key);
                 TaskError::new(ErrorCode::PayloadMissing, message)
             }
-            // Without `s3:ListBucket` S3 does not tell the two apart.
+            // Without `s3:ListBucket` S3 does not distinguish the two.
             ReadError::Cloud(error) if error.is_denied() => {
                 let message = format!(
                     "the task is too large for a message, and {} is gone or the worker's role lacks `s3:GetObject` \

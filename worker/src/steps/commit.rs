@@ -1,8 +1,8 @@
-//! The commit of a task: its `.out` file, which holds what the runtime said and what the notification will say.
+//! The commit of a task: its `.out` file, which holds the runtime's report and the notification.
 //!
-//! Once it is written the task has ended, whatever becomes of this worker. It is written once: whoever comes second, after a
-//! redelivery, a duplicate or a lost answer, finds it there and notifies what it says. If it is another task's, the next keys
-//! are used (`ended` says whose it is).
+//! Once it is written the task is completed, even if this worker crashes. It is written once: a second delivery, after a
+//! redelivery, a duplicate or a lost answer, finds it and notifies its content. If it is another task's, the next keys
+//! are used (`committed` checks whose it is).
 
 use std::time::Instant;
 
@@ -30,19 +30,19 @@ use crate::runtimes::RunOutput;
 /// Lambda quotas), or some 20,000 files. Together with the report it stays below what is read back.
 const MAX_NOTIFICATION_BYTES: usize = 8 * 1024 * 1024;
 
-/// A task whose end is decided: what the notification says. URLs are signed when it is sent.
+/// The result of a task, as it is notified. URLs are signed when it is sent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Completion {
     /// The notification, without presigned URLs.
     pub notification: Notification,
 }
 
-/// How a task ended, before it is told.
+/// The result of a task.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Outcome {
-    /// It left these files, and the caller should know this.
+    /// It succeeded with these files and warnings.
     Succeeded(Vec<Output>, Vec<Warning>),
-    /// It failed for good.
+    /// It failed permanently.
     Failed(Failure),
     /// It was not done by its deadline.
     Expired(Failure),
@@ -130,7 +130,7 @@ fn not_stored(message: impl Into<String>) -> TaskError {
 }
 
 impl Attempt<'_> {
-    /// Stores the files of a run and commits it, under the first keys that belong to nobody else.
+    /// Stores the files of a run and commits it, under the first keys that belong to no other task.
     pub(super) async fn store_and_commit(
         &self,
         mut keys: OutputKeys,

@@ -1,7 +1,7 @@
-//! Whether a task had ended: an `.out` file at one of its keys, if it is its own.
+//! Whether a task is committed: an `.out` file at one of its keys, if it is its own.
 //!
 //! An `.out` file is a task's own only if its notification names the task's submission and id. Whatever else has the key
-//! (the file of another submission or of a predecessor, something that is no JSON) belongs to somebody else: it is neither
+//! (the file of another submission or of a predecessor, something that is no JSON) belongs to another task: it is neither
 //! reported nor overwritten, and the task goes on to its next keys. Every delivery, in the worker and in the dead-letter
 //! function, takes the same keys in the same order, so each finds what another has stored.
 
@@ -22,7 +22,7 @@ use crate::error::TaskError;
 use crate::retry;
 
 /// The most bytes of an `.out` file that are read back. What this version writes is smaller (`report`, `commit`); of the
-/// files of earlier ones, which wrote whatever a runtime said, the end has the notification.
+/// files of earlier ones, which had no limit, the last part has the notification.
 const MAX_OUT_BYTES: u64 = 16 * 1024 * 1024;
 
 /// What is known of the end of a task.
@@ -30,14 +30,14 @@ const MAX_OUT_BYTES: u64 = 16 * 1024 * 1024;
 pub(crate) enum CommitState {
     /// It was stored before, by this or another delivery of the same work.
     Committed(Box<Completion>),
-    /// There is none. These keys belong to nobody else.
+    /// It is not committed. These keys do not belong to another task.
     Open(OutputKeys),
 }
 
-/// How an end is looked for.
+/// How a committed result is looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lookup {
-    /// Before a run, with this patience: an end that cannot be looked for counts as none.
+    /// Before a run, retried for this long: a failed lookup counts as not committed.
     BestEffort(Duration),
     /// The answer is certain, or an error.
     Strict,
@@ -48,7 +48,7 @@ pub(crate) enum Lookup {
 pub(super) enum Found {
     /// The end of the task.
     Own(Box<Completion>),
-    /// Something of somebody else.
+    /// The file of another task.
     Foreign,
     /// Nothing, as far as the role can know.
     Nothing,
@@ -60,7 +60,7 @@ pub(super) enum OutError {
     /// The call failed.
     #[error("the `.out` file cannot be read: {0}")]
     Read(#[from] ReadError),
-    /// It is the task's own, but says something that this version does not know.
+    /// It is the task's own, but this version does not know its form.
     #[error("the `.out` file was written by a later version")]
     NotUnderstood,
 }
@@ -130,7 +130,7 @@ impl Results {
         }
     }
 
-    /// What an object that is known to exist says, read with patience: another run could not change it.
+    /// The content of an object that is known to exist, with retries: another run could not change it.
     pub(super) async fn read_back(&self, key: &str, assignment: &Assignment) -> Result<Found, OutError> {
         let is_retryable =
             |error: &OutError| matches!(error, OutError::Read(ReadError::Cloud(error)) if error.is_retryable);
@@ -156,7 +156,7 @@ impl Results {
     }
 }
 
-/// The keys after those that somebody else has.
+/// The keys after those that belong to another task.
 pub(super) fn next(keys: &OutputKeys) -> OutputKeys {
     tracing::warn!(key = keys.out(), "this key belongs to another task, using the next one");
     keys.next()

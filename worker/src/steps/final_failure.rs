@@ -1,4 +1,4 @@
-//! A failure for good that waits in the journal until its end is stored and notified.
+//! A final failure, kept in the journal until it is stored and notified.
 
 use serde::{Deserialize, Serialize};
 use shared_schema::notification::Failure;
@@ -6,11 +6,11 @@ use shared_schema::notification::Failure;
 use super::journal::shortened;
 use crate::error::TaskError;
 
-/// How a task has failed for good. Written before that is stored and notified: the next delivery goes on from there, and
+/// A final failure. It is recorded before it is stored and notified: the next delivery continues from there, and
 /// does not run the task again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct FinalFailure {
-    /// What the notification says.
+    /// As it is notified.
     #[serde(flatten)]
     pub failure: Failure,
     /// Whether the caller's own deadline was the reason.
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_that_the_notification_says_is_kept() {
+    fn everything_that_is_notified_is_kept() {
         let failed =
             |message| TaskError::new(ErrorCode::RunTimeout, message).at_field("/content/steps").at_node("7");
         let invalid =

@@ -1,7 +1,7 @@
-//! One delivery of a submission at a time: a second one in the same worker waits for the first, and finds it done.
+//! One delivery of a submission at a time: a second one in the same worker waits for the first, and finds it committed.
 //!
-//! SQS may hand out a message twice, SNS may send it twice. Between workers only the commit decides, since nothing that both
-//! could ask is cheap enough to be asked for every task.
+//! SQS and SNS may deliver a message twice. Between workers only the commit decides, since no shared lock
+//! is cheap enough for every task.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use shared_schema::Submission;
 use tokio::sync::Notify;
 
-/// The submissions that are worked on.
+/// The submissions in flight.
 #[derive(Debug, Default)]
 pub(crate) struct InFlight {
     inside: Mutex<HashSet<Submission>>,
@@ -17,7 +17,7 @@ pub(crate) struct InFlight {
 }
 
 impl InFlight {
-    /// Waits until nobody else works on the submission.
+    /// Waits until no other delivery of the submission is in flight.
     pub(crate) async fn acquire(&self, submission: &Submission) -> SubmissionGuard<'_> {
         loop {
             let left = self.left.notified();
@@ -33,7 +33,7 @@ impl InFlight {
     }
 }
 
-/// The right to be the only one, until it is dropped.
+/// The submission is in flight until this is dropped.
 #[derive(Debug)]
 pub(crate) struct SubmissionGuard<'a> {
     submissions: &'a InFlight,

@@ -1,6 +1,6 @@
-//! The journal of a message's attempts, which tells an attempt from a delivery.
+//! The journal of a message's attempts, which distinguishes attempts from deliveries.
 //!
-//! SQS counts deliveries, whatever became of them. Giving a task back because the worker stops is no attempt at it, so
+//! SQS counts deliveries, whatever their outcome. Releasing a task because the worker stops is no attempt, so
 //! these are counted here, and charged attempts = deliveries − give-backs. A worker that is killed leaves no entry: its
 //! attempt is charged. The journal is read only from the second delivery on, and written only when something went wrong.
 
@@ -31,20 +31,20 @@ const MAX_MESSAGE_BYTES: usize = 4 * 1024;
 /// How long reading is tried. Without the journal the attempt is made all the same.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long the journal may hold up a message that is given back: others should see it within a second.
+/// How long the journal may delay the release of a message: other workers should receive it within a second.
 const WRITE_TIMEOUT: Duration = Duration::from_millis(700);
 
-/// What happened to a message on its earlier deliveries.
+/// The earlier deliveries of a message.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Journal {
-    /// Deliveries that were given back without an attempt.
+    /// Deliveries that were released without an attempt.
     pub given_back: u32,
     /// Those among them whose run met a broken runtime, or one that could not be checked afterwards.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub broken: u32,
-    /// The attempts that failed and could say why.
+    /// The attempts that recorded a failure.
     pub attempts: Vec<FailedAttempt>,
-    /// How the task has failed for good, if its end was not stored and notified at once.
+    /// The final failure of the task, if it was not stored and notified at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub final_failure: Option<FinalFailure>,
     /// Whether there may be a journal that could not be read: its counts are not these, and it is not written over.
@@ -74,7 +74,7 @@ pub(super) fn shortened(text: &str) -> String {
     format!("{}…", &text[..end])
 }
 
-/// Journals of sound runtimes look as those of earlier versions.
+/// Journals without broken runtimes have the same form as those of earlier versions.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_zero(count: &u32) -> bool {
     *count == 0
@@ -119,7 +119,7 @@ impl Journal {
         self
     }
 
-    /// As it is stored. The counts matter more than the words: a journal that would be too large has only them.
+    /// As it is stored. A journal that would be too large has only its counts.
     fn json(&self) -> serde_json::Result<Vec<u8>> {
         let whole = serde_json::to_vec(self)?;
         if whole.len() <= MAX_WRITTEN_BYTES {

@@ -1,4 +1,4 @@
-//! What a file is: from its bytes where they say it, else from its name in the runtime. Stored are the image, sound and video
+//! The media type of a file: from its bytes where they define it, else from its name in the runtime. Stored are the image, sound and video
 //! types that `infer` finds, and types of these lists; anything else is `application/octet-stream`, which a browser saves.
 //!
 //! A presigned URL opens in a browser, within the origin of the bucket. What could run there (HTML, SVG, XML, scripts, PDF)
@@ -49,7 +49,7 @@ const MAGIC: [(usize, &[u8], &str, &str); 8] = [
 ];
 
 /// Formats without a magic number, or within a container, by the extension of their name. None of them is a type that a
-/// browser runs; images, sound and video are never believed by their name.
+/// browser runs; images, sound and video are never recognised by their name.
 const NAMED: [(&str, &str); 27] = [
     ("txt", TEXT),
     ("log", TEXT),
@@ -127,7 +127,7 @@ pub(super) fn of(file: &OutputFile) -> MediaType {
             let renamed = RENAMED.iter().find(|(known, _)| *known == kind);
             inert(renamed.map_or(kind, |(_, name)| name), extension)
         }
-        // Archives and programs: a name that says more about an archive counts.
+        // Archives and programs: a name that is more specific about an archive counts.
         Some((kind @ ("application/zip" | "application/gzip"), extension)) => match named.as_deref() {
             Some(known) if known != extension && !ACTIVE.contains(&known) => by_name(known),
             _ => inert(kind, extension),
@@ -181,7 +181,7 @@ fn is_markup(bytes: &[u8]) -> bool {
     text.trim_ascii_start().first() == Some(&b'<')
 }
 
-/// Whether markup is HTML, as far as its beginning says it.
+/// Whether markup is HTML, by its beginning.
 fn is_html(bytes: &[u8]) -> bool {
     let beginning = &bytes[..bytes.len().min(1024)].to_ascii_lowercase();
     let tags: [&[u8]; 6] = [b"<!doctype html", b"<html", b"<head", b"<body", b"<script", b"<iframe"];
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_says_the_type_of_what_has_no_magic_number() {
+    fn a_name_decides_the_type_of_what_has_no_magic_number() {
         for (name, kind, extension) in [
             ("notes.md", "text/markdown; charset=utf-8", "md"),
             ("a.TXT", TEXT, "txt"),

@@ -1,4 +1,4 @@
-//! Tells the completion topic how a task ended, and while it runs if the deployment asks for it.
+//! Publishes the result of a task to the completion topic, and optionally that it is running.
 
 use shared_schema::ErrorCode;
 use shared_schema::notification::{Output, RunningNotification};
@@ -42,7 +42,7 @@ impl Results {
         Ok(())
     }
 
-    /// Says that a task has begun. Progress is worth one try and no failure.
+    /// Publishes that a task is running. One attempt, and a failure is only logged.
     pub(super) async fn notify_running(&self, assignment: &Assignment) {
         let running = RunningNotification {
             runtime: self.runtime.clone(),

@@ -1,4 +1,4 @@
-//! A delivery becomes an assignment: who it is for, where its files go, and the task if it keeps to the contract.
+//! Parses a delivery into an assignment: its sender, the keys of its files, and the task, which is validated later.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -14,9 +14,9 @@ use crate::error::TaskError;
 /// What a delivery holds.
 #[derive(Debug)]
 pub(crate) enum Parsed {
-    /// Somebody can be told how it ends.
+    /// It has a sender, who is notified of the result.
     Assigned(Box<Assignment>),
-    /// Nobody can; the body is kept, with the cause.
+    /// It has none; the body is kept, with the cause.
     Unreadable(UnreadableCause),
 }
 
@@ -31,7 +31,7 @@ pub(crate) enum UnreadableCause {
     NoId,
 }
 
-/// A message with a sender who can be told how it ends.
+/// A message with a sender who is notified of the result.
 #[derive(Debug)]
 pub(crate) struct Assignment {
     /// The caller's id.

@@ -1,4 +1,4 @@
-//! The end of a task that failed for good: what is needed to submit it again is kept, the failure committed and told.
+//! Rejects a task that failed permanently: keeps it for a resubmission, commits the failure and notifies it.
 
 use serde_json::{Value, json};
 use shared_schema::keys::OutputKeys;
@@ -19,19 +19,19 @@ use crate::error::TaskError;
 pub(crate) struct Rejection<'a> {
     /// Why.
     pub error: &'a TaskError,
-    /// The task, if it is known; else what the message says of it is kept.
+    /// The task, if it is known; otherwise the message is kept as it is.
     pub task: Option<&'a Task>,
     /// How many attempts were made.
     pub attempts: u32,
     /// Why the earlier ones failed, as far as it is known.
     pub causes: &'a [FailedAttempt],
-    /// The `.out` file of such a failure, in the words of its runtime's readers.
+    /// The `.out` file of such a failure, in the format of its runtime's predecessor.
     pub report: fn(&TaskId, &TaskError, u32) -> Value,
 }
 
 impl Results {
-    /// Stores the failure of a task under the first of these keys that belong to nobody else, and notifies it; unless it had
-    /// ended before, then that end is notified.
+    /// Stores the failure of a task under the first of these keys that belong to no other task, and notifies it; if it is
+    /// committed already, that result is notified.
     pub(crate) async fn reject(
         &self,
         delivery: &Delivery,
@@ -79,7 +79,7 @@ impl Results {
             .await
     }
 
-    /// Keeps a body that nobody can be told about, with the cause, where an operator finds it.
+    /// Keeps an unreadable body, with the cause, for an operator.
     pub(crate) async fn keep_unreadable(
         &self,
         delivery: &Delivery,

@@ -1,4 +1,4 @@
-//! What the runtime said, made to fit an `.out` file: whatever a runtime says, the file can be read back.
+//! Shortens the runtime's report to fit an `.out` file, so that every file can be read back.
 
 use std::collections::BTreeSet;
 use std::io;

@@ -1,4 +1,4 @@
-//! What it takes to end a task: where its results go, and who hears of them.
+//! Stores results and publishes notifications.
 
 use bytes::Bytes;
 use shared_schema::{ErrorCode, RuntimeName};

@@ -4,8 +4,8 @@ use shared_schema::file_kind::brands;
 
 use super::{Extent, Sizes, be32};
 
-/// The largest size that any box states, wherever it stands: which one counts is told by other boxes, and those can be
-/// laid out to mislead. Sequences state the number of their frames elsewhere, so theirs cannot be told.
+/// The largest size that any box states, wherever it stands: which one counts is defined by other boxes, and those can be
+/// laid out to mislead. Sequences state the number of their frames elsewhere, so theirs is unknown.
 ///
 /// A picture may be coded larger than it is stated; libavif itself decodes none above 2^28 pixels.
 pub(super) fn extent(image: &[u8]) -> Option<Extent> {
@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn sequences_and_files_without_a_size_cannot_be_told() {
+    fn sequences_and_files_without_a_size_are_unknown() {
         assert_eq!(pixels(&avif(b"avis", &[(64, 64)])), None);
         assert_eq!(pixels(&avif(b"", &[])), None);
     }

@@ -39,7 +39,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_header_cannot_be_told() {
+    fn an_unknown_header_has_no_size() {
         assert_eq!(pixels(&bmp(13, &[1; 8])), None);
         assert_eq!(pixels(b"BM"), None);
     }

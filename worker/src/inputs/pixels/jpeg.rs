@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_row_of_segments_cannot_be_told() {
+    fn what_has_no_segments_is_unknown() {
         assert_eq!(pixels(&jpeg(&[])), None);
         assert_eq!(pixels(&jpeg(&[b"junk".to_vec(), frame(1, 1)])), None);
         assert_eq!(pixels(&jpeg(&[vec![0xff, 0xd8], frame(1, 1)])), None);

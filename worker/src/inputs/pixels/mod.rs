@@ -1,6 +1,6 @@
-//! How many pixels an image makes a runtime hold, told from its bytes without decoding any.
+//! How many pixels a runtime has to hold for an image, by its bytes and without decoding any.
 //!
-//! What decides is not what a file says first but what a decoder believes in the end: a second header, a frame that is
+//! What counts is not the first size in a file but the one that a decoder uses: a second header, a frame that is
 //! larger than the canvas, thousands of frames. So each format here is read as Pillow and its libraries read it, which
 //! is what the runtimes decode with, and where they could read it in two ways the larger counts. What cannot be told is
 //! no image.
@@ -15,7 +15,7 @@ mod webp;
 
 use shared_schema::file_kind::ImageKind;
 
-/// More different sizes than these nobody writes into one image.
+/// No real image has more different sizes.
 const MAX_SIZES: usize = 64;
 
 /// How large an image is.

@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_that_is_cut_off_cannot_be_told() {
+    fn the_size_of_a_truncated_image_is_unknown() {
         let whole = png(&[header(64, 48), chunk(b"IDAT", b"0123456789")]);
         let end = chunk(b"IEND", b"");
         assert_eq!(pixels(&[&whole[..], &end].concat()), Some(64 * 48));
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_header_or_no_picture_cannot_be_told() {
+    fn what_has_no_header_or_no_image_has_no_size() {
         assert_eq!(pixels(&png(&[])), None);
         assert_eq!(pixels(&[b"\x89PNG\r\n\x1a\n".to_vec(), header(1, 1)].concat()), None);
         assert_eq!(pixels(b"\x89PNG\r\n\x1a\n\xff\xff\xff\xffIHDR"), None);

@@ -51,7 +51,7 @@ impl File<'_> {
                 HEIGHT => &mut height,
                 _ => continue,
             };
-            // One number of 16, 32 or 64 bits. Nobody writes a side in any other type.
+            // One number of 16, 32 or 64 bits. No encoder writes a side in any other type.
             let value_bytes = match self.number(entry + 2, 2)? {
                 3 => 2,
                 4 => 4,
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn loops_and_odd_types_cannot_be_told() {
+    fn loops_and_odd_types_have_no_size() {
         let mut looped = tiff(&[&[(256, 3, 1), (257, 3, 1)]]);
         let end = looped.len() - 4;
         looped[end] = 8;

@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_size_cannot_be_told() {
+    fn what_has_no_size_is_unknown() {
         assert_eq!(pixels(&webp(&[])), None);
         assert_eq!(pixels(&webp(&[chunk(b"EXIF", b"x")])), None);
         assert_eq!(pixels(&webp(&[chunk(b"VP8X", b"")])), None);

@@ -40,7 +40,7 @@ pub(super) struct Attempt {
     handle: Handle,
     /// Whether the runtime may have the job in its queue.
     queued: bool,
-    /// Whether a former process of the worker began it.
+    /// Whether the previous process submitted it.
     is_adopted: bool,
     /// Whether the same workflow has succeeded before, so that the server can read it.
     is_known: bool,
@@ -74,7 +74,7 @@ impl Attempt {
         Self { is_known: true, ..Self::new(client, thread, makers) }
     }
 
-    /// One that a former process of the worker began.
+    /// One that the previous process submitted.
     pub(super) fn adopted(
         client: Client,
         thread: Arc<WorkerThread>,
@@ -115,7 +115,7 @@ impl Attempt {
         }
     }
 
-    /// Whether the run ended with that error only because results of an earlier job were used: ComfyUI lists nothing for a
+    /// Whether the run ended with that error only because results of an earlier job were used: ComfyUI lists no results for a
     /// node that it expanded into others for that one. Such a run is taken out of the history, since another one follows.
     async fn is_for_the_cache(&self, error: &TaskError) -> bool {
         let is_for_the_cache = error.code == ErrorCode::NoOutput && self.hidden_by_the_cache.is_some();
@@ -126,8 +126,8 @@ impl Attempt {
         is_for_the_cache
     }
 
-    /// The second half of the path. `None` when the job has to run anew: the runtime does not know it any more, its results
-    /// came over a socket that the former process had, or it has nothing to show because of the cache.
+    /// The second half of the path. `None` when the job has to run again: the runtime does not know it any more, its results
+    /// came over a socket of the previous process, or it has nothing to show because of the cache.
     pub(super) async fn adopt(&mut self, job: &Job) -> Option<Result<RunOutput, TaskError>> {
         let events = self.listen(job).await;
         if events.carry_results() {
@@ -160,7 +160,7 @@ impl Attempt {
         if events.would_miss_results() {
             return Err(results_lost());
         }
-        // Nobody has to listen.
+        // The receiver may be gone.
         job.handles.send(self.handle.written()).ok();
         self.queue(workflow, &job.stop).await?;
         tracing::debug!(prompt_id = self.handle.prompt_id, "workflow queued");
@@ -303,7 +303,7 @@ impl Attempt {
                 let body: Value = answer.json()?;
                 let given = body["prompt_id"].as_str().ok_or(CallError::Unreadable)?;
                 if given != self.handle.prompt_id {
-                    // Nobody would follow the job under its other id. It is withdrawn by its client id.
+                    // The job would not be followed under its other id. It is cancelled by its client id.
                     let message = "the runtime does not take its callers' ids; a newer ComfyUI is needed";
                     return Err(TaskError::new(ErrorCode::RuntimeBadAnswer, message));
                 }

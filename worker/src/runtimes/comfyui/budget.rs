@@ -17,7 +17,7 @@ impl TransferBudget {
         Self { left: Semaphore::new(bytes), max }
     }
 
-    /// Takes that many bytes. They are given back when the permit is dropped, and used up when it is forgotten.
+    /// Takes that many bytes. They are returned when the permit is dropped, and used up when it is forgotten.
     pub(super) fn take(&self, bytes: usize) -> Result<SemaphorePermit<'_>, CallError> {
         let bytes = u32::try_from(bytes).map_err(|_| self.exceeded())?;
         self.left.try_acquire_many(bytes).map_err(|_| self.exceeded())

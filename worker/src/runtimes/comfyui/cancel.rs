@@ -1,4 +1,4 @@
-//! Taking jobs out of ComfyUI that nobody wants any more.
+//! Cancels jobs in ComfyUI.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -33,12 +33,12 @@ pub(super) async fn cancel_run(client: &Client, handle: &Handle) -> bool {
     is_gone
 }
 
-/// One look for jobs of a worker beside those of the clients in `keep`, which are cancelled. Whether there was none.
+/// Cancels the jobs of workers, except those of the clients in `keep`. Returns whether there was none.
 pub(super) async fn interrupt_orphans(client: &Client, keep: &HashSet<String>) -> Result<bool, CallError> {
     cancel_all(client, |job| is_ours(job.client_id) && !keep.contains(job.client_id)).await
 }
 
-/// One look for such jobs: what waits is cancelled first, so that it does not begin, and then what runs. Whether there was
+/// Cancels such jobs once: pending ones first, so that they do not start, then running ones. Returns whether there was
 /// none.
 async fn cancel_all(
     client: &Client,

@@ -26,7 +26,7 @@ use crate::http;
 use crate::inputs::Input;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// For calls that ComfyUI answers from memory. While it loads a model its event loop may stand still for seconds.
+/// For calls that ComfyUI answers from memory. While it loads a model its event loop may freeze for seconds.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// For queueing a workflow, which ComfyUI validates first.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -43,10 +43,10 @@ pub(super) enum CallError {
     /// There was no connection, so nothing was sent.
     #[error("the runtime cannot be reached")]
     Unreachable,
-    /// The call may have been heard.
+    /// The call may have been received.
     #[error("the runtime did not answer in time")]
     Silent,
-    /// The call may have been heard.
+    /// The call may have been received.
     #[error("the connection to the runtime broke")]
     Broken,
     #[error("the runtime answered with status {0}")]
@@ -100,7 +100,7 @@ impl Answer {
     }
 }
 
-/// Where an upload ended up.
+/// Where an upload was stored.
 #[derive(Debug, Deserialize)]
 pub(super) struct Uploaded {
     pub(super) name: String,
@@ -137,7 +137,7 @@ impl Client {
         Ok(Self { http, base, max_bytes, capabilities: Arc::default() })
     }
 
-    /// The address of the WebSocket that hears of the jobs of this client id.
+    /// The address of the WebSocket for the events of this client id.
     pub(super) fn socket_url(&self, client_id: &str) -> String {
         let mut url = self.url("ws");
         url.query_pairs_mut().append_pair("clientId", client_id);
@@ -187,21 +187,21 @@ impl Client {
         }
     }
 
-    /// The same for a job that is said to have ended, which is mostly in the history.
-    pub(super) async fn find_ended(&self, prompt_id: &str) -> Result<JobState, CallError> {
+    /// The same for a job whose end was reported, which is mostly in the history.
+    pub(super) async fn find_finished(&self, prompt_id: &str) -> Result<JobState, CallError> {
         match self.entry(prompt_id).await? {
             Some(entry) => Ok(JobState::Finished(entry)),
             None => self.find(prompt_id).await,
         }
     }
 
-    /// What the history says of a job.
+    /// The history entry of a job.
     async fn entry(&self, prompt_id: &str) -> Result<Option<Entry>, CallError> {
         let mut history: HashMap<String, Entry> = self.get(&format!("history/{prompt_id}")).await?.json()?;
         Ok(history.remove(prompt_id))
     }
 
-    /// Uploads one input under `name`. The answer says what it is called now: an existing name yields another one.
+    /// Uploads one input under `name`. The answer has its final name: an existing name yields another one.
     pub(super) async fn upload(
         &self,
         input: &Input,
@@ -250,7 +250,7 @@ impl Client {
     }
 
     /// The owners of the jobs that ended last, at most that many, by the ids of the jobs.
-    pub(super) async fn ended_lately(&self, max: usize) -> Result<HashMap<String, Past>, CallError> {
+    pub(super) async fn recently_finished(&self, max: usize) -> Result<HashMap<String, Past>, CallError> {
         let mut url = self.url("history");
         url.query_pairs_mut().append_pair("max_items", &max.to_string());
         self.send(self.http.get(url).timeout(ANSWER_TIMEOUT)).await?.accepted()?.json()

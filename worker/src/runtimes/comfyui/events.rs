@@ -1,4 +1,4 @@
-//! ComfyUI's WebSocket: it tells how far a job is and when to look into the history, and it alone carries the images of
+//! ComfyUI's WebSocket: it reports progress and when to poll the history, and it alone carries the images of
 //! `SaveImageWebsocket`.
 //!
 //! Nothing else depends on it. It may break, stay silent or miss events, which are not repeated after a reconnection.
@@ -25,7 +25,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const READ_AT_ONCE: usize = 8 << 10;
 /// ComfyUI sends no pings of its own.
 const PING_EVERY: Duration = Duration::from_secs(10);
-/// Long enough for a server that stands still while it loads a model.
+/// Long enough for a server that freezes while it loads a model.
 const MAX_SILENT: Duration = Duration::from_secs(60);
 const FIRST_RECONNECT_PAUSE: Duration = Duration::from_millis(500);
 const MAX_RECONNECT_PAUSE: Duration = Duration::from_secs(10);

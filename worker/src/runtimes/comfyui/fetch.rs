@@ -21,9 +21,9 @@ pub(super) enum Fetched {
     File(OutputFile),
     /// The text names no file.
     NoFile,
-    /// It lies where ComfyUI gives nothing away: outside of its folders.
+    /// It lies outside of ComfyUI's folders, which it does not serve.
     Outside,
-    /// It does not lie where the node says.
+    /// It does not exist where the node reports it.
     Missing,
 }
 
@@ -79,7 +79,7 @@ fn file(bytes: Bytes, name: Option<String>) -> Fetched {
 }
 
 /// A file that was deleted after a node's run lives on in the cache, which names it again and again. Without the cache, the next
-/// attempt runs the node anew; so this is worth a retry, other than a file that the run itself named in vain.
+/// attempt runs the node again; so this is retried, other than a missing file of the run itself.
 pub(super) async fn lost(client: &Client) -> TaskError {
     client.free_memory().await;
     let message = "the runtime named a result that it does not have any more";

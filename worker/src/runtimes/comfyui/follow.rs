@@ -19,30 +19,30 @@ use super::worker_thread::WorkerThread;
 use crate::error::TaskError;
 use crate::runtimes::{JobPhase, Progress, RunHandle};
 
-/// How often to look for the job while the socket says nothing.
+/// How often to poll the job while the socket sends nothing.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
-/// How long the last event of a running job counts: until then a look would say no more, and costs both sides CPU time.
+/// How long the last event of a running job is valid: until then a poll would add nothing, and costs both sides CPU time.
 const EVENT_VALID_FOR: Duration = Duration::from_secs(5);
-/// How soon to look for the first time, and again when the socket is lost or says that the job has ended; doubled each time.
+/// How soon to poll for the first time, and again when the socket is lost or reports the end of the job; doubled each time.
 const FIRST_POLL_AFTER: Duration = Duration::from_millis(25);
-/// How long the socket has to be quiet before all that was sent over it counts as read.
+/// How long the socket has to be idle before everything sent over it counts as read.
 const QUIET_FOR: Duration = Duration::from_millis(25);
-/// How often a job is seen to have ended before its last events are no longer waited for.
+/// After how many polls of a finished job its last events are no longer waited for.
 const MAX_LATE_POLLS: u32 = 4;
 /// How many blocked nodes are kept: each turn of a loop may have its own.
 const MAX_BLOCKS: usize = 20;
 /// How long a runtime may refuse or break connections: longer than a hiccup, shorter than a restart.
 const MAX_UNREACHABLE: Duration = Duration::from_secs(10);
-/// How long a runtime may leave calls unanswered: it stands still while it loads a model.
+/// How long a runtime may leave calls unanswered: it freezes while it loads a model.
 const MAX_SILENT: Duration = Duration::from_secs(60);
 
-/// A run that has ended, well or not.
+/// A run that has ended, successfully or not.
 pub(super) struct Finished {
-    /// What the history says of it, with all its jobs in one.
+    /// Its entry of the history, with all its jobs in one.
     pub(super) entry: Entry,
     /// What came over the socket, in order.
     pub(super) images: Vec<SocketImage>,
-    /// The nodes that did not run, as far as the socket said so.
+    /// The nodes that did not run, as far as the socket reported them.
     pub(super) blocks: Vec<Block>,
     /// What is left for the other results.
     pub(super) budget: TransferBudget,
@@ -113,7 +113,7 @@ impl Follower<'_> {
             let further = self.further_jobs(handle, &mut received).await?;
             if !further.is_empty() {
                 handle.queued_again.extend(further);
-                // Nobody has to listen.
+                // The receiver may be gone.
                 handles.send(handle.written()).ok();
             }
             let Some(job) = handle.queued_again.get(next) else { break };
@@ -125,10 +125,10 @@ impl Follower<'_> {
     }
 
     /// The jobs of the run that the handle does not have yet, in order, once all that it has have ended: of those that the
-    /// socket heard begin, of the history, and of the queue.
+    /// socket reported, of the history, and of the queue.
     ///
     /// The queue is asked first, so that no job leaves it unseen. One that has left it before has begun, and the socket
-    /// says so: the history is asked only when there is a further job, or when events may have been missed.
+    /// reported it: the history is queried only when there is a further job, or when events may have been missed.
     async fn further_jobs(
         &mut self,
         handle: &Handle,
@@ -141,14 +141,14 @@ impl Follower<'_> {
         }
         let goes_on = received.begun.len() > 1 || !queued.is_empty();
         let ended = match goes_on || self.may_have_missed_events {
-            true => requeue::ended_jobs(self.client, handle, self.may_have_missed_events).await,
+            true => requeue::finished_jobs(self.client, handle, self.may_have_missed_events).await,
             false => Vec::new(),
         };
         let begun = received.begun.iter().cloned();
         Ok(requeue::unknown_to(handle, begun.chain(ended).chain(queued)))
     }
 
-    /// Waits for the end of one job. The socket only says when to look; without it, the history is polled.
+    /// Waits for the end of one job. The socket only triggers polls; without it, the history is polled regularly.
     async fn job(&mut self, prompt_id: &str, received: &mut Received) -> Result<Entry, TaskError> {
         let Self { client, thread, events, progress, may_have_missed_events } = self;
         let mut lost = false;
@@ -185,14 +185,14 @@ impl Follower<'_> {
             }
             let ended = received.ended.contains(prompt_id);
             let found = match ended {
-                true => client.find_ended(prompt_id).await,
+                true => client.find_finished(prompt_id).await,
                 false => client.find(prompt_id).await,
             };
             if found.is_ok() {
                 last_answer = Instant::now();
             }
             if !lost && !ended && matches!(found, Ok(JobState::Pending | JobState::Running)) {
-                // The socket says what comes next.
+                // The next event arrives over the socket.
                 pause = POLL_INTERVAL;
             }
             match found {
@@ -200,7 +200,7 @@ impl Follower<'_> {
                     if ended || late_polls >= MAX_LATE_POLLS && !events.carry_results() =>
                 {
                     progress.set_running();
-                    // The job's end was not heard, so what was sent after it may come late, too.
+                    // The event of the job's end was missed, so later events may be late, too.
                     *may_have_missed_events |= !ended;
                     return Ok(entry);
                 }
@@ -232,7 +232,7 @@ impl Follower<'_> {
                     thread.observe_running();
                     progress.set_running();
                     if lost_just_now {
-                        // No event says how it goes, so it is given credit, up to the end of the task's time.
+                        // Events are missing, so this counts as progress, up to the timeout of the run.
                         progress.heartbeat();
                     }
                 }
@@ -244,7 +244,7 @@ impl Follower<'_> {
     }
 }
 
-/// Whether the job runs, and an event has said so lately.
+/// Whether the job runs, by a recent event.
 fn has_recent_event(progress: &Progress) -> bool {
     let last = *progress.watch().borrow();
     matches!(progress.phase(), JobPhase::Running(_))

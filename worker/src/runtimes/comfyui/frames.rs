@@ -12,7 +12,7 @@ use super::share::Share;
 use super::workflow::{self, Sends};
 use crate::runtimes::Progress;
 
-/// How much is kept of each word about a blocked node, in characters.
+/// The longest text about a blocked node that is kept, in characters.
 const MAX_SAID: usize = 500;
 
 /// What is worth knowing of the socket.
@@ -37,7 +37,7 @@ pub(crate) struct SocketImage {
     pub(crate) bytes: Bytes,
 }
 
-/// A node that did not run, and what the node that blocked it says, in words that are fit for callers.
+/// A node that did not run, and the message of the node that blocked it, redacted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Block {
     pub(super) node_id: String,
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn every_recorded_ending_is_noticed() {
+    fn every_recorded_final_event_is_recognised() {
         for name in [
             "images-batch-of-3",
             "cached-repeat",
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ending_is_noticed_whatever_values_it_carries() {
+    fn a_final_event_is_recognised_whatever_values_it_has() {
         for odd in ["NaN", r#"["\ud800"]"#, "1e999", &format!("{}{}", "[".repeat(500), "]".repeat(500))] {
             let frame = format!(
                 r#"{{"type":"execution_error","data":{{"prompt_id":"mine","current_inputs":{{"x":{odd}}}}}}}"#
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ending_names_the_job_that_ended() {
+    fn a_final_event_names_its_job() {
         let mut reader = reader(&json!({}));
         let begun = r#"{"type":"execution_start","data":{"prompt_id":"next"}}"#;
         let late = r#"{"type":"executing","data":{"prompt_id":"mine","node":null}}"#;
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn other_jobs_are_not_heard() {
+    fn events_of_other_jobs_are_ignored() {
         let mut reader = reader(&json!({}));
         assert_eq!(reader.text(r#"{"type":"execution_success","data":{"prompt_id":"theirs"}}"#), None);
         assert_eq!(reader.text(r#"{"type":"executing","data":{"node":null}}"#), None);

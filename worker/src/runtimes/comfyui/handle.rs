@@ -1,4 +1,4 @@
-//! By what one of the worker's jobs is found again in ComfyUI, and told from a person's.
+//! The ids by which a job of the worker is found again in ComfyUI, and distinguished from a user's.
 
 use serde::{Deserialize, Serialize};
 use shared_schema::runtimes::comfyui::JOBS_FOLDER;
@@ -18,11 +18,11 @@ pub(super) struct Handle {
     /// The jobs that nodes of the run queued themselves, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) queued_again: Vec<String>,
-    /// Whose socket hears of the job: its own, so that nothing is taken for that of another job. Without a client id,
+    /// The socket that gets the events of the job: one per job, so that events of other jobs are never mixed in. Without a client id,
     /// ComfyUI may leave the outputs of cached nodes out of the history. A node that queues the workflow again does it
-    /// under the same client id, which nobody else can know.
+    /// under the same client id, which cannot be guessed.
     pub(super) client_id: String,
-    /// The folder below ComfyUI's output folder that results go to. Nobody can guess it, even who knows where the inputs are.
+    /// The folder below ComfyUI's output folder that results go to. It cannot be guessed, even from the folder of the inputs.
     #[serde(default)]
     pub(super) output_folder: String,
     /// The folder below ComfyUI's input folder that inputs are uploaded to.
@@ -58,7 +58,7 @@ impl Handle {
         job.client_id == self.client_id || self.jobs().any(|known| known == job.prompt_id)
     }
 
-    /// The names that a former process of the worker wrote down. `None` when they are not of this form.
+    /// The names that the previous process recorded. `None` when they are not of this form.
     pub(super) fn read(handle: &RunHandle) -> Option<Self> {
         Self::deserialize(&handle.0).ok()
     }

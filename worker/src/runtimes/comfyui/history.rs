@@ -1,4 +1,4 @@
-//! What ComfyUI keeps of a job that has ended.
+//! The entry of a finished job in ComfyUI's history.
 
 use std::collections::HashSet;
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use shared_schema::runtimes::comfyui::JOBS_FOLDER;
 use uuid::Uuid;
 
-/// A file that ComfyUI has, in the words of its history and of `/view`.
+/// A file of ComfyUI, as its history and `/view` name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct FileRef {
     pub(super) filename: String,
@@ -20,7 +20,7 @@ pub(super) struct FileRef {
 /// Where the bytes of a result may be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Place {
-    /// At `/view`: the node says so.
+    /// At `/view`, as reported by the node.
     Stored(FileRef),
     /// At `/view`, at the first of these that exists, if the text is the name of a file at all.
     Named(Vec<FileRef>),
@@ -38,7 +38,7 @@ pub(super) struct Item {
 /// What belongs to one job.
 #[derive(Clone, Copy)]
 pub(super) struct Owned<'a> {
-    /// The folder below ComfyUI's output folder that the job saves to, which nobody can guess; empty when it is not known.
+    /// The folder below ComfyUI's output folder that the job saves to, which cannot be guessed; empty when it is not known.
     pub(super) folder: &'a str,
     /// The folder below ComfyUI's input folder that has its inputs; empty when it is not known.
     pub(super) inputs: &'a str,
@@ -121,7 +121,7 @@ impl Owned<'_> {
         FileRef::new(kind, &own.unwrap_or(joined), name)
     }
 
-    /// Where the file of that name may be: in the job's own folder, or under a name that nobody can guess (`Preview3D` saves
+    /// Where the file of that name may be: in the job's own folder, or under an unguessable name (`Preview3D` saves
     /// as `preview3d_<UUID>.glb`). Any other text may be a path that the caller typed, to the file of another job.
     fn named(&self, text: &str) -> Option<Vec<FileRef>> {
         let (path, annotated) = annotation(text.trim());
@@ -224,7 +224,7 @@ fn is_cache_id(id: &str) -> bool {
     (1..=128).contains(&id.len()) && id.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c))
 }
 
-/// Whether a temporary file is a picture that stands still. A video, a sound, an animation or a model that a node muxed or
+/// Whether a temporary file is a still image. A video, a sound, an animation or a model that a node muxed or
 /// exported is a result, wherever it lies.
 fn is_still(item: &Value, filename: &str) -> bool {
     const STILL: &[&str] = &["png", "jpg", "jpeg", "webp", "avif", "bmp", "tif", "tiff"];

@@ -43,7 +43,7 @@ pub(super) struct Found {
     pub(super) is_preview: bool,
     /// Whether its node came into being during the run.
     pub(super) is_made: bool,
-    /// Whether it may be gone although the run was sound: a file of an earlier job, or an image in a cache that forgets.
+    /// Whether it may be gone although the run succeeded: a file of an earlier job, or an image in a cache that forgets.
     pub(super) may_be_gone: bool,
 }
 

@@ -1,4 +1,4 @@
-//! ComfyUI's own words made fit for a caller: short, and without the paths of the server and the folders of jobs.
+//! Redacts ComfyUI's messages for callers: short, without paths of the server and folders of jobs.
 
 use shared_schema::runtimes::comfyui::JOBS_FOLDER;
 

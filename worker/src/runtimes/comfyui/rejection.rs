@@ -70,7 +70,7 @@ fn general_reason(error: &Value) -> String {
     }
 }
 
-/// The server's words, short, and without the lists of everything that it has: other callers' files are among it.
+/// The server's message, short, and without its lists of names, which include files of other callers.
 fn words(text: &str) -> String {
     let lines: Vec<&str> = text.lines().map(without_choices).collect();
     cut(&redacted(&lines.join("\n")), 500)
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn node_errors_behind_a_200_are_seen_and_told_without_traceback() {
+    fn node_errors_behind_a_200_are_reported_without_traceback() {
         let partial = recording("partial-node-errors-with-200");
         assert!(has_node_errors(&partial["response"]["body"]));
         let error = explained("partial-node-errors-with-200");

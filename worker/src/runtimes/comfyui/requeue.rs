@@ -6,8 +6,8 @@ use super::client::{CallError, Client};
 use super::handle::Handle;
 use super::retry::retried;
 
-/// How many entries of the history to look through, which hold whole workflows: enough for a job that began and ended between
-/// two looks.
+/// How many entries of the history to scan, which hold whole workflows: enough for a job that began and ended between
+/// two polls.
 const SHORT_HISTORY: usize = 4;
 /// The same where the socket may have missed several.
 const LONG_HISTORY: usize = 32;
@@ -27,9 +27,9 @@ pub(super) async fn queued_jobs(client: &Client, handle: &Handle) -> Vec<String>
 }
 
 /// The jobs of the run that ended lately, in order. A history that cannot be asked counts as empty.
-pub(super) async fn ended_jobs(client: &Client, handle: &Handle, may_be_many: bool) -> Vec<String> {
+pub(super) async fn finished_jobs(client: &Client, handle: &Handle, may_be_many: bool) -> Vec<String> {
     let look_back = if may_be_many { LONG_HISTORY } else { SHORT_HISTORY };
-    let past = match retried(|| client.ended_lately(look_back)).await {
+    let past = match retried(|| client.recently_finished(look_back)).await {
         Ok(past) => past,
         Err(error) => return none_known(&error),
     };

@@ -9,7 +9,7 @@ use super::client::CallError;
 
 const TRIES: u32 = 3;
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
-/// How long a call may have gone on failing when it is made again: a runtime stands still while it loads a model.
+/// How long a call may have gone on failing when it is made again: a runtime freezes while it loads a model.
 const TRY_FOR: Duration = Duration::from_secs(60);
 
 /// The result of the call, which is made up to three times while its error may pass.

@@ -1,4 +1,4 @@
-//! A history entry's word on how the run ended.
+//! The outcome of a run, by its history entry.
 
 use serde_json::{Value, json};
 use shared_schema::ErrorCode;
@@ -6,7 +6,7 @@ use shared_schema::ErrorCode;
 use super::history::Entry;
 use super::redact::{cut, first_lines, redacted};
 use crate::error::TaskError;
-use crate::runtimes::known_errors::says_out_of_memory;
+use crate::runtimes::known_errors::is_out_of_memory;
 
 /// `Ok` for a run that succeeded.
 ///
@@ -51,7 +51,7 @@ fn execution_error(failure: &Value) -> TaskError {
         "node_id": failure["node_id"],
         "node_type": failure["node_type"],
     });
-    let code = if says_out_of_memory(&format!("{kind} {explanation}")) {
+    let code = if is_out_of_memory(&format!("{kind} {explanation}")) {
         ErrorCode::OutOfMemory
     } else {
         ErrorCode::RuntimeFailed
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interruption_is_told_from_a_failure() {
+    fn an_interruption_is_distinguished_from_a_failure() {
         let error = check(&entry(history_entry(&recording("interrupted")))).unwrap_err();
         assert_eq!(error.code, ErrorCode::Interrupted);
         assert_eq!(error.node_id.as_deref(), Some("2"));

@@ -8,13 +8,13 @@ use tokio::time::Instant;
 
 use crate::error::TaskError;
 
-/// How long jobs may wait although none runs. Between two jobs the living thread unloads models if it was told to, and
+/// How long jobs may wait although none runs. Between two jobs the living thread unloads models if requested, and
 /// collects garbage: that takes seconds.
 const MAX_IDLE: Duration = Duration::from_secs(10);
-/// How often that must have been seen meanwhile: a server that stands still is not looked at.
+/// How often that must have been observed meanwhile: a frozen server cannot be polled.
 const MIN_POLLS: u32 = 5;
 
-/// What all looks into the queue together say of the thread. Once it is dead it stays so until the process restarts,
+/// The state of the thread, as derived from all polls of the queue. Once it is dead it stays so until the process restarts,
 /// though the jobs that gave it away have been deleted.
 #[derive(Debug, Default)]
 pub(super) struct WorkerThread(Mutex<Idleness>);
@@ -39,7 +39,7 @@ impl WorkerThread {
         *self.lock() = Idleness::default();
     }
 
-    /// Nothing waits and nothing runs: this says nothing of a thread that is known to be dead.
+    /// Nothing waits and nothing runs: this does not revive a thread that is known to be dead.
     pub(super) fn observe_idle(&self) -> Result<(), TaskError> {
         let mut idleness = self.lock();
         if idleness.is_dead {
@@ -72,7 +72,7 @@ fn dead() -> TaskError {
 mod tests {
     use super::*;
 
-    /// Looks once a second, `looks` times, and returns what the last one said.
+    /// Looks once a second, `looks` times, and returns the result of the last one.
     fn idle_for(thread: &WorkerThread, looks: u32) -> Result<(), TaskError> {
         let start = Instant::now();
         (0..looks).map(|n| thread.observe_stall(start + Duration::from_secs(n.into()))).last().unwrap()

@@ -1,28 +1,28 @@
-//! Who may use the server: any number of calls at once, or one that changes what the others would run with.
+//! Access to the server: shared by any number of calls, or exclusive for one that changes its state.
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
-/// The right to use the server. It is fair: whoever wants the server alone waits only for calls that came before.
+/// A fair read-write lock on the server: exclusive access waits only for calls that came before.
 #[derive(Debug, Default)]
 pub(super) struct Access(Arc<RwLock<()>>);
 
-/// The server, as long as this is held.
+/// Access to the server until it is dropped.
 #[derive(Debug)]
 pub(super) enum ServerGuard {
-    /// Others may post calls, too; nobody changes the server.
+    /// Others may post calls, too; its state does not change.
     Shared { _held: OwnedRwLockReadGuard<()> },
-    /// Nobody else has a call there.
+    /// No other call is posted.
     Exclusive { _held: OwnedRwLockWriteGuard<()> },
 }
 
-/// The server for oneself.
+/// Exclusive access.
 #[derive(Debug)]
 pub(super) struct ExclusiveGuard(OwnedRwLockWriteGuard<()>);
 
 impl Access {
-    /// Waits while somebody has, or wants, the server alone.
+    /// Waits while a call has, or waits for, exclusive access.
     pub(super) async fn lock_shared(&self) -> ServerGuard {
         ServerGuard::Shared { _held: Arc::clone(&self.0).read_owned().await }
     }
@@ -34,12 +34,12 @@ impl Access {
 }
 
 impl ExclusiveGuard {
-    /// Lets others post calls behind one's own, and nobody change the server before.
+    /// Allows other calls behind this one, without a change of the server in between.
     pub(super) fn downgrade(self) -> ServerGuard {
         ServerGuard::Shared { _held: self.0.downgrade() }
     }
 
-    /// Keeps the others away during one's own call.
+    /// Keeps exclusive access during the call.
     pub(super) fn exclusive(self) -> ServerGuard {
         ServerGuard::Exclusive { _held: self.0 }
     }

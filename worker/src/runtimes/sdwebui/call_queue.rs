@@ -1,12 +1,12 @@
-//! The line before the server. It works off one call at a time, in the order of their arrival, and its interrupt names none
-//! of them: it hits whatever runs.
+//! The queue of calls to the server. It processes one call at a time, in the order of their arrival, and its interrupt names none
+//! of them: it interrupts the current one.
 //!
 //! So a call is posted while another one still runs, and the server takes it up by itself. An interrupt may hit another call
 //! than the one it was meant for, and an interrupted call is answered with success and an unfinished image. Hence:
 //!
-//! - Only the call in front is interrupted, and only until it is answered; one that waits behind it first gets there.
+//! - Only the first call is interrupted, and only until it is answered; a call behind it waits until it is the first.
 //! - Nothing is posted while that goes on.
-//! - What else was posted then is not believed, but posted again.
+//! - The result of any other call that was posted then is discarded, and the call posted again.
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -46,13 +46,13 @@ pub(super) struct CallQueue {
     client: Arc<Client>,
     /// How long a run may show no sign of life.
     stuck_after: Duration,
-    /// Held by the call that is to be answered next. Fair, as the server is: places are taken in the order of posting.
+    /// Held by the call that is to be answered next. Fair, as the server is: calls get it in the order of posting.
     front: Arc<Mutex<()>>,
     /// How many calls the server has yet to answer.
     posted: watch::Sender<usize>,
     /// How many interruptions there were; locked for writing during each.
     interruptions: RwLock<u64>,
-    /// Calls that the server has yet to answer, though nobody waits for it.
+    /// Abandoned calls that the server has yet to answer.
     abandoned: TaskTracker,
 }
 
@@ -74,11 +74,11 @@ pub(super) struct Call {
 #[derive(Debug)]
 pub(super) struct Completed {
     pub(super) answer: Answer,
-    /// What somebody else cut short meanwhile.
+    /// The runs that somebody else interrupted meanwhile.
     pub(super) cut_short: CutShort,
 }
 
-/// What the looks at a run are for.
+/// How a run is polled.
 struct Following {
     progress: Progress,
     has_batches: bool,
@@ -114,7 +114,7 @@ impl CallQueue {
         }
     }
 
-    /// Makes the call and returns its answer. Servers go on with a call whose client has gone: a future that is merely
+    /// Submits the call and returns its answer. Servers continue a call whose client has disconnected: a future that is merely
     /// dropped leaves the generation running, only `stop` ends it.
     pub(super) async fn submit(self: &Arc<Self>, call: Call) -> Result<Completed, TaskError> {
         let (reply, answer) = oneshot::channel();
@@ -123,7 +123,7 @@ impl CallQueue {
         answer.await.unwrap_or_else(|_| Err(interrupted()))
     }
 
-    /// Sets what the call needs, and sets it back when the server has answered, even if the caller stopped waiting.
+    /// Applies the settings of the call, and restores them when the server has answered, even if the caller stopped waiting.
     async fn drive(self: Arc<Self>, call: Call, reply: Reply) {
         let Call { path, body, guard, around, has_batches, stop, progress } = call;
         let following = Following { progress, has_batches };
@@ -199,7 +199,7 @@ impl CallQueue {
         progress::follow(&self.client, progress, self.stuck_after, cut_short, *has_batches, posted).await
     }
 
-    /// Interrupts the call in front. Goes on with it when the reply can wait no longer.
+    /// Interrupts the first call. Continues after the reply, if the call does not end in time.
     async fn abandon(&self, answer: impl Future, reply: Reply) {
         let _given_up = self.abandoned.token();
         let mut interrupting = pin!(self.interrupt_until(answer));
@@ -211,7 +211,7 @@ impl CallQueue {
         }
     }
 
-    /// Interrupts what runs until the call in front, which is `end`, is answered.
+    /// Interrupts the current run until the first call, which is `end`, is answered.
     async fn interrupt_until(&self, end: impl Future) {
         let mut end = pin!(end);
         let mut interruptions = self.interruptions.write().await;
@@ -227,7 +227,7 @@ impl CallQueue {
         }
     }
 
-    /// Whether the server has nothing left to do but the runs that this process waits for. What another process left there
+    /// Whether the server has only the runs that this process waits for. A run of another process
     /// is interrupted.
     pub(super) async fn interrupt_orphans(self: &Arc<Self>) -> Result<bool, TaskError> {
         if !self.abandoned.is_empty() {

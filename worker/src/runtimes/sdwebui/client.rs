@@ -20,10 +20,10 @@ use crate::runtimes::interrupt::interrupted;
 /// How long a connection may take to open.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long the connection of calls that only look is kept: servers run on uvicorn, which closes an idle one after 5 s.
+/// How long the connection of read-only calls is kept: servers run on uvicorn, which closes an idle one after 5 s.
 const KEEP_IDLE_FOR: Duration = Duration::from_secs(4);
 
-/// How long a call may take that only looks.
+/// How long a read-only call may take.
 const CONTROL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long one call to interrupt may take; it only sets a flag.
@@ -46,7 +46,7 @@ const WORDS_BYTES: u64 = 1 << 20;
 /// The HTTP side of one SD WebUI server.
 pub(super) struct Client {
     http: reqwest::Client,
-    /// For calls that only look.
+    /// For read-only calls.
     looking: reqwest::Client,
     /// Ends in `/`; may hold a login, which reqwest turns into a header.
     root: String,
@@ -98,7 +98,7 @@ impl Client {
         answer.accepted("GET", path)?.json(path).map(Some)
     }
 
-    /// Whether nobody is there: no server, or a proxy before none.
+    /// Whether there is no server, or only a proxy without one.
     pub(super) async fn is_gone(&self, path: &str) -> bool {
         match self.http.get(self.url(path)).timeout(CONTROL_TIMEOUT).send().await {
             Ok(answer) => matches!(answer.status().as_u16(), 502 | 503),
@@ -154,7 +154,7 @@ impl Client {
         self.send_until(request, &CancellationToken::new()).await
     }
 
-    /// Sends the request, again while the server answers that it gets too many: that one was not worked on.
+    /// Sends the request, again while the server answers 429: that one was not processed.
     async fn send_until(
         &self,
         request: RequestBuilder,

@@ -1,4 +1,4 @@
-//! What the units of ControlNet name, looked up before the run: servers leave a unit out without a word when they do not have its
+//! What the units of ControlNet name, looked up before the run: servers silently ignore a unit when they do not have its
 //! model or its module, the preprocessor.
 
 use serde_json::{Map, Value};

@@ -84,7 +84,7 @@ impl Encoding {
         Ok((!before.is_empty()).then(|| self.set_around(before.into(), after.into())))
     }
 
-    /// Sets back what a former process of this worker had set around a call.
+    /// Restores what the previous process had set for a call.
     pub(super) async fn recover(&self, client: &Client, handle: &RunHandle) {
         if let Some(Value::Object(after)) = handle.0.get("set_back") {
             self.own().extend(after.clone());

@@ -1,11 +1,11 @@
-//! What an answer without success means: whose fault it is, and what to tell the caller.
+//! Error answers: whether the task or the runtime is at fault, and the message for the caller.
 
 use serde_json::Value;
 use shared_schema::ErrorCode;
 use shared_schema::violation::pointer_segment;
 
 use crate::error::TaskError;
-use crate::runtimes::known_errors::says_out_of_memory;
+use crate::runtimes::known_errors::is_out_of_memory;
 
 /// The most characters of a server's text in a message, and of each text in the reason.
 const MAX_CHARACTERS: usize = 500;
@@ -31,7 +31,7 @@ pub(super) fn from_answer(status: u16, body: &[u8]) -> TaskError {
     }
 }
 
-/// Whether the answer says that nobody serves the path, or not with that method.
+/// Whether the path does not exist, or not with that method.
 pub(super) fn is_not_routed(status: u16, body: &[u8]) -> bool {
     let is_about_it = || match serde_json::from_slice(body) {
         Ok(json @ Value::Object(_)) => ErrorBody::read(&json).is_not_routed(),
@@ -95,7 +95,7 @@ fn not_served(status: u16) -> TaskError {
     TaskError::new(ErrorCode::RuntimeUnavailable, message)
 }
 
-/// An error in words. AUTOMATIC1111, Forge and SD.Next put them under different names.
+/// The error of a JSON body. AUTOMATIC1111, Forge and SD.Next use different names for its parts.
 struct ErrorBody {
     /// The type of the exception, if one is named.
     kind: Option<String>,
@@ -120,13 +120,13 @@ impl ErrorBody {
         }
     }
 
-    /// The texts of the framework for a path or a method that nobody serves.
+    /// The texts of the framework for a path or a method that does not exist.
     fn is_not_routed(&self) -> bool {
         matches!(self.text.as_str(), "Not Found" | "Method Not Allowed")
     }
 
     fn is_out_of_memory(&self) -> bool {
-        says_out_of_memory(&format!("{} {}", self.kind.as_deref().unwrap_or_default(), self.text))
+        is_out_of_memory(&format!("{} {}", self.kind.as_deref().unwrap_or_default(), self.text))
     }
 
     /// Whether the task is at fault, and with which field if that is known.
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn running_out_of_memory_is_known_by_its_words() {
+    fn out_of_memory_is_recognised_by_its_error_text() {
         for text in ["HIP out of memory. Tried to allocate 2 GiB", "MPS backend out of memory"] {
             let error = of(500, json!({"error": "RuntimeError", "detail": "", "body": "", "message": text}));
             assert_eq!(error.code, ErrorCode::OutOfMemory, "{text}");

@@ -1,5 +1,5 @@
 //! What the server left out of a run because it does not have it: networks that a prompt names (`<lora:NAME:1>`), and styles. It
-//! says nothing of that in its answer, so the caller is warned by what the server lists.
+//! does not report it in its answer, so the warning is derived from what the server lists.
 
 use serde_json::Value;
 use shared_schema::notification::{Warning, WarningCode};

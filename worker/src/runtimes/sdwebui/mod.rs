@@ -1,8 +1,8 @@
 //! SD WebUI: AUTOMATIC1111 and what speaks its API (Forge, Forge Neo, reForge, SD.Next, stable-diffusion.cpp).
 //!
-//! Its runs have no ids, so none can be looked up, interrupted by name or found again: `call_queue` says how
-//! runs are kept apart all the same. What a server does not have or know, it mostly leaves out without a word: `names` and
-//! `control_nets` look first, `replaced`, `ignored` and `image_count` compare afterwards.
+//! Its runs have no ids, so none can be queried, interrupted or found again by itself: [`call_queue`] documents how
+//! runs are separated all the same. Servers silently ignore most of what they do not have or know: `names` and
+//! `control_nets` check first, `replaced`, `ignored` and `image_count` compare afterwards.
 
 mod access;
 mod address;
@@ -203,7 +203,7 @@ impl SdWebUi {
     }
 }
 
-/// Somebody else ended the run before its time.
+/// Somebody else interrupted the run.
 fn cut_short() -> TaskError {
     let message =
         "the run was interrupted or skipped in the runtime by somebody else; its images are unfinished";

@@ -14,7 +14,7 @@ use super::request::{NamedModel, Request};
 use super::server::Server;
 use crate::error::TaskError;
 
-/// The setting of Forge that says which VAE and text encoders are loaded beside a checkpoint.
+/// The setting of Forge that lists the VAE and text encoders that are loaded beside a checkpoint.
 pub(super) const MODULES: &str = "forge_additional_modules";
 
 /// The switching of checkpoints between tasks.
@@ -24,7 +24,7 @@ pub(super) struct Models {
     dynamic: bool,
     /// The checkpoint that the server had when the worker first met it: the one for tasks that name none.
     at_start: OnceLock<String>,
-    /// Whoever changes the server needs it alone.
+    /// Exclusive while the server is changed.
     pub(super) access: Access,
 }
 
@@ -50,7 +50,7 @@ impl Models {
         Self { dynamic, at_start: OnceLock::new(), access: Access::default() }
     }
 
-    /// Remembers the checkpoint of the options. Only the first counts: a server that restarts comes back with the one
+    /// Remembers the checkpoint of the options. Only the first counts: a server that restarts loads the one
     /// that was switched to last.
     pub(super) fn remember(&self, options: &Value) {
         if let Some(loaded) = loaded(options) {
@@ -68,7 +68,7 @@ impl Models {
     ) -> Result<Prepared, TaskError> {
         if let Some(model) = request.override_model.clone() {
             let exclusive = self.access.lock_exclusive().await;
-            // A server drops an unknown override without a word and runs what is loaded, and SD.Next knows fewer spellings
+            // A server silently drops an unknown override and runs what is loaded, and SD.Next knows fewer spellings
             // than it lists: it gets the one that every server knows.
             let title = find(client, &model.name).await?.ok_or_else(|| not_found(&model))?;
             request.set("sd_model_checkpoint", json!(title));
@@ -79,7 +79,7 @@ impl Models {
             return Ok(Prepared { guard: exclusive.exclusive(), model: Some(title) });
         }
         if request.settings().is_some() {
-            // Forge sets them on arrival, ahead of the call's turn, for whatever runs; others show them to whoever asks
+            // Forge sets them on arrival, ahead of the call's turn, for whatever runs; others return them to every request
             // for the options, and encode with them the images of the run before.
             let exclusive = self.access.lock_exclusive().await;
             let model = match self.wanted(request) {
@@ -205,7 +205,7 @@ fn title_of(models: &Value, name: &str) -> Option<String> {
     found?["title"].as_str().map(str::to_owned)
 }
 
-/// Checks that the run used the checkpoint that was wanted, as far as the server tells.
+/// Checks that the run used the checkpoint that was wanted, as far as the server reports it.
 pub(super) fn check_that_ran(wanted: Option<&str>, ran: Option<&str>) -> Result<(), TaskError> {
     match (wanted, ran) {
         (Some(wanted), Some(ran)) if !same_file(wanted, ran) => Err(mismatch(wanted, Some(ran))),
@@ -273,14 +273,14 @@ mod tests {
     }
 
     #[test]
-    fn a_run_with_another_model_is_told() {
+    fn a_run_with_another_model_is_reported() {
         let error = check_that_ran(Some("sd15_a.safetensors [b1]"), Some("sd15_b")).unwrap_err();
         assert_eq!(error.code, ErrorCode::ModelMismatch);
         assert_eq!(check_that_ran(Some("folder/sd15_b.safetensors [b1]"), Some("sd15_b")), Ok(()));
     }
 
     #[test]
-    fn a_server_that_does_not_tell_is_believed() {
+    fn a_server_that_does_not_report_its_model_is_trusted() {
         assert_eq!(check_that_ran(Some("a"), None), Ok(()));
         assert_eq!(check_that_ran(None, Some("b")), Ok(()));
     }

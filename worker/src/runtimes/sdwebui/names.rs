@@ -1,4 +1,4 @@
-//! Names in a request that servers replace without a word when they do not know them: looked up before the run in what the
+//! Names in a request that servers silently replace when they do not know them: looked up before the run in what the
 //! server lists, and sent in its spelling.
 
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use super::request::{Endpoint, Request, is_on};
 use super::server::Server;
 use crate::error::TaskError;
 
-/// Where a name stands in the body, what it is called, and which endpoints list the names that the server knows.
+/// The pointer of a name in the body, what it is called, and which endpoints list the names that the server knows.
 struct Named {
     pointer: &'static str,
     what: &'static str,

@@ -1,4 +1,4 @@
-//! `GET /progress`: what the server says of the run that it works on, which it does not name.
+//! `GET /progress`: the progress of the current run, which the server does not identify.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -17,16 +17,16 @@ use crate::runtimes::{Process, Progress};
 /// Without the preview: making one costs the server time.
 const PATH: &str = "progress?skip_current_image=true";
 
-/// Between two runs a server seems idle: it collects its memory, and may load a model, before it says that the next began.
+/// Between two runs a server seems idle: it collects its memory, and may load a model, before it reports that the next one has started.
 const BETWEEN_RUNS: Duration = Duration::from_millis(500);
 
-/// The longest pause between two looks at a run whose end would hide that somebody cut it short.
+/// The longest pause between two polls of a run whose end would hide that somebody else interrupted it.
 const BRIEF: Duration = Duration::from_secs(1);
 
 /// The time stamp of a server that has not run anything yet.
 const NEVER: &str = "0";
 
-/// What the server said.
+/// One answer of the server.
 #[derive(PartialEq)]
 struct RunnerStatus {
     share: f64,
@@ -68,7 +68,7 @@ impl RunnerStatus {
     }
 }
 
-/// The runs that somebody else cut short while a call was in front, by the time stamps that the server gives them.
+/// The runs that somebody else interrupted while a call was first in the queue, by the time stamps of the server.
 #[derive(Debug, Default)]
 pub(super) struct CutShort(Mutex<Seen>);
 
@@ -92,7 +92,7 @@ impl CutShort {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Polls once more after the answer: what was cut short says so until the next run begins.
+    /// Polls once more after the answer: an interrupted run is reported until the next run starts.
     pub(super) async fn poll_once_more(&self, client: &Client) {
         if let Ok(Some(status)) = RunnerStatus::at(client).await {
             self.note(&status);
@@ -133,10 +133,10 @@ pub(super) async fn is_idle(client: &Client) -> Result<bool, TaskError> {
 }
 
 /// Tells how far the run is that the server works on, until dropped. Whatever moves is a sign of life, also where the share
-/// stands or starts anew, as between the passes and stages of a run.
+/// stays or restarts, as between the passes and stages of a run.
 ///
-/// That it was cut short is said until the next batch, or the next run, begins. So a run of several batches, and one behind which
-/// another call is among those `posted`, is looked at more often; of others it is still said after the answer.
+/// An interruption is reported until the next batch, or the next run, starts. So a run of several batches, and one behind which
+/// another call is among those `posted`, is polled more often; for others it is still reported after the answer.
 pub(super) async fn follow(
     client: &Client,
     progress: &Progress,
@@ -155,7 +155,7 @@ pub(super) async fn follow(
                 schedule.wait_at_most(BRIEF).await;
             } => {}
         }
-        // A server that does not tell shows no sign of life.
+        // A server that reports nothing shows no progress.
         if let Ok(Some(status)) = RunnerStatus::at(client).await
             && status.is_busy()
             && last.as_ref() != Some(&status)

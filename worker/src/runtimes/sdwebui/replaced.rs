@@ -1,4 +1,4 @@
-//! What the server ran instead of what was asked for, as far as its answer says: the caller is warned.
+//! Values that the server replaced, as far as its answer reports them: the caller is warned.
 
 use serde_json::Value;
 use shared_schema::notification::{Warning, WarningCode};

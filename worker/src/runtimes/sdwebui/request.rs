@@ -76,7 +76,7 @@ impl Endpoint {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Request {
     pub(super) endpoint: Endpoint,
-    /// The body, with a text that nobody can foresee in the place of each image.
+    /// The body, with an unguessable placeholder for each image.
     pub(super) fields: Value,
     placeholders: Vec<Placeholder>,
     /// JSON Pointers into the body of the images that were put there.
@@ -160,7 +160,7 @@ fn named_models(task: &Task) -> (Option<NamedModel>, Option<NamedModel>) {
 /// Stands for an image until the body is written.
 #[derive(Debug, Clone, PartialEq)]
 struct Placeholder {
-    /// Text that nobody can foresee.
+    /// Unguessable text.
     text: String,
     image: Bytes,
 }
@@ -238,7 +238,7 @@ fn take_object(fields: &mut Map<String, Value>, name: &str) -> Option<Map<String
     }
 }
 
-/// Whether a server would read the value as true; it takes words and numbers for flags.
+/// Whether a server would read the value as true; it accepts texts and numbers as flags.
 pub(super) fn is_on(flag: &Value) -> bool {
     match flag {
         Value::Bool(on) => *on,
@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_wants_no_images_gets_none() {
+    fn a_request_without_images_gets_none() {
         for flag in [json!(false), json!(0), json!("False"), json!("off")] {
             assert!(
                 !build(&task("text-to-image", json!({"send_images": flag})), &[]).unwrap().wants_images,

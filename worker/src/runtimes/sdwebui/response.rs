@@ -17,7 +17,7 @@ use crate::runtimes::{OutputFile, RunOutput};
 #[derive(Debug)]
 pub(super) struct Generation {
     pub(super) output: RunOutput,
-    /// The checkpoint that made the images, if the server tells.
+    /// The checkpoint that made the images, if the server reports it.
     pub(super) model: Option<String>,
     /// When the run began, by the server's clock, if it is reported.
     pub(super) began: Option<String>,
@@ -41,7 +41,7 @@ struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 /// Reads the answer to the request. Everything that the server returned becomes a file, grids and detection maps
 /// included, in its order.
 ///
-/// Fewer images than the server was about to make are the result of a run that somebody cut short, if `can_be_cut_short`.
+/// Fewer images than the server was about to make are the result of a run that somebody interrupted, if `can_be_cut_short`.
 pub(super) fn read(
     answer: Answer,
     request: &Request,
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn the_report_is_the_predecessors_and_tells_more() {
+    fn the_report_extends_the_predecessors() {
         let generation = read_body(Endpoint::Txt2img, &recorded("txt2img-grid-first")).unwrap();
         let report = generation.output.report;
         assert_eq!((&report["images"], &report["info"]), (&json!([""]), &json!("")));
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_answer_is_said_to_be_none() {
+    fn an_invalid_answer_is_reported() {
         let text = Answer { status: StatusCode::OK, body: b"<html>".to_vec() };
         let not_json = read(text, &request(Endpoint::Txt2img), &id(), true).unwrap_err();
         assert_eq!(not_json.code, ErrorCode::RuntimeBadAnswer);

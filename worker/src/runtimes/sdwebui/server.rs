@@ -1,4 +1,4 @@
-//! What this server is and has: looked up when a task needs to know, and forgotten when the server was away.
+//! The kind of the server and its lists: fetched when a task needs them, and dropped when the server was away.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -46,7 +46,7 @@ impl Kind {
 const SD_NEXT: &str = "diffusers_pipeline";
 
 impl Server {
-    /// Forgets everything: the server was away, and may come back as another.
+    /// Forgets everything: the server was restarted, perhaps as another one.
     pub(super) fn forget(&self) {
         *self.known() = Known::default();
     }
