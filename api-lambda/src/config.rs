@@ -12,14 +12,14 @@ use crate::runtimes;
 
 /// The largest event that Lambda takes in a synchronous call, in bytes (Lambda quotas, "Invocation payload").
 const LAMBDA_PAYLOAD_BYTES: usize = 6_291_556;
-/// The largest message that an SNS topic takes unless it is told otherwise, in bytes (SNS quotas).
+/// The largest message that an SNS topic accepts by default, in bytes (SNS quotas).
 const DEFAULT_MESSAGE_BYTES: usize = 262_144;
 
-/// Below the 3 seconds that a Lambda function may take unless it is told otherwise, as the predecessors' are not: the
+/// Below the 3 seconds that a Lambda function has by default, as the predecessors' do: the
 /// caller gets an answer that says what to do instead of the gateway's.
 const DEFAULT_PUBLISH_MS: u64 = 2_500;
 
-/// What the front door is told. The README explains each variable.
+/// The configuration of the front door. The README explains each variable.
 #[derive(Debug, Clone, PartialEq, Validate)]
 pub struct Config {
     /// The topic that tasks are published to (`SNS_TOPIC_ARN`).

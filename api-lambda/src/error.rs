@@ -7,7 +7,7 @@ use crate::problem::ProblemCode;
 /// Why a request is not accepted. Its text is the `detail` of the answer, so it names no topic, role or library.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ApiError {
-    /// The body is no JSON that is read. The violation says why.
+    /// The body is not the JSON that is accepted. The violation gives the reason.
     #[error("{}", .0.message)]
     InvalidBody(Violation),
     /// The body is JSON, but breaks the contract.

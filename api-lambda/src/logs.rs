@@ -8,7 +8,7 @@ use tracing_subscriber::layer::SubscriberExt;
 
 /// Writes this crate's events from `level` upwards to `writer`.
 ///
-/// Libraries are heard from `warn` upwards only, whatever the level: below it, the SDK and the Lambda runtime write
+/// Libraries log from `warn` upwards only, whatever the level: below it, the SDK and the Lambda runtime write
 /// whole bodies.
 pub fn subscriber<W>(level: Level, writer: W) -> impl Subscriber + Send + Sync
 where

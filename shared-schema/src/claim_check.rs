@@ -34,7 +34,7 @@ impl ClaimCheck {
     /// worker read without end.
     pub const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
-    /// The largest context, in bytes of JSON, that the message repeats, so that its sender hears of it although the
+    /// The largest context, in bytes of JSON, that the message repeats, so that its sender is notified although the
     /// task is lost.
     pub const MAX_CONTEXT_BYTES: usize = 64 * 1024;
 

@@ -10,7 +10,7 @@ use crate::envelope::{Accepted, v1alpha1, v1alpha2};
 use crate::{Limits, Registry, Task, Violation, schema};
 
 /// The most violations that one answer names.
-const MOST_VIOLATIONS: usize = 100;
+const MAX_VIOLATIONS: usize = 100;
 
 /// Checks requests and messages. Making one compiles the schemas, so that no request pays for it.
 #[derive(Debug, Clone, Default)]
@@ -95,12 +95,12 @@ impl Contract {
 }
 
 /// Envelope and content may both see that a field is wrong: each rule is named once per field. The last violation that is
-/// named says how many more there are.
+/// listed has the number of the others.
 fn bounded(mut violations: Vec<Violation>) -> Vec<Violation> {
     let mut seen = HashSet::new();
     violations.retain(|violation| seen.insert((violation.pointer.clone(), violation.code)));
-    let more = violations.len().saturating_sub(MOST_VIOLATIONS);
-    violations.truncate(MOST_VIOLATIONS);
+    let more = violations.len().saturating_sub(MAX_VIOLATIONS);
+    violations.truncate(MAX_VIOLATIONS);
     if let Some(last) = violations.last_mut().filter(|_| more > 0) {
         last.message.push_str(&format!("; {more} more violations are not listed"));
     }
@@ -120,10 +120,10 @@ mod tests {
             // Each twice, as envelope and content see them.
             bounded(each.clone().chain(each).collect())
         };
-        assert!(found(MOST_VIOLATIONS).iter().all(|violation| violation.message == "is missing"));
-        let violations = found(MOST_VIOLATIONS + 23);
-        assert_eq!(violations.len(), MOST_VIOLATIONS);
-        assert_eq!(violations[MOST_VIOLATIONS - 1].message, "is missing; 23 more violations are not listed");
+        assert!(found(MAX_VIOLATIONS).iter().all(|violation| violation.message == "is missing"));
+        let violations = found(MAX_VIOLATIONS + 23);
+        assert_eq!(violations.len(), MAX_VIOLATIONS);
+        assert_eq!(violations[MAX_VIOLATIONS - 1].message, "is missing; 23 more violations are not listed");
         assert_eq!(violations[0].message, "is missing");
     }
 }

@@ -92,7 +92,7 @@ error_codes! {
     PayloadUnavailable = "payload_unavailable", Later;
     /// The task is too large for a message, and what lies in S3 for it is gone, or is not what was sent.
     PayloadMissing = "payload_missing", Never;
-    /// Every worker that took the task ended without a word, killed or out of memory.
+    /// Every worker that received the task exited without a response: killed, or out of memory.
     WorkerDied = "worker_died", Never;
     /// The message died inside SQS or SNS: it was received too often, or could not be delivered.
     DeadLettered = "dead_lettered", Never;

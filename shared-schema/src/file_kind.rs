@@ -5,7 +5,7 @@ use std::str;
 
 /// A kind of image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each is what its name says")]
+#[expect(missing_docs, reason = "the names are the formats")]
 pub enum ImageKind {
     Png,
     Jpeg,

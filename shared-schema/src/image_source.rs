@@ -7,7 +7,7 @@ use std::fmt;
 use crate::content::Media;
 use crate::file_kind::{HEAD_BYTES, image_format};
 
-/// The value of an image field, told apart by its beginning.
+/// The value of an image field, recognised by its prefix.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum ImageSource<'a> {
     /// `http://` or `https://`: fetched by the worker.
@@ -46,7 +46,7 @@ impl fmt::Debug for ImageSource<'_> {
 }
 
 impl<'a> ImageSource<'a> {
-    /// Tells what a text is, without decoding it.
+    /// Classifies a text without decoding it.
     pub fn parse(text: &'a str) -> Result<Self, NotAnImageSource> {
         let text = text.trim();
         let scheme = text.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! <prefix>/<id>/<id>-<s>-<n>.<ext>   the n-th file, n from 1
-//! <prefix>/<id>/<id>-<s>.out         what the runtime said; written last, so it is the commit
+//! <prefix>/<id>/<id>-<s>.out         the response of the runtime; written last, so it is the commit
 //! _darkroom/...                      Darkroom's own
 //! ```
 //!
@@ -18,7 +18,7 @@ use crate::{OutputPrefix, Submission, TaskId};
 /// S3's limit for a key, in bytes of UTF-8 (S3 user guide, "Creating object key names").
 pub const MAX_KEY_BYTES: usize = 1024;
 
-/// A key below which nothing is ever stored: reading it tells what a role allows.
+/// A key below which nothing is ever stored: reading it shows what a role allows.
 pub const PROBE: &str = "_darkroom/probe";
 
 /// The longest extension of a stored file, in bytes: `safetensors`.

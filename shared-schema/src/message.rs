@@ -97,7 +97,7 @@ pub fn unwrap(body: &str) -> Result<Unwrapped, Unreadable> {
     }
 }
 
-/// What can be told of a message that breaks the contract, so that its sender still hears of it.
+/// What can be read of a message that breaks the contract, so that its sender is still notified.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sender {
     /// The caller's id.

@@ -12,7 +12,7 @@ pub use warning::{Warning, WarningCode};
 
 use crate::{ErrorCode, RuntimeName, Submission, TaskId, Violation};
 
-/// How a task ended.
+/// The terminal state of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TaskStatus {
@@ -55,7 +55,7 @@ pub struct Notification {
     pub output_url: String,
     /// The caller's context, unchanged; `{}` when there was none.
     pub context: Value,
-    /// How it ended, in more words than `result`.
+    /// The terminal state, in more detail than `result`.
     pub task_status: TaskStatus,
     /// Every stored file, with a URL that can be opened without credentials for a while.
     pub outputs: Vec<Output>,
@@ -69,7 +69,7 @@ pub struct Notification {
     pub notification_id: Uuid,
     /// The identity of the POST that brought the task.
     pub submission: Submission,
-    /// How long the parts of the attempt that ended it took.
+    /// The durations of the stages of the last attempt.
     pub timings: Timings,
     /// What was left out so that it fits a message, as paths of fields; the `.out` file has it, unless it is too
     /// large for that file, too.
@@ -143,7 +143,7 @@ pub fn notification_id(submission: &Submission) -> Uuid {
     Uuid::new_v8(bytes)
 }
 
-/// Told while the task runs, when the deployment asks for it (`EXP_CALLBACK_WHEN_RUNNING`).
+/// Published while the task runs, when the deployment asks for it (`EXP_CALLBACK_WHEN_RUNNING`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunningNotification {
     /// The runtime that works on it.

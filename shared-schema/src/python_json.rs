@@ -7,7 +7,7 @@
 use serde::de::DeserializeOwned;
 
 /// The deepest value that a repaired document holds; `serde_json` reads at most 127 levels.
-const MOST_LEVELS: usize = 100;
+const MAX_LEVELS: usize = 100;
 
 /// Reads a document leniently: bytes that are not UTF-8 and lone surrogates become U+FFFD; what is no number, or is too large
 /// for one (64-bit floating point), becomes null, and so does what nests deeper than 100 levels.
@@ -44,13 +44,13 @@ fn repaired(document: &str) -> String {
             other => other.len_utf8(),
         };
         let (token, after) = rest.split_at(length);
-        if outer.max(depth) <= MOST_LEVELS {
+        if outer.max(depth) <= MAX_LEVELS {
             match first {
                 '"' => write_string(token, &mut shown),
                 _ if is_of_word(first) => shown.push_str(word(token)),
                 _ => shown.push_str(token),
             }
-        } else if outer == MOST_LEVELS {
+        } else if outer == MAX_LEVELS {
             shown.push_str("null");
         }
         rest = after;

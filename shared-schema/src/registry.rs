@@ -114,7 +114,7 @@ pub struct NodeClass {
     /// Its outputs, in the order of the slots that links name.
     #[serde(default)]
     pub output: Vec<serde_json::Value>,
-    /// Whether it yields results by itself.
+    /// Whether it has results of its own.
     #[serde(default)]
     pub output_node: bool,
 }
@@ -241,7 +241,7 @@ impl RuntimeEntry {
         NodeRules { allowed: self.allowed_nodes.clone(), denied: self.denied_nodes.clone() }
     }
 
-    /// Whether it may serve that model, as far as its list says: a hash can be that of any model that is listed without.
+    /// Whether it may serve that model, as far as its list shows: a hash can be that of any model that is listed without.
     pub fn may_serve(&self, model: &str) -> bool {
         // Lists have the 10 digits of a SHA-256, never the older hash of 8 digits.
         let may_have = |listed: &String| hash_of(listed).is_none() || model.trim().len() == 8;

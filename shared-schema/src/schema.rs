@@ -44,7 +44,7 @@ pub fn v1alpha2() -> &'static Schema {
     &V1ALPHA2
 }
 
-/// The schema of a task by itself, as a message holds it: the part of [`v1alpha2`] below `task`.
+/// The schema of a task alone, as a message has it: the part of [`v1alpha2`] below `task`.
 pub fn task() -> &'static Schema {
     &TASK
 }
@@ -90,7 +90,7 @@ impl Schema {
         found.filter(|violation| seen.insert((violation.pointer.clone(), violation.code))).collect()
     }
 
-    /// An error of the library in our words: told apart by its kind, never by its text, which quotes the value.
+    /// An error of the library in our words: distinguished by its kind, never by its text, which quotes the value.
     fn violation(&self, error: &ValidationError<'_>) -> Violation {
         use ValidationErrorKind as Kind;
 

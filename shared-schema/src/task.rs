@@ -36,7 +36,7 @@ pub struct Metadata {
     /// Any JSON of the caller's, handed back unchanged in the notification.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub context: Option<Value>,
-    /// When it must have begun; later it is not begun any more, and ends as expired.
+    /// When it must have started; later it is not started any more, and expires.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_by: Option<StartBy>,
     /// How long its run may take, in seconds (1 to 42,000); a longer run is interrupted. A worker's own limit holds too.

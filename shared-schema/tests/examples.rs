@@ -176,7 +176,7 @@ fn valid_tasks_travel_through_the_types_unchanged() {
     }
 }
 
-/// What says nothing is left out of messages: a predecessor's worker drops those that have an empty prefix.
+/// Fields without a value are omitted from messages: a predecessor's worker drops those that have an empty prefix.
 fn without_nothing(task: &mut Value) {
     let metadata = task["metadata"].as_object_mut().expect("metadata");
     for field in ["prefix", "start_by", "run_timeout"] {

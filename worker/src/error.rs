@@ -25,7 +25,7 @@ pub struct TaskError {
     pub reason: Option<Value>,
     /// The one retry that this failure is worth was made already.
     pub is_final: bool,
-    /// The caller's own deadline was the reason, so the task ends as `expired`.
+    /// The caller's own deadline was the reason, so the task is `expired`.
     pub is_expired: bool,
     /// When the runtime began to work on it, if it did.
     pub began: Option<Instant>,

@@ -12,7 +12,7 @@ use crate::error::ApiError;
 
 /// Where accepted tasks go: a topic, and a bucket for those that are too large for it.
 pub trait Publisher: Send + Sync + 'static {
-    /// Stores a task, as JSON, where its claim check says. Returns `Ok` only when it can be read there.
+    /// Stores a task, as JSON, at the address of its claim check. Returns `Ok` only when it can be read there.
     fn store(
         &self,
         check: &ClaimCheck,
@@ -63,7 +63,7 @@ pub struct PublishError {
 }
 
 impl PublishError {
-    /// A failure of which no service has said more.
+    /// A failure without an error code of the service.
     pub(crate) fn new(reason: &'static str) -> Self {
         Self { reason, code: None, request_id: None }
     }

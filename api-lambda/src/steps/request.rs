@@ -16,7 +16,7 @@ pub(crate) async fn read(body: Body, limit: usize) -> Result<Value, ApiError> {
         if error.source().is_some_and(|source| source.is::<LengthLimitError>()) {
             ApiError::BodyTooLarge { limit }
         } else {
-            not_json("the body ended before all of it had come".to_owned())
+            not_json("the body is incomplete".to_owned())
         }
     })?;
     let text = encoding::text(&bytes).map_err(not_json)?;

@@ -7,7 +7,7 @@ use shared_schema::content::MAX_CONTENT_DEPTH;
 use shared_schema::violation::quoted;
 
 /// How deep arrays and objects may be nested in a body: what serde_json reads, one level less than its limit of 128.
-const MOST_LEVELS: usize = 127;
+const MAX_LEVELS: usize = 127;
 
 /// What other languages write where JSON has `null`, `true` and `false`, or nothing at all.
 const FOREIGN: [(&str, &str); 5] = [
@@ -45,9 +45,9 @@ pub(super) fn fault(text: &str, error: &serde_json::Error) -> String {
     let at = offset(text, error);
     let before = Before::read(&text[..at]);
     let rest = &text[at..];
-    if before.levels >= MOST_LEVELS && !before.in_string && rest.starts_with(['[', '{']) {
+    if before.levels >= MAX_LEVELS && !before.in_string && rest.starts_with(['[', '{']) {
         return format!(
-            "the body nests deeper than {MOST_LEVELS} levels, the most that is read, at {}; the content of a task may \
+            "the body nests deeper than {MAX_LEVELS} levels, the most that is read, at {}; the content of a task may \
              have at most {MAX_CONTENT_DEPTH}",
             Place::after(&text[..at])
         );
@@ -230,12 +230,12 @@ mod tests {
     #[test]
     fn nesting_has_its_own_message_with_the_limit() {
         let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-        assert!(serde_json::from_str::<Value>(&nested(MOST_LEVELS)).is_ok());
-        let fault = fault_of(&nested(MOST_LEVELS + 1));
+        assert!(serde_json::from_str::<Value>(&nested(MAX_LEVELS)).is_ok());
+        let fault = fault_of(&nested(MAX_LEVELS + 1));
         let expected = "deeper than 127 levels, the most that is read, at line 1 column 128; the content of a task may have \
                         at most 64";
         assert!(fault.contains(expected), "{fault}");
-        assert!(fault_of(&format!("{}x", "[".repeat(MOST_LEVELS))).contains("not JSON"));
+        assert!(fault_of(&format!("{}x", "[".repeat(MAX_LEVELS))).contains("not JSON"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Bodies that are no JSON, or not what JSON between systems is: each answer says what came, where, and what to send.
+//! Bodies that are no JSON, or not what JSON between systems is: each response names what was sent, where it is wrong, and what to send instead.
 
 use serde_json::{Value, json};
 
@@ -25,8 +25,8 @@ async fn a_body_in_another_encoding_is_refused_with_its_name() {
         (fixture("29-body-not-utf8/task-utf16.raw"), "UTF-16 (little-endian)"),
         (b"\x1f\x8b\x08\0\0\0\0\0".to_vec(), "gzip"),
     ] {
-        let said = message(&door.post("/v1alpha2", body).await);
-        assert!(said.contains("UTF-8") && said.contains(named), "{said}");
+        let message = message(&door.post("/v1alpha2", body).await);
+        assert!(message.contains("UTF-8") && message.contains(named), "{message}");
     }
     assert!(door.sns.calls().is_empty());
 }
@@ -56,8 +56,8 @@ async fn what_a_parser_refuses_is_named_with_its_place() {
         ("{\"task\": {}} trailing", "follows the end"),
         ("<task/>", "XML or HTML"),
     ] {
-        let said = message(&door.post("/v1alpha2", body.to_owned()).await);
-        assert!(said.contains(named) && said.contains("line 1 column"), "{body}: {said}");
+        let message = message(&door.post("/v1alpha2", body.to_owned()).await);
+        assert!(message.contains(named) && message.contains("line 1 column"), "{body}: {message}");
     }
     assert!(door.sns.calls().is_empty());
 }
@@ -68,8 +68,8 @@ async fn nesting_is_refused_with_its_limit_and_its_place() {
     for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
         for depth in [128, 10_000] {
             let body = format!("{}1{}", open.repeat(depth), close.repeat(depth));
-            let said = message(&door.post("/v1alpha2", body).await);
-            assert!(said.contains("deeper than 127 levels") && said.contains("line 1"), "{said}");
+            let message = message(&door.post("/v1alpha2", body).await);
+            assert!(message.contains("deeper than 127 levels") && message.contains("line 1"), "{message}");
         }
     }
     assert!(door.sns.calls().is_empty());

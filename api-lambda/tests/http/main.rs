@@ -1,7 +1,7 @@
 //! Drives the front door over real HTTP, with stand-ins for SNS and S3 behind it: what predecessors' clients send, what is
 //! answered, and what is published.
 
-#![allow(clippy::unwrap_used, reason = "a failed step of a test ends it")]
+#![allow(clippy::unwrap_used, reason = "a failed step fails its test")]
 
 mod accepted;
 mod bodies;

@@ -1,4 +1,4 @@
-//! What is refused, and how it is said: every violation at once, and nothing is published.
+//! What is refused, and how: every violation at once, and nothing is published.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! A stand-in for S3: keeps what is put, and fails as told.
+//! A stand-in for S3: stores what is put, and fails as configured.
 
 use std::future::pending;
 use std::sync::{Arc, Mutex};

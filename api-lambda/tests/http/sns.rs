@@ -1,4 +1,4 @@
-//! A stand-in for SNS: records what is published, and fails as told.
+//! A stand-in for SNS: records what is published, and fails as configured.
 
 use std::collections::HashMap;
 use std::future::pending;

@@ -10,12 +10,12 @@ use crate::{Violation, ViolationCode};
 pub const MAX_CONTENT_DEPTH: usize = 64;
 
 /// How much of the way to a deep value a pointer names.
-const MOST_SEGMENTS: usize = 3;
+const MAX_SEGMENTS: usize = 3;
 
 /// A violation at the first field that nests too deep.
 pub(crate) fn violation(content: &Value) -> Option<Violation> {
     let way = too_deep(content, MAX_CONTENT_DEPTH)?;
-    let pointer: String = way.iter().rev().take(MOST_SEGMENTS).map(|segment| format!("/{segment}")).collect();
+    let pointer: String = way.iter().rev().take(MAX_SEGMENTS).map(|segment| format!("/{segment}")).collect();
     let message = format!(
         "nests too deep; the content may have at most {MAX_CONTENT_DEPTH} levels of lists and objects"
     );

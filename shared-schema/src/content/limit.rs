@@ -1,4 +1,4 @@
-//! Numbers as runtimes read them, and what is said when one is above a limit.
+//! Numbers as runtimes read them, and the message when one is above a limit.
 
 use std::fmt::Display;
 use std::io;

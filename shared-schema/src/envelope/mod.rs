@@ -15,7 +15,7 @@ use crate::{OutputPrefix, Task, TaskId, Violation, ViolationCode, keys};
 /// A request that may be published.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Accepted {
-    /// The task; its submission is minted by whoever accepts it.
+    /// The task; its submission id is created when it is accepted.
     pub task: Task,
     /// The SNS attribute that chooses the queue.
     pub route: Route,

@@ -77,7 +77,7 @@ pub fn accept(body: Value, registry: &Registry) -> Result<Accepted, Vec<Violatio
     Ok(Accepted { task: Task { metadata, content, extra: Map::new() }, route })
 }
 
-/// Says where the files go, `bucket/prefix/id`, as a predecessor's front door does: its workers pass the field on to their
+/// Sets where the files go, `bucket/prefix/id`, as a predecessor's front door does: its workers pass the field on to their
 /// runtimes. Ours leaves it out.
 pub fn add_output_path(task: &mut Task, bucket: &str) {
     let location = keys::output_location(bucket, &task.metadata.prefix, &task.metadata.id);

@@ -32,7 +32,7 @@ pub fn accept(mut body: Value, registry: &Registry) -> Result<Accepted, Vec<Viol
         .map_err(|violations| violations.into_iter().map(|violation| violation.below(TASK)).collect())
 }
 
-/// The same for a task by itself, as a message holds it. Pointers are relative to the task, also in `violations`: what its
+/// The same for a task alone, as a message has it. Pointers are relative to the task, also in `violations`: what its
 /// schema says of it.
 pub(crate) fn accept_task(
     task: Value,

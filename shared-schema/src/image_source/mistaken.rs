@@ -1,4 +1,4 @@
-//! What people send in place of an image, in words that help them: which kind of text it is, not what it says.
+//! What people send in place of an image, described so that they can correct it: the kind of the text, not its contents.
 
 use super::{head, is_base64, is_digit};
 use crate::file_kind::described;

@@ -11,7 +11,7 @@ use crate::message::publishable;
 type Cut<T> = (&'static str, fn(&mut T));
 
 /// What is left out first stands first: what can be had again, then what the caller knows already, then what the `.out`
-/// file tells as well, and last `image_url`, which predecessors' clients read. What remains is bounded.
+/// file has as well, and last `image_url`, which predecessors' clients read. What remains is bounded.
 const CUTS: [Cut<Notification>; 9] = [
     ("outputs/url", |notification| {
         for output in &mut notification.outputs {
@@ -36,10 +36,10 @@ const RUNNING_CUTS: [Cut<RunningNotification>; 1] =
     [("context", |notification| notification.context = nothing())];
 
 /// The longest error message that is never shortened, in characters.
-const MOST_CHARS: usize = 1000;
+const MAX_CHARS: usize = 1000;
 
 impl Notification {
-    /// The largest message that an SNS topic takes unless it is told otherwise, in bytes (SNS quotas).
+    /// The largest message that an SNS topic accepts by default, in bytes (SNS quotas).
     pub const MAX_BYTES: usize = 262_144;
 
     /// The notification as it is published, in at most [`Self::MAX_BYTES`].
@@ -96,7 +96,7 @@ fn nothing() -> Value {
 }
 
 fn shown(text: &str) -> String {
-    let mut shown: String = text.chars().take(MOST_CHARS).collect();
+    let mut shown: String = text.chars().take(MAX_CHARS).collect();
     if shown.len() < text.len() {
         shown.push('…');
     }
@@ -196,10 +196,13 @@ mod tests {
             violations: vec![Violation::new(pointer, ViolationCode::WrongType, "must be text")],
             attempts: 1,
         };
-        let told = published(&Notification { error: Some(failure), ..notification(0, json!(1)) });
-        assert_eq!(told["shortened"], json!(["context", "error/violations", "error/field", "error/message"]));
-        assert_eq!(told["error"]["code"], "invalid_task");
-        assert!(told["error"]["message"].as_str().unwrap().starts_with("the task is invalid"));
+        let published_value = published(&Notification { error: Some(failure), ..notification(0, json!(1)) });
+        assert_eq!(
+            published_value["shortened"],
+            json!(["context", "error/violations", "error/field", "error/message"])
+        );
+        assert_eq!(published_value["error"]["code"], "invalid_task");
+        assert!(published_value["error"]["message"].as_str().unwrap().starts_with("the task is invalid"));
     }
 
     #[test]
@@ -212,7 +215,10 @@ mod tests {
             submission: Submission::parse("s").unwrap(),
             shortened: Vec::new(),
         };
-        let told: Value = serde_json::from_str(&running.to_json().unwrap()).unwrap();
-        assert_eq!((&told["shortened"], &told["context"]), (&json!(["context"]), &json!({})));
+        let published_value: Value = serde_json::from_str(&running.to_json().unwrap()).unwrap();
+        assert_eq!(
+            (&published_value["shortened"], &published_value["context"]),
+            (&json!(["context"]), &json!({}))
+        );
     }
 }

@@ -16,7 +16,7 @@ use crate::content::{Allowance, Enlargement, MediaField, NamedModel, NodeRules, 
 use crate::schema::Schema;
 use crate::{RuntimeEntry, TaskType, Violation};
 
-/// All types of runtimes. Where nothing says which type a task is meant for, the first that handles its task type counts:
+/// All types of runtimes. Where a task names no type, the first that handles its task type counts:
 /// the predecessors' types come first.
 pub static REGISTRY: [&dyn RuntimeContract; 2] = [&sdwebui::SdWebUi, &comfyui::ComfyUi];
 

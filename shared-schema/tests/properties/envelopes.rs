@@ -1,4 +1,4 @@
-//! Requests, messages and SNS envelopes: whatever is sent, the answer says where it is wrong, and what is accepted survives its way.
+//! Requests, messages and SNS envelopes: every rejection names the place, and what is accepted arrives unchanged.
 
 use std::path::Path;
 use std::sync::LazyLock;

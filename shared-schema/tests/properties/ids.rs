@@ -6,7 +6,7 @@ use shared_schema::{OutputPrefix, Submission, TaskId};
 
 use crate::values::{ids, names, values};
 
-/// What no part of a key may be, said another way than the code does.
+/// What no part of a key may be, expressed in another way than in the code.
 fn is_safe(text: &str) -> bool {
     let is_reserved =
         text.trim_start_matches('/') == "_darkroom" || text.trim_start_matches('/').starts_with("_darkroom/");

@@ -1,6 +1,6 @@
 //! What holds for every id, prefix, key and request, tried on thousands that nobody thought of.
 
-#![allow(clippy::unwrap_used, reason = "a failed step of a test ends it")]
+#![allow(clippy::unwrap_used, reason = "a failed step fails its test")]
 
 mod envelopes;
 mod ids;

@@ -90,7 +90,7 @@ pub async fn confirmed(
                 return None;
             }
             Ok(Err(error)) => {
-                tracing::warn!(error.code = %error.code, "confirming the lease failed, retrying")
+                tracing::warn!(error.code = %error.code, "confirming the lease failed, retrying");
             }
             Err(_) => tracing::warn!("confirming the lease timed out, retrying"),
         }
@@ -114,7 +114,7 @@ impl Term {
         self.confirmed + self.hidden / 3
     }
 
-    /// Early enough that pending calls have ended when another worker gets the message.
+    /// Early enough that pending calls are over when another worker gets the message.
     fn loss(&self) -> Instant {
         self.confirmed + self.hidden.mul_f64(0.9)
     }
@@ -178,7 +178,7 @@ async fn renew(
             Ok(Ok(())) => return Ok(Term { confirmed: asked, hidden, ..term }),
             Ok(Err(error)) if !error.is_retryable => return Err(error),
             Ok(Err(error)) => {
-                tracing::warn!(error.code = %error.code, "extending the lease failed, retrying")
+                tracing::warn!(error.code = %error.code, "extending the lease failed, retrying");
             }
             Err(_) => tracing::warn!("extending the lease timed out, retrying"),
         }

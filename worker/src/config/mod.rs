@@ -225,7 +225,7 @@ fn contradictions(config: &Config) -> Vec<String> {
     }
     if config.worker_concurrency > 1 && !config.runtime_type.takes_several {
         found.push(format!(
-            "WORKER_CONCURRENCY ({}) must be 1 for RUNTIME_TYPE {}, which cannot tell its jobs apart",
+            "WORKER_CONCURRENCY ({}) must be 1 for RUNTIME_TYPE {}, which cannot distinguish its jobs",
             config.worker_concurrency,
             config.runtime_type.name()
         ));

@@ -17,9 +17,14 @@ pub(super) fn failure_of(receipts: Option<u32>, journal: &Journal) -> (TaskError
         return (last.error(), last.failure.attempts);
     }
     let mut message = match receipts {
-        Some(1) => "the task was received once and never ended, so its queue gave it up".to_owned(),
+        Some(1) => {
+            "the task was received once and never completed, so its queue moved it to the dead-letter queue"
+                .to_owned()
+        }
         Some(receipts) => {
-            format!("the task was received {receipts} times and never ended, so its queue gave it up")
+            format!(
+                "the task was received {receipts} times and never completed, so its queue moved it to the dead-letter queue"
+            )
         }
         None => "the task could not be delivered to the queue of its runtime".to_owned(),
     };

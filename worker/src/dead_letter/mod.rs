@@ -56,10 +56,10 @@ impl DeadLetters {
         let deadline = Instant::now() + time_left;
         let ending: Vec<_> =
             event.records.iter().map(|record| self.is_handled_by(deadline, record)).collect();
-        let ended: Vec<bool> = stream::iter(ending).buffered(AT_ONCE).collect().await;
-        let not_ended = event.records.iter().zip(ended).filter(|(_, ended)| !ended);
+        let finished: Vec<bool> = stream::iter(ending).buffered(AT_ONCE).collect().await;
+        let unfinished = event.records.iter().zip(finished).filter(|(_, finished)| !finished);
         BatchResponse {
-            batch_item_failures: not_ended
+            batch_item_failures: unfinished
                 .map(|(record, _)| BatchItemFailure { item_identifier: record.message_id.clone() })
                 .collect(),
         }

@@ -107,7 +107,7 @@ impl HealthState {
         &self.metrics
     }
 
-    /// Whether the worker itself works. During graceful shutdown the loop has ended, and the grace period is the bound.
+    /// Whether the worker itself works. During graceful shutdown the loop has finished, and the grace period is the bound.
     pub fn liveness(&self) -> ProbeResult {
         self.liveness_at(Instant::now())
     }
@@ -207,22 +207,26 @@ mod tests {
         assert_eq!(health.liveness_at(Instant::now() + HEARTBEAT_TIMEOUT / 2), Ok(()));
         assert_eq!(health.liveness_at(late()), Err("hung"));
         health.set_stopping();
-        assert_eq!(health.liveness_at(late()), Ok(()), "the loop has ended, and the last task may take long");
+        assert_eq!(
+            health.liveness_at(late()),
+            Ok(()),
+            "the loop has finished, and the last task may take long"
+        );
     }
 
     #[test]
     fn tasks_are_counted_while_they_are_in_flight() {
         let health = HealthState::new("r");
-        let told = || {
+        let counts = || {
             let text = health.metrics().text();
             let line = text.lines().find(|line| line.starts_with("darkroom_worker_tasks_inside{")).unwrap();
             (*health.tasks_inside().borrow(), line.rsplit_once(' ').unwrap().1.to_owned())
         };
         let (first, second) = (health.enter(), health.enter());
-        assert_eq!(told(), (2, "2".to_owned()));
+        assert_eq!(counts(), (2, "2".to_owned()));
         drop(first);
-        assert_eq!(told(), (1, "1".to_owned()));
+        assert_eq!(counts(), (1, "1".to_owned()));
         drop(second);
-        assert_eq!(told(), (0, "0".to_owned()));
+        assert_eq!(counts(), (0, "0".to_owned()));
     }
 }

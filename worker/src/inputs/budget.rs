@@ -41,7 +41,7 @@ pub(super) struct Body<'a> {
 }
 
 impl<'a> Body<'a> {
-    /// One of so many bytes, if the sender announces its length. It cannot have more then: the protocol ends it.
+    /// One of so many bytes, if the sender announces its length. It cannot have more then: the protocol limits it.
     pub(super) fn new(budget: &'a InputBudget, announced: Option<u64>) -> Result<Self, Spent> {
         let length = announced.unwrap_or(0);
         budget.take(length)?;

@@ -116,7 +116,7 @@ mod tests {
         Looked,
     }
 
-    /// When the wait for the end of a run is over, since its begin, if the run has not ended by then.
+    /// When the wait for the end of a run times out, since its start.
     fn waited(
         run: Duration,
         usual: Option<Duration>,

@@ -194,7 +194,7 @@ pub struct Turn {
 }
 
 impl Turn {
-    /// Waits until the run before has ended and its results have a permit to be stored. From then on the next message may be received.
+    /// Waits until the run before has finished and its results have a permit to be stored. From then on the next message may be received.
     pub async fn acquire(&mut self) {
         if self.slot.is_none() {
             self.slot = Some(Pipeline::permit(&self.slots).await);

@@ -24,7 +24,7 @@ pub struct RunEstimator(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     state: Mutex<State>,
-    /// A run has started or ended, or its forecast was invalidated.
+    /// A run has started or finished, or its forecast was invalidated.
     changed: Notify,
 }
 
@@ -86,7 +86,7 @@ impl RunEstimator {
     }
 
     /// Waits until a run is likely to end within that time. For ever, if none is running. Recomputed whenever a run reports
-    /// progress, begins or ends, and at no other time.
+    /// progress, starts or finishes, and at no other time.
     pub async fn until_end_within(&self, ahead: Duration) {
         loop {
             // Before the computation, so that no later change is missed.

@@ -51,21 +51,21 @@ pub struct PodOptions {
 #[derive(Debug)]
 pub struct PodAnnotations {
     keeper: Option<AbortOnDropHandle<()>>,
-    ended: CancellationToken,
+    finished: CancellationToken,
 }
 
 impl PodAnnotations {
     /// Starts to keep them in sync. An error means that `MARK_POD` is set where it cannot work.
     pub fn start(config: &Config, tasks_inside: watch::Receiver<u32>) -> Result<Self, PodError> {
-        let ended = CancellationToken::new();
+        let finished = CancellationToken::new();
         let api = config.pod.as_ref().map(PodApi::new).transpose()?;
-        let keeper = api.map(|api| keep(api, tasks_inside, ended.clone()).in_current_span());
-        Ok(Self { keeper: keeper.map(|keeper| AbortOnDropHandle::new(tokio::spawn(keeper))), ended })
+        let keeper = api.map(|api| keep(api, tasks_inside, finished.clone()).in_current_span());
+        Ok(Self { keeper: keeper.map(|keeper| AbortOnDropHandle::new(tokio::spawn(keeper))), finished })
     }
 
     /// Removes them: within about a second, or not at all.
     pub async fn remove(self) {
-        self.ended.cancel();
+        self.finished.cancel();
         if let Some(Err(error)) = OptionFuture::from(self.keeper).await {
             tracing::warn!(%error, "removing the pod annotations failed");
         }
@@ -73,7 +73,7 @@ impl PodAnnotations {
 }
 
 /// First removes annotations of the previous process: an idle pod with them keeps its node.
-async fn keep(api: PodApi, mut tasks_inside: watch::Receiver<u32>, ended: CancellationToken) {
+async fn keep(api: PodApi, mut tasks_inside: watch::Receiver<u32>, finished: CancellationToken) {
     let mut marked = None;
     let mut failures = 0;
     loop {
@@ -86,11 +86,11 @@ async fn keep(api: PodApi, mut tasks_inside: watch::Receiver<u32>, ended: Cancel
         };
         tokio::select! {
             biased;
-            () = ended.cancelled() => break,
+            () = finished.cancelled() => break,
             Ok(_) = tasks_inside.wait_for(|inside| (*inside > 0) != busy), if failures == 0 => continue,
             () = time::sleep(pause) => {}
         }
-        match ended.run_until_cancelled(api.patch(&annotations(busy))).await {
+        match finished.run_until_cancelled(api.patch(&annotations(busy))).await {
             Some(Ok(())) => {
                 if failures > 0 {
                     tracing::info!(busy, "updating the pod annotations succeeded again");

@@ -49,7 +49,7 @@ pub trait Runtime: Send + Sync {
     /// Runs one task and returns everything it yielded.
     ///
     /// May be called while another run is still going on, when that is about to end: the runtime then has the next job
-    /// before it needs it, and takes it up by itself. An implementation that cannot do so waits its turn.
+    /// before it needs it, and starts it without a further call. An implementation that cannot do so waits its turn.
     ///
     /// When `job.stop` is cancelled, the run is interrupted inside the runtime, so that the next job does not wait
     /// behind it, and the error `interrupted` is returned soon. A runtime that was never asked, or that is gone, counts
@@ -57,11 +57,11 @@ pub trait Runtime: Send + Sync {
     /// `runtime_stuck` instead when it still works on the run.
     ///
     /// A runtime that takes several jobs reports through `job.progress` when the job waits behind another one and when it
-    /// begins. For any other, a run starts when the run before it has ended.
+    /// begins. For any other, a run starts when the run before it has finished.
     async fn run(&self, job: Job) -> Result<RunOutput, TaskError>;
 
     /// Follows a run that the previous process of this worker submitted. `None` when the runtime does not know it any more,
-    /// or cannot tell its runs apart.
+    /// or cannot distinguish its runs.
     async fn adopt(&self, _job: Job, _handle: &RunHandle) -> Option<Result<RunOutput, TaskError>> {
         None
     }

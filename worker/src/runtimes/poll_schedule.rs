@@ -1,4 +1,4 @@
-//! When to poll a run whose runtime reports nothing by itself.
+//! When to poll a run whose runtime sends no events.
 
 use std::time::Duration;
 

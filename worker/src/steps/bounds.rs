@@ -94,7 +94,7 @@ impl Run<'_> {
         tokio::select! {
             biased;
             () = started(&self.progress) => None,
-            // A job behind a run that killed the runtime, or hangs in it, would wait in vain.
+            // A job behind a run that killed the runtime, or hangs in it, would wait without end.
             _ = readiness.wait_for(|ready| !ready) => Some(Bound::RuntimeGone),
             () = start_missed => Some(Bound::StartMissed),
             () = sleep(self.max_wait()) => Some(Bound::WaitedTooLong),

@@ -61,7 +61,7 @@ pub(crate) struct FailedAttempt {
     pub code: ErrorCode,
     /// What a person should know.
     pub message: String,
-    /// When it ended (RFC 3339).
+    /// When it finished (RFC 3339).
     pub at: String,
 }
 

@@ -39,13 +39,13 @@ impl Results {
         mut keys: OutputKeys,
         rejection: &Rejection<'_>,
     ) -> Result<Completion, TaskError> {
-        let Rejection { error, attempts, causes, report: in_words, .. } = *rejection;
+        let Rejection { error, attempts, causes, report: describe, .. } = *rejection;
         let failure = error.failure(attempts);
         let outcome = if error.is_expired { Outcome::Expired(failure) } else { Outcome::Failed(failure) };
         let timings = Timings { queue_ms: delivery.queue_ms(), ..Timings::default() };
 
         self.keep_failed(delivery, assignment, rejection).await?;
-        let mut report = in_words(&assignment.id, error, attempts);
+        let mut report = describe(&assignment.id, error, attempts);
         report["attempts"] = json!(causes);
         let report = report::bounded(report);
         let stored = loop {
@@ -66,9 +66,9 @@ impl Results {
         assignment: &Assignment,
         rejection: &Rejection<'_>,
     ) -> Result<(), TaskError> {
-        let told = || message::unwrap(&delivery.body).map_or(Value::Null, |unwrapped| unwrapped.message);
+        let unread = || message::unwrap(&delivery.body).map_or(Value::Null, |unwrapped| unwrapped.message);
         let kept = json!({
-            "task": rejection.task.map_or_else(told, |task| json!(task)),
+            "task": rejection.task.map_or_else(unread, |task| json!(task)),
             "error": rejection.error.failure(rejection.attempts),
             "attempts": rejection.causes,
             "submission": assignment.submission,

@@ -47,7 +47,7 @@ pub(super) fn feeding_paths(nodes: &Map<String, Value>) -> HashMap<&str, Sink<'_
     feeding
 }
 
-/// The worker replaces `filename_prefix`, whatever it says.
+/// The worker replaces `filename_prefix`, whatever its value.
 fn is_sink(class: &str, input: &str) -> bool {
     input != super::values::REPLACED && field(class, input) == Field::Path
 }

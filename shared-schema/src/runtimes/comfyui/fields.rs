@@ -135,7 +135,7 @@ pub(super) fn reads_paths(class: &str, name: &str) -> bool {
     field(class, name) == Field::Path && !writes(&name.to_ascii_lowercase()) && !has(class, &["save"])
 }
 
-/// Whether an input for a path is said to be for a folder.
+/// Whether an input for a path is for a folder, by its name.
 pub(super) fn is_folder(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     ["folder", "dir"].iter().any(|word| name.contains(word))

@@ -157,7 +157,7 @@ fn decoded(name: &str) -> Option<String> {
     Some(ENCODED.into_iter().fold(name.to_owned(), decode))
 }
 
-/// A file as base64, in a data URI or a JPEG by itself, whose base64 begins like a path; or the address of a picture on
+/// A file as base64, in a data URI, or a JPEG alone, whose base64 begins like a path; or the address of a picture on
 /// ComfyUI's pages, which widgets that show pictures keep.
 fn is_embedded(text: &str) -> bool {
     const SHORTEST: usize = 64;

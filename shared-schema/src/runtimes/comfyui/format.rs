@@ -11,7 +11,7 @@ use crate::violation::{pointer_segment, quoted};
 use crate::{Violation, ViolationCode};
 
 /// How many objects may stand around a workflow for it to be found.
-const MOST_WRAPPERS: usize = 3;
+const MAX_WRAPPERS: usize = 3;
 
 const UNQUOTED: &str = "an object, without quotes and escapes around it";
 
@@ -26,13 +26,13 @@ pub(super) fn other_format(content: &Map<String, Value>) -> Option<Violation> {
         format!("this is the editor's own format; {EXPORT}")
     } else {
         let wrapper = wrapper(content);
-        match found(content, is_workflow, MOST_WRAPPERS) {
+        match found(content, is_workflow, MAX_WRAPPERS) {
             Some(way) => {
                 let (named, form) = (way.named(), way.form());
                 format!("{wrapper}; send the value of {named} itself as the content{form}")
             }
             None => {
-                let way = found(content, is_editor_format, MOST_WRAPPERS)?;
+                let way = found(content, is_editor_format, MAX_WRAPPERS)?;
                 format!("{wrapper}, whose {} is in the editor's own format; {EXPORT}", way.named())
             }
         }
@@ -167,7 +167,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn said(content: &Value) -> Option<String> {
+    fn message_for(content: &Value) -> Option<String> {
         other_format(content.as_object().unwrap()).map(|violation| violation.message)
     }
 
@@ -185,8 +185,8 @@ mod tests {
             (json!({"input": {"workflow": editor}}), ["`input.workflow`", "Export (API)"]),
             (json!({"a": {"b": {"c": workflow}}}), ["wrapped", "`a.b.c` itself"]),
         ] {
-            let said = said(&content).unwrap();
-            assert!(hints.iter().all(|hint| said.contains(hint)), "{said}");
+            let message_for = message_for(&content).unwrap();
+            assert!(hints.iter().all(|hint| message_for.contains(hint)), "{message_for}");
         }
     }
 
@@ -213,20 +213,20 @@ mod tests {
             (json!({"input": twice}), ["RunPod", "`input.workflow` itself as the content, an object"]),
             (json!({"prompt": "a cat", "workflow": editor}), ["`workflow`", "Export (API)"]),
         ] {
-            let said = said(&content).unwrap();
-            assert!(hints.iter().all(|hint| said.contains(hint)), "{said}");
+            let message_for = message_for(&content).unwrap();
+            assert!(hints.iter().all(|hint| message_for.contains(hint)), "{message_for}");
         }
         for text in ["a cat", "{a, b}", "{}", "[1]", "{\"nodes\": 1}"] {
-            assert_eq!(said(&json!({"prompt": text})), None, "{text}");
+            assert_eq!(message_for(&json!({"prompt": text})), None, "{text}");
         }
     }
 
     #[test]
     fn nodes_may_be_called_as_wrappers_are() {
         for id in ["prompt", "workflow", "input"] {
-            assert_eq!(said(&json!({id: {"class_type": "A", "inputs": {}}})), None);
+            assert_eq!(message_for(&json!({id: {"class_type": "A", "inputs": {}}})), None);
         }
-        assert_eq!(said(&json!({"1": {"inputs": {"x": {"class_type": 1}}}})), None);
+        assert_eq!(message_for(&json!({"1": {"inputs": {"x": {"class_type": 1}}}})), None);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::violation::{pointer_segment, quoted};
 use crate::{Violation, ViolationCode};
 
 /// How many nodes of a cycle a message names.
-const MOST_NAMED: usize = 10;
+const MAX_NAMED: usize = 10;
 
 /// Words in the names of the classes that yield results.
 const OUTPUTS: [&str; 6] = ["Save", "Preview", "Show", "Display", "VideoCombine", "WebSocket"];
@@ -66,7 +66,7 @@ fn needed(
     needed
 }
 
-/// Says what is wrong with a link. Other arrays are plain values: `[64, 64]`.
+/// The violations of a link. Other arrays are plain values: `[64, 64]`.
 fn bad_link(
     link: &Link<'_>,
     nodes: &Map<String, Value>,
@@ -160,8 +160,8 @@ fn cycle(nodes: &Map<String, Value>, links: &[Vec<Link<'_>>], needed: &[bool]) -
 }
 
 fn describe(members: &[&str]) -> String {
-    let named: Vec<String> = members.iter().take(MOST_NAMED).map(|id| quoted(id)).collect();
-    let rest = members.len().saturating_sub(MOST_NAMED);
+    let named: Vec<String> = members.iter().take(MAX_NAMED).map(|id| quoted(id)).collect();
+    let rest = members.len().saturating_sub(MAX_NAMED);
     let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
     format!("these nodes wait for each other: {}{more}", named.join(", "))
 }

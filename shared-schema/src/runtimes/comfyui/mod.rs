@@ -103,7 +103,7 @@ fn inputs(node: &Value) -> impl Iterator<Item = (&String, &Value)> {
     node.get("inputs").and_then(Value::as_object).into_iter().flatten()
 }
 
-/// The class of a node, if it says one.
+/// The class of a node, if it has one.
 fn class_type(node: &Value) -> Option<&str> {
     node.get("class_type")?.as_str()
 }

@@ -18,9 +18,9 @@ use crate::violation::pointer_segment;
 use crate::{Violation, ViolationCode};
 
 /// JSON in a text in JSON in a text is looked into so many times.
-const MOST_TEXTS_IN_TEXTS: usize = 3;
+const MAX_TEXTS_IN_TEXTS: usize = 3;
 
-/// The worker replaces this input, whatever it says.
+/// The worker replaces this input, whatever its value.
 pub(super) const REPLACED: &str = "filename_prefix";
 
 /// Values that reach for what their caller may not see.
@@ -105,7 +105,7 @@ impl<'a> Walk<'a, '_> {
     }
 
     fn text(&mut self, name: &str, text: &str, way: &[String], depth: usize) {
-        match json_in(text).filter(|_| depth < MOST_TEXTS_IN_TEXTS) {
+        match json_in(text).filter(|_| depth < MAX_TEXTS_IN_TEXTS) {
             Some(InText::Json(inner)) => return self.json(name, &inner, way, depth + 1),
             Some(InText::PythonJson(inner)) => {
                 if depth::is_too_deep(&inner) {

@@ -34,14 +34,14 @@ const NUMBERS: [&str; 18] = [
 const OF_FORKS: [&str; 3] = ["hr_cfg", "hr_distilled_cfg", "clip_skip"];
 
 /// Blurring takes time by the size of the blur, and nothing interrupts it. The page of SD WebUI offers up to 64.
-const MOST_BLUR: f64 = 1_024.0;
+const MAX_BLUR: f64 = 1_024.0;
 
 const BLURS: [&str; 3] = ["mask_blur", "mask_blur_x", "mask_blur_y"];
 
 /// The numbers that are out of range.
 pub(super) fn violations(fields: &Map<String, Value>) -> Vec<Violation> {
     let numbers = NUMBERS.iter().chain(&OF_FORKS).map(|key| (*key, MOST));
-    let numbers = numbers.chain(BLURS.iter().map(|key| (*key, MOST_BLUR)));
+    let numbers = numbers.chain(BLURS.iter().map(|key| (*key, MAX_BLUR)));
     let out_of_range = |(key, most): (&str, f64)| {
         let value = fields.get(key).and_then(number)?;
         let message = format!("must be a number of at most {most}");

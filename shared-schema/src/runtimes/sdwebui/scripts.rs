@@ -121,8 +121,8 @@ fn arguments(task_type: TaskType, fields: &Map<String, Value>) -> Vec<(&str, Str
     always.chain(selected).collect()
 }
 
-/// Tells of every text that is an address and nothing else: a script that takes it for an image has the runtime fetch it,
-/// with the runtime's rights. Texts that are said to be prompts are none of these.
+/// Finds every text that is an address and nothing else: a script that takes it for an image has the runtime fetch it,
+/// with the runtime's rights. Texts in fields for prompts are not among these.
 fn addresses(pointer: String, value: &Value, found: &mut impl FnMut(String)) {
     match value {
         Value::String(text) if is_address(text) => found(pointer),

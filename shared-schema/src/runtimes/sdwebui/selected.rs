@@ -14,7 +14,7 @@ const LOOPBACK: &str = "loopback";
 /// How many arguments `Loopback` has. Servers put further ones in the place of other scripts' arguments.
 const LOOPBACK_ARGUMENTS: usize = 4;
 
-/// How many loops there are when no argument says so.
+/// The default number of loops.
 const DEFAULT_LOOPS: f64 = 4.0;
 
 /// Where the number of loops stands.

@@ -2,7 +2,7 @@
 //!
 //! What counts is not the first size in a file but the one that a decoder uses: a second header, a frame that is
 //! larger than the canvas, thousands of frames. So each format here is read as Pillow and its libraries read it, which
-//! is what the runtimes decode with, and where they could read it in two ways the larger counts. What cannot be told is
+//! is what the runtimes decode with, and where they could read it in two ways the larger counts. What cannot be determined is
 //! no image.
 
 mod avif;

@@ -33,7 +33,7 @@ const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// One job in the runtime, from its queueing to its results.
 ///
-/// Several may be under way at once: the job of the second waits in ComfyUI's queue until the first has ended.
+/// Several may be under way at once: the job of the second waits in ComfyUI's queue until the first has finished.
 pub(super) struct Attempt {
     client: Client,
     thread: Arc<WorkerThread>,
@@ -115,7 +115,7 @@ impl Attempt {
         }
     }
 
-    /// Whether the run ended with that error only because results of an earlier job were used: ComfyUI lists no results for a
+    /// Whether the run finished with that error only because results of an earlier job were used: ComfyUI lists no results for a
     /// node that it expanded into others for that one. Such a run is taken out of the history, since another one follows.
     async fn is_for_the_cache(&self, error: &TaskError) -> bool {
         let is_for_the_cache = error.code == ErrorCode::NoOutput && self.hidden_by_the_cache.is_some();

@@ -249,7 +249,7 @@ impl Client {
         }
     }
 
-    /// The owners of the jobs that ended last, at most that many, by the ids of the jobs.
+    /// The owners of the jobs that finished last, at most that many, by the ids of the jobs.
     pub(super) async fn recently_finished(&self, max: usize) -> Result<HashMap<String, Past>, CallError> {
         let mut url = self.url("history");
         url.query_pairs_mut().append_pair("max_items", &max.to_string());
@@ -296,7 +296,7 @@ impl Client {
         self.send(request).await?.accepted().map(drop)
     }
 
-    /// Unloads models and drops the cache of node results, once the running job has ended. Best effort.
+    /// Unloads models and drops the cache of node results, once the running job has finished. Best effort.
     pub(super) async fn free_memory(&self) {
         if let Err(error) = self.post("free", &json!({ "unload_models": true, "free_memory": true })).await {
             tracing::debug!(%error, "asking the runtime to free memory failed");

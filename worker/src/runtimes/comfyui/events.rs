@@ -56,7 +56,7 @@ impl Events {
         self.carry_results
     }
 
-    /// Whether a job whose results come over the socket would run in vain, since there is none.
+    /// Whether a job whose results come over the socket would have no results, since there is none.
     pub(super) fn would_miss_results(&self) -> bool {
         self.carry_results && !self.connected
     }

@@ -36,7 +36,7 @@ const MAX_UNREACHABLE: Duration = Duration::from_secs(10);
 /// How long a runtime may leave calls unanswered: it freezes while it loads a model.
 const MAX_SILENT: Duration = Duration::from_secs(60);
 
-/// A run that has ended, successfully or not.
+/// A run that has finished, successfully or not.
 pub(super) struct Finished {
     /// Its entry of the history, with all its jobs in one.
     pub(super) entry: Entry,
@@ -65,8 +65,8 @@ struct Received {
     blocks: Vec<Block>,
     /// The jobs of the run that have begun, in order. The first one counts from the start.
     begun: Vec<String>,
-    /// Those that have ended.
-    ended: HashSet<String>,
+    /// Those that have finished.
+    finished: HashSet<String>,
 }
 
 impl Received {
@@ -80,11 +80,11 @@ impl Received {
             Event::BegunAgain(job) => {
                 // The runtime runs one job at a time.
                 let before = self.begun.iter().filter(|begun| **begun != job);
-                self.ended.extend(before.cloned());
+                self.finished.extend(before.cloned());
                 self.begun.push(job);
             }
-            Event::Ended(job) => {
-                self.ended.insert(job);
+            Event::Finished(job) => {
+                self.finished.insert(job);
             }
             Event::Blocked(_) | Event::Lost => {}
         }
@@ -93,8 +93,8 @@ impl Received {
 }
 
 impl Follower<'_> {
-    /// Waits until the run has ended, and reports through `progress` when it begins, which is whenever the jobs before it have
-    /// ended. A run goes on as long as its nodes queue it again; each further job is added to the handle, which is reported.
+    /// Waits until the run has finished, and reports through `progress` when it begins, which is whenever the jobs before it have
+    /// finished. A run goes on as long as its nodes queue it again; each further job is added to the handle, which is reported.
     pub(super) async fn follow(
         mut self,
         handle: &mut Handle,
@@ -105,7 +105,7 @@ impl Follower<'_> {
             images: Vec::new(),
             blocks: Vec::new(),
             begun: vec![handle.prompt_id.clone()],
-            ended: HashSet::new(),
+            finished: HashSet::new(),
         };
         let mut entry = self.job(&handle.prompt_id, &mut received).await?;
         let mut next = 0;
@@ -124,7 +124,7 @@ impl Follower<'_> {
         Ok(Finished { entry, images, blocks, budget })
     }
 
-    /// The jobs of the run that the handle does not have yet, in order, once all that it has have ended: of those that the
+    /// The jobs of the run that the handle does not have yet, in order, once all that it has have finished: of those that the
     /// socket reported, of the history, and of the queue.
     ///
     /// The queue is asked first, so that no job leaves it unseen. One that has left it before has begun, and the socket
@@ -140,12 +140,12 @@ impl Follower<'_> {
             received.take(event)?;
         }
         let goes_on = received.begun.len() > 1 || !queued.is_empty();
-        let ended = match goes_on || self.may_have_missed_events {
+        let finished = match goes_on || self.may_have_missed_events {
             true => requeue::finished_jobs(self.client, handle, self.may_have_missed_events).await,
             false => Vec::new(),
         };
         let begun = received.begun.iter().cloned();
-        Ok(requeue::unknown_to(handle, begun.chain(ended).chain(queued)))
+        Ok(requeue::unknown_to(handle, begun.chain(finished).chain(queued)))
     }
 
     /// Waits for the end of one job. The socket only triggers polls; without it, the history is polled regularly.
@@ -157,51 +157,51 @@ impl Follower<'_> {
         let mut last_answer = Instant::now();
         let mut pause = FIRST_POLL_AFTER;
         loop {
-            if *may_have_missed_events && events.carry_results() && !received.ended.contains(prompt_id) {
+            if *may_have_missed_events && events.carry_results() && !received.finished.contains(prompt_id) {
                 return Err(results_lost());
             }
             let mut lost_just_now = false;
             tokio::select! {
                 Some(event) = events.next() => {
                     lost_just_now = event == Event::Lost;
-                    let may_be_an_end = matches!(event, Event::Ended(_) | Event::BegunAgain(_));
+                    let may_be_an_end = matches!(event, Event::Finished(_) | Event::BegunAgain(_));
                     received.take(event)?;
                     if lost_just_now {
                         (lost, late_polls, *may_have_missed_events) = (true, MAX_LATE_POLLS, true);
-                    } else if may_be_an_end && received.ended.contains(prompt_id) {
+                    } else if may_be_an_end && received.finished.contains(prompt_id) {
                         pause = FIRST_POLL_AFTER;
                     } else {
                         continue;
                     }
                 },
                 () = sleep(pause) => {
-                    let ended = received.ended.contains(prompt_id);
-                    if !lost && !ended && late_polls == 0 && has_recent_event(progress) {
+                    let finished = received.finished.contains(prompt_id);
+                    if !lost && !finished && late_polls == 0 && has_recent_event(progress) {
                         pause = EVENT_VALID_FOR;
                         continue;
                     }
                     pause = (pause * 2).min(POLL_INTERVAL);
                 }
             }
-            let ended = received.ended.contains(prompt_id);
-            let found = match ended {
+            let finished = received.finished.contains(prompt_id);
+            let found = match finished {
                 true => client.find_finished(prompt_id).await,
                 false => client.find(prompt_id).await,
             };
             if found.is_ok() {
                 last_answer = Instant::now();
             }
-            if !lost && !ended && matches!(found, Ok(JobState::Pending | JobState::Running)) {
+            if !lost && !finished && matches!(found, Ok(JobState::Pending | JobState::Running)) {
                 // The next event arrives over the socket.
                 pause = POLL_INTERVAL;
             }
             match found {
                 Ok(JobState::Finished(entry))
-                    if ended || late_polls >= MAX_LATE_POLLS && !events.carry_results() =>
+                    if finished || late_polls >= MAX_LATE_POLLS && !events.carry_results() =>
                 {
                     progress.set_running();
                     // The event of the job's end was missed, so later events may be late, too.
-                    *may_have_missed_events |= !ended;
+                    *may_have_missed_events |= !finished;
                     return Ok(entry);
                 }
                 // The last events are still on their way.

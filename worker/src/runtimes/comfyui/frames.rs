@@ -18,8 +18,8 @@ const MAX_SAID: usize = 500;
 /// What is worth knowing of the socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// The job of that id has ended. The history may learn of it a moment later.
-    Ended(String),
+    /// The job of that id has finished. The history may learn of it a moment later.
+    Finished(String),
     /// A node of the run has queued it again, and that job has begun: its id.
     BegunAgain(String),
     /// A result that is stored nowhere.
@@ -138,7 +138,7 @@ impl Reader {
             }
             ("executing" | "execution_success" | "execution_error" | "execution_interrupted", _) => {
                 self.running = None;
-                return Some(Event::Ended(self.prompt_id.clone()));
+                return Some(Event::Finished(self.prompt_id.clone()));
             }
             _ => {}
         }
@@ -193,8 +193,8 @@ mod tests {
         read(name).into_iter().filter_map(|(event, _)| event).collect()
     }
 
-    fn ended(prompt_id: &str) -> Event {
-        Event::Ended(prompt_id.to_owned())
+    fn finished(prompt_id: &str) -> Event {
+        Event::Finished(prompt_id.to_owned())
     }
 
     #[test]
@@ -240,7 +240,7 @@ mod tests {
             // Once for its kind, and once for the `executing` without a node, which is the last frame.
             let recording = recording(name);
             let id = recording["request"]["body"]["prompt_id"].as_str().unwrap();
-            assert_eq!(events_of(name), [ended(id), ended(id)], "{name}");
+            assert_eq!(events_of(name), [finished(id), finished(id)], "{name}");
         }
         assert_eq!(events_of("error-no-outputs"), []);
     }
@@ -251,7 +251,7 @@ mod tests {
             let frame = format!(
                 r#"{{"type":"execution_error","data":{{"prompt_id":"mine","current_inputs":{{"x":{odd}}}}}}}"#
             );
-            assert_eq!(reader(&json!({})).text(&frame), Some(ended("mine")), "{odd:.20}");
+            assert_eq!(reader(&json!({})).text(&frame), Some(finished("mine")), "{odd:.20}");
         }
     }
 
@@ -283,10 +283,10 @@ mod tests {
         let begun = r#"{"type":"execution_start","data":{"prompt_id":"next"}}"#;
         let late = r#"{"type":"executing","data":{"prompt_id":"mine","node":null}}"#;
         let done = r#"{"type":"execution_success","data":{"prompt_id":"next"}}"#;
-        assert_eq!(reader.text(late), Some(ended("mine")));
+        assert_eq!(reader.text(late), Some(finished("mine")));
         assert_eq!(reader.text(begun), Some(Event::BegunAgain("next".to_owned())));
         assert_eq!(reader.text(late), None);
-        assert_eq!(reader.text(done), Some(ended("next")));
+        assert_eq!(reader.text(done), Some(finished("next")));
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub(super) struct Entry {
     /// What each node has to show, by the id of the node.
     #[serde(default)]
     pub(super) outputs: Value,
-    /// How the run ended: `status_str`, `completed` and `messages`, which are `[name, data]` each.
+    /// How the run finished: `status_str`, `completed` and `messages`, which are `[name, data]` each.
     #[serde(default)]
     pub(super) status: Value,
 }
@@ -47,7 +47,7 @@ impl Entry {
         self.cached().any(|node| !used.contains(node))
     }
 
-    /// The entry of a run that went on as a second job: results and messages of both, and how the second one ended. What a
+    /// The entry of a run that went on as a second job: results and messages of both, and how the second one finished. What a
     /// node names twice, since it was cached, counts once.
     pub(super) fn continued_by(&mut self, next: Self) {
         let Self { outputs, mut status } = next;

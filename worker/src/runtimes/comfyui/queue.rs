@@ -160,7 +160,7 @@ impl Queue {
         self.queue_running.is_empty() && !self.queue_pending.is_empty()
     }
 
-    /// Where the job is, unless it has ended.
+    /// Where the job is, unless it has finished.
     pub(super) fn state_of(&self, prompt_id: &str) -> JobState {
         let holds = |jobs: &[Job]| jobs.iter().any(|job| job.prompt_id == *prompt_id);
         if holds(&self.queue_running) {

@@ -1,12 +1,12 @@
 //! Runs of more than one job: nodes that work in batches, such as VideoHelperSuite's `VHS_BatchManager`, put their workflow
-//! into the queue again under another id, each time before the job that they run in has ended. The queue copies the client
+//! into the queue again under another id, each time before the job that they run in has finished. The queue copies the client
 //! id, which is unguessable and belongs to one attempt: whatever has it is a part of the run.
 
 use super::client::{CallError, Client};
 use super::handle::Handle;
 use super::retry::retried;
 
-/// How many entries of the history to scan, which hold whole workflows: enough for a job that began and ended between
+/// How many entries of the history to scan, which hold whole workflows: enough for a job that began and finished between
 /// two polls.
 const SHORT_HISTORY: usize = 4;
 /// The same where the socket may have missed several.
@@ -26,7 +26,7 @@ pub(super) async fn queued_jobs(client: &Client, handle: &Handle) -> Vec<String>
     jobs.into_iter().map(|job| job.prompt_id.to_owned()).collect()
 }
 
-/// The jobs of the run that ended lately, in order. A history that cannot be asked counts as empty.
+/// The jobs of the run that finished lately, in order. A history that cannot be asked counts as empty.
 pub(super) async fn finished_jobs(client: &Client, handle: &Handle, may_be_many: bool) -> Vec<String> {
     let look_back = if may_be_many { LONG_HISTORY } else { SHORT_HISTORY };
     let past = match retried(|| client.recently_finished(look_back)).await {

@@ -31,7 +31,10 @@ pub(super) fn check(entry: &Entry) -> Result<(), TaskError> {
         Some("error") => {
             Err(TaskError::new(ErrorCode::RuntimeFailed, "the run failed; the runtime does not say why"))
         }
-        _ => Err(TaskError::new(ErrorCode::RuntimeBadAnswer, "the runtime does not say how the run ended")),
+        _ => Err(TaskError::new(
+            ErrorCode::RuntimeBadAnswer,
+            "the runtime does not report the status of the run",
+        )),
     }
 }
 
@@ -95,9 +98,9 @@ mod tests {
         let said =
             "SaveImage failed: Exception: **** ERROR: Saving image outside the output folder is not allowed.";
         assert!(error.message.starts_with(said), "{}", error.message);
-        let told = format!("{} {}", error.message, error.reason.unwrap());
+        let texts = format!("{} {}", error.message, error.reason.unwrap());
         for hidden in ["/opt", "traceback", "tensor"] {
-            assert!(!told.contains(hidden), "{told}");
+            assert!(!texts.contains(hidden), "{texts}");
         }
     }
 
@@ -132,16 +135,16 @@ mod tests {
     #[test]
     fn a_run_that_failed_in_part_is_no_success() {
         let cycle = json!({"node_id": "7", "exception_type": "graph.DependencyCycleError", "exception_message": "Dependency cycle detected"});
-        let ended = |failure: &Value| {
+        let finished = |failure: &Value| {
             let messages = json!([["execution_start", {}], ["execution_error", failure]]);
             check(&entry(
                 json!({"status": {"status_str": "success", "completed": true, "messages": messages}}),
             ))
         };
-        let error = ended(&cycle).unwrap_err();
+        let error = finished(&cycle).unwrap_err();
         assert_eq!((error.code, error.node_id.as_deref()), (ErrorCode::RuntimeFailed, Some("7")));
         assert!(error.message.contains("Dependency cycle detected"), "{}", error.message);
-        assert_eq!(ended(&json!({"node_id": "7", "exception_type": "ExecutionBlocked"})), Ok(()));
+        assert_eq!(finished(&json!({"node_id": "7", "exception_type": "ExecutionBlocked"})), Ok(()));
     }
 
     #[test]

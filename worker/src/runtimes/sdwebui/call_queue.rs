@@ -1,7 +1,7 @@
 //! The queue of calls to the server. It processes one call at a time, in the order of their arrival, and its interrupt names none
 //! of them: it interrupts the current one.
 //!
-//! So a call is posted while another one still runs, and the server takes it up by itself. An interrupt may hit another call
+//! So a call is posted while another one still runs, and the server starts it without a further call. An interrupt may hit another call
 //! than the one it was meant for, and an interrupted call is answered with success and an unfinished image. Hence:
 //!
 //! - Only the first call is interrupted, and only until it is answered; a call behind it waits until it is the first.

@@ -132,7 +132,7 @@ pub(super) async fn is_idle(client: &Client) -> Result<bool, TaskError> {
     Ok(RunnerStatus::at(client).await?.is_none_or(|status| !status.is_busy()))
 }
 
-/// Tells how far the run is that the server works on, until dropped. Whatever moves is a sign of life, also where the share
+/// Reports the progress of the run that the server works on, until dropped. Whatever moves is a sign of life, also where the share
 /// stays or restarts, as between the passes and stages of a run.
 ///
 /// An interruption is reported until the next batch, or the next run, starts. So a run of several batches, and one behind which

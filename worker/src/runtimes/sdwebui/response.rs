@@ -80,9 +80,9 @@ fn files(images: Option<Vec<Text<'_>>>, wants_images: bool) -> Result<Vec<Output
     };
     if images.is_empty() && wants_images {
         // SD.Next answers so when no model is loaded, when the run failed, and for impossible sizes. The answer does not
-        // tell which, and the same task mostly ends the same way.
+        // tell which, and the same task mostly has the same result.
         let message = "the runtime reported success without an image: it may have no model loaded, have failed, or not \
-                       be able to draw what was asked for; its log tells";
+                       be able to draw what was asked for; its log has the reason";
         return Err(TaskError::new(ErrorCode::NoOutput, message));
     }
     images.iter().map(|Text(image)| file(image)).collect()
