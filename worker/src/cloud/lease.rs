@@ -92,7 +92,7 @@ pub async fn confirmed(
             Ok(Err(error)) => {
                 tracing::warn!(error.code = %error.code, "confirming the lease failed, retrying");
             }
-            Err(_) => tracing::warn!("confirming the lease timed out, retrying"),
+            Err(_) => tracing::warn!(timed_out = true, "confirming the lease failed, retrying"),
         }
         sleep(TRY_AGAIN_AFTER).await;
     }
@@ -180,7 +180,7 @@ async fn renew(
             Ok(Err(error)) => {
                 tracing::warn!(error.code = %error.code, "extending the lease failed, retrying");
             }
-            Err(_) => tracing::warn!("extending the lease timed out, retrying"),
+            Err(_) => tracing::warn!(timed_out = true, "extending the lease failed, retrying"),
         }
         sleep(TRY_AGAIN_AFTER).await;
     }
