@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use aws_sdk_sqs::types::QueueAttributeName;
 use integration_tests::dead_letters::{self, Function};
 use integration_tests::image_server::ImageServer;
-use integration_tests::lab::{FrontDoor, Lab, Runtime};
+use integration_tests::lab::{Lab, Runtime, SubmitApi};
 use local_stack::aws::EmbeddedAws;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -42,7 +42,7 @@ const STUCK_SECONDS: u64 = 12;
 /// Everything that runs.
 pub(crate) struct Cluster {
     pub(crate) lab: Lab,
-    pub(crate) door: FrontDoor,
+    pub(crate) api: SubmitApi,
     pub(crate) images: ImageServer,
     pub(crate) pods: Vec<Arc<Pod>>,
     /// One per queue.
@@ -62,7 +62,7 @@ impl Cluster {
             runtimes.push(lab.runtime(name, name, String::new(), None, &[]).await);
         }
         give_up_soon(&lab, &runtimes[1]).await?;
-        let door = lab.front_door(&runtimes.iter().collect::<Vec<_>>()).await;
+        let api = lab.submit_api(&runtimes.iter().collect::<Vec<_>>()).await;
 
         let stopping = CancellationToken::new();
         let kept_alive = TaskTracker::new();
@@ -79,7 +79,7 @@ impl Cluster {
             pods.push(pod);
         }
         let dead_letters = Function::start(&lab).await;
-        Ok(Self { lab, door, images, pods, runtimes, dead_letters, stopping, kept_alive })
+        Ok(Self { lab, api, images, pods, runtimes, dead_letters, stopping, kept_alive })
     }
 
     /// The embedded AWS APIs.

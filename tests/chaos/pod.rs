@@ -123,7 +123,7 @@ impl Pod {
     /// Restarts the worker if it has ended, and kills it if it is long to do so.
     pub(crate) async fn look_after_worker(&self) {
         let mut worker = self.worker.lock().await;
-        if worker.exited().is_some() {
+        if worker.try_wait().is_some() {
             self.bury(&mut worker).await;
             *worker = Process::start("worker", &self.variables);
             self.diary().lives.push(Life { ended: None });
@@ -190,7 +190,7 @@ impl Pod {
     /// Ends both containers for good and hands over the diary. Nobody keeps them alive any more.
     pub(crate) async fn end_for_good(&self) -> Diary {
         let mut worker = self.worker.lock().await;
-        if worker.exited().is_none() {
+        if worker.try_wait().is_none() {
             self.end(&worker, "TERM", End::Stopped);
         }
         self.bury(&mut worker).await;
@@ -214,7 +214,7 @@ impl Pod {
 
     /// Notes how a process ended, and keeps its log.
     async fn bury(&self, worker: &mut Process) {
-        let status = worker.ended().await;
+        let status = worker.exited().await;
         let mut diary = self.diary();
         let unexpected = || (Instant::now(), End::Unexpected(status.to_string()));
         let (at, end) = diary.fate.take().unwrap_or_else(unexpected);

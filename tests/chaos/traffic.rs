@@ -79,7 +79,7 @@ impl Traffic {
         };
         let metadata = json!({ "id": id, "runtime": runtime, "tasktype": task_type, "prefix": "output" });
         let body = json!({ "task": { "metadata": metadata, "content": content } });
-        let (status, answer) = cluster.door.post("/v1alpha2", &body).await;
+        let (status, answer) = cluster.api.post("/v1alpha2", &body).await;
         let mut known = self.known();
         if status == StatusCode::OK {
             known.accepted.insert(id.to_owned(), answer["submission"].as_str().unwrap().to_owned());
@@ -106,7 +106,7 @@ impl Traffic {
     /// Hears notifications until it is dropped.
     pub(crate) async fn listen(&self, cluster: &Cluster) {
         loop {
-            let news = cluster.lab.listen().await;
+            let news = cluster.lab.poll_notifications().await;
             let mut known = self.known();
             for told in news {
                 known.ended.insert(told["id"].as_str().unwrap_or_default().to_owned());

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use integration_tests::dead_letters::{self, Function};
 use integration_tests::image_server::{ImageServer, cat};
-use integration_tests::lab::{FrontDoor, Lab, Runtime};
+use integration_tests::lab::{Lab, Runtime, SubmitApi};
 use integration_tests::wait;
 use local_stack::provision::{self, Clients};
 use reqwest::StatusCode;
@@ -22,7 +22,7 @@ const LARGE: usize = 300_000;
 /// What stands around the programs.
 struct Scene {
     lab: Lab,
-    door: FrontDoor,
+    api: SubmitApi,
     /// The bucket that inputs come from.
     uploads: String,
 }
@@ -37,9 +37,9 @@ pub(crate) async fn calls() -> BTreeMap<&'static str, BTreeSet<Call>> {
     let webui = Runtime { claim_check: true, ..lab.sdwebui(SdWebUiOptions::default()).await };
     let comfyui = Runtime { claim_check: true, ..lab.comfyui(ComfyUiOptions::default()).await };
     let clients = Clients::with_access_key(&lab.aws.url, FRONT_DOOR);
-    let door = lab.front_door_of(&clients, &[&webui, &comfyui]).await;
+    let api = lab.submit_api_with(&clients, &[&webui, &comfyui]).await;
 
-    let scene = Scene { lab, door, uploads };
+    let scene = Scene { lab, api, uploads };
     tokio::join!(scene.live_beside(&webui), scene.live_beside(&comfyui));
 
     let lab = &scene.lab;
@@ -69,9 +69,9 @@ impl Scene {
 
         // Done, and told of with a URL that opens; then the message comes again, as if its deletion had been lost.
         let done = self.submit(runtime, "done", plain(runtime, "")).await;
-        let ended = lab.ended(&id(runtime, "done")).await;
-        let opened = reqwest::get(ended.outputs[0].url.as_ref().unwrap()).await.unwrap();
-        assert_eq!(opened.status(), StatusCode::OK, "{ended:?}");
+        let completion = lab.completion(&id(runtime, "done")).await;
+        let opened = reqwest::get(completion.outputs[0].url.as_ref().unwrap()).await.unwrap();
+        assert_eq!(opened.status(), StatusCode::OK, "{completion:?}");
         lab.send(queue, &done.to_string()).await;
         lab.emptied(queue).await;
 
@@ -81,14 +81,14 @@ impl Scene {
             [("large", plain(runtime, &"x".repeat(LARGE))), ("input", with_image(runtime, &image))]
         {
             self.submit(runtime, name, content).await;
-            let ended = lab.ended(&id(runtime, name)).await;
-            assert!(ended.result, "{name}: {:?}", ended.error);
+            let completion = lab.completion(&id(runtime, name)).await;
+            assert!(completion.result, "{name}: {:?}", completion.error);
         }
 
         // Failed, come back, and failed for good.
         runtime.simulation.as_ref().unwrap().faults().plan(Fault::NotJson, 2);
         self.submit(runtime, "failed", plain(runtime, "y")).await;
-        let error = lab.ended(&id(runtime, "failed")).await.error.unwrap();
+        let error = lab.completion(&id(runtime, "failed")).await.error.unwrap();
         assert_eq!(error.attempts, 2, "{error:?}");
 
         lab.send(queue, "{nope").await;
@@ -96,9 +96,12 @@ impl Scene {
 
         // Given back, because the worker has to go.
         self.submit(runtime, "given-back", with_image(runtime, &images.url("silent"))).await;
-        wait::until("the input to be asked for", async || (!images.asked().is_empty()).then_some(())).await;
+        wait::until("the input to be asked for", async || {
+            (!images.requested_paths().is_empty()).then_some(())
+        })
+        .await;
         worker.signal("TERM");
-        assert!(worker.ended().await.success());
+        assert!(worker.exited().await.success());
         assert_eq!(lab.counts(queue).await, (1, 0), "the task was not given back");
 
         self.bury(runtime, &done).await;
@@ -115,7 +118,7 @@ impl Scene {
             self.lab.send(queue, &body).await;
         }
         dead_letters::drain(&self.lab, queue, &function).await;
-        assert!(self.lab.ended(&id(runtime, "died")).await.error.is_some());
+        assert!(self.lab.completion(&id(runtime, "died")).await.error.is_some());
     }
 
     /// Submits a task, and returns the message that it became.
@@ -123,7 +126,7 @@ impl Scene {
         let metadata = json!({ "id": id(runtime, name), "runtime": runtime.name, "tasktype": task_type(runtime, &content),
                                "prefix": "output" });
         let mut task = json!({ "metadata": metadata, "content": content });
-        let (status, answer) = self.door.post("/v1alpha2", &json!({ "task": task })).await;
+        let (status, answer) = self.api.post("/v1alpha2", &json!({ "task": task })).await;
         assert_eq!(status, StatusCode::OK, "{answer}");
         task["metadata"]["submission"] = answer["submission"].clone();
         task

@@ -40,7 +40,7 @@ pub(crate) async fn observed(case: &Case) -> Row {
     world.lab.emptied(&world.runtime.queue.url).await;
     // What the worker does last it does after the message is gone.
     worker.signal("TERM");
-    assert!(worker.ended().await.success(), "the worker did not end well");
+    assert!(worker.exited().await.success(), "the worker did not end well");
     wait::until("an idle runtime", async || world.simulation().running().is_none().then_some(())).await;
     assert!(fault.struck() >= extent.calls(), "the fault struck {} times", fault.struck());
     assert_eq!(world.lab.counts(&world.runtime.queue.dead_letter_url).await, (0, 0), "it is a dead letter");
@@ -74,8 +74,8 @@ impl World {
             wait::until("the message to be kept", async || self.has_ended(task).await.then_some(())).await;
             return "kept".to_owned();
         }
-        let ended = self.lab.ended(task.id()).await;
-        match ended.error {
+        let completion = self.lab.completion(task.id()).await;
+        match completion.error {
             None => "succeeded".to_owned(),
             Some(failure) => format!("failed: `{}`, {}", failure.code, attempts(failure.attempts)),
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use integration_tests::image_server::{ImageServer, cat};
-use integration_tests::lab::{FrontDoor, Lab, Runtime};
+use integration_tests::lab::{Lab, Runtime, SubmitApi};
 use integration_tests::process::Process;
 use integration_tests::wait;
 use local_stack::aws::{self, EmbeddedAws};
@@ -95,7 +95,7 @@ pub(crate) struct World {
     pub(crate) images: ImageServer,
     /// The runtime with its queue.
     pub(crate) runtime: Runtime,
-    door: FrontDoor,
+    api: SubmitApi,
     /// The jobs that ComfyUI has for nobody.
     orphans: Vec<String>,
 }
@@ -115,12 +115,12 @@ impl World {
         };
         let runtime = Runtime { claim_check: true, ..runtime };
         let registry: &[&Runtime] = if scene.task.names_model() { &[] } else { &[&runtime] };
-        let door = lab.front_door(registry).await;
+        let api = lab.submit_api(registry).await;
         let s3 = &lab.clients().s3;
         let put = s3.put_object().bucket(&lab.shared.bucket).key("in/cat.png").body(cat().into());
         put.send().await.unwrap();
 
-        let mut world = Self { lab, images, runtime, orphans: Vec::new(), door };
+        let mut world = Self { lab, images, runtime, orphans: Vec::new(), api };
         if let Some((fault, times)) = &scene.runtime_fault {
             world.simulation().faults().plan(fault.clone(), *times);
         }
@@ -163,7 +163,7 @@ impl World {
     pub(crate) async fn send(&self, task: &Task) {
         match task.content(self) {
             Some((task_type, content)) => {
-                self.door.submit(&self.runtime.name, task_type, task.id(), content).await;
+                self.api.submit(&self.runtime.name, task_type, task.id(), content).await;
             }
             None => self.lab.send(&self.runtime.queue.url, "{nope").await,
         }

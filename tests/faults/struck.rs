@@ -56,7 +56,9 @@ impl<'a> Ordered<'a> {
             Target::Images(path) => {
                 let strikes = Arc::new(Strikes { skip: skip.into(), left: calls.into() });
                 let (asked, wrong) = (Arc::clone(&strikes), case.wrong);
-                world.images.answers(path, move |_| if asked.strike() { spoilt(wrong) } else { image() });
+                world
+                    .images
+                    .respond_with(path, move |_| if asked.strike() { spoilt(wrong) } else { image() });
                 By::Images(strikes)
             }
         };

@@ -16,7 +16,7 @@ pub(crate) async fn measure(effort: &Effort, table: &mut Table) -> Result<()> {
     let lab = Lab::start().await;
     // Nobody works on the queue: only that the message arrives in it counts.
     let runtime = lab.runtime("sdruntime", "sdwebui", String::new(), None, &[]).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
 
     for (body, predecessor) in
         [(bodies::text_to_image(), "1.65 ms (p99 6.6)"), (bodies::image_to_image(75_000), "")]
@@ -25,7 +25,7 @@ pub(crate) async fn measure(effort: &Effort, table: &mut Table) -> Result<()> {
         let mut times = Vec::with_capacity(effort.calls);
         for round in 0..warm_up + effort.calls {
             let started = Instant::now();
-            let (status, answer) = door.post("/v1alpha2", &body).await;
+            let (status, answer) = api.post("/v1alpha2", &body).await;
             if round >= warm_up {
                 times.push(started.elapsed());
             }

@@ -42,7 +42,7 @@ pub(crate) async fn measure(effort: &Effort, table: &mut Table) -> Result<()> {
         ),
         _ => None,
     })?;
-    let door = router(App::new(config, Instantly));
+    let api = router(App::new(config, Instantly));
 
     // The lines are formatted as in a Lambda, and thrown away.
     let _logging = tracing::subscriber::set_default(logs::subscriber(Level::INFO, io::sink));
@@ -53,7 +53,7 @@ pub(crate) async fn measure(effort: &Effort, table: &mut Table) -> Result<()> {
         ("pipeline of 700 nodes", bodies::pipeline(700), 2_000.0, ""),
     ] {
         let body = body.to_string();
-        let times = requests(&door, &body, effort.requests).await.context(what)?;
+        let times = requests(&api, &body, effort.requests).await.context(what)?;
         let size = body.len() as f64 / 1e3;
         table.push(
             Row::new(format!("own time p50, {what}, {size:.1} KB"), micros(times.median()), "µs")
@@ -65,13 +65,13 @@ pub(crate) async fn measure(effort: &Effort, table: &mut Table) -> Result<()> {
     Ok(())
 }
 
-async fn requests(door: &Router, body: &str, n: usize) -> Result<Sample> {
+async fn requests(api: &Router, body: &str, n: usize) -> Result<Sample> {
     let warm_up = n / 10;
     let mut times = Vec::with_capacity(n);
     for round in 0..warm_up + n {
         let request = Request::post("/prod/v1alpha2").body(Body::from(body.to_owned()))?;
         let started = Instant::now();
-        let response = door.clone().oneshot(request).await?;
+        let response = api.clone().oneshot(request).await?;
         if round >= warm_up {
             times.push(started.elapsed());
         }

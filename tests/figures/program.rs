@@ -56,7 +56,7 @@ impl Program {
         loop {
             let (at, line) = self
                 .logged
-                .recv_timeout(wait::PATIENCE)
+                .recv_timeout(wait::TIMEOUT)
                 .with_context(|| format!("the program does not log `{message}`"))?;
             if line.contains(&wanted) {
                 return Ok(at - self.started);

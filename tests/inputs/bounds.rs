@@ -42,18 +42,18 @@ async fn error_of(guarded: &Guarded, source: &str) -> ErrorCode {
 async fn bytes_are_bounded_whether_announced_or_not() {
     let images = ImageServer::start().await;
     let guarded = small(&images);
-    let fits = images.answers("fits", |_| padded(MEBIBYTE).into_response());
-    let fits_chunked = images.answers("fits-chunked", |_| chunked([padded(MEBIBYTE)].into_iter()));
+    let fits = images.respond_with("fits", |_| padded(MEBIBYTE).into_response());
+    let fits_chunked = images.respond_with("fits-chunked", |_| chunked([padded(MEBIBYTE)].into_iter()));
     assert_eq!(guarded.fetch(&fits).await.unwrap().len(), MEBIBYTE);
     assert_eq!(guarded.fetch(&fits_chunked).await.unwrap().len(), MEBIBYTE);
     let data_uri = format!("data:image/png;base64,{}", BASE64.encode_to_string(padded(MEBIBYTE)));
     assert_eq!(guarded.fetch(&data_uri).await.unwrap().len(), MEBIBYTE);
 
-    let announced = images.answers("announced", |_| {
+    let announced = images.respond_with("announced", |_| {
         let silence = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
         ([(header::CONTENT_LENGTH, "1048577")], silence).into_response()
     });
-    let endless = images.answers("endless", |_| chunked(std::iter::repeat_with(|| vec![0; 65_536])));
+    let endless = images.respond_with("endless", |_| chunked(std::iter::repeat_with(|| vec![0; 65_536])));
     let data_uri = format!("data:image/png;base64,{}", BASE64.encode_to_string(padded(MEBIBYTE + 1)));
     for source in [announced, endless, data_uri] {
         assert_eq!(error_of(&guarded, &source).await, ErrorCode::InputTooLarge);
@@ -64,9 +64,9 @@ async fn bytes_are_bounded_whether_announced_or_not() {
 async fn inputs_share_one_bound_while_they_arrive() {
     let images = ImageServer::start().await;
     let guarded = small(&images);
-    let half = images.answers("half", |_| padded(MEBIBYTE / 2).into_response());
+    let half = images.respond_with("half", |_| padded(MEBIBYTE / 2).into_response());
     // More than is left, and never complete: the bound must not wait for the end.
-    let more = images.answers("more", |_| {
+    let more = images.respond_with("more", |_| {
         let pieces = stream::iter([Ok::<_, Infallible>(padded(MEBIBYTE / 2 + 1))]).chain(stream::pending());
         Body::from_stream(pieces).into_response()
     });
@@ -88,7 +88,7 @@ async fn an_address_in_several_fields_is_fetched_once() {
     let fetched =
         Guarded::beside(&images, &[]).fetch_all(&[&cat_url, &other, &cat_url, &cat_url]).await.unwrap();
     assert!(fetched.iter().all(|image| *image == cat()));
-    let mut asked = images.asked();
+    let mut asked = images.requested_paths();
     asked.sort();
     assert_eq!(asked, ["cat.png", "other.png"]);
 }
@@ -97,7 +97,7 @@ async fn an_address_in_several_fields_is_fetched_once() {
 async fn a_server_that_trickles_is_cut_off_in_time() {
     let images = ImageServer::start().await;
     let guarded = small(&images);
-    let trickle = images.answers("trickle", |_| {
+    let trickle = images.respond_with("trickle", |_| {
         let pieces = stream::iter(cat()).then(async |byte| {
             tokio::time::sleep(Duration::from_millis(50)).await;
             Ok::<_, Infallible>(vec![byte])
@@ -120,7 +120,7 @@ async fn bombs_are_refused_by_what_they_would_become() {
     let frames = [b",\0\0\0\0\x80\x02\xe0\x01\0\x02\0".as_slice(); 1000].concat();
     let animation = [b"GIF89a\x80\x02\xe0\x01\0\0\0".as_slice(), &frames, b";"].concat();
     for (name, bomb) in [("png", png), ("gif", gif), ("animation", animation)] {
-        let url = images.answers(name, move |_| bomb.clone().into_response());
+        let url = images.respond_with(name, move |_| bomb.clone().into_response());
         assert_eq!(error_of(&guarded, &url).await, ErrorCode::InputTooLarge, "{name}");
     }
 }
@@ -138,10 +138,10 @@ async fn each_answer_of_a_server_has_its_error() {
         (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::InputUnavailable),
         (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::InputUnavailable),
     ] {
-        let url = images.answers("status", move |_| status.into_response());
+        let url = images.respond_with("status", move |_| status.into_response());
         assert_eq!(error_of(&guarded, &url).await, code, "{status}");
     }
-    let cut = images.answers("cut", |_| {
+    let cut = images.respond_with("cut", |_| {
         let pieces = stream::iter([Ok(cat()), Err(std::io::Error::other("cut"))]);
         Body::from_stream(pieces).into_response()
     });

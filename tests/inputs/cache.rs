@@ -42,7 +42,7 @@ impl Picture {
 
     fn on(&self, images: &ImageServer, path: &str) -> String {
         let picture = self.clone();
-        images.answers(path, move |asked| picture.answer(asked))
+        images.respond_with(path, move |asked| picture.answer(asked))
     }
 }
 
@@ -55,12 +55,12 @@ async fn an_unchanged_input_is_sent_once_and_a_changed_one_is_never_stale() {
     for _ in 0..3 {
         assert_eq!(guarded.fetch(&url).await.unwrap(), picture.bytes());
     }
-    assert_eq!((picture.sent(), images.asked().len()), (1, 3));
+    assert_eq!((picture.sent(), images.requested_paths().len()), (1, 3));
     picture.change();
     for _ in 0..2 {
         assert_eq!(guarded.fetch(&url).await.unwrap(), picture.bytes());
     }
-    assert_eq!((picture.sent(), images.asked().len()), (2, 5));
+    assert_eq!((picture.sent(), images.requested_paths().len()), (2, 5));
 }
 
 #[tokio::test]
@@ -85,9 +85,9 @@ async fn what_is_no_longer_handed_out_is_not_had_from_the_cache() {
     let guarded = Guarded::beside(&images, &[]);
     let url = Picture::default().on(&images, "x.png");
     guarded.fetch(&url).await.unwrap();
-    images.answers("x.png", |_| StatusCode::FORBIDDEN.into_response());
+    images.respond_with("x.png", |_| StatusCode::FORBIDDEN.into_response());
     assert_eq!(guarded.fetch(&url).await.unwrap_err().code, ErrorCode::InputNotFound);
-    images.answers("x.png", |_| StatusCode::SERVICE_UNAVAILABLE.into_response());
+    images.respond_with("x.png", |_| StatusCode::SERVICE_UNAVAILABLE.into_response());
     assert_eq!(guarded.fetch(&url).await.unwrap_err().code, ErrorCode::InputUnavailable);
 }
 
@@ -131,7 +131,7 @@ async fn objects_are_asked_for_by_their_etag() {
     for _ in 0..2 {
         assert_eq!(guarded.fetch("s3://listed/in/x.png").await.unwrap(), picture.bytes());
     }
-    assert_eq!((picture.sent(), s3.asked().len()), (1, 2));
+    assert_eq!((picture.sent(), s3.requested_paths().len()), (1, 2));
     picture.change();
     assert_eq!(guarded.fetch("s3://listed/in/x.png").await.unwrap(), picture.bytes());
     assert_eq!(picture.sent(), 2);

@@ -26,7 +26,7 @@ fn zlib(bytes: &[u8]) -> Vec<u8> {
 
 /// Serves that body with a `Content-Encoding`.
 fn encoded(images: &ImageServer, coding: &'static str, body: Vec<u8>) -> String {
-    images.answers(&format!("{coding}-{}", body.len()), move |_| {
+    images.respond_with(&format!("{coding}-{}", body.len()), move |_| {
         ([(header::CONTENT_ENCODING, coding)], body.clone()).into_response()
     })
 }
@@ -86,7 +86,7 @@ async fn what_cannot_be_unpacked_is_named() {
     for (url, named) in [
         (encoded(&images, "br", cat()), "gzip and deflate are taken"),
         (encoded(&images, "gzip", packed[..packed.len() / 2].to_vec()), "damaged or incomplete"),
-        (images.answers("file.png.gz", move |_| file.clone().into_response()), "compressed with gzip"),
+        (images.respond_with("file.png.gz", move |_| file.clone().into_response()), "compressed with gzip"),
     ] {
         let error = guarded.fetch(&url).await.unwrap_err();
         assert_eq!(error.code, ErrorCode::InputNotMedia);

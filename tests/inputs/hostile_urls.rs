@@ -53,7 +53,7 @@ async fn every_hostile_address_is_refused_as_the_target_of_a_redirect() {
         let addresses = addresses.filter(|_| url.is_ascii());
         assert_refused(&guarded, &format!("redirect to {url}"), &redirect, addresses).await;
     }
-    assert!(images.asked().iter().all(|path| path == "away"), "{:?}", images.asked());
+    assert!(images.requested_paths().iter().all(|path| path == "away"), "{:?}", images.requested_paths());
 }
 
 #[tokio::test]
@@ -68,7 +68,7 @@ async fn a_redirect_is_judged_however_late_it_comes() {
     }
     let endless = images.redirects("endless", StatusCode::FOUND, b"/endless");
     assert_refused(&guarded, "endless redirects", &endless, None).await;
-    assert_eq!(images.asked().iter().filter(|path| *path == "endless").count(), 6);
+    assert_eq!(images.requested_paths().iter().filter(|path| *path == "endless").count(), 6);
 }
 
 #[tokio::test]
@@ -78,5 +78,5 @@ async fn an_allowed_server_cannot_lead_to_another_port_of_its_machine() {
     let guarded = Guarded::beside(&images, &[]);
     let away = images.redirects("away", StatusCode::SEE_OTHER, secret.url("x.png").as_bytes());
     assert_refused(&guarded, "another port", &away, None).await;
-    assert!(secret.asked().is_empty());
+    assert!(secret.requested_paths().is_empty());
 }

@@ -26,7 +26,7 @@ async fn each_wrong_file_is_named() {
         ("photo.heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic".to_vec(), "HEIC"),
         ("half.png", half, "damaged or incomplete"),
     ] {
-        let url = images.answers(path, move |_| body.clone().into_response());
+        let url = images.respond_with(path, move |_| body.clone().into_response());
         let error = guarded.fetch(&format!("{url}?signature=SECRET")).await.unwrap_err();
         assert_eq!((error.code, error.field.as_deref()), (ErrorCode::InputNotMedia, Some(FIELD)));
         assert!(!error.is_retryable());
@@ -45,9 +45,9 @@ async fn a_page_is_answered_with_the_link_to_send() {
 async fn bytes_decide_and_neither_length_nor_type_is_needed() {
     let images = ImageServer::start().await;
     let guarded = Guarded::beside(&images, &[]);
-    let typed =
-        images.answers("typed-text.png", |_| ([(header::CONTENT_TYPE, "text/plain")], cat()).into_response());
-    let unmeasured = images.answers("nolength.png", |_| {
+    let typed = images
+        .respond_with("typed-text.png", |_| ([(header::CONTENT_TYPE, "text/plain")], cat()).into_response());
+    let unmeasured = images.respond_with("nolength.png", |_| {
         Body::from_stream(stream::iter([Ok::<_, Infallible>(cat())])).into_response()
     });
     images.redirects("drive", StatusCode::SEE_OTHER, images.url("cat.png").as_bytes());
@@ -62,7 +62,7 @@ async fn a_server_that_is_busy_for_a_moment_is_asked_once_more() {
     let guarded = Guarded::beside(&images, &[]);
     for (path, busy, fetched) in [("once", 1, true), ("twice", 2, false)] {
         let asked = AtomicUsize::new(0);
-        let url = images.answers(path, move |_| {
+        let url = images.respond_with(path, move |_| {
             if asked.fetch_add(1, Ordering::Relaxed) < busy {
                 (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "0")]).into_response()
             } else {
@@ -72,11 +72,11 @@ async fn a_server_that_is_busy_for_a_moment_is_asked_once_more() {
         let result = guarded.fetch(&url).await;
         assert_eq!(result.map_err(|error| error.is_retryable()).is_ok(), fetched, "{path}");
     }
-    let later = images.answers("later", |_| {
+    let later = images.respond_with("later", |_| {
         (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "3600")]).into_response()
     });
     assert!(guarded.fetch(&later).await.unwrap_err().is_retryable());
-    assert_eq!(images.asked().iter().filter(|path| *path == "later").count(), 1);
+    assert_eq!(images.requested_paths().iter().filter(|path| *path == "later").count(), 1);
 }
 
 #[tokio::test]
@@ -99,7 +99,7 @@ async fn a_transfer_that_is_shorter_than_announced_is_worth_a_retry() {
     assert!(error.is_retryable());
 
     let images = ImageServer::start().await;
-    let partial = images.answers("partial.png", |_| {
+    let partial = images.respond_with("partial.png", |_| {
         (StatusCode::PARTIAL_CONTENT, [(header::CONTENT_RANGE, "bytes 0-19/99")], cat()[..20].to_vec())
             .into_response()
     });

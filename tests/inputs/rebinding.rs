@@ -33,7 +33,7 @@ async fn a_name_is_looked_up_once_for_a_connection() {
     let url = format!("http://rebind.test:{}/cat.png", open.address.port());
     assert_eq!(guarded.fetch(&url).await.unwrap(), cat());
     assert_eq!(guarded.names.asked(), ["rebind.test"]);
-    assert!(secret.asked().is_empty());
+    assert!(secret.requested_paths().is_empty());
 }
 
 #[tokio::test]
@@ -42,14 +42,14 @@ async fn a_name_that_leads_elsewhere_the_next_time_is_refused() {
     let guarded = guarded();
     guarded.names.answer(&[OPEN, SECRET]);
     // The connection is closed, so that the redirect needs another one.
-    open.answers("away", |_| {
+    open.respond_with("away", |_| {
         (StatusCode::FOUND, [(header::LOCATION, "/cat.png"), (header::CONNECTION, "close")]).into_response()
     });
     let url = format!("http://rebind.test:{}/away", open.address.port());
     let error = guarded.fetch(&url).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::InputRefused);
     assert_eq!(guarded.names.asked().len(), 2);
-    assert_eq!((open.asked().len(), secret.asked().len()), (1, 0));
+    assert_eq!((open.requested_paths().len(), secret.requested_paths().len()), (1, 0));
 }
 
 #[tokio::test]
@@ -61,7 +61,7 @@ async fn of_a_mixed_answer_only_the_addresses_that_pass_are_connected_to() {
         let url = format!("http://mixed.test:{}/cat.png", open.address.port());
         assert_eq!(guarded.fetch(&url).await.unwrap(), cat(), "{answer}");
     }
-    assert_eq!((open.asked().len(), secret.asked().len()), (3, 0));
+    assert_eq!((open.requested_paths().len(), secret.requested_paths().len()), (3, 0));
 }
 
 #[tokio::test]

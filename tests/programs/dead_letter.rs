@@ -77,7 +77,7 @@ fn all_ended() -> Value {
 
 async fn told(lab: &Lab, id: &str, times: usize) -> Vec<Notification> {
     wait::until(&format!("{times} notifications of {id}"), async || {
-        let told = lab.everything_told().await.into_iter().filter(|told| told["id"] == id);
+        let told = lab.notifications().await.into_iter().filter(|told| told["id"] == id);
         let told: Vec<Notification> = told.map(|told| serde_json::from_value(told).unwrap()).collect();
         (told.len() == times).then_some(told)
     })
@@ -89,12 +89,12 @@ async fn a_task_that_its_queue_gave_up_fails_once_however_often_it_comes() {
     let lab = Lab::start().await;
     let runtime = unworked(&lab, "sdruntime", "sdwebui").await;
     give_up_after_one_receipt(&lab, &runtime).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let metadata = json!({
         "id": "deadly", "runtime": "sdruntime", "tasktype": "text-to-image", "prefix": "output", "context": { "order": 7 },
     });
     let task = json!({ "metadata": metadata, "content": { "prompt": "x" } });
-    let (status, answer) = door.post("/v1alpha2", &json!({ "task": task })).await;
+    let (status, answer) = api.post("/v1alpha2", &json!({ "task": task })).await;
     assert!(status.is_success(), "{answer}");
     let message = die_of(&lab, &runtime).await;
     let (message_id, body) = (message.message_id.unwrap(), message.body.unwrap());
@@ -109,17 +109,17 @@ async fn a_task_that_its_queue_gave_up_fails_once_however_often_it_comes() {
 
     let function = Function::start(&lab).await;
     drain(&lab, &runtime.queue.dead_letter_url, &function).await;
-    let ended = lab.ended("deadly").await;
-    let error = ended.error.clone().unwrap();
-    assert_eq!((ended.result, error.code), (false, ErrorCode::DeadLettered));
-    assert_eq!((ended.runtime.as_str(), &ended.context), ("sdruntime", &json!({ "order": 7 })));
-    assert_eq!(json!(ended.submission), answer["submission"]);
+    let completion = lab.completion("deadly").await;
+    let error = completion.error.clone().unwrap();
+    assert_eq!((completion.result, error.code), (false, ErrorCode::DeadLettered));
+    assert_eq!((completion.runtime.as_str(), &completion.context), ("sdruntime", &json!({ "order": 7 })));
+    assert_eq!(json!(completion.submission), answer["submission"]);
     assert!(error.message.ends_with("the last known cause is runtime_unavailable: no answer"), "{error:?}");
     if lab.aws.embedded.is_some() {
         assert_eq!(error.attempts, 1);
         assert!(error.message.contains("received once"), "{error:?}");
     }
-    let out = lab.json(&ended.output_url).await;
+    let out = lab.json(&completion.output_url).await;
     assert_eq!((&out["parameters"]["error_msg"], &out["attempts"]), (&json!(error.message), &json!([cause])));
     let [kept] = lab.keys("_darkroom/failed/").await.try_into().unwrap();
     let kept = lab.json(&format!("s3://{}/{kept}", lab.shared.bucket)).await;
@@ -132,7 +132,7 @@ async fn a_task_that_its_queue_gave_up_fails_once_however_often_it_comes() {
     let told = told(&lab, "deadly", 2).await;
     assert_eq!(told[0].notification_id, told[1].notification_id);
     assert_eq!(told[0].error, told[1].error);
-    assert_eq!(lab.json(&ended.output_url).await, out);
+    assert_eq!(lab.json(&completion.output_url).await, out);
 }
 
 #[tokio::test]
@@ -142,21 +142,21 @@ async fn a_task_that_could_not_be_delivered_fails_in_the_format_of_its_runtime()
     }
     let lab = Lab::start().await;
     let runtime = unworked(&lab, "comfyui", "comfyui").await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     lab.clients().sqs.delete_queue().queue_url(&runtime.queue.url).send().await.unwrap();
     let workflow = json!({ "1": { "class_type": "EmptyImage", "inputs": {} } });
-    door.submit("comfyui", "pipeline", "lost", workflow).await;
+    api.submit("comfyui", "pipeline", "lost", workflow).await;
     wait::until("the dead letter", async || {
         (lab.counts(&runtime.queue.dead_letter_url).await.0 == 1).then_some(())
     })
     .await;
 
     drain(&lab, &runtime.queue.dead_letter_url, &Function::start(&lab).await).await;
-    let ended = lab.ended("lost").await;
-    let error = ended.error.unwrap();
+    let completion = lab.completion("lost").await;
+    let error = completion.error.unwrap();
     assert_eq!((error.code, error.attempts), (ErrorCode::DeadLettered, 0));
     assert!(error.message.contains("could not be delivered"), "{error:?}");
-    let out = lab.json(&ended.output_url).await;
+    let out = lab.json(&completion.output_url).await;
     assert_eq!((&out["code"], &out["error"]["code"]), (&json!(500), &json!("dead_lettered")));
 }
 
@@ -167,14 +167,14 @@ async fn a_task_that_had_ended_is_told_again_while_another_waits_for_s3() {
     }
     let lab = Lab::start().await;
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let _worker = lab.worker(&runtime, &[]).await;
-    door.submit("sdruntime", "text-to-image", "done", json!({ "prompt": "x", "width": 64, "height": 64 }))
+    api.submit("sdruntime", "text-to-image", "done", json!({ "prompt": "x", "width": 64, "height": 64 }))
         .await;
-    let ended = lab.ended("done").await;
-    assert!(ended.result);
+    let completion = lab.completion("done").await;
+    assert!(completion.result);
 
-    let done = record("a", &task("done", "text-to-image", ended.submission.as_str()).to_string(), 20);
+    let done = record("a", &task("done", "text-to-image", completion.submission.as_str()).to_string(), 20);
     let new = record("b", &task("new", "text-to-image", "submission-of-new").to_string(), 20);
     let event = json!({ "Records": [new, done] });
     let function = Function::start_with(&lab, Duration::from_secs(3)).await;
@@ -204,7 +204,7 @@ async fn a_task_that_had_ended_is_told_again_while_another_waits_for_s3() {
     assert_eq!(answer, json!({ "batchItemFailures": [{ "itemIdentifier": "b" }] }));
     faults.clear();
     assert_eq!(function.invoke(alone).await.unwrap(), all_ended());
-    assert_eq!(lab.ended("new").await.error.unwrap().code, ErrorCode::DeadLettered);
+    assert_eq!(lab.completion("new").await.error.unwrap().code, ErrorCode::DeadLettered);
 }
 
 #[tokio::test]
@@ -215,7 +215,7 @@ async fn what_cannot_be_read_is_kept_and_told_to_nobody() {
     assert_eq!(function.invoke(event).await.unwrap(), all_ended());
     let kept = lab.json(&format!("s3://{}/_darkroom/unreadable/poison.json", lab.shared.bucket)).await;
     assert_eq!((&kept["body"], &kept["code"]), (&json!("{nope"), &json!("unreadable_message")));
-    assert_eq!(lab.everything_told().await, [Value::Null; 0]);
+    assert_eq!(lab.notifications().await, [Value::Null; 0]);
 }
 
 #[tokio::test]
@@ -243,7 +243,7 @@ async fn a_bad_configuration_ends_the_process_and_names_every_bad_variable() {
         variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     let mut process = Process::start("dead-letter", &variables);
     let started = Instant::now();
-    assert!(!process.ended().await.success());
+    assert!(!process.exited().await.success());
     assert!(started.elapsed() < Duration::from_secs(10), "it took {:?}", started.elapsed());
     let lines = process.lines();
     let [line] = lines.as_slice() else { panic!("{lines:?}") };

@@ -32,12 +32,12 @@ async fn what_others_have_at_a_key_of_a_dead_task_stays_and_the_task_uses_its_ne
         for times in [1, 2] {
             let answer = function.invoke(event(id, "own")).await.unwrap();
             assert_eq!(answer, json!({ "batchItemFailures": [] }), "{id}");
-            let ends = lab.ends(id, times).await;
-            for end in &ends {
-                assert_eq!(end.error.as_ref().unwrap().code, ErrorCode::DeadLettered, "{id}");
-                assert_eq!(end.submission.as_str(), "own", "{id}");
-                assert_eq!(end.output_url, s3_uri(&lab.shared.bucket, &keys.next().out()), "{id}");
-                assert_eq!(end.notification_id, ends[0].notification_id, "{id}");
+            let completions = lab.completions(id, times).await;
+            for completion in &completions {
+                assert_eq!(completion.error.as_ref().unwrap().code, ErrorCode::DeadLettered, "{id}");
+                assert_eq!(completion.submission.as_str(), "own", "{id}");
+                assert_eq!(completion.output_url, s3_uri(&lab.shared.bucket, &keys.next().out()), "{id}");
+                assert_eq!(completion.notification_id, completions[0].notification_id, "{id}");
             }
         }
         let there = lab.object(&s3_uri(&lab.shared.bucket, &keys.out())).await.0;
@@ -59,9 +59,11 @@ async fn what_an_earlier_version_committed_is_notified_again_and_anothers_commit
         let answer = function.invoke(event("upgraded", submission)).await.unwrap();
         assert_eq!(answer, json!({ "batchItemFailures": [] }));
     }
-    let ends = lab.ends("upgraded", 2).await;
-    let end = |submission: &str| ends.iter().find(|end| end.submission.as_str() == submission).unwrap();
-    assert_eq!((end(own).result, &end(own).output_url), (true, &s3_uri(&lab.shared.bucket, &former)));
-    assert_eq!(end(other).error.as_ref().unwrap().code, ErrorCode::DeadLettered);
-    assert_eq!(end(other).output_url, s3_uri(&lab.shared.bucket, &keys_of("upgraded", other).out()));
+    let completions = lab.completions("upgraded", 2).await;
+    let completion = |submission: &str| {
+        completions.iter().find(|completion| completion.submission.as_str() == submission).unwrap()
+    };
+    assert_eq!((completion(own).result, &completion(own).output_url), (true, &s3_uri(&lab.shared.bucket, &former)));
+    assert_eq!(completion(other).error.as_ref().unwrap().code, ErrorCode::DeadLettered);
+    assert_eq!(completion(other).output_url, s3_uri(&lab.shared.bucket, &keys_of("upgraded", other).out()));
 }

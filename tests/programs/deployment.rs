@@ -84,8 +84,8 @@ async fn a_file_that_says_everything_holds_for_front_door_and_workers() {
     let flow = v1alpha2("flow", "comfyui", "pipeline", workflow("EmptyImage"));
     assert_eq!(stack.post("/v1alpha2", &flow).await.0, StatusCode::OK);
     for (id, queue) in [("switched", "studio-results-shop"), ("flow", "studio-results-newsroom")] {
-        let ended = told(&stack, queue, id).await;
-        assert_eq!(ended["result"], true, "{ended}");
+        let completion = told(&stack, queue, id).await;
+        assert_eq!(completion["result"], true, "{completion}");
         let image = stack.image(id).await;
         assert!(image.starts_with(stack.folder.0.join("studio-output")), "{}", image.display());
     }
@@ -139,7 +139,7 @@ runtimes:
         assert_eq!(stack.post("/v1alpha2", &task).await.0, StatusCode::OK);
         let end =
             if succeeds { format!("succeeded  {id}") } else { format!("failed     {id}: input_refused") };
-        stack.process.said(&end, |line| line.contains(&end).then_some(())).await;
+        stack.process.wait_for_output(&end, |line| line.contains(&end).then_some(())).await;
     }
 }
 
@@ -179,7 +179,7 @@ async fn another_file_on_the_same_folder_holds_for_what_was_subscribed_before() 
         call.attributes("RawMessageDelivery", "true").send().await.unwrap();
     }
     stack.process.signal("TERM");
-    assert!(stack.process.ended().await.success());
+    assert!(stack.process.exited().await.success());
 
     let after = file(
         "subscriptions: { queues: [newsroom, press] }",
@@ -217,7 +217,7 @@ runtimes:
     );
     let data = Folder::new();
     let mut demo = start(&data, &["--demo", "--config", &file]);
-    assert!(demo.ended().await.success(), "{:?}", demo.printed());
+    assert!(demo.exited().await.success(), "{:?}", demo.printed());
     let mut sizes: Vec<_> = images(&demo).iter().map(|path| png_size(path)).collect();
     sizes.sort_unstable();
     assert_eq!(sizes, [(128, 128), (256, 256), (768, 512)], "{:?}", demo.printed());
@@ -230,7 +230,7 @@ async fn a_file_that_cannot_be_deployed_is_refused_with_all_of_its_faults() {
     let folder = Folder::new();
     let file = written(&folder, "region: nowhere\nmodelBucket: my-company-models\nruntimes: []\n");
     let mut process = start(&folder, &["--config", &file]);
-    assert!(!process.ended().await.success());
+    assert!(!process.exited().await.success());
     let said = process.lines().join("\n");
     assert!(said.contains(&format!("{file} cannot be deployed:")), "{said}");
     assert!(

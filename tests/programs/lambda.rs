@@ -139,7 +139,7 @@ async fn a_bad_configuration_ends_the_process_and_names_every_bad_variable() {
     }
     let mut process = bootstrap(&variables);
     let started = Instant::now();
-    let status = process.ended().await;
+    let status = process.exited().await;
     assert!(!status.success());
     assert!(started.elapsed() < Duration::from_secs(10), "it took {:?}", started.elapsed());
     let printed = process.printed();

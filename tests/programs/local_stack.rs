@@ -23,7 +23,7 @@ use crate::served::{Folder, KEY, Served, images, png_size, start};
 async fn the_demo_shows_an_image_of_each_runtime_and_ends() {
     let folder = Folder::new();
     let mut demo = start(&folder, &["--demo"]);
-    assert!(demo.ended().await.success());
+    assert!(demo.exited().await.success());
     let mut sizes: Vec<_> = images(&demo).iter().map(|path| png_size(path)).collect();
     sizes.sort_unstable();
     assert_eq!(sizes, [(512, 512), (768, 512)], "{:?}", demo.printed());
@@ -38,7 +38,7 @@ async fn the_demo_fails_when_a_runtime_does() {
     let folder = Folder::new();
     let attached = format!("sdruntime=sdwebui:{}", simulation.url());
     let mut demo = start(&folder, &["--demo", "--runtime", &attached]);
-    assert!(!demo.ended().await.success());
+    assert!(!demo.exited().await.success());
     let printed = demo.printed().join("\n");
     assert!(printed.contains("failed     demo-sdruntime: runtime_failed: "), "{printed}");
     assert!(demo.lines().join("\n").contains("task demo-sdruntime failed"), "{:?}", demo.lines());
@@ -53,7 +53,7 @@ async fn attached_runtimes_do_the_work() {
     let (replaced, added) =
         (format!("sdruntime=sdwebui:{}", webui.url()), format!("mine=comfyui:{}", comfyui.address()));
     let mut demo = start(&folder, &["--demo", "--runtime", &replaced, "--runtime", &added]);
-    assert!(demo.ended().await.success());
+    assert!(demo.exited().await.success());
     assert_eq!((webui.busy().len(), comfyui.busy().len()), (1, 1));
     assert_eq!(images(&demo).len(), 3, "{:?}", demo.printed());
 }
@@ -63,7 +63,7 @@ async fn the_printed_curl_line_works_when_pasted() {
     let mut stack = Served::start().await;
     let line = stack
         .process
-        .said("the curl line", |line| line.trim().starts_with("curl ").then(|| line.to_owned()))
+        .wait_for_output("the curl line", |line| line.trim().starts_with("curl ").then(|| line.to_owned()))
         .await;
     let answer = if Command::new("curl").arg("--version").output().is_ok() {
         // Whoever tests behind a proxy must not send loopback addresses there.
@@ -129,8 +129,8 @@ async fn a_web_hook_is_asked_and_then_told() {
     assert_eq!(confirmed.status(), StatusCode::OK);
 
     stack.submit("hooked").await;
-    let ended = |body: &Value| body["Message"].as_str().unwrap().contains("\"result\":true");
-    let told = first_heard("Notification", &ended).await;
+    let completion = |body: &Value| body["Message"].as_str().unwrap().contains("\"result\":true");
+    let told = first_heard("Notification", &completion).await;
     assert_eq!(told["TopicArn"], topic);
     let told: Value = serde_json::from_str(told["Message"].as_str().unwrap()).unwrap();
     assert_eq!(told["id"], "hooked");
@@ -166,7 +166,7 @@ async fn a_task_that_died_in_its_queue_is_seen_to_fail() {
     let sent = sqs.send_message().set_queue_url(queue.queue_url).message_body(task.to_string());
     sent.send().await.unwrap();
     let failed = |line: &str| line.trim().starts_with("failed     deadly: dead_lettered: ").then_some(());
-    stack.process.said("the failure", failed).await;
+    stack.process.wait_for_output("the failure", failed).await;
 }
 
 #[tokio::test]
@@ -176,7 +176,7 @@ async fn ctrl_c_ends_it() {
     stack.image("done").await;
     let signalled = Instant::now();
     stack.process.signal("INT");
-    assert_eq!(stack.process.ended().await.code(), Some(0));
+    assert_eq!(stack.process.exited().await.code(), Some(0));
     assert!(signalled.elapsed() < Duration::from_secs(10), "it took {:?}", signalled.elapsed());
 }
 
@@ -197,7 +197,7 @@ async fn restarted(signal: &str) {
     })
     .await;
     stack.process.signal(signal);
-    let status = stack.process.ended().await;
+    let status = stack.process.exited().await;
     let all = "4 messages in darkroom-sdruntime";
     if signal == "TERM" {
         assert!(status.success());
@@ -208,16 +208,16 @@ async fn restarted(signal: &str) {
 
     let mut stack = Served::start_in(folder, &[]).await;
     let restored = |line: &str| line.contains(&format!("restored    {all}")).then_some(());
-    stack.process.said("what was restored", restored).await;
+    stack.process.wait_for_output("what was restored", restored).await;
     for id in ids {
         stack.image(id).await;
-        let ended = |process: &Process| {
+        let completion = |process: &Process| {
             let ends = |line: &&String| {
                 line.contains(&format!("succeeded  {id}")) || line.contains(&format!("failed     {id}"))
             };
             process.printed().iter().filter(ends).count()
         };
-        assert_eq!((ended(&first), ended(&stack.process)), (0, 1), "{id}");
+        assert_eq!((completion(&first), completion(&stack.process)), (0, 1), "{id}");
         let folder = stack.folder.0.join("darkroom-output/output").join(id);
         let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
         let outs = files.filter(|path| path.extension().is_some_and(|extension| extension == "out"));
@@ -225,7 +225,7 @@ async fn restarted(signal: &str) {
     }
     // Nothing of them is left for a third one.
     stack.process.signal("TERM");
-    assert!(stack.process.ended().await.success());
+    assert!(stack.process.exited().await.success());
     let printed = stack.process.printed().join("\n");
     assert!(!printed.contains("kept  "), "{printed}");
 }
@@ -248,7 +248,7 @@ async fn a_port_that_is_taken_is_named() {
         let folder = Folder::new();
         let arguments = ["--data-dir", folder.path(), taken, &address, other, "127.0.0.1:0"];
         let mut process = Process::start_with("local-stack", &arguments, &[]);
-        assert!(!process.ended().await.success());
+        assert!(!process.exited().await.success());
         let said = process.lines().join("\n");
         assert!(said.contains(&format!("cannot listen on {address}")), "{said}");
     }

@@ -79,9 +79,9 @@ async fn runtimes(lab: &Lab) -> (Runtime, Runtime) {
 async fn recorded_requests_get_the_recorded_answers() {
     let lab = Lab::start().await;
     let (webui, comfyui) = runtimes(&lab).await;
-    for door in [lab.front_door(&[&webui, &comfyui]).await, lab.front_door(&[]).await] {
+    for api in [lab.submit_api(&[&webui, &comfyui]).await, lab.submit_api(&[]).await] {
         for request in requests(&lab) {
-            let (status, answer) = door.post(request["path"].as_str().unwrap(), &request["body"]).await;
+            let (status, answer) = api.post(request["path"].as_str().unwrap(), &request["body"]).await;
             assert_eq!(status, StatusCode::OK, "{answer}");
             assert_covers(&answer, &answer_to(&request, &lab.shared.bucket));
         }
@@ -176,20 +176,20 @@ async fn messages_that_the_predecessors_published_are_worked_on() {
 
         let location = format!("s3://{}/{folder}test-t2i-", lab.shared.bucket);
         let ours = |told: &Value| told["output_url"].as_str().is_some_and(|url| url.starts_with(&location));
-        let ended = lab.told(&format!("the end of {name}"), ours).await;
-        assert_shape(&ended, &shapes["p2_success"]);
-        assert_shape(&ended, &shapes["p1_success"]);
+        let completion = lab.notification(&format!("the end of {name}"), ours).await;
+        assert_shape(&completion, &shapes["p2_success"]);
+        assert_shape(&completion, &shapes["p1_success"]);
         assert_covers(
-            &ended,
+            &completion,
             &json!({ "id": "test-t2i", "result": true, "status": "completed", "context": context }),
         );
-        let image = ended["image_url"][0].as_str().unwrap();
+        let image = completion["image_url"][0].as_str().unwrap();
         assert!(image.starts_with(&location) && image.ends_with("-1.png"), "{image}");
-        let out = lab.json(ended["output_url"].as_str().unwrap()).await;
+        let out = lab.json(completion["output_url"].as_str().unwrap()).await;
         assert_shape(&out, &fixtures::load("predecessors/out-files.json")["txt2img_success"]);
 
         let running = |told: &Value| told["status"] == "running" && told["context"] == context;
-        let running = lab.told(&format!("the beginning of {name}"), running).await;
+        let running = lab.notification(&format!("the beginning of {name}"), running).await;
         assert_shape(&running, &shapes["p2_running"]);
         assert_eq!(running.get("result"), None, "{running}");
     }
@@ -232,11 +232,15 @@ async fn out_files_and_notifications_have_the_shape_that_was_recorded() {
             runtime.simulation.as_ref().unwrap().faults().plan(fault, 1);
         }
         lab.send(&runtime.queue.url, &published(shape, task_type, &content)).await;
-        let ended = lab.told(&format!("the end of {shape}"), |told| told["id"] == shape).await;
+        let completion = lab.notification(&format!("the end of {shape}"), |told| told["id"] == shape).await;
         let notifications = fixtures::load("predecessors/notifications.json");
-        assert_shape(&ended, &notifications[if succeeds { "p1_success" } else { "p1_failure" }]);
-        assert_eq!((&ended["result"], &ended["context"]), (&json!(succeeds), &json!({ "k": 0 })), "{ended}");
-        let out = lab.json(ended["output_url"].as_str().unwrap()).await;
+        assert_shape(&completion, &notifications[if succeeds { "p1_success" } else { "p1_failure" }]);
+        assert_eq!(
+            (&completion["result"], &completion["context"]),
+            (&json!(succeeds), &json!({ "k": 0 })),
+            "{completion}"
+        );
+        let out = lab.json(completion["output_url"].as_str().unwrap()).await;
         let recorded = &fixtures::load("predecessors/out-files.json")[shape];
         assert_shape(&out, recorded);
         assert_eq!(out["code"], recorded["code"], "{out}");
@@ -253,7 +257,7 @@ async fn the_first_predecessors_permissions_suffice() {
     }
     let lab = Lab::start().await;
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     // Its worker's role may put objects, and neither get, head nor list them.
     let faults = lab.aws.embedded.as_ref().unwrap().faults();
     let forbidden = ["GetObject", "HeadObject", "HeadBucket", "ListObjectsV2"];
@@ -265,13 +269,13 @@ async fn the_first_predecessors_permissions_suffice() {
                         runs again, a released task counts as attempted";
     worker.logged(switched_off).await;
     let content = json!({ "prompt": "x", "width": 64, "height": 64 });
-    door.submit("sdruntime", "text-to-image", "humble", content).await;
-    let ended = lab.ended("humble").await;
-    assert!(ended.result, "{ended:?}");
+    api.submit("sdruntime", "text-to-image", "humble", content).await;
+    let completion = lab.completion("humble").await;
+    assert!(completion.result, "{completion:?}");
     lab.emptied(&runtime.queue.url).await;
     for action in forbidden {
         assert!(faults.left(Service::S3, action) > 0, "{action} may have worked in the end");
         faults.strike(Service::S3, action, AwsFault::Deny, 0);
     }
-    assert_eq!(lab.object(&ended.image_url[0]).await.1, "image/png");
+    assert_eq!(lab.object(&completion.image_url[0]).await.1, "image/png");
 }

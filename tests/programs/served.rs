@@ -65,7 +65,7 @@ impl Served {
         let mut url = async |label: &str| {
             let find =
                 |line: &str| line.trim().strip_prefix(label)?.split_whitespace().next().map(str::to_owned);
-            process.said(label, find).await
+            process.wait_for_output(label, find).await
         };
         let (url, aws_url) = (url("front door").await, url("aws apis").await);
         Self { process, folder, url, aws_url, client: Client::builder().no_proxy().build().unwrap() }
@@ -74,13 +74,13 @@ impl Served {
     /// Waits until a task has succeeded, and returns its image.
     pub(crate) async fn image(&mut self, id: &str) -> PathBuf {
         self.process
-            .said(&format!("the success of {id}"), |line| {
+            .wait_for_output(&format!("the success of {id}"), |line| {
                 line.contains(&format!("succeeded  {id}")).then_some(())
             })
             .await;
         let folder = format!("-output/output/{id}/");
         let path = |line: &str| line.contains(&folder).then(|| PathBuf::from(line.trim()));
-        self.process.said(&format!("the image of {id}"), path).await
+        self.process.wait_for_output(&format!("the image of {id}"), path).await
     }
 
     /// Posts a body with the key.

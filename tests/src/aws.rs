@@ -13,7 +13,7 @@ pub struct Aws {
     pub url: String,
     /// Clients for it.
     pub clients: Clients,
-    /// The embedded endpoints, if it is them: only they can be broken at will.
+    /// The embedded endpoints, if they are used: only they inject faults.
     pub embedded: Option<EmbeddedAws>,
     folder: Option<PathBuf>,
 }
@@ -26,7 +26,7 @@ impl Aws {
 
     /// The same; each call to embedded ones takes so much longer.
     pub async fn start_with_latency(latency: Duration) -> Self {
-        // The tests' own HTTP clients want a TLS provider, though nothing here speaks TLS.
+        // The tests' own HTTP clients want a TLS provider, though nothing here uses TLS.
         rustls::crypto::ring::default_provider().install_default().ok();
         if let Some(url) = external() {
             return Self { clients: Clients::new(&url), url, embedded: None, folder: None };
@@ -53,12 +53,12 @@ impl Drop for Aws {
     }
 }
 
-/// The endpoint that the suite is told to run against, instead of the embedded one.
+/// The endpoint that the environment names for the suite, instead of the embedded one.
 pub fn external() -> Option<String> {
     std::env::var("AWS_ENDPOINT_URL").ok().filter(|url| !url.is_empty())
 }
 
-/// Whether the test must be skipped because it needs the embedded endpoints; says so, and why, on standard output.
+/// Whether the test must be skipped because it needs the embedded endpoints; prints the test and the reason on standard output.
 #[expect(clippy::print_stdout, reason = "the run against another endpoint lists what it skipped")]
 pub fn skipped_elsewhere(test: &str, reason: &str) -> bool {
     let skipped = external().is_some();

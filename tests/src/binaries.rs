@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 /// The executable of that name, built if it is stale.
 ///
 /// Built with the whole workspace: another selection of packages would switch features of the AWS SDKs and build them
-/// again. Built in the caller's own profile, so that a benchmark measures what it says it does.
+/// again. Built in the caller's own profile, so that a benchmark measures the profile that it reports.
 pub fn executable(name: &str) -> PathBuf {
     static BUILT: OnceLock<()> = OnceLock::new();
     BUILT.get_or_init(|| build("--bins"));
@@ -30,8 +30,8 @@ fn build(kind: &str) {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let workspace = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
     let mut build = Command::new(cargo);
-    // `cargo test` and `cargo run` describe this package to the programs that they start. Build scripts would take
-    // that for a change of theirs: `ring`, and all that stands on it, would be built anew, now and the next time.
+    // `cargo test` and `cargo run` describe this package to the programs that they start. Build scripts take
+    // that for a change: `ring`, and all that depends on it, would be rebuilt, now and the next time.
     let describes = |name: &String| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
     std::env::vars().map(|(name, _)| name).filter(describes).for_each(|name| {
         build.env_remove(name);

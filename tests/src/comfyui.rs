@@ -15,22 +15,22 @@ use worker::runtimes::{Job, Progress, RunHandle, RunOutput, Runtime, RuntimeOpti
 
 use crate::{fixtures, wait};
 
-/// How a run ended.
-pub type Ran = Result<RunOutput, TaskError>;
+/// The result of a run.
+pub type RunResult = Result<RunOutput, TaskError>;
 
 /// A runtime whose runs take that long, unless all is in its cache.
 pub async fn simulation(latency: Duration) -> Simulation {
-    started(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), latency).await
+    simulation_at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), latency).await
 }
 
 /// The same at that address.
-pub async fn started(address: SocketAddr, latency: Duration) -> Simulation {
+pub async fn simulation_at(address: SocketAddr, latency: Duration) -> Simulation {
     let behaviour = Behaviour { latency, ..Default::default() };
     let options = ComfyUiOptions { behaviour, ..Default::default() };
     Simulation::start_comfyui(address, options).await.unwrap()
 }
 
-/// What one process of a worker has of the runtime.
+/// A client of the runtime, as one process of a worker has it.
 pub fn client(simulation: &Simulation) -> Arc<dyn Runtime> {
     client_with(simulation, 64 << 20)
 }
@@ -68,14 +68,14 @@ pub fn job(workflow: &Value) -> Job {
 
 /// A run that the runtime has in its queue.
 pub struct Run {
-    /// Stops it when it is cancelled.
+    /// Cancelling this stops it.
     pub stop: CancellationToken,
-    /// How far it is.
+    /// Its progress.
     pub progress: Progress,
-    /// By what it is found again.
+    /// Identifies it for adoption.
     pub handle: RunHandle,
     /// The task it runs in. When aborted, it stops as a killed process does.
-    pub running: JoinHandle<Ran>,
+    pub running: JoinHandle<RunResult>,
 }
 
 impl Run {
@@ -97,8 +97,8 @@ impl Run {
         self.handle.0["prompt_id"].as_str().unwrap()
     }
 
-    /// Waits for its end.
-    pub async fn ended(self) -> Ran {
+    /// Waits for its result.
+    pub async fn finished(self) -> RunResult {
         self.running.await.unwrap()
     }
 }
@@ -118,8 +118,8 @@ impl Queue {
     }
 }
 
-/// What a person's browser is.
-pub fn person() -> reqwest::Client {
+/// The HTTP client of a person's browser.
+pub fn http_client() -> reqwest::Client {
     rustls::crypto::ring::default_provider().install_default().ok();
     reqwest::Client::new()
 }
@@ -127,14 +127,14 @@ pub fn person() -> reqwest::Client {
 /// Queues a workflow as a person does. Returns the job's id.
 pub async fn persons_job(simulation: &Simulation, workflow: &Value) -> String {
     let body = json!({ "prompt": workflow, "client_id": "person" });
-    let posted = person().post(format!("{}/prompt", simulation.url())).json(&body).send().await.unwrap();
+    let posted = http_client().post(format!("{}/prompt", simulation.url())).json(&body).send().await.unwrap();
     let answer: Value = posted.json().await.unwrap();
     answer["prompt_id"].as_str().unwrap().to_owned()
 }
 
 /// What the runtime has in its queue.
 pub async fn queue(simulation: &Simulation) -> Queue {
-    let answer = person().get(format!("{}/queue", simulation.url())).send().await.unwrap();
+    let answer = http_client().get(format!("{}/queue", simulation.url())).send().await.unwrap();
     let answer: Value = answer.json().await.unwrap();
     let ids = |jobs: &Value| {
         let jobs = jobs.as_array().unwrap().iter();
@@ -152,18 +152,18 @@ pub async fn runs_as(simulation: &Simulation, running: &[&str], pending: &[&str]
     .await;
 }
 
-/// The ids of the jobs that had the runtime for themselves, in order.
+/// The ids of the jobs that the runtime has executed, in order.
 pub fn ran(simulation: &Simulation) -> Vec<String> {
     simulation.busy().into_iter().map(|interval| interval.label).collect()
 }
 
-/// The code of the error that a run must have ended with.
-pub fn code(result: Ran) -> ErrorCode {
+/// The error code of a run that must have failed.
+pub fn code(result: RunResult) -> ErrorCode {
     result.unwrap_err().code
 }
 
 /// The bodies of the requests to that path, in order.
 pub fn posts(simulation: &Simulation, path: &str) -> Vec<Value> {
-    let asked = simulation.requests().into_iter();
-    asked.filter(|asked| asked.path == path).filter_map(|asked| asked.body).collect()
+    let requests = simulation.requests().into_iter();
+    requests.filter(|request| request.path == path).filter_map(|request| request.body).collect()
 }

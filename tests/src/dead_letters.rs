@@ -1,4 +1,4 @@
-//! The dead-letter Lambda as its users run it: the shipped program, fed by Lambda events made from a dead-letter queue.
+//! The dead-letter Lambda as its users run it: the shipped program, invoked with Lambda events made from a dead-letter queue.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use crate::process::Process;
 use crate::runtime_api::{Outcome, RuntimeApi, lambda_variables};
 use crate::wait;
 
-/// How long the function may take, unless a test needs it to run out of time sooner.
+/// The timeout of the function, unless a test needs a shorter one.
 const FUNCTION_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// After how many seconds a message comes back that the function could not end.
-const HIDDEN_SECONDS: u32 = 5;
+/// The visibility timeout, in seconds: a message that the function could not complete is redelivered after it.
+const VISIBILITY_TIMEOUT_SECONDS: u32 = 5;
 
 /// A running dead-letter function.
 pub struct Function {
@@ -32,7 +32,7 @@ impl Function {
         Self::start_with(lab, FUNCTION_TIMEOUT).await
     }
 
-    /// Starts one that may take so long for an event.
+    /// Starts one with that timeout per event.
     pub async fn start_with(lab: &Lab, timeout: Duration) -> Self {
         let api = RuntimeApi::start_with(timeout).await;
         let mut variables = lambda_variables("dead-letter", &api.address.to_string());
@@ -45,19 +45,19 @@ impl Function {
         Self { process: Process::start("dead-letter", &variables), api }
     }
 
-    /// Lets it answer an event.
+    /// Invokes it with an event.
     pub async fn invoke(&self, event: Value) -> Outcome {
         self.api.invoke(event).await
     }
 }
 
-/// A dead-letter queue that feeds the function, as Lambda polls it.
+/// A dead-letter queue as an event source of the function, polled as Lambda does.
 pub async fn source(lab: &Lab, queue_url: &str) -> EventSource {
-    EventSource::new(lab.clients(), queue_url, HIDDEN_SECONDS).await.unwrap()
+    EventSource::new(lab.clients(), queue_url, VISIBILITY_TIMEOUT_SECONDS).await.unwrap()
 }
 
 impl Function {
-    /// Hands the function what the queue holds now, and deletes what it has ended.
+    /// Invokes the function with the messages in the queue, and deletes those that it has completed.
     pub async fn consume(&self, source: &EventSource) {
         let messages = source.receive(1).await.unwrap();
         if !messages.is_empty()
@@ -68,7 +68,7 @@ impl Function {
     }
 }
 
-/// Feeds the function until nothing is left in the queue.
+/// Invokes the function until the queue is empty.
 pub async fn drain(lab: &Lab, queue_url: &str, function: &Function) {
     let source = source(lab, queue_url).await;
     wait::until("an empty dead-letter queue", async || {

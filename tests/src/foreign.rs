@@ -1,4 +1,4 @@
-//! What other submissions have at the keys of a task: for tests of whose files are whose.
+//! Files of other submissions at the keys of a task, for tests of file ownership.
 
 use serde_json::{Value, json};
 use shared_schema::keys::{OutputKeys, s3_uri};
@@ -16,7 +16,7 @@ pub fn keys_of(id: &str, submission: &str) -> OutputKeys {
     OutputKeys::new(&OutputPrefix::parse("output").unwrap(), &id, &Submission::parse(submission).unwrap())
 }
 
-/// An `.out` file at `key` that says that this submission succeeded, with the file beside it.
+/// An `.out` file at `key` that says that this submission succeeded, with one file.
 pub fn out_of(lab: &Lab, id: &str, submission: &str, key: &str) -> Value {
     let bucket = &lab.shared.bucket;
     let image = s3_uri(bucket, &format!("{}-1.png", key.trim_end_matches(".out")));

@@ -1,4 +1,4 @@
-//! A server of images for tasks to name: remembers requests, redirects, and misbehaves on demand.
+//! A server of images for tasks to name: records requests, redirects, and fails on demand.
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -22,11 +22,11 @@ pub struct ImageServer {
 
 #[derive(Default)]
 struct Shared {
-    asked: Mutex<Vec<(String, HeaderMap)>>,
-    answers: Mutex<HashMap<String, Answer>>,
+    requests: Mutex<Vec<(String, HeaderMap)>>,
+    handlers: Mutex<HashMap<String, Handler>>,
 }
 
-type Answer = Arc<dyn Fn(&HeaderMap) -> Response + Send + Sync>;
+type Handler = Arc<dyn Fn(&HeaderMap) -> Response + Send + Sync>;
 
 impl ImageServer {
     /// Starts it on 127.0.0.1.
@@ -45,35 +45,35 @@ impl ImageServer {
     }
 
     /// The URL of something on it: `cat.png`, `missing`, `page.html`, `broken` (500), `to/<url>` (redirects there),
-    /// `silent` (never answers), `slow/<anything>` (answers after [`SLOW`]), or what [`Self::answers`] has been told.
+    /// `silent` (never answers), `slow/<anything>` (answers after [`SLOW`]), or a path of [`Self::respond_with`].
     pub fn url(&self, path: &str) -> String {
         format!("http://{}/{path}", self.address)
     }
 
-    /// From now on, requests for that path are answered so. Returns its URL.
-    pub fn answers(
+    /// From now on, this handler answers requests for that path. Returns its URL.
+    pub fn respond_with(
         &self,
         path: &str,
-        answer: impl Fn(&HeaderMap) -> Response + Send + Sync + 'static,
+        handler: impl Fn(&HeaderMap) -> Response + Send + Sync + 'static,
     ) -> String {
-        self.state.answers.lock().unwrap().insert(path.to_owned(), Arc::new(answer));
+        self.state.handlers.lock().unwrap().insert(path.to_owned(), Arc::new(handler));
         self.url(path)
     }
 
     /// Redirects that path to a location, which may be anything that fits a header. Returns its URL.
     pub fn redirects(&self, path: &str, status: StatusCode, location: &[u8]) -> String {
         let location = HeaderValue::from_bytes(location).unwrap();
-        self.answers(path, move |_| (status, [(header::LOCATION, location.clone())]).into_response())
+        self.respond_with(path, move |_| (status, [(header::LOCATION, location.clone())]).into_response())
     }
 
-    /// The paths that were asked for, in order.
-    pub fn asked(&self) -> Vec<String> {
-        self.state.asked.lock().unwrap().iter().map(|(path, _)| path.clone()).collect()
+    /// The paths of the requests, in order.
+    pub fn requested_paths(&self) -> Vec<String> {
+        self.state.requests.lock().unwrap().iter().map(|(path, _)| path.clone()).collect()
     }
 
     /// The headers of the requests, in order.
     pub fn headers(&self) -> Vec<HeaderMap> {
-        self.state.asked.lock().unwrap().iter().map(|(_, headers)| headers.clone()).collect()
+        self.state.requests.lock().unwrap().iter().map(|(_, headers)| headers.clone()).collect()
     }
 }
 
@@ -84,10 +84,10 @@ pub fn cat() -> Vec<u8> {
 
 async fn answer(State(state): State<Arc<Shared>>, request: Request) -> Response {
     let path = request.uri().path().trim_start_matches('/').to_owned();
-    state.asked.lock().unwrap().push((path.clone(), request.headers().clone()));
-    let told = state.answers.lock().unwrap().get(&path).cloned();
-    if let Some(told) = told {
-        return told(request.headers());
+    state.requests.lock().unwrap().push((path.clone(), request.headers().clone()));
+    let handler = state.handlers.lock().unwrap().get(&path).cloned();
+    if let Some(handler) = handler {
+        return handler(request.headers());
     }
     match path.as_str() {
         "page.html" => {

@@ -1,4 +1,4 @@
-//! The part of the Kubernetes API that a pod uses to mark itself, on TLS with an authority of its own.
+//! The part of the Kubernetes API that a pod uses to annotate itself, on TLS with its own certificate authority.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ use tokio_rustls::server::TlsStream;
 pub struct KubernetesApi {
     address: SocketAddr,
     service_account: PathBuf,
-    seen: Arc<Seen>,
+    recorded: Arc<Recorded>,
 }
 
 /// One call that arrived.
@@ -37,12 +37,12 @@ pub struct Call {
 }
 
 #[derive(Default)]
-struct Seen {
+struct Recorded {
     calls: Mutex<Vec<Call>>,
     status: AtomicU16,
 }
 
-/// An authority, and how it signs.
+/// A certificate authority: its issuer and its certificate.
 fn authority() -> (Issuer<'static, KeyPair>, String) {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::default();
@@ -65,8 +65,8 @@ impl KubernetesApi {
         let tls =
             tls.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], private_key).unwrap();
 
-        let seen = Arc::new(Seen { calls: Mutex::default(), status: AtomicU16::new(200) });
-        let router = Router::new().fallback(answer).with_state(Arc::clone(&seen));
+        let recorded = Arc::new(Recorded { calls: Mutex::default(), status: AtomicU16::new(200) });
+        let router = Router::new().fallback(answer).with_state(Arc::clone(&recorded));
         let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = tcp.local_addr().unwrap();
         let listener = TlsListener { tcp, tls: TlsAcceptor::from(Arc::new(tls)) };
@@ -76,12 +76,12 @@ impl KubernetesApi {
             std::env::temp_dir().join(format!("darkroom-test-{}", uuid::Uuid::new_v4().simple()));
         std::fs::create_dir(&service_account).unwrap();
         std::fs::write(service_account.join("ca.crt"), pem).unwrap();
-        let api = Self { address, service_account, seen };
+        let api = Self { address, service_account, recorded };
         api.rotate_token("first");
         api
     }
 
-    /// The variables of a worker in the pod `gpu-1` of the namespace `darkroom`, which is to mark it.
+    /// The variables of a worker in the pod `gpu-1` of the namespace `darkroom`, which annotates it.
     pub fn variables(&self) -> Vec<(&'static str, String)> {
         vec![
             ("MARK_POD", "true".to_owned()),
@@ -93,24 +93,24 @@ impl KubernetesApi {
         ]
     }
 
-    /// Puts another token where the pod finds it. A newline ends it, as an editor would leave it.
+    /// Replaces the token of the service account. A newline follows it, as an editor leaves it.
     pub fn rotate_token(&self, token: &str) {
         std::fs::write(self.service_account.join("token"), format!("{token}\n")).unwrap();
     }
 
-    /// From now on the pod trusts an authority that did not vouch for this server.
-    pub fn disown(&self) {
+    /// From now on the pod trusts an authority that has not signed this server's certificate.
+    pub fn replace_trusted_ca(&self) {
         std::fs::write(self.service_account.join("ca.crt"), authority().1).unwrap();
     }
 
     /// Answers every further call with that status.
     pub fn answer(&self, status: u16) {
-        self.seen.status.store(status, Ordering::Relaxed);
+        self.recorded.status.store(status, Ordering::Relaxed);
     }
 
     /// The calls so far, in order.
     pub fn calls(&self) -> Vec<Call> {
-        self.seen.calls.lock().unwrap().clone()
+        self.recorded.calls.lock().unwrap().clone()
     }
 }
 
@@ -121,23 +121,23 @@ impl Drop for KubernetesApi {
 }
 
 async fn answer(
-    State(seen): State<Arc<Seen>>,
+    State(recorded): State<Arc<Recorded>>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
     body: String,
 ) -> StatusCode {
     let header = |name: &str| headers.get(name).map_or("", |value| value.to_str().unwrap()).to_owned();
-    seen.calls.lock().unwrap().push(Call {
+    recorded.calls.lock().unwrap().push(Call {
         line: format!("{method} {uri}"),
         content_type: header("content-type"),
         authorization: header("authorization"),
         body: serde_json::from_str(&body).unwrap(),
     });
-    StatusCode::from_u16(seen.status.load(Ordering::Relaxed)).unwrap()
+    StatusCode::from_u16(recorded.status.load(Ordering::Relaxed)).unwrap()
 }
 
-/// Connections on which the handshake is over.
+/// Accepts connections once their handshake is complete.
 struct TlsListener {
     tcp: TcpListener,
     tls: TlsAcceptor,
@@ -150,7 +150,7 @@ impl axum::serve::Listener for TlsListener {
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         loop {
             let (stream, peer) = self.tcp.accept().await.unwrap();
-            // A client that distrusts the certificate hangs up.
+            // A client that does not trust the certificate closes the connection.
             if let Ok(stream) = self.tls.accept(stream).await {
                 return (stream, peer);
             }

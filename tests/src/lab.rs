@@ -26,11 +26,11 @@ pub struct Lab {
     /// What all runtimes share.
     pub shared: Shared,
     completions_url: String,
-    told: Mutex<Vec<Value>>,
+    received: Mutex<Vec<Value>>,
 }
 
-/// A front door of the lab.
-pub struct FrontDoor {
+/// The HTTP API of a front door of the lab.
+pub struct SubmitApi {
     /// Where it listens.
     pub url: String,
     client: reqwest::Client,
@@ -42,7 +42,7 @@ pub fn free_port() -> SocketAddr {
 }
 
 impl Lab {
-    /// Topics, a bucket, and a queue that hears of every result.
+    /// Topics, a bucket, and a queue that receives every notification.
     pub async fn start() -> Self {
         Self::start_with_latency(Duration::ZERO).await
     }
@@ -54,7 +54,7 @@ impl Lab {
         let shared = provision::shared(&aws.clients, &prefix).await.unwrap();
         let completions_url =
             provision::completion_queue(&aws.clients, &shared, "completions").await.unwrap();
-        Self { aws, shared, completions_url, told: Mutex::default() }
+        Self { aws, shared, completions_url, received: Mutex::default() }
     }
 
     /// Clients for the AWS APIs.
@@ -75,7 +75,7 @@ impl Lab {
         self.runtime("comfyui", "comfyui", simulation.url(), Some(simulation), &[]).await
     }
 
-    /// A queue for a runtime that somebody else runs.
+    /// A queue for a runtime that runs outside of the lab.
     pub async fn runtime(
         &self,
         name: &str,
@@ -88,13 +88,13 @@ impl Lab {
         Runtime { name: name.to_owned(), runtime_type, url, queue, simulation, claim_check: false }
     }
 
-    /// The real front door router on loopback, which knows these runtimes (none: no registry).
-    pub async fn front_door(&self, runtimes: &[&Runtime]) -> FrontDoor {
-        self.front_door_of(self.clients(), runtimes).await
+    /// The real router of the front door on loopback, with these runtimes in its registry (none: no registry).
+    pub async fn submit_api(&self, runtimes: &[&Runtime]) -> SubmitApi {
+        self.submit_api_with(self.clients(), runtimes).await
     }
 
     /// The same, which calls AWS through these clients.
-    pub async fn front_door_of(&self, clients: &Clients, runtimes: &[&Runtime]) -> FrontDoor {
+    pub async fn submit_api_with(&self, clients: &Clients, runtimes: &[&Runtime]) -> SubmitApi {
         let entry = |runtime: &&Runtime| {
             let models: &[&str] = if runtime.simulation.is_some() && runtime.runtime_type == "sdwebui" {
                 &[simulated_runtimes::DEFAULT_MODEL]
@@ -118,10 +118,10 @@ impl Lab {
         let listener = tokio::net::TcpListener::bind(free_port()).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await });
-        FrontDoor { url, client: reqwest::Client::builder().no_proxy().build().unwrap() }
+        SubmitApi { url, client: reqwest::Client::builder().no_proxy().build().unwrap() }
     }
 
-    /// The variables of a worker beside that runtime.
+    /// The variables of a worker of that runtime.
     pub fn worker_variables(&self, runtime: &Runtime, more: &[(&str, &str)]) -> Vec<(String, String)> {
         let mut variables: HashMap<String, String> = [
             ("AWS_ENDPOINT_URL", self.aws.url.as_str()),
@@ -143,7 +143,7 @@ impl Lab {
         variables.into_iter().collect()
     }
 
-    /// A worker beside that runtime, as a process of its own, ready to receive.
+    /// A worker of that runtime, as a process of its own, ready to receive.
     pub async fn worker(&self, runtime: &Runtime, more: &[(&str, &str)]) -> Process {
         let mut process = Process::start("worker", &self.worker_variables(runtime, more));
         process.logged("ready").await;
@@ -155,51 +155,50 @@ impl Lab {
         self.aws.clients.sqs.send_message().queue_url(queue_url).message_body(body).send().await.unwrap();
     }
 
-    /// Waits until the completion topic has told how the task with that id ended.
-    pub async fn ended(&self, id: &str) -> Notification {
-        let what = format!("the end of task {id}");
-        let told = self.told(&what, |told| told["id"] == id && told.get("result").is_some()).await;
-        serde_json::from_value(told).unwrap()
+    /// Waits for the completion notification of the task with that id.
+    pub async fn completion(&self, id: &str) -> Notification {
+        let what = format!("the completion of task {id}");
+        let found = self.notification(&what, |sent| sent["id"] == id && sent.get("result").is_some()).await;
+        serde_json::from_value(found).unwrap()
     }
 
-    /// Waits until so many notifications say how tasks with that id ended, and returns all of them.
-    pub async fn ends(&self, id: &str, times: usize) -> Vec<Notification> {
+    /// Waits for so many completion notifications of tasks with that id, and returns all of them.
+    pub async fn completions(&self, id: &str, times: usize) -> Vec<Notification> {
         wait::until(&format!("{times} notifications of {id}"), async || {
-            let all = self.everything_told().await.into_iter();
-            let ends = all.filter(|notified| notified["id"] == id && notified.get("result").is_some());
-            let ends: Vec<Notification> =
-                ends.map(|notified| serde_json::from_value(notified).unwrap()).collect();
-            (ends.len() >= times).then_some(ends)
+            let all = self.notifications().await.into_iter();
+            let found = all.filter(|sent| sent["id"] == id && sent.get("result").is_some());
+            let found: Vec<Notification> = found.map(|sent| serde_json::from_value(sent).unwrap()).collect();
+            (found.len() >= times).then_some(found)
         })
         .await
     }
 
-    /// Waits for a notification.
-    pub async fn told(&self, what: &str, is_it: impl Fn(&Value) -> bool) -> Value {
+    /// Waits for a notification that matches.
+    pub async fn notification(&self, what: &str, matches: impl Fn(&Value) -> bool) -> Value {
         wait::until(what, async || {
-            if let Some(found) = self.told.lock().unwrap().iter().find(|told| is_it(told)) {
+            if let Some(found) = self.received.lock().unwrap().iter().find(|sent| matches(sent)) {
                 return Some(found.clone());
             }
-            self.listen().await;
+            self.poll_notifications().await;
             None
         })
         .await
     }
 
     /// Every notification so far.
-    pub async fn everything_told(&self) -> Vec<Value> {
-        self.listen().await;
-        self.told.lock().unwrap().clone()
+    pub async fn notifications(&self) -> Vec<Value> {
+        self.poll_notifications().await;
+        self.received.lock().unwrap().clone()
     }
 
     /// Waits up to a second for notifications, and returns those that are new.
-    pub async fn listen(&self) -> Vec<Value> {
+    pub async fn poll_notifications(&self) -> Vec<Value> {
         let sqs = &self.aws.clients.sqs;
         let poll = sqs.receive_message().queue_url(&self.completions_url).max_number_of_messages(10);
         let received = poll.wait_time_seconds(1).send().await.unwrap().messages.unwrap_or_default();
-        let mut news = Vec::new();
+        let mut new = Vec::new();
         for message in received {
-            news.push(serde_json::from_str(&message.body.unwrap()).unwrap());
+            new.push(serde_json::from_str(&message.body.unwrap()).unwrap());
             let handle = message.receipt_handle.unwrap();
             sqs.delete_message()
                 .queue_url(&self.completions_url)
@@ -208,8 +207,8 @@ impl Lab {
                 .await
                 .unwrap();
         }
-        self.told.lock().unwrap().extend(news.clone());
-        news
+        self.received.lock().unwrap().extend(new.clone());
+        new
     }
 
     /// Waits until a queue holds nothing, neither visible nor in flight.
@@ -234,7 +233,7 @@ impl Lab {
         (attributes[&visible].parse().unwrap(), attributes[&hidden].parse().unwrap())
     }
 
-    /// Takes the next message of a queue: its body, and its system attributes.
+    /// Receives the next message of a queue: its body, and its system attributes.
     pub async fn receive(&self, queue_url: &str) -> (Value, HashMap<MessageSystemAttributeName, String>) {
         let message = wait::until("a message", async || {
             let poll = self.aws.clients.sqs.receive_message().queue_url(queue_url).wait_time_seconds(1);
@@ -272,7 +271,7 @@ impl Lab {
     }
 }
 
-impl FrontDoor {
+impl SubmitApi {
     /// Posts a body and returns status and answer.
     pub async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
         let answer =

@@ -1,10 +1,10 @@
 //! The harness: starts Darkroom's parts as they are shipped, over real sockets, and watches them from outside.
 //!
 //! A test makes a [`lab::Lab`], adds runtimes and workers to it, submits tasks through the real front door, and waits for
-//! what the completion topic says. The AWS APIs are the embedded ones, or those at `AWS_ENDPOINT_URL`.
+//! its notifications on the completion topic. The AWS APIs are the embedded ones, or those at `AWS_ENDPOINT_URL`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a harness fails by panicking")]
-#![allow(clippy::print_stderr, reason = "a test that fails shows what the programs said")]
+#![allow(clippy::print_stderr, reason = "a test that fails shows the output of the programs")]
 
 pub mod aws;
 pub mod binaries;

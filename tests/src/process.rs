@@ -55,8 +55,8 @@ impl Process {
         self.found(&format!("the log line `{message}`"), logged).await
     }
 
-    /// Waits for a printed line in which `find` finds something.
-    pub async fn said<T>(&mut self, what: &str, find: impl Fn(&str) -> Option<T>) -> T {
+    /// Waits for a printed line in which `find` finds a value, and returns that.
+    pub async fn wait_for_output<T>(&mut self, what: &str, find: impl Fn(&str) -> Option<T>) -> T {
         self.found(what, |process| process.printed().iter().find_map(|line| find(line))).await
     }
 
@@ -66,7 +66,7 @@ impl Process {
             if found.is_none()
                 && let Some(status) = self.child.try_wait().unwrap()
             {
-                panic!("the program ended with {status} before {what}");
+                panic!("the program exited with {status} before {what}");
             }
             found
         })
@@ -79,27 +79,27 @@ impl Process {
         assert!(Command::new("kill").args([format!("-{signal}"), pid]).status().unwrap().success());
     }
 
-    /// The most memory that it has had, in bytes (Linux).
+    /// Its peak resident memory, in bytes (Linux).
     pub fn peak_memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
 
-    /// How it ended, if it has.
-    pub fn exited(&mut self) -> Option<ExitStatus> {
+    /// Its exit status, if it has exited.
+    pub fn try_wait(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().unwrap()
     }
 
-    /// Waits for its end; all that it has logged and printed is there then.
-    pub async fn ended(&mut self) -> ExitStatus {
-        // Not by `wait::until`: a task that does this can be spawned.
-        let deadline = Instant::now() + wait::PATIENCE;
+    /// Waits until it exits. All that it has logged and printed has been read then.
+    pub async fn exited(&mut self) -> ExitStatus {
+        // Not by `wait::until`, whose future cannot be spawned.
+        let deadline = Instant::now() + wait::TIMEOUT;
         let status = loop {
-            if let Some(status) = self.exited() {
+            if let Some(status) = self.try_wait() {
                 break status;
             }
-            assert!(Instant::now() < deadline, "waited in vain for the end of the program");
+            assert!(Instant::now() < deadline, "timed out waiting for the program to exit");
             tokio::time::sleep(Duration::from_millis(20)).await;
         };
         self.logged.finish();
@@ -141,7 +141,7 @@ impl Lines {
         self.read.lock().unwrap().clone()
     }
 
-    /// Reads on to the end of the pipe.
+    /// Reads until the pipe is closed.
     fn finish(&mut self) {
         if let Some(reader) = self.reader.take() {
             reader.join().unwrap();

@@ -1,4 +1,4 @@
-//! The Lambda Runtime API, as a function's process meets it: hands out events one by one, and takes the answers.
+//! The Lambda Runtime API, as a function's process uses it: serves events one by one, and receives the responses.
 //!
 //! Headers and paths are those of "Using the Lambda runtime API for custom runtimes" in the AWS Lambda developer guide.
 
@@ -16,15 +16,15 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::wait::PATIENCE;
+use crate::wait::TIMEOUT;
 
 /// The X-Ray trace that every invocation belongs to.
 pub const TRACE: &str = "Root=1-67891233-abcdef012345678912345678;Parent=463ac35c9f6413ad;Sampled=1";
 
-/// How long a function is told that it may take, unless a test says otherwise.
+/// The timeout from which the deadline of an invocation follows, unless a test sets another one.
 const FUNCTION_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What a function made of an event: its answer, or the error that it reported.
+/// The outcome of an invocation: the function's response, or the error that it reported.
 pub type Outcome = Result<Value, Value>;
 
 /// A running Runtime API for one function.
@@ -32,15 +32,15 @@ pub struct RuntimeApi {
     /// Where it listens: the value of `AWS_LAMBDA_RUNTIME_API`.
     pub address: SocketAddr,
     invocations: mpsc::UnboundedSender<(String, Value)>,
-    open: Open,
+    pending: Pending,
 }
 
-/// The invocations that nobody has answered yet, by request id.
-type Open = Arc<Mutex<HashMap<String, oneshot::Sender<Outcome>>>>;
+/// The invocations without a response so far, by request id.
+type Pending = Arc<Mutex<HashMap<String, oneshot::Sender<Outcome>>>>;
 
 struct Api {
     next: tokio::sync::Mutex<mpsc::UnboundedReceiver<(String, Value)>>,
-    open: Open,
+    pending: Pending,
     function_timeout: Duration,
 }
 
@@ -50,11 +50,12 @@ impl RuntimeApi {
         Self::start_with(FUNCTION_TIMEOUT).await
     }
 
-    /// Starts it for a function that may take so long.
+    /// Starts it for a function with that timeout.
     pub async fn start_with(function_timeout: Duration) -> Self {
         let (invocations, next) = mpsc::unbounded_channel();
-        let open = Open::default();
-        let api = Api { next: tokio::sync::Mutex::new(next), open: Arc::clone(&open), function_timeout };
+        let pending = Pending::default();
+        let api =
+            Api { next: tokio::sync::Mutex::new(next), pending: Arc::clone(&pending), function_timeout };
         let invocation = Router::new()
             .route("/next", get(next_invocation))
             .route("/{id}/response", post(response))
@@ -64,16 +65,16 @@ impl RuntimeApi {
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { address, invocations, open }
+        Self { address, invocations, pending }
     }
 
     /// Invokes the function, and waits for the outcome.
     pub async fn invoke(&self, event: Value) -> Outcome {
         let id = uuid::Uuid::new_v4().to_string();
         let (sender, outcome) = oneshot::channel();
-        self.open.lock().unwrap().insert(id.clone(), sender);
+        self.pending.lock().unwrap().insert(id.clone(), sender);
         self.invocations.send((id, event)).unwrap();
-        tokio::time::timeout(PATIENCE, outcome).await.expect("the function did not answer").unwrap()
+        tokio::time::timeout(TIMEOUT, outcome).await.expect("the function did not answer").unwrap()
     }
 }
 
@@ -114,16 +115,16 @@ async fn next_invocation(State(api): State<Arc<Api>>) -> Response {
 }
 
 async fn response(State(api): State<Arc<Api>>, Path(id): Path<String>, body: Bytes) -> Response {
-    api.settle(&id, Ok(serde_json::from_slice(&body).unwrap()))
+    api.complete(&id, Ok(serde_json::from_slice(&body).unwrap()))
 }
 
 async fn error(State(api): State<Arc<Api>>, Path(id): Path<String>, body: Bytes) -> Response {
-    api.settle(&id, Err(serde_json::from_slice(&body).unwrap()))
+    api.complete(&id, Err(serde_json::from_slice(&body).unwrap()))
 }
 
 impl Api {
-    fn settle(&self, id: &str, outcome: Outcome) -> Response {
-        match self.open.lock().unwrap().remove(id).map(|waiting| waiting.send(outcome)) {
+    fn complete(&self, id: &str, outcome: Outcome) -> Response {
+        match self.pending.lock().unwrap().remove(id).map(|waiting| waiting.send(outcome)) {
             Some(Ok(())) => (StatusCode::ACCEPTED, Json(json!({ "status": "OK" }))).into_response(),
             _ => (StatusCode::BAD_REQUEST, Json(json!({ "errorType": "InvalidRequestID" }))).into_response(),
         }

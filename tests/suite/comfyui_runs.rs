@@ -1,10 +1,10 @@
-//! Runs inside ComfyUI, driven by the worker's client without a queue: they overlap, are stopped, outlive the process that
-//! began them, and hang.
+//! Runs inside ComfyUI, driven by the worker's client without a queue: they overlap, are stopped, survive the process that
+//! submitted them, and hang.
 
 use std::time::Duration;
 
 use integration_tests::comfyui::{
-    Run, client, code, job, persons_job, posts, ran, runs_as, sampled, simulation, started,
+    Run, client, code, job, persons_job, posts, ran, runs_as, sampled, simulation, simulation_at,
 };
 use integration_tests::wait;
 use serde_json::json;
@@ -21,8 +21,8 @@ async fn the_next_job_waits_inside_the_runtime() {
     runs_as(&simulation, &[first.id()], &[second.id()]).await;
     wait::until("progress", async || first.progress.watch().borrow().share.filter(|share| *share > 0.0))
         .await;
-    assert_eq!(second.progress.watch().borrow().share, None, "a pending job is not known to be anywhere");
-    wait::until("the second to be seen waiting", async || {
+    assert_eq!(second.progress.watch().borrow().share, None, "a pending job has no progress");
+    wait::until("the second to be reported as waiting", async || {
         (second.progress.phase() == JobPhase::Waiting).then_some(())
     })
     .await;
@@ -31,7 +31,7 @@ async fn the_next_job_waits_inside_the_runtime() {
 
     let ids = [first.id().to_owned(), second.id().to_owned()];
     let last_progress = first.progress.watch();
-    let (first, second) = (first.ended().await.unwrap(), second.ended().await.unwrap());
+    let (first, second) = (first.finished().await.unwrap(), second.finished().await.unwrap());
 
     assert_eq!((first.files.len(), second.files.len()), (1, 2));
     assert!(matches!(second_progress.phase(), JobPhase::Running(_)));
@@ -51,8 +51,8 @@ async fn stopping_the_pending_job_leaves_the_running_one_alone() {
 
     second.stop.cancel();
 
-    assert_eq!(code(second.ended().await), ErrorCode::Interrupted);
-    assert_eq!(first.ended().await.unwrap().files.len(), 1);
+    assert_eq!(code(second.finished().await), ErrorCode::Interrupted);
+    assert_eq!(first.finished().await.unwrap().files.len(), 1);
     assert_eq!(ran(&simulation), [id]);
     runs_as(&simulation, &[], &[]).await;
 }
@@ -68,8 +68,8 @@ async fn stopping_the_running_job_leaves_the_pending_one_alone() {
 
     first.stop.cancel();
 
-    assert_eq!(code(first.ended().await), ErrorCode::Interrupted);
-    assert_eq!(second.ended().await.unwrap().files.len(), 1);
+    assert_eq!(code(first.finished().await), ErrorCode::Interrupted);
+    assert_eq!(second.finished().await.unwrap().files.len(), 1);
     assert_eq!(ran(&simulation), ids);
 }
 
@@ -85,14 +85,14 @@ async fn jobs_of_a_killed_process_are_adopted_wherever_they_are() {
         run.running.abort();
     }
 
-    let heir = client(&simulation);
+    let successor = client(&simulation);
     let (finished_job, running_job, pending_job) =
         (job(&sampled(1, 1)), job(&sampled(2, 2)), job(&sampled(3, 3)));
     let progress = running_job.progress.clone();
     let (first, second, third) = tokio::join!(
-        heir.adopt(finished_job, &finished.handle),
-        heir.adopt(running_job, &running.handle),
-        heir.adopt(pending_job, &pending.handle),
+        successor.adopt(finished_job, &finished.handle),
+        successor.adopt(running_job, &running.handle),
+        successor.adopt(pending_job, &pending.handle),
     );
 
     for (adopted, run, files) in [(first, &finished, 1), (second, &running, 2), (third, &pending, 3)] {
@@ -100,10 +100,10 @@ async fn jobs_of_a_killed_process_are_adopted_wherever_they_are() {
         assert_eq!((output.files.len(), &output.report["prompt_id"]), (files, &json!(run.id())));
     }
     assert_eq!(ran(&simulation), [finished.id(), running.id(), pending.id()], "each ran once");
-    assert!(progress.watch().borrow().share > Some(0.0), "nothing was heard of the running one");
+    assert!(progress.watch().borrow().share > Some(0.0), "no progress of the running one was reported");
 
-    heir.forget(&finished.handle).await;
-    assert_eq!(heir.adopt(job(&sampled(1, 1)), &finished.handle).await, None);
+    successor.forget(&finished.handle).await;
+    assert_eq!(successor.adopt(job(&sampled(1, 1)), &finished.handle).await, None);
 }
 
 #[tokio::test]
@@ -121,7 +121,7 @@ async fn an_adopted_job_can_be_stopped() {
 }
 
 #[tokio::test]
-async fn what_the_runtime_does_not_know_is_not_adopted() {
+async fn a_job_that_the_runtime_does_not_know_is_not_adopted() {
     let simulation = simulation(Duration::ZERO).await;
     let runtime = client(&simulation);
     let unknown = "9547f7c5-d1cf-4938-8037-e0b5503ca8e1";
@@ -131,7 +131,7 @@ async fn what_the_runtime_does_not_know_is_not_adopted() {
 }
 
 #[tokio::test]
-async fn a_job_whose_images_came_over_a_lost_socket_is_taken_out_of_the_runtime() {
+async fn a_job_whose_images_came_over_a_lost_socket_is_removed_from_the_runtime() {
     let simulation = simulation(Duration::from_secs(30)).await;
     let mut workflow = sampled(1, 1);
     workflow["7"]["class_type"] = json!("SaveImageWebsocket");
@@ -144,7 +144,7 @@ async fn a_job_whose_images_came_over_a_lost_socket_is_taken_out_of_the_runtime(
 }
 
 #[tokio::test]
-async fn clearing_touches_neither_what_is_kept_nor_a_persons_jobs() {
+async fn interrupting_orphans_spares_kept_jobs_and_a_persons_jobs() {
     let simulation = simulation(Duration::from_secs(2)).await;
     let killed = client(&simulation);
     let running = Run::begin(&killed, &simulation, &sampled(1, 1)).await;
@@ -155,23 +155,23 @@ async fn clearing_touches_neither_what_is_kept_nor_a_persons_jobs() {
     running.running.abort();
     pending.running.abort();
 
-    let heir = client(&simulation);
+    let successor = client(&simulation);
     let keep = [kept.handle.clone()];
-    assert_eq!(heir.interrupt_orphans(&keep).await, Ok(false));
-    wait::until("a runtime that is clear", async || {
-        heir.interrupt_orphans(&keep).await.unwrap().then_some(())
+    assert_eq!(successor.interrupt_orphans(&keep).await, Ok(false));
+    wait::until("a runtime without orphans", async || {
+        successor.interrupt_orphans(&keep).await.unwrap().then_some(())
     })
     .await;
 
     runs_as(&simulation, &[&persons], &[kept.id()]).await;
     let ids = [running.id().to_owned(), persons, kept.id().to_owned()];
-    kept.ended().await.unwrap();
+    kept.finished().await.unwrap();
     assert_eq!(ran(&simulation), ids);
-    assert_eq!(heir.interrupt_orphans(&[]).await, Ok(true));
+    assert_eq!(successor.interrupt_orphans(&[]).await, Ok(true));
 }
 
 #[tokio::test]
-async fn a_job_that_hangs_stays_to_be_cleared() {
+async fn a_job_that_hangs_stays_an_orphan() {
     let simulation = simulation(Duration::ZERO).await;
     simulation.faults().plan(Fault::Hang, 1);
     let runtime = client(&simulation);
@@ -179,18 +179,18 @@ async fn a_job_that_hangs_stays_to_be_cleared() {
     runs_as(&simulation, &[hanging.id()], &[]).await;
     let next = Run::begin(&runtime, &simulation, &sampled(2, 1)).await;
 
-    assert_eq!(runtime.ready().await, Ok(()), "a job runs, as far as anybody can tell");
+    assert_eq!(runtime.ready().await, Ok(()), "a job appears to run");
     assert_eq!(runtime.interrupt_orphans(&[]).await, Ok(false));
     assert_eq!(runtime.interrupt_orphans(&[]).await, Ok(false));
 
     runs_as(&simulation, &[hanging.id()], &[]).await;
-    assert_eq!(code(next.ended().await), ErrorCode::JobLost);
+    assert_eq!(code(next.finished().await), ErrorCode::JobLost);
     let interruption = json!({ "prompt_id": hanging.id() });
     assert_eq!(posts(&simulation, "/interrupt"), [interruption.clone(), interruption]);
 }
 
 #[tokio::test]
-async fn a_dead_worker_thread_is_told_until_the_runtime_has_restarted() {
+async fn a_dead_worker_thread_is_reported_until_the_runtime_restarts() {
     let simulation = simulation(Duration::ZERO).await;
     let runtime = client(&simulation);
     simulation.faults().plan(Fault::DeadWorker, 1);
@@ -203,12 +203,12 @@ async fn a_dead_worker_thread_is_told_until_the_runtime_has_restarted() {
     let address = simulation.address();
     simulation.stop().await;
     assert_eq!(runtime.ready().await.unwrap_err().code, ErrorCode::RuntimeUnavailable);
-    let _restarted = started(address, Duration::ZERO).await;
+    let _restarted = simulation_at(address, Duration::ZERO).await;
     assert_eq!(runtime.ready().await, Ok(()));
     assert_eq!(runtime.run(job(&sampled(1, 1))).await.unwrap().files.len(), 1);
 }
 
-/// What a person, or a former process, left in the queue tells it, too.
+/// A pending job of a person, or of a former process, shows it, too.
 #[tokio::test]
 async fn a_runtime_whose_worker_thread_is_dead_is_not_ready() {
     let simulation = simulation(Duration::ZERO).await;
@@ -217,7 +217,7 @@ async fn a_runtime_whose_worker_thread_is_dead_is_not_ready() {
 
     let runtime = client(&simulation);
     assert_eq!(runtime.ready().await.unwrap_err().code, ErrorCode::RuntimeUnavailable);
-    wait::until("certainty", async || {
+    wait::until("the runtime to be reported as stuck", async || {
         (runtime.ready().await.unwrap_err().code == ErrorCode::RuntimeStuck).then_some(())
     })
     .await;

@@ -1,4 +1,4 @@
-//! Runs inside ComfyUI, driven by the worker's client without a queue: of every version, and of workflows that queue
+//! Runs inside ComfyUI, driven by the worker's client without a queue: with every version, and of workflows that queue
 //! themselves again, are cached, or save in ways of their own.
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use integration_tests::comfyui::{
-    Queue, Run, client, client_with, code, job, person, persons_job, posts, queue, ran, runs_as, sampled,
-    simulation,
+    Queue, Run, client, client_with, code, http_client, job, persons_job, posts, queue, ran, runs_as,
+    sampled, simulation,
 };
 use integration_tests::{fixtures, wait};
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ fn codes(output: &RunOutput) -> Vec<WarningCode> {
     output.warnings.iter().map(|warning| warning.code).collect()
 }
 
-/// One that speaks the interface of that version.
+/// One with the interface of that version.
 async fn of_version(version: ComfyUiVersion, latency: Duration) -> Simulation {
     let behaviour = Behaviour { latency, ..Default::default() };
     let options = ComfyUiOptions { behaviour, version, ..Default::default() };
@@ -63,7 +63,7 @@ async fn videos_among_the_previews_and_models_that_are_shown_as_paths_are_result
 }
 
 #[tokio::test]
-async fn memory_is_freed_when_the_worker_says_so() {
+async fn memory_is_freed_on_request_of_the_worker() {
     let simulation = simulation(Duration::ZERO).await;
     let runtime = client(&simulation);
     simulation.faults().plan(Fault::OutOfMemory, 1);
@@ -93,17 +93,17 @@ async fn jobs_of_every_version_run_and_are_cancelled_wherever_they_are() {
         let ids = [first.id().to_owned(), second.id().to_owned(), third.id().to_owned()];
         runs_as(&simulation, &[&ids[0]], &[&ids[1], &ids[2]]).await;
         second.stop.cancel();
-        assert_eq!(code(second.ended().await), ErrorCode::Interrupted, "{version:?}");
+        assert_eq!(code(second.finished().await), ErrorCode::Interrupted, "{version:?}");
         first.stop.cancel();
-        assert_eq!(code(first.ended().await), ErrorCode::Interrupted, "{version:?}");
+        assert_eq!(code(first.finished().await), ErrorCode::Interrupted, "{version:?}");
         runs_as(&simulation, &[&ids[2]], &[]).await;
         third.stop.cancel();
-        assert_eq!(code(third.ended().await), ErrorCode::Interrupted, "{version:?}");
+        assert_eq!(code(third.finished().await), ErrorCode::Interrupted, "{version:?}");
         assert_eq!(ran(&simulation), [ids[0].clone(), ids[2].clone()], "{version:?}");
 
         let cancelled = |id: &str| {
             let path = format!("/api/jobs/{id}/cancel");
-            simulation.requests().iter().any(|asked| asked.path == path)
+            simulation.requests().iter().any(|request| request.path == path)
         };
         let by_id = matches!(version, ComfyUiVersion::V0_33 | ComfyUiVersion::V0_45);
         assert_eq!((cancelled(&ids[0]), cancelled(&ids[1])), (by_id, by_id), "{version:?}");
@@ -111,7 +111,7 @@ async fn jobs_of_every_version_run_and_are_cancelled_wherever_they_are() {
     }
 }
 
-/// Work that can be interrupted soon, however long it takes: a run stops between two steps.
+/// A long workflow that can be interrupted soon: a run stops between two steps.
 fn in_many_steps(seed: u32) -> Value {
     let mut workflow = sampled(seed, 1);
     workflow["5"]["inputs"]["steps"] = json!(500);
@@ -119,7 +119,7 @@ fn in_many_steps(seed: u32) -> Value {
 }
 
 #[tokio::test]
-async fn a_workflow_whose_answer_was_lost_is_posted_again_where_the_id_is_refused_if_it_is_known() {
+async fn a_workflow_whose_response_was_lost_is_posted_again_where_a_known_id_is_rejected() {
     for (version, may_repeat) in [(ComfyUiVersion::V0_33, false), (ComfyUiVersion::V0_45, true)] {
         let simulation = of_version(version, Duration::ZERO).await;
         let runtime = client(&simulation);
@@ -161,7 +161,7 @@ fn in_batches() -> Job {
     Job { inputs: vec![input], ..job(&workflow) }
 }
 
-/// Waits until the worker knows of so many jobs of a run, and returns the handle that says so.
+/// Waits until the worker has found so many jobs of a run, and returns the handle with them.
 async fn handle_with(reported: &mut mpsc::UnboundedReceiver<RunHandle>, jobs: usize) -> RunHandle {
     loop {
         let handle = reported.recv().await.expect("a handle");
@@ -178,7 +178,7 @@ async fn a_run_that_queues_itself_again_is_one_run() {
         let runtime = client(&simulation);
         let (handles, mut reported) = mpsc::unbounded_channel();
         let job = Job { handles, ..in_batches() };
-        // What another person has waiting is neither taken for a part of the run nor in its way.
+        // A person's pending job is neither considered a part of the run nor does it block the run.
         let running = {
             let runtime = Arc::clone(&runtime);
             tokio::spawn(async move { runtime.run(job).await })
@@ -195,7 +195,7 @@ async fn a_run_that_queues_itself_again_is_one_run() {
         assert_eq!(ran(&simulation).len(), 4);
 
         runtime.forget(&handle).await;
-        let history = person().get(format!("{}/history", simulation.url())).send().await.unwrap();
+        let history = http_client().get(format!("{}/history", simulation.url())).send().await.unwrap();
         let history: Value = history.json().await.unwrap();
         assert_eq!(history.as_object().unwrap().keys().collect::<Vec<_>>(), [&persons]);
     }
@@ -212,14 +212,14 @@ async fn a_run_that_queues_itself_again_is_adopted_as_a_whole() {
     wait::until("the second job", async || (!simulation.busy().is_empty()).then_some(())).await;
     running.abort();
 
-    // The handle of the first job is enough: the other ones may have been queued while nobody looked.
-    let heir = client(&simulation);
+    // The handle of the first job is enough: the other ones may have been queued while no worker watched.
+    let successor = client(&simulation);
     assert_eq!(
-        heir.interrupt_orphans(std::slice::from_ref(&first)).await,
+        successor.interrupt_orphans(std::slice::from_ref(&first)).await,
         Ok(true),
         "nothing of the run is interrupted"
     );
-    let output = heir.adopt(in_batches(), &first).await.expect("the runtime knows the run").unwrap();
+    let output = successor.adopt(in_batches(), &first).await.expect("the runtime knows the run").unwrap();
     assert_eq!(output.files.len(), 1);
     assert_eq!(simulation.busy().len(), 3);
 }
@@ -238,12 +238,13 @@ async fn a_run_that_queues_itself_again_is_stopped_as_a_whole() {
     stop.cancel();
     assert_eq!(code(running.await.unwrap()), ErrorCode::Interrupted);
     assert_eq!(queue(&simulation).await, Queue { running: vec![], pending: vec![] });
-    wait::until("the end of the last job", async || simulation.running().is_none().then_some(())).await;
-    assert!(simulation.busy().len() < 3, "the whole run was worked off");
+    wait::until("the completion of the last job", async || simulation.running().is_none().then_some(()))
+        .await;
+    assert!(simulation.busy().len() < 3, "the whole run was executed");
 }
 
 #[tokio::test]
-async fn a_cached_run_that_yields_nothing_is_made_once_more() {
+async fn a_cached_run_that_yields_nothing_runs_once_more() {
     let simulation = simulation(Duration::ZERO).await;
     let runtime = client(&simulation);
     let mut workflow = sampled(1, 1);
@@ -264,7 +265,7 @@ async fn a_cached_run_that_yields_nothing_is_made_once_more() {
 }
 
 #[tokio::test]
-async fn a_node_whose_further_nodes_the_cache_hides_runs_again_beside_others_that_show_something() {
+async fn a_node_whose_expansion_the_cache_hides_runs_again_even_if_other_nodes_have_outputs() {
     let simulation = simulation(Duration::ZERO).await;
     let runtime = client(&simulation);
     let mut workflow = sampled(1, 1);
@@ -278,7 +279,7 @@ async fn a_node_whose_further_nodes_the_cache_hides_runs_again_beside_others_tha
 }
 
 #[tokio::test]
-async fn a_file_that_is_not_where_its_node_says_is_named_and_the_others_are_stored() {
+async fn a_file_that_its_node_reports_in_vain_is_named_and_the_others_are_stored() {
     let simulation = simulation(Duration::ZERO).await;
     simulation.faults().plan(Fault::MissingFile, 1);
     let output = client(&simulation).run(job(&sampled(1, 3))).await.unwrap();
@@ -286,7 +287,7 @@ async fn a_file_that_is_not_where_its_node_says_is_named_and_the_others_are_stor
 }
 
 #[tokio::test]
-async fn blocked_nodes_are_named_whether_or_not_they_say_why() {
+async fn blocked_nodes_are_named_with_or_without_a_reason() {
     for (verbose, code_of_warning) in [(true, WarningCode::OutputBlocked), (false, WarningCode::FilesOmitted)]
     {
         let simulation = simulation(Duration::ZERO).await;
@@ -300,8 +301,8 @@ async fn blocked_nodes_are_named_whether_or_not_they_say_why() {
         assert_eq!(output.files.len(), 1);
         assert!(codes(&output).contains(&code_of_warning), "{:?}", output.warnings);
         assert!(output.warnings.iter().any(|warning| warning.message.contains("10 (SaveImage)")));
-        let said = output.warnings.iter().any(|warning| warning.message.contains("Blocked Execution"));
-        assert_eq!(said, verbose);
+        let has_reason = output.warnings.iter().any(|warning| warning.message.contains("Blocked Execution"));
+        assert_eq!(has_reason, verbose);
 
         workflow.as_object_mut().unwrap().remove("7");
         // What a blocked node yields comes out of the cache without a message.
@@ -317,7 +318,7 @@ async fn blocked_nodes_are_named_whether_or_not_they_say_why() {
 }
 
 #[tokio::test]
-async fn an_adopted_run_that_the_cache_left_nothing_of_runs_anew() {
+async fn an_adopted_run_without_outputs_because_of_the_cache_runs_again() {
     let simulation = simulation(Duration::ZERO).await;
     let runtime = client(&simulation);
     let mut workflow = sampled(1, 1);
@@ -333,14 +334,14 @@ async fn an_adopted_run_that_the_cache_left_nothing_of_runs_anew() {
 }
 
 #[tokio::test]
-async fn a_node_that_makes_no_folders_saves_all_the_same() {
+async fn a_node_that_creates_no_folders_saves_all_the_same() {
     let simulation = simulation(Duration::ZERO).await;
     let mut workflow = sampled(1, 1);
     workflow["8"] = json!({ "class_type": "PrimitiveString", "inputs": { "value": "a caption" } });
     workflow["9"] = json!({ "class_type": "SaveStringKJ", "inputs": {
         "string": ["8", 0], "filename_prefix": "captions/cat", "output_folder": "output" } });
     let output = client(&simulation).run(job(&workflow)).await.unwrap();
-    // The node does not show what it saves.
+    // The node does not report what it saves.
     assert_eq!((output.files.len(), codes(&output)), (1, vec![WarningCode::FilesOmitted]));
     assert!(output.warnings[0].message.contains("9 (SaveStringKJ)"), "{:?}", output.warnings);
 }

@@ -1,4 +1,4 @@
-//! Addresses as people really send them, through the whole path: share links that lead to pages, odd servers, files that are
+//! Real-world addresses of inputs, through the whole path: share links that lead to pages, odd servers, files that are
 //! stored compressed.
 
 use std::convert::Infallible;
@@ -28,14 +28,14 @@ fn case(file: &str, images: &ImageServer) -> Value {
     serde_json::from_str(&content.replace("@URL", &url)).unwrap()
 }
 
-/// The images that the runtime was given.
-fn given(runtime: &Runtime) -> Vec<Value> {
+/// The images that the runtime received.
+fn received_images(runtime: &Runtime) -> Vec<Value> {
     let requests = runtime.simulation.as_ref().unwrap().requests();
-    let calls = requests.iter().filter(|asked| asked.path.ends_with("/img2img"));
-    calls.map(|asked| asked.body.as_ref().unwrap()["init_images"][0].clone()).collect()
+    let calls = requests.iter().filter(|request| request.path.ends_with("/img2img"));
+    calls.map(|request| request.body.as_ref().unwrap()["init_images"][0].clone()).collect()
 }
 
-/// So many zeros behind a picture, compressed; never all of them in memory.
+/// A picture and so many zeros, compressed; never all of them in memory.
 fn gzip_bomb(zeros: usize) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(&cat()).unwrap();
@@ -50,32 +50,33 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// Serves what share links and odd servers answer.
+/// Serves the responses of share links and odd servers.
 fn share(images: &ImageServer) {
     let busy = AtomicBool::new(true);
     images.redirects("drive", StatusCode::SEE_OTHER, images.url("cat.png").as_bytes());
-    images.answers("busy-once", move |_| {
+    images.respond_with("busy-once", move |_| {
         if busy.swap(false, Ordering::Relaxed) {
             (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "0")]).into_response()
         } else {
             cat().into_response()
         }
     });
-    images.answers("nolength.png", |_| {
+    images.respond_with("nolength.png", |_| {
         Body::from_stream(stream::iter([Ok::<_, Infallible>(cat())])).into_response()
     });
-    images.answers("typed-text.png", |_| ([(header::CONTENT_TYPE, "text/plain")], cat()).into_response());
-    images.answers("page", |_| {
+    images
+        .respond_with("typed-text.png", |_| ([(header::CONTENT_TYPE, "text/plain")], cat()).into_response());
+    images.respond_with("page", |_| {
         let page = "<!DOCTYPE html><html><title>Share</title></html>";
         ([(header::CONTENT_TYPE, "text/html")], page).into_response()
     });
-    images.answers("gone", |_| StatusCode::GONE.into_response());
-    images.answers("empty.png", |_| ([(header::CONTENT_TYPE, "image/png")], "").into_response());
-    images.answers("partial.png", |_| {
+    images.respond_with("gone", |_| StatusCode::GONE.into_response());
+    images.respond_with("empty.png", |_| ([(header::CONTENT_TYPE, "image/png")], "").into_response());
+    images.respond_with("partial.png", |_| {
         let part = cat()[..20].to_vec();
         (StatusCode::PARTIAL_CONTENT, [(header::CONTENT_RANGE, "bytes 0-19/99")], part).into_response()
     });
-    images.answers("short.png", |_| {
+    images.respond_with("short.png", |_| {
         let part = stream::iter([Ok(cat()[..20].to_vec())]);
         // A body that is not ready is what makes the server send what it has.
         let breaks = stream::once(async {
@@ -87,27 +88,27 @@ fn share(images: &ImageServer) {
 }
 
 #[tokio::test]
-async fn a_share_link_is_followed_to_its_image_or_named_as_what_it_is() {
+async fn a_share_link_is_followed_to_its_image_or_its_error_is_named() {
     let lab = Lab::start().await;
     let images = ImageServer::start().await;
     share(&images);
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let allowed = images.address.to_string();
     let settings = [("INPUT_ALLOW_HOSTS", allowed.as_str()), ("MAX_ATTEMPTS", "2")];
     let _worker = lab.worker(&runtime, &settings).await;
     let submitted = |name: &'static str| {
         let content = case(&format!("15-share-links-are-pages/{name}.json"), &images);
-        door.submit("sdruntime", "image-to-image", name, content)
+        api.submit("sdruntime", "image-to-image", name, content)
     };
     let images_of_all =
         ["request-drive", "request-busy-once", "request-nolength.png", "request-typed-text.png"];
     for name in images_of_all {
         submitted(name).await;
-        let ended = lab.ended(name).await;
-        assert!(ended.result, "{name}: {:?}", ended.error);
+        let completion = lab.completion(name).await;
+        assert!(completion.result, "{name}: {:?}", completion.error);
     }
-    assert_eq!(given(&runtime), vec![json!(BASE64.encode_to_string(cat())); images_of_all.len()]);
+    assert_eq!(received_images(&runtime), vec![json!(BASE64.encode_to_string(cat())); images_of_all.len()]);
 
     for (name, code, attempts, message) in [
         ("request", ErrorCode::InputNotMedia, 1, "web page (HTML)"),
@@ -117,14 +118,18 @@ async fn a_share_link_is_followed_to_its_image_or_named_as_what_it_is() {
         ("request-short.png", ErrorCode::InputUnavailable, 2, "the connection broke"),
     ] {
         submitted(name).await;
-        let ended = lab.ended(name).await;
-        let error = ended.error.unwrap();
+        let completion = lab.completion(name).await;
+        let error = completion.error.unwrap();
         let found = (error.code, error.attempts, error.field.as_deref());
         assert_eq!(found, (code, attempts, Some(FIELD)), "{name}: {error:?}");
         assert!(error.message.contains(message) && !error.message.contains("secret"), "{name}: {error:?}");
-        assert_eq!(ended.status, "failed", "{name}");
+        assert_eq!(completion.status, "failed", "{name}");
     }
-    assert_eq!(given(&runtime).len(), images_of_all.len(), "the runtime was asked for a task that failed");
+    assert_eq!(
+        received_images(&runtime).len(),
+        images_of_all.len(),
+        "the runtime was called for a task that failed"
+    );
     lab.emptied(&runtime.queue.url).await;
 }
 
@@ -134,50 +139,51 @@ async fn a_file_that_is_stored_compressed_is_the_picture_in_it() {
     let images = ImageServer::start().await;
     let packed = gzip(&cat());
     let stored = packed.clone();
-    images
-        .answers("gzip.png", move |_| ([(header::CONTENT_ENCODING, "gzip")], packed.clone()).into_response());
+    images.respond_with("gzip.png", move |_| {
+        ([(header::CONTENT_ENCODING, "gzip")], packed.clone()).into_response()
+    });
     let object = lab.clients().s3.put_object().bucket(&lab.shared.bucket).key("inputs/gzipped.png");
     object.content_encoding("gzip").body(stored.into()).send().await.unwrap();
 
     let (sdwebui, comfyui) =
         (lab.sdwebui(SdWebUiOptions::default()).await, lab.comfyui(ComfyUiOptions::default()).await);
-    let door = lab.front_door(&[&sdwebui, &comfyui]).await;
+    let api = lab.submit_api(&[&sdwebui, &comfyui]).await;
     let allowed = images.address.to_string();
     let settings =
         [("INPUT_ALLOW_HOSTS", allowed.as_str()), ("INPUT_S3_BUCKETS", lab.shared.bucket.as_str())];
     let (_first, _second) = (lab.worker(&sdwebui, &settings).await, lab.worker(&comfyui, &settings).await);
 
-    door.submit("sdruntime", "image-to-image", "http", case("25-stored-gzip/request.json", &images)).await;
+    api.submit("sdruntime", "image-to-image", "http", case("25-stored-gzip/request.json", &images)).await;
     let of_s3 = case("25-stored-gzip/request-s3.json", &images).to_string();
     let of_s3 = of_s3.replace("darkroom-output", &lab.shared.bucket);
-    door.submit("comfyui", "pipeline", "s3", serde_json::from_str(&of_s3).unwrap()).await;
+    api.submit("comfyui", "pipeline", "s3", serde_json::from_str(&of_s3).unwrap()).await;
     for id in ["http", "s3"] {
-        let ended = lab.ended(id).await;
-        assert!(ended.result, "{id}: {:?}", ended.error);
+        let completion = lab.completion(id).await;
+        assert!(completion.result, "{id}: {:?}", completion.error);
     }
-    assert_eq!(given(&sdwebui), [json!(BASE64.encode_to_string(cat()))]);
+    assert_eq!(received_images(&sdwebui), [json!(BASE64.encode_to_string(cat()))]);
 }
 
 #[tokio::test]
-async fn a_compressed_bomb_is_refused_as_too_large_and_not_unpacked() {
+async fn a_decompression_bomb_is_refused_as_too_large_and_not_unpacked() {
     let lab = Lab::start().await;
     let images = ImageServer::start().await;
     let bomb = gzip_bomb(1 << 30);
-    images.answers("gzip-bomb.png", move |_| {
+    images.respond_with("gzip-bomb.png", move |_| {
         ([(header::CONTENT_ENCODING, "gzip")], bomb.clone()).into_response()
     });
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let allowed = images.address.to_string();
     let settings = [("INPUT_ALLOW_HOSTS", allowed.as_str()), ("MAX_TASK_BYTES", "2147483648")];
     let worker = lab.worker(&runtime, &settings).await;
     let before = worker.peak_memory();
-    door.submit("sdruntime", "image-to-image", "bomb", case("25-stored-gzip/request-bomb.json", &images))
+    api.submit("sdruntime", "image-to-image", "bomb", case("25-stored-gzip/request-bomb.json", &images))
         .await;
-    let error = lab.ended("bomb").await.error.unwrap();
+    let error = lab.completion("bomb").await.error.unwrap();
     let found = (error.code, error.attempts, error.field.as_deref());
     assert_eq!(found, (ErrorCode::InputTooLarge, 1, Some(FIELD)), "{error:?}");
-    assert!(given(&runtime).is_empty());
+    assert!(received_images(&runtime).is_empty());
     let grown = worker.peak_memory() - before;
     assert!(grown < 100 << 20, "the worker grew by {grown} bytes");
 }

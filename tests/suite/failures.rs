@@ -1,4 +1,4 @@
-//! What fails ends once, with a code, in `.out` and notification; what may pass is tried again.
+//! A failed task has one result, with an error code, in `.out` and notification; a transient failure is retried.
 
 use integration_tests::lab::Lab;
 use integration_tests::{aws, fixtures};
@@ -15,7 +15,7 @@ fn small() -> Value {
 async fn each_failure_of_the_runtime_has_its_code() {
     let lab = Lab::start().await;
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let _worker = lab.worker(&runtime, &[("MAX_ATTEMPTS", "1")]).await;
     let faults = runtime.simulation.as_ref().unwrap().faults();
     let exception =
@@ -30,14 +30,14 @@ async fn each_failure_of_the_runtime_has_its_code() {
         ("before", Fault::DropBeforeWork, ErrorCode::RuntimeUnavailable),
         ("after", Fault::DropAfterWork, ErrorCode::RuntimeUnavailable),
     ] {
-        // A task that ran out of memory has a second chance at once.
+        // A task that ran out of memory is run once more at once.
         faults.plan(fault, 2);
-        door.submit("sdruntime", "text-to-image", id, small()).await;
-        let ended = lab.ended(id).await;
-        let error = ended.error.clone().unwrap();
-        assert_eq!((ended.result, error.code, error.attempts), (false, code, 1), "{id}: {error:?}");
-        assert_eq!((ended.status.as_str(), ended.image_url.len()), ("failed", 0), "{id}");
-        let out = lab.json(&ended.output_url).await;
+        api.submit("sdruntime", "text-to-image", id, small()).await;
+        let completion = lab.completion(id).await;
+        let error = completion.error.clone().unwrap();
+        assert_eq!((completion.result, error.code, error.attempts), (false, code, 1), "{id}: {error:?}");
+        assert_eq!((completion.status.as_str(), completion.image_url.len()), ("failed", 0), "{id}");
+        let out = lab.json(&completion.output_url).await;
         assert_eq!(
             (&out["parameters"]["status"], &out["parameters"]["id_task"]),
             (&json!(0), &json!(id)),
@@ -53,87 +53,88 @@ async fn each_failure_of_the_runtime_has_its_code() {
 async fn the_defaults_of_swagger_are_refused_by_their_fields() {
     let lab = Lab::start().await;
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let _worker = lab.worker(&runtime, &[]).await;
     let mut content = fixtures::load("cases/13-swagger-defaults/request-txt2img.json");
     let metadata = json!({ "id": "refused", "runtime": "sdruntime", "tasktype": "text-to-image" });
     let task = json!({ "metadata": metadata, "content": content });
-    let (status, answer) = door.post("/v1alpha2", &json!({ "task": task })).await;
+    let (status, answer) = api.post("/v1alpha2", &json!({ "task": task })).await;
     assert_eq!(
         (status.as_u16(), &answer["violations"][0]["pointer"]),
         (400, &json!("/task/content/infotext"))
     );
     // Past the front door.
     lab.send(&runtime.queue.url, &task.to_string()).await;
-    let error = lab.ended("refused").await.error.unwrap();
+    let error = lab.completion("refused").await.error.unwrap();
     let found = (error.code, error.field.as_deref(), error.attempts);
     assert_eq!(found, (ErrorCode::InvalidTask, Some("/content/infotext"), 1), "{error:?}");
-    // What a schema cannot know is refused by what the runtime lists.
+    // Values that a schema cannot check are refused by the runtime's own lists.
     for field in ["infotext", "script_name"] {
         content[field] = json!("");
     }
     for (n, field) in ["sampler_name", "scheduler"].into_iter().enumerate() {
         let id = format!("listed-{n}");
-        door.submit("sdruntime", "text-to-image", &id, content.clone()).await;
-        let error = lab.ended(&id).await.error.unwrap();
+        api.submit("sdruntime", "text-to-image", &id, content.clone()).await;
+        let error = lab.completion(&id).await.error.unwrap();
         let found = (error.code, error.field.as_deref(), error.attempts);
         let field_of_task = format!("/content/{field}");
         assert_eq!(found, (ErrorCode::RuntimeRejected, Some(field_of_task.as_str()), 1), "{error:?}");
         assert!(error.message.contains("`string`"), "{error:?}");
         content.as_object_mut().unwrap().remove(field);
     }
-    assert!(runtime.simulation.as_ref().unwrap().busy().is_empty(), "the runtime was asked all the same");
+    assert!(runtime.simulation.as_ref().unwrap().busy().is_empty(), "the runtime was called all the same");
 }
 
 #[tokio::test]
-async fn what_may_pass_is_tried_again() {
+async fn a_transient_failure_is_retried() {
     let lab = Lab::start().await;
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let _worker = lab.worker(&runtime, &[]).await;
     runtime.simulation.as_ref().unwrap().faults().plan(Fault::NotJson, 1);
-    door.submit("sdruntime", "text-to-image", "passes", small()).await;
-    assert!(lab.ended("passes").await.result);
+    api.submit("sdruntime", "text-to-image", "passes", small()).await;
+    assert!(lab.completion("passes").await.result);
 }
 
 #[tokio::test]
-async fn a_task_without_memory_has_one_more_chance_with_the_memory_freed() {
+async fn a_task_without_memory_runs_once_more_with_the_memory_freed() {
     let lab = Lab::start().await;
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let _worker = lab.worker(&runtime, &[]).await;
     let simulation = runtime.simulation.as_ref().unwrap();
 
     simulation.faults().plan(Fault::OutOfMemory, 1);
-    door.submit("sdruntime", "text-to-image", "fits", small()).await;
-    assert!(lab.ended("fits").await.result);
-    let freed =
-        || simulation.requests().iter().filter(|asked| asked.path.ends_with("/unload-checkpoint")).count();
+    api.submit("sdruntime", "text-to-image", "fits", small()).await;
+    assert!(lab.completion("fits").await.result);
+    let freed = || {
+        simulation.requests().iter().filter(|request| request.path.ends_with("/unload-checkpoint")).count()
+    };
     assert_eq!(freed(), 1);
 
     simulation.faults().plan(Fault::OutOfMemory, 2);
-    door.submit("sdruntime", "text-to-image", "hopeless", small()).await;
-    let error = lab.ended("hopeless").await.error.unwrap();
+    api.submit("sdruntime", "text-to-image", "hopeless", small()).await;
+    let error = lab.completion("hopeless").await.error.unwrap();
     assert_eq!((error.code, error.attempts, freed()), (ErrorCode::OutOfMemory, 1, 2));
     lab.emptied(&runtime.queue.url).await;
 }
 
 #[tokio::test]
-async fn attempts_are_bounded_and_their_causes_are_kept_with_the_task() {
+async fn attempts_are_limited_and_their_causes_are_stored_with_the_task() {
     let lab = Lab::start().await;
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let _worker = lab.worker(&runtime, &[("MAX_ATTEMPTS", "2")]).await;
     let faults = runtime.simulation.as_ref().unwrap().faults();
     faults.plan(Fault::NotJson, 1);
     faults.plan(Fault::InvalidBase64, 5);
-    door.submit("sdruntime", "text-to-image", "hopeless", small()).await;
-    let ended = lab.ended("hopeless").await;
-    let error = ended.error.unwrap();
+    api.submit("sdruntime", "text-to-image", "hopeless", small()).await;
+    let completion = lab.completion("hopeless").await;
+    let error = completion.error.unwrap();
     assert_eq!((error.code, error.attempts), (ErrorCode::RuntimeBadAnswer, 2));
 
     let first = json!({ "attempt": 1, "code": "runtime_bad_answer" });
-    let out = lab.json(&ended.output_url).await;
+    let out = lab.json(&completion.output_url).await;
     let [kept] = lab.keys("_darkroom/failed/").await.try_into().unwrap();
     let kept = lab.json(&format!("s3://{}/{kept}", lab.shared.bucket)).await;
     for causes in [&out["attempts"], &kept["attempts"]] {
@@ -144,43 +145,45 @@ async fn attempts_are_bounded_and_their_causes_are_kept_with_the_task() {
         );
     }
 
-    // What is kept can be submitted again as it is.
+    // The stored task can be submitted again as it is.
     faults.clear();
-    let (status, answer) = door.post("/v1alpha2", &json!({ "task": kept["task"] })).await;
+    let (status, answer) = api.post("/v1alpha2", &json!({ "task": kept["task"] })).await;
     assert!(status.is_success(), "{answer}");
-    let again =
-        lab.told("the second submission", |told| told["id"] == "hopeless" && told["result"] == true).await;
-    assert_ne!(again["submission"], json!(ended.submission));
+    let again = lab
+        .notification("the second submission", |sent| sent["id"] == "hopeless" && sent["result"] == true)
+        .await;
+    assert_ne!(again["submission"], json!(completion.submission));
 }
 
 #[tokio::test]
-async fn workers_that_die_of_a_task_are_charged_for_it() {
+async fn a_task_that_kills_its_workers_is_charged_an_attempt_for_each() {
     let lab = Lab::start().await;
     let mut options = SdWebUiOptions::default();
     options.behaviour.latency = std::time::Duration::from_secs(60);
     let runtime = lab.sdwebui(options).await;
-    let door = lab.front_door(&[&runtime]).await;
-    door.submit("sdruntime", "text-to-image", "deadly", small()).await;
+    let api = lab.submit_api(&[&runtime]).await;
+    api.submit("sdruntime", "text-to-image", "deadly", small()).await;
     let settings =
         [("MAX_ATTEMPTS", "2"), ("VISIBILITY_TIMEOUT_SECONDS", "5"), ("RUN_TIMEOUT_SECONDS", "100")];
-    for life in 1..=2 {
+    for attempt in 1..=2 {
         let mut worker = lab.worker(&runtime, &settings).await;
         integration_tests::wait::until("the run to begin", async || {
-            let asked = runtime.simulation.as_ref().unwrap().requests();
-            (asked.iter().filter(|asked| asked.path.ends_with("/txt2img")).count() == life).then_some(())
+            let requests = runtime.simulation.as_ref().unwrap().requests();
+            (requests.iter().filter(|request| request.path.ends_with("/txt2img")).count() == attempt)
+                .then_some(())
         })
         .await;
         worker.signal("KILL");
-        worker.ended().await;
+        worker.exited().await;
     }
     let _worker = lab.worker(&runtime, &settings).await;
-    let error = lab.ended("deadly").await.error.unwrap();
+    let error = lab.completion("deadly").await.error.unwrap();
     assert_eq!((error.code, error.attempts), (ErrorCode::WorkerDied, 2));
     lab.emptied(&runtime.queue.url).await;
 }
 
 #[tokio::test]
-async fn bad_content_of_a_predecessors_door_never_reaches_the_runtime() {
+async fn bad_content_of_a_predecessors_front_door_never_reaches_the_runtime() {
     let lab = Lab::start().await;
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
     let _worker = lab.worker(&runtime, &[]).await;
@@ -204,19 +207,23 @@ async fn bad_content_of_a_predecessors_door_never_reaches_the_runtime() {
         ),
     ] {
         lab.send(&runtime.queue.url, &message).await;
-        let ended = lab.ended(id).await;
-        let error = ended.error.unwrap();
-        assert_eq!((error.field.as_deref(), &ended.context), (Some(field), &json!([1])), "{id}: {error:?}");
-        assert_eq!(lab.json(&ended.output_url).await["parameters"]["id_task"], id);
+        let completion = lab.completion(id).await;
+        let error = completion.error.unwrap();
+        assert_eq!(
+            (error.field.as_deref(), &completion.context),
+            (Some(field), &json!([1])),
+            "{id}: {error:?}"
+        );
+        assert_eq!(lab.json(&completion.output_url).await["parameters"]["id_task"], id);
     }
     assert!(runtime.simulation.as_ref().unwrap().busy().is_empty());
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_kept_with_its_cause() {
+async fn an_unreadable_message_is_stored_with_its_cause() {
     let lab = Lab::start().await;
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
-    // Poison before anything good: it must not end the worker.
+    // Poison messages first: they must not stop the worker.
     for body in
         ["{nope", r#"{"Message": "{nope"}"#, r#"{"hello": 1}"#, r#"{"metadata": {"id": ""}, "content": {}}"#]
     {
@@ -256,42 +263,42 @@ async fn an_outage_of_s3_or_sns_after_the_run_costs_no_second_run() {
     }
     let lab = Lab::start().await;
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let _worker = lab.worker(&runtime, &[]).await;
     let faults = lab.aws.embedded.as_ref().unwrap().faults();
-    door.submit("sdruntime", "text-to-image", "patient", small()).await;
+    api.submit("sdruntime", "text-to-image", "patient", small()).await;
     faults.strike(Service::S3, "PutObject", AwsFault::FailBefore, 5);
     faults.strike(Service::Sns, "Publish", AwsFault::DropBefore, 4);
-    assert!(lab.ended("patient").await.result);
+    assert!(lab.completion("patient").await.result);
     lab.emptied(&runtime.queue.url).await;
     assert_eq!(runtime.simulation.as_ref().unwrap().busy().len(), 1);
 }
 
 #[tokio::test]
-async fn a_stored_task_that_comes_back_is_told_again_and_not_run_again() {
-    let name = "a_stored_task_that_comes_back_is_told_again_and_not_run_again";
+async fn a_redelivered_committed_task_is_notified_again_and_not_run_again() {
+    let name = "a_redelivered_committed_task_is_notified_again_and_not_run_again";
     if aws::skipped_elsewhere(name, "only embedded APIs can be broken") {
         return;
     }
     let lab = Lab::start().await;
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let no_delete = Order::new(Service::Sqs, "DeleteMessage", AwsFault::FailBefore).by("first").times(1000);
     lab.aws.embedded.as_ref().unwrap().faults().order(no_delete);
     let settings = [("VISIBILITY_TIMEOUT_SECONDS", "5"), ("RUN_TIMEOUT_SECONDS", "100")];
     let mut first = lab.worker(&runtime, &[&settings[..], &[("AWS_ACCESS_KEY_ID", "first")]].concat()).await;
-    door.submit("sdruntime", "text-to-image", "twice", small()).await;
-    assert!(lab.ended("twice").await.result);
+    api.submit("sdruntime", "text-to-image", "twice", small()).await;
+    assert!(lab.completion("twice").await.result);
     first.signal("KILL");
-    first.ended().await;
+    first.exited().await;
     let _second = lab.worker(&runtime, &settings).await;
     lab.emptied(&runtime.queue.url).await;
 
-    let told = lab.everything_told().await;
-    assert_eq!(told.len(), 2, "{told:?}");
-    assert_eq!(told[0]["notification_id"], told[1]["notification_id"]);
-    assert_eq!(told[0]["image_url"], told[1]["image_url"]);
-    assert!(told[1]["outputs"][0]["url"].is_string(), "{}", told[1]);
+    let notifications = lab.notifications().await;
+    assert_eq!(notifications.len(), 2, "{notifications:?}");
+    assert_eq!(notifications[0]["notification_id"], notifications[1]["notification_id"]);
+    assert_eq!(notifications[0]["image_url"], notifications[1]["image_url"]);
+    assert!(notifications[1]["outputs"][0]["url"].is_string(), "{}", notifications[1]);
     assert_eq!(runtime.simulation.as_ref().unwrap().busy().len(), 1);
 }
 
@@ -305,29 +312,32 @@ async fn a_task_that_is_delivered_twice_runs_once() {
     let mut options = SdWebUiOptions::default();
     options.behaviour.latency = std::time::Duration::from_secs(2);
     let runtime = lab.sdwebui(options).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let aws = lab.aws.embedded.as_ref().unwrap();
     let _worker = lab.worker(&runtime, &[]).await;
 
     // SNS sends it twice: two messages of one submission.
     aws.faults().order(Order::new(Service::Sns, "Publish", AwsFault::DeliverTwice));
-    door.submit("sdruntime", "text-to-image", "sent twice", small()).await;
+    api.submit("sdruntime", "text-to-image", "published twice", small()).await;
     lab.emptied(&runtime.queue.url).await;
 
-    // SQS hands it out twice: two deliveries of one message.
-    door.submit("sdruntime", "text-to-image", "handed out twice", small()).await;
-    integration_tests::wait::until("the message to be taken", async || {
+    // SQS delivers it twice: two deliveries of one message.
+    api.submit("sdruntime", "text-to-image", "delivered twice", small()).await;
+    integration_tests::wait::until("the message to be received", async || {
         (aws.deliver_again(&runtime.queue.url, None) == 1).then_some(())
     })
     .await;
-    lab.ended("handed out twice").await;
+    lab.completion("delivered twice").await;
     lab.emptied(&runtime.queue.url).await;
 
-    let told = lab.everything_told().await;
-    for id in ["sent twice", "handed out twice"] {
-        let of_it: Vec<&Value> = told.iter().filter(|told| told["id"] == id).collect();
-        assert!(!of_it.is_empty() && of_it.iter().all(|told| told["result"] == true), "{id}: {told:?}");
-        assert!(of_it.iter().all(|told| told["notification_id"] == of_it[0]["notification_id"]), "{id}");
+    let notifications = lab.notifications().await;
+    for id in ["published twice", "delivered twice"] {
+        let of_it: Vec<&Value> = notifications.iter().filter(|sent| sent["id"] == id).collect();
+        assert!(
+            !of_it.is_empty() && of_it.iter().all(|sent| sent["result"] == true),
+            "{id}: {notifications:?}"
+        );
+        assert!(of_it.iter().all(|sent| sent["notification_id"] == of_it[0]["notification_id"]), "{id}");
     }
     assert_eq!(runtime.simulation.as_ref().unwrap().busy().len(), 2, "each ran once");
 }

@@ -1,4 +1,4 @@
-//! What a worker's port tells probes and scrapers.
+//! The health port of a worker, as probes and scrapers use it.
 
 use std::time::Duration;
 
@@ -12,25 +12,25 @@ use serde_json::{Value, json};
 use simulated_runtimes::SdWebUiOptions;
 
 #[tokio::test]
-async fn a_worker_without_its_runtime_lives_and_is_not_ready() {
+async fn a_worker_without_its_runtime_is_live_and_not_ready() {
     let lab = Lab::start().await;
     let runtime = lab.runtime("absent", "comfyui", "http://127.0.0.1:9".to_owned(), None, &[]).await;
     let mut worker = Process::start("worker", &lab.worker_variables(&runtime, &[]));
     let port = HealthPort::of(&mut worker).await;
     assert_eq!(port.probe("/readyz").await, Err("waiting_for_runtime".to_owned()));
     assert_eq!(port.probe("/healthz").await, Ok(()));
-    assert_eq!(port.probe("/runtime-livez").await, Ok(()), "a runtime that starts is not to be restarted");
+    assert_eq!(port.probe("/runtime-livez").await, Ok(()), "a starting runtime must not be restarted");
 }
 
 #[tokio::test]
-async fn a_worker_whose_queue_does_not_answer_lives_and_goes_on_when_it_does() {
-    let name = "a_worker_whose_queue_does_not_answer_lives_and_goes_on_when_it_does";
+async fn a_worker_whose_queue_does_not_answer_is_live_and_continues_when_it_does() {
+    let name = "a_worker_whose_queue_does_not_answer_is_live_and_continues_when_it_does";
     if aws::skipped_elsewhere(name, "only embedded APIs can be silent") {
         return;
     }
     let lab = Lab::start().await;
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let silent = Fault::DelayBefore(Duration::from_hours(1));
     let silent = Order::new(Service::Sqs, "ReceiveMessage", silent).by("worker").times(2);
     lab.aws.embedded.as_ref().unwrap().faults().order(silent);
@@ -48,34 +48,34 @@ async fn a_worker_whose_queue_does_not_answer_lives_and_goes_on_when_it_does() {
         .await;
     }
     let content = json!({ "prompt": "x", "width": 64, "height": 64, "steps": 1 });
-    door.submit("sdruntime", "text-to-image", "after", content).await;
-    assert!(lab.ended("after").await.result);
+    api.submit("sdruntime", "text-to-image", "after", content).await;
+    assert!(lab.completion("after").await.result);
     assert_eq!(port.probe("/healthz").await, Ok(()));
 }
 
 #[tokio::test]
-async fn a_worker_that_drains_lives_and_is_not_ready() {
+async fn a_worker_that_drains_is_live_and_not_ready() {
     let lab = Lab::start().await;
     let mut options = SdWebUiOptions::default();
     options.behaviour.latency = Duration::from_secs(5);
     let runtime = lab.sdwebui(options).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let mut worker = lab.worker(&runtime, &[]).await;
     let port = HealthPort::of(&mut worker).await;
     port.until("/readyz", Ok(())).await;
 
     let content = json!({ "prompt": "x", "width": 64, "height": 64, "steps": 1 });
-    door.submit("sdruntime", "text-to-image", "drains", content).await;
+    api.submit("sdruntime", "text-to-image", "drains", content).await;
     let simulation = runtime.simulation.as_ref().unwrap();
     wait::until("a run", async || {
-        simulation.requests().iter().any(|asked| asked.path.ends_with("/txt2img")).then_some(())
+        simulation.requests().iter().any(|request| request.path.ends_with("/txt2img")).then_some(())
     })
     .await;
     worker.signal("TERM");
     port.until("/readyz", Err("stopping")).await;
     assert_eq!(port.probe("/healthz").await, Ok(()));
-    assert!(worker.ended().await.success());
-    assert!(lab.ended("drains").await.result);
+    assert!(worker.exited().await.success());
+    assert!(lab.completion("drains").await.result);
 }
 
 #[tokio::test]
@@ -93,14 +93,14 @@ async fn metrics_are_served_as_openmetrics() {
 }
 
 #[tokio::test]
-async fn a_port_that_is_taken_ends_the_start_and_names_the_variable() {
+async fn a_port_that_is_in_use_fails_the_start_and_names_the_variable() {
     let lab = Lab::start().await;
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
-    let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = taken.local_addr().unwrap().to_string();
+    let in_use = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = in_use.local_addr().unwrap().to_string();
     let variables = lab.worker_variables(&runtime, &[("HEALTH_LISTEN", &address)]);
     let mut worker = Process::start("worker", &variables);
-    assert!(!worker.ended().await.success());
+    assert!(!worker.exited().await.success());
     let log = worker.lines().join("\n");
     assert!(log.contains(&format!("HEALTH_LISTEN {address} cannot be listened on")), "{log}");
 }

@@ -1,5 +1,5 @@
-//! Hostile inputs through the whole path: nobody inside is asked, nothing reaches the runtime, and no secret of an
-//! address is told to anybody but its host.
+//! Hostile inputs through the whole path: no internal address is requested, nothing reaches the runtime, and no secret of an
+//! address is disclosed to anyone but its host.
 
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use shared_schema::ErrorCode;
 use simulated_runtimes::{ComfyUiOptions, SdWebUiOptions};
 
-/// Stands in addresses where secrets stand.
+/// The secret in the addresses.
 const SECRET: &str = "c0ffee5ec2e7";
 
 fn from(image: &str) -> Value {
@@ -18,11 +18,11 @@ fn from(image: &str) -> Value {
 }
 
 #[tokio::test]
-async fn nobody_inside_is_asked_for_an_input() {
+async fn no_internal_address_is_requested_for_an_input() {
     let lab = Lab::start().await;
     let (images, inside) = (ImageServer::start().await, ImageServer::start().await);
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let allowed = images.address.to_string();
     let _worker = lab.worker(&runtime, &[("INPUT_ALLOW_HOSTS", &allowed)]).await;
     let port = inside.address.port();
@@ -56,10 +56,10 @@ async fn nobody_inside_is_asked_for_an_input() {
         addresses.push(images.redirects(&path, status, inside.url("x.png").as_bytes()));
     }
     for (n, address) in addresses.iter().enumerate() {
-        door.submit("sdruntime", "image-to-image", &n.to_string(), from(address)).await;
+        api.submit("sdruntime", "image-to-image", &n.to_string(), from(address)).await;
     }
     for (n, address) in addresses.iter().enumerate() {
-        let error = lab.ended(&n.to_string()).await.error.unwrap();
+        let error = lab.completion(&n.to_string()).await.error.unwrap();
         let found = (error.code, error.field.as_deref(), error.attempts);
         assert_eq!(
             found,
@@ -67,8 +67,8 @@ async fn nobody_inside_is_asked_for_an_input() {
             "{address}: {error:?}"
         );
     }
-    assert!(inside.asked().is_empty(), "{:?}", inside.asked());
-    assert!(runtime.simulation.as_ref().unwrap().busy().is_empty(), "the runtime was asked all the same");
+    assert!(inside.requested_paths().is_empty(), "{:?}", inside.requested_paths());
+    assert!(runtime.simulation.as_ref().unwrap().busy().is_empty(), "the runtime was called all the same");
 }
 
 #[tokio::test]
@@ -76,25 +76,25 @@ async fn a_refused_input_of_a_workflow_names_its_node() {
     let lab = Lab::start().await;
     let inside = ImageServer::start().await;
     let runtime = lab.comfyui(ComfyUiOptions::default()).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let _worker = lab.worker(&runtime, &[]).await;
     let workflow = json!({
         "1": { "class_type": "LoadImage", "inputs": { "image": inside.url("x.png") } },
         "2": { "class_type": "SaveImage", "inputs": { "images": ["1", 0], "filename_prefix": "x" } },
     });
-    door.submit("comfyui", "pipeline", "inside", workflow).await;
-    let error = lab.ended("inside").await.error.unwrap();
+    api.submit("comfyui", "pipeline", "inside", workflow).await;
+    let error = lab.completion("inside").await.error.unwrap();
     let found = (error.code, error.field.as_deref());
     assert_eq!(found, (ErrorCode::InputRefused, Some("/content/1/inputs/image")), "{error:?}");
-    assert!(runtime.simulation.as_ref().unwrap().busy().is_empty(), "the runtime was asked all the same");
-    assert!(inside.asked().is_empty());
+    assert!(runtime.simulation.as_ref().unwrap().busy().is_empty(), "the runtime was called all the same");
+    assert!(inside.requested_paths().is_empty());
 }
 
 #[tokio::test]
 async fn a_node_that_the_deployment_does_not_allow_fails_the_task_and_is_named() {
     let lab = Lab::start().await;
     let runtime = lab.comfyui(ComfyUiOptions::default()).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let settings = [("NODES_ALLOWED", "EmptyImage, SaveImage,ImageInvert"), ("NODES_DENIED", "ImageInvert")];
     let _worker = lab.worker(&runtime, &settings).await;
     let workflow = |class: &str| {
@@ -105,31 +105,31 @@ async fn a_node_that_the_deployment_does_not_allow_fails_the_task_and_is_named()
         })
     };
     for class in ["ImageInvert", "ImageBlur"] {
-        door.submit("comfyui", "pipeline", class, workflow(class)).await;
-        let error = lab.ended(class).await.error.unwrap();
+        api.submit("comfyui", "pipeline", class, workflow(class)).await;
+        let error = lab.completion(class).await.error.unwrap();
         let found = (error.code, error.field.as_deref(), error.attempts);
         assert_eq!(found, (ErrorCode::InvalidTask, Some("/content/2/class_type"), 1), "{error:?}");
         assert!(error.message.contains(class), "{error:?}");
     }
-    assert!(runtime.simulation.as_ref().unwrap().busy().is_empty(), "the runtime was asked all the same");
+    assert!(runtime.simulation.as_ref().unwrap().busy().is_empty(), "the runtime was called all the same");
     let mut fine = workflow("SaveImage");
     fine.as_object_mut().unwrap().remove("2");
-    door.submit("comfyui", "pipeline", "fine", fine).await;
-    assert!(lab.ended("fine").await.result);
+    api.submit("comfyui", "pipeline", "fine", fine).await;
+    assert!(lab.completion("fine").await.result);
 }
 
 #[tokio::test]
-async fn secrets_of_addresses_are_told_to_nobody() {
+async fn secrets_of_addresses_are_never_disclosed() {
     let lab = Lab::start().await;
     let images = ImageServer::start().await;
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let allowed = images.address.to_string();
     let settings = [
         ("INPUT_ALLOW_HOSTS", allowed.as_str()),
         ("INPUT_TIMEOUT_SECONDS", "1"),
         ("MAX_ATTEMPTS", "1"),
-        // At `trace` the AWS SDK logs every message that SQS hands out, whole.
+        // At `trace` the AWS SDK logs every message that it receives, whole.
         ("RUST_LOG", "trace,aws_smithy_runtime=debug"),
     ];
     let mut worker = lab.worker(&runtime, &settings).await;
@@ -139,7 +139,7 @@ async fn secrets_of_addresses_are_told_to_nobody() {
     );
     images.redirects("away", StatusCode::FOUND, format!("http://127.0.0.1:9/?token={SECRET}").as_bytes());
     images.redirects("on", StatusCode::FOUND, presigned.as_bytes());
-    images.answers("kept.png", |_| ([(header::ETAG, "\"1\"")], cat()).into_response());
+    images.respond_with("kept.png", |_| ([(header::ETAG, "\"1\"")], cat()).into_response());
     let with = |path: &str| format!("{}?token={SECRET}#{SECRET}", images.url(path));
     let addresses = [
         ("fetched", with("cat.png")),
@@ -159,23 +159,23 @@ async fn secrets_of_addresses_are_told_to_nobody() {
         ("bucket", format!("s3://elsewhere/{SECRET}")),
     ];
     for (id, address) in &addresses {
-        door.submit("sdruntime", "image-to-image", id, from(address)).await;
+        api.submit("sdruntime", "image-to-image", id, from(address)).await;
     }
-    let mut told = Vec::new();
+    let mut outputs = Vec::new();
     for (id, _) in &addresses {
-        let ended = lab.ended(id).await;
+        let completion = lab.completion(id).await;
         let succeeds = ["fetched", "kept", "kept-again", "presigned", "redirected", "user"].contains(id);
-        assert_eq!(ended.result, succeeds, "{id}: {:?}", ended.error);
-        told.push(lab.json(&ended.output_url).await.to_string());
+        assert_eq!(completion.result, succeeds, "{id}: {:?}", completion.error);
+        outputs.push(lab.json(&completion.output_url).await.to_string());
     }
-    told.extend(lab.everything_told().await.iter().map(Value::to_string));
+    outputs.extend(lab.notifications().await.iter().map(Value::to_string));
     worker.signal("TERM");
-    assert!(worker.ended().await.success());
-    told.extend(worker.lines());
-    told.extend(worker.printed());
-    let leaks: Vec<&String> = told.iter().filter(|line| line.contains(SECRET)).collect();
+    assert!(worker.exited().await.success());
+    outputs.extend(worker.lines());
+    outputs.extend(worker.printed());
+    let leaks: Vec<&String> = outputs.iter().filter(|line| line.contains(SECRET)).collect();
     assert!(leaks.is_empty(), "{leaks:#?}");
-    // The host itself was told, so the secrets were in play.
+    // The host itself received them, so the secrets were in use.
     let authorized = |headers: &HeaderMap| headers.contains_key(header::AUTHORIZATION);
     assert!(images.headers().iter().any(authorized));
 }
@@ -186,7 +186,7 @@ async fn a_field_that_breaks_the_contract_is_named_without_its_secret() {
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
     let mut worker = lab.worker(&runtime, &[("RUST_LOG", "debug")]).await;
     let secret = format!("https://{SECRET}@example.com/?token={SECRET}");
-    // As a predecessor's front door passes it on: unchecked.
+    // As a predecessor's front door publishes it: unchecked.
     let message = json!({
         "metadata": { "id": "broken", "runtime": "sdruntime", "tasktype": "image-to-image", "prefix": "output" },
         "content": {
@@ -198,65 +198,66 @@ async fn a_field_that_breaks_the_contract_is_named_without_its_secret() {
         },
     });
     lab.send(&runtime.queue.url, &message.to_string()).await;
-    let ended = lab.ended("broken").await;
-    let error = ended.error.as_ref().unwrap();
+    let completion = lab.completion("broken").await;
+    let error = completion.error.as_ref().unwrap();
     assert_eq!(error.code, ErrorCode::InvalidTask);
     assert!(error.violations.len() >= 5, "{:?}", error.violations);
     worker.signal("TERM");
-    assert!(worker.ended().await.success());
-    let mut told = worker.lines();
-    told.push(lab.json(&ended.output_url).await.to_string());
-    told.extend(lab.everything_told().await.iter().map(Value::to_string));
-    let leaks: Vec<&String> = told.iter().filter(|line| line.contains(SECRET)).collect();
+    assert!(worker.exited().await.success());
+    let mut outputs = worker.lines();
+    outputs.push(lab.json(&completion.output_url).await.to_string());
+    outputs.extend(lab.notifications().await.iter().map(Value::to_string));
+    let leaks: Vec<&String> = outputs.iter().filter(|line| line.contains(SECRET)).collect();
     assert!(leaks.is_empty(), "{leaks:#?}");
 }
 
 #[tokio::test]
-async fn images_in_the_task_itself_are_taken_and_only_images() {
+async fn images_in_the_task_itself_are_accepted_and_nothing_else_is() {
     let lab = Lab::start().await;
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let _worker = lab.worker(&runtime, &[]).await;
     let bare = BASE64.encode_to_string(cat());
     let data_uri = format!("data:image/png;base64,{bare}");
     for (id, image) in [("bare", bare.as_str()), ("data-uri", &data_uri)] {
-        door.submit("sdruntime", "image-to-image", id, from(image)).await;
-        assert!(lab.ended(id).await.result, "{id}");
+        api.submit("sdruntime", "image-to-image", id, from(image)).await;
+        assert!(lab.completion(id).await.result, "{id}");
     }
     let requests = runtime.simulation.as_ref().unwrap().requests();
-    let bodies = requests.iter().filter(|asked| asked.path.ends_with("/img2img"));
-    let images: Vec<&Value> = bodies.map(|asked| &asked.body.as_ref().unwrap()["init_images"][0]).collect();
+    let bodies = requests.iter().filter(|request| request.path.ends_with("/img2img"));
+    let images: Vec<&Value> =
+        bodies.map(|request| &request.body.as_ref().unwrap()["init_images"][0]).collect();
     assert_eq!(images, [&json!(bare), &json!(bare)]);
     // A path, and base64 all the same: the runtime would open it.
     let metadata = json!({ "id": "path", "runtime": "sdruntime", "tasktype": "image-to-image" });
     let task = json!({ "metadata": metadata, "content": from("/etc/passwd") });
-    let (status, answer) = door.post("/v1alpha2", &json!({ "task": task })).await;
+    let (status, answer) = api.post("/v1alpha2", &json!({ "task": task })).await;
     assert_eq!((status.as_u16(), &answer["code"]), (400, &json!("invalid_task")));
     assert_eq!(answer["violations"][0]["pointer"], "/task/content/init_images/0");
     // And past the front door.
     lab.send(&runtime.queue.url, &task.to_string()).await;
-    let error = lab.ended("path").await.error.unwrap();
+    let error = lab.completion("path").await.error.unwrap();
     let found = (error.code, error.field.as_deref());
     assert_eq!(found, (ErrorCode::InvalidTask, Some("/content/init_images/0")));
 }
 
 #[tokio::test]
-async fn an_input_that_cannot_be_had_this_time_is_tried_again() {
+async fn an_input_that_is_unavailable_for_a_moment_is_retried() {
     let lab = Lab::start().await;
     let images = ImageServer::start().await;
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let allowed = images.address.to_string();
     let _worker = lab.worker(&runtime, &[("INPUT_ALLOW_HOSTS", &allowed)]).await;
-    let asked = std::sync::atomic::AtomicUsize::new(0);
-    let url = images.answers("later.png", move |_| {
-        match asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+    let requests = std::sync::atomic::AtomicUsize::new(0);
+    let url = images.respond_with("later.png", move |_| {
+        match requests.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
             0 => StatusCode::SERVICE_UNAVAILABLE.into_response(),
             _ => cat().into_response(),
         }
     });
-    door.submit("sdruntime", "image-to-image", "later", from(&url)).await;
-    let ended = lab.ended("later").await;
-    assert!(ended.result, "{:?}", ended.error);
-    assert_eq!(images.asked().len(), 2);
+    api.submit("sdruntime", "image-to-image", "later", from(&url)).await;
+    let completion = lab.completion("later").await;
+    assert!(completion.result, "{:?}", completion.error);
+    assert_eq!(images.requested_paths().len(), 2);
 }

@@ -1,4 +1,4 @@
-//! Whose files are whose: a submission never gets the end of another one, whatever stands at its keys.
+//! Ownership of files: a submission never gets the result of another one, whatever is stored at its keys.
 
 use std::time::Duration;
 
@@ -33,8 +33,8 @@ fn runs(runtime: &Runtime) -> usize {
     runtime.simulation.as_ref().unwrap().busy().len()
 }
 
-/// Takes the next message of a queue off it.
-async fn take(lab: &Lab, queue_url: &str) -> Message {
+/// Receives and deletes the next message of a queue.
+async fn receive_and_delete(lab: &Lab, queue_url: &str) -> Message {
     let sqs = &lab.clients().sqs;
     let message = wait::until("a message", async || {
         let call = sqs.receive_message().queue_url(queue_url).wait_time_seconds(1);
@@ -47,17 +47,17 @@ async fn take(lab: &Lab, queue_url: &str) -> Message {
 }
 
 #[tokio::test]
-async fn submissions_of_one_id_whose_hashes_begin_alike_both_run_and_keep_their_own_files() {
+async fn submissions_of_one_id_whose_hashes_share_a_prefix_both_run_and_keep_their_own_files() {
     let lab = Lab::start().await;
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let mut accepted = Vec::new();
     for _ in SAME_32_BITS {
-        door.submit("sdruntime", "text-to-image", "same", small()).await;
-        let taken = take(&lab, &runtime.queue.url).await;
-        accepted.push(message::unwrap(&taken.body.unwrap()).unwrap().message);
+        api.submit("sdruntime", "text-to-image", "same", small()).await;
+        let received = receive_and_delete(&lab, &runtime.queue.url).await;
+        accepted.push(message::unwrap(&received.body.unwrap()).unwrap().message);
     }
-    // The door mints submissions of its own: these replace them on their way.
+    // The front door generates submission ids: these replace them on their way.
     for (mut task, submission) in accepted.into_iter().zip(SAME_32_BITS) {
         task["metadata"]["submission"] = json!(submission);
         task["metadata"]["context"] = json!({ "of": submission });
@@ -65,22 +65,23 @@ async fn submissions_of_one_id_whose_hashes_begin_alike_both_run_and_keep_their_
     }
     let _worker = lab.worker(&runtime, &[]).await;
 
-    let ends = lab.ends("same", 2).await;
+    let completions = lab.completions("same", 2).await;
     lab.emptied(&runtime.queue.url).await;
     assert_eq!(runs(&runtime), 2);
     for submission in SAME_32_BITS {
-        let end = ends.iter().find(|end| end.submission.as_str() == submission).unwrap();
-        assert!(end.result, "{:?}", end.error);
-        assert_eq!(end.context, json!({ "of": submission }));
-        let out = lab.json(&end.output_url).await;
+        let completion =
+            completions.iter().find(|completion| completion.submission.as_str() == submission).unwrap();
+        assert!(completion.result, "{:?}", completion.error);
+        assert_eq!(completion.context, json!({ "of": submission }));
+        let out = lab.json(&completion.output_url).await;
         assert_eq!(out["notification"]["submission"], submission);
     }
-    assert_ne!(ends[0].image_url, ends[1].image_url);
-    assert_ne!(ends[0].notification_id, ends[1].notification_id);
+    assert_ne!(completions[0].image_url, completions[1].image_url);
+    assert_ne!(completions[0].notification_id, completions[1].notification_id);
 }
 
 #[tokio::test]
-async fn what_others_have_at_a_key_of_a_task_stays_and_the_task_uses_its_next_keys() {
+async fn files_of_others_at_a_key_of_a_task_stay_and_the_task_uses_its_next_keys() {
     let lab = Lab::start().await;
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
     let _worker = lab.worker(&runtime, &[]).await;
@@ -91,10 +92,7 @@ async fn what_others_have_at_a_key_of_a_task_stays_and_the_task_uses_its_next_ke
         ("predecessor", Some(predecessors.to_string())),
         ("no json", Some("{".to_owned())),
         ("empty", Some(String::new())),
-        (
-            "submission of no sense",
-            Some(json!({ "notification": { "submission": 7, "id": "x" } }).to_string()),
-        ),
+        ("invalid submission", Some(json!({ "notification": { "submission": 7, "id": "x" } }).to_string())),
     ]) {
         let submission = format!("own-{n}");
         let (first, second) = (keys_of(id, &submission), keys_of(id, &submission).next());
@@ -106,17 +104,24 @@ async fn what_others_have_at_a_key_of_a_task_stays_and_the_task_uses_its_next_ke
         }
         let message = task(id, &submission).to_string();
         lab.send(&runtime.queue.url, &message).await;
-        let end = lab.ended(id).await;
-        assert!(end.result, "{id}: {:?}", end.error);
-        assert_eq!((end.submission.as_str(), &end.context), (&*submission, &json!({ "of": submission })));
-        assert_eq!(end.output_url, s3_uri(&lab.shared.bucket, &third.out()), "{id}");
-        assert_eq!(end.image_url, [s3_uri(&lab.shared.bucket, &third.file(1, "png"))], "{id}");
+        let completion = lab.completion(id).await;
+        assert!(completion.result, "{id}: {:?}", completion.error);
+        assert_eq!(
+            (completion.submission.as_str(), &completion.context),
+            (&*submission, &json!({ "of": submission }))
+        );
+        assert_eq!(completion.output_url, s3_uri(&lab.shared.bucket, &third.out()), "{id}");
+        assert_eq!(completion.image_url, [s3_uri(&lab.shared.bucket, &third.file(1, "png"))], "{id}");
 
         // A duplicate finds the same keys.
         lab.send(&runtime.queue.url, &message).await;
-        let ends = lab.ends(id, 2).await;
-        assert_eq!(ends[1].notification_id, end.notification_id, "{id}");
-        assert_eq!((&ends[1].output_url, &ends[1].image_url), (&end.output_url, &end.image_url), "{id}");
+        let completions = lab.completions(id, 2).await;
+        assert_eq!(completions[1].notification_id, completion.notification_id, "{id}");
+        assert_eq!(
+            (&completions[1].output_url, &completions[1].image_url),
+            (&completion.output_url, &completion.image_url),
+            "{id}"
+        );
         assert_eq!(runs(&runtime), n + 1, "{id}");
         for keys in [&first, &second] {
             assert_eq!(bytes_at(&lab, &keys.out()).await, foreign.as_bytes(), "{id}");
@@ -126,7 +131,7 @@ async fn what_others_have_at_a_key_of_a_task_stays_and_the_task_uses_its_next_ke
 }
 
 #[tokio::test]
-async fn a_key_that_somebody_else_gets_during_the_run_costs_no_second_run() {
+async fn a_key_that_another_submission_takes_during_the_run_costs_no_second_run() {
     let mut options = SdWebUiOptions::default();
     options.behaviour.latency = Duration::from_secs(2);
     let lab = Lab::start().await;
@@ -138,17 +143,17 @@ async fn a_key_that_somebody_else_gets_during_the_run_costs_no_second_run() {
     let foreign = out_of(&lab, "raced", "other", &keys.out()).to_string();
     lab.put(&keys.out(), foreign.clone()).await;
 
-    let end = lab.ended("raced").await;
-    assert_eq!((end.result, end.submission.as_str()), (true, "own"));
-    assert_eq!(end.image_url, [s3_uri(&lab.shared.bucket, &keys.next().file(1, "png"))]);
-    assert!(lab.object(&end.image_url[0]).await.0.starts_with(b"\x89PNG"));
+    let completion = lab.completion("raced").await;
+    assert_eq!((completion.result, completion.submission.as_str()), (true, "own"));
+    assert_eq!(completion.image_url, [s3_uri(&lab.shared.bucket, &keys.next().file(1, "png"))]);
+    assert!(lab.object(&completion.image_url[0]).await.0.starts_with(b"\x89PNG"));
     assert_eq!(bytes_at(&lab, &keys.out()).await, foreign.as_bytes());
     lab.emptied(&runtime.queue.url).await;
     assert_eq!(runs(&runtime), 1);
 }
 
 #[tokio::test]
-async fn a_failure_does_not_take_the_key_of_somebody_else_either() {
+async fn a_failure_does_not_overwrite_the_key_of_another_submission_either() {
     let lab = Lab::start().await;
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
     let _worker = lab.worker(&runtime, &[]).await;
@@ -159,14 +164,14 @@ async fn a_failure_does_not_take_the_key_of_somebody_else_either() {
     bad["content"]["steps"] = json!("many");
     lab.send(&runtime.queue.url, &bad.to_string()).await;
 
-    let end = lab.ended("bad").await;
-    assert_eq!((end.result, end.submission.as_str()), (false, "own"));
-    assert_eq!(end.output_url, s3_uri(&lab.shared.bucket, &keys.next().out()));
-    assert_eq!(lab.json(&end.output_url).await["notification"]["error"], json!(end.error));
+    let completion = lab.completion("bad").await;
+    assert_eq!((completion.result, completion.submission.as_str()), (false, "own"));
+    assert_eq!(completion.output_url, s3_uri(&lab.shared.bucket, &keys.next().out()));
+    assert_eq!(lab.json(&completion.output_url).await["notification"]["error"], json!(completion.error));
     assert_eq!(bytes_at(&lab, &keys.out()).await, foreign.as_bytes());
 }
 
-/// A message that was received once before, as a worker does that is replaced.
+/// A message that was received once before, by a worker that was replaced.
 async fn send_and_drop(lab: &Lab, runtime: &Runtime, task: &Value) {
     lab.send(&runtime.queue.url, &task.to_string()).await;
     wait::until("the first receipt", async || {
@@ -178,41 +183,47 @@ async fn send_and_drop(lab: &Lab, runtime: &Runtime, task: &Value) {
 }
 
 #[tokio::test]
-async fn what_an_earlier_version_committed_is_notified_again_and_anothers_commit_is_not() {
+async fn a_commit_of_an_earlier_version_is_notified_again_and_one_of_another_submission_is_not() {
     let lab = Lab::start().await;
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
     let [own, other] = SAME_32_BITS;
     let former = keys_of("upgraded", own).former_out();
     assert_eq!(former, keys_of("upgraded", other).former_out());
-    // It was larger than what is read back.
+    // Larger than the part that is read back.
     let mut out = json!({ "images": ["x".repeat(17 * 1024 * 1024)] });
     out["notification"] = out_of(&lab, "upgraded", own, &former)["notification"].take();
     lab.put(&former, out.to_string()).await;
     send_and_drop(&lab, &runtime, &task("upgraded", own)).await;
-    // A long poll of the process that is stopped would take the next message with it, on endpoints that do not see it go.
+    // A long poll of the process that is stopped would take the next message with it, on endpoints that do not notice the closed connection.
     let mut worker = lab.worker(&runtime, &[("RECEIVE_WAIT_SECONDS", "0")]).await;
     worker.logged("already committed, notifying again").await;
-    let end = lab.ended("upgraded").await;
-    assert_eq!((end.output_url, end.submission.as_str()), (s3_uri(&lab.shared.bucket, &former), own));
-    assert!(end.outputs[0].url.is_some());
+    let completion = lab.completion("upgraded").await;
+    assert_eq!(
+        (completion.output_url, completion.submission.as_str()),
+        (s3_uri(&lab.shared.bucket, &former), own)
+    );
+    assert!(completion.outputs[0].url.is_some());
     assert_eq!(runs(&runtime), 0);
     lab.emptied(&runtime.queue.url).await;
     worker.signal("TERM");
-    worker.ended().await;
+    worker.exited().await;
 
-    // The other submission has the same former key, and an end of its own.
+    // The other submission has the same former key, and a result of its own.
     send_and_drop(&lab, &runtime, &task("upgraded", other)).await;
     let _worker = lab.worker(&runtime, &[]).await;
-    let ends = lab.ends("upgraded", 2).await;
-    assert_eq!((ends[1].submission.as_str(), &ends[1].context), (other, &json!({ "of": other })));
-    assert_eq!(ends[1].output_url, s3_uri(&lab.shared.bucket, &keys_of("upgraded", other).out()));
+    let completions = lab.completions("upgraded", 2).await;
+    assert_eq!(
+        (completions[1].submission.as_str(), &completions[1].context),
+        (other, &json!({ "of": other }))
+    );
+    assert_eq!(completions[1].output_url, s3_uri(&lab.shared.bucket, &keys_of("upgraded", other).out()));
     assert_eq!(runs(&runtime), 1);
     assert!(bytes_at(&lab, &former).await == out.to_string().as_bytes());
 }
 
 #[tokio::test]
-async fn a_role_that_may_not_read_reports_its_own_run_and_leaves_what_is_there() {
-    let name = "a_role_that_may_not_read_reports_its_own_run_and_leaves_what_is_there";
+async fn a_worker_that_may_not_read_reports_its_own_run_and_overwrites_nothing() {
+    let name = "a_worker_that_may_not_read_reports_its_own_run_and_overwrites_nothing";
     if aws::skipped_elsewhere(name, "only embedded APIs know roles") {
         return;
     }
@@ -231,8 +242,8 @@ async fn a_role_that_may_not_read_reports_its_own_run_and_leaves_what_is_there()
     lab.put(&keys.out(), foreign.clone()).await;
     let _worker = lab.worker(&runtime, &[("AWS_ACCESS_KEY_ID", "worker")]).await;
     lab.send(&runtime.queue.url, &task("blind", "own").to_string()).await;
-    let end = lab.ended("blind").await;
-    assert_eq!((end.result, end.submission.as_str(), runs(&runtime)), (true, "own", 1));
-    assert_eq!(end.context, json!({ "of": "own" }));
+    let completion = lab.completion("blind").await;
+    assert_eq!((completion.result, completion.submission.as_str(), runs(&runtime)), (true, "own", 1));
+    assert_eq!(completion.context, json!({ "of": "own" }));
     assert_eq!(bytes_at(&lab, &keys.out()).await, foreign.as_bytes());
 }

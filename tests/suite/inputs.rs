@@ -13,11 +13,11 @@ fn from(image: &str) -> Value {
 }
 
 #[tokio::test]
-async fn addresses_become_base64_before_the_runtime_sees_them() {
+async fn addresses_become_base64_before_they_reach_the_runtime() {
     let lab = Lab::start().await;
     let images = ImageServer::start().await;
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let allowed = images.address.to_string();
     let settings =
         [("INPUT_ALLOW_HOSTS", allowed.as_str()), ("INPUT_S3_BUCKETS", lab.shared.bucket.as_str())];
@@ -34,16 +34,16 @@ async fn addresses_become_base64_before_the_runtime_sees_them() {
                          "width": 64, "height": 64 }),
         ),
     ] {
-        door.submit("sdruntime", "image-to-image", id, content).await;
-        let ended = lab.ended(id).await;
-        assert!(ended.result, "{id}: {:?}", ended.error);
+        api.submit("sdruntime", "image-to-image", id, content).await;
+        let completion = lab.completion(id).await;
+        assert!(completion.result, "{id}: {:?}", completion.error);
     }
     let expected = base64_simd::STANDARD.encode_to_string(cat());
     let runs = runtime.simulation.as_ref().unwrap().requests();
     let bodies: Vec<&Value> = runs
         .iter()
-        .filter(|asked| asked.path.ends_with("/img2img"))
-        .filter_map(|asked| asked.body.as_ref())
+        .filter(|request| request.path.ends_with("/img2img"))
+        .filter_map(|request| request.body.as_ref())
         .collect();
     assert_eq!(bodies.len(), 4);
     for body in &bodies {
@@ -51,18 +51,18 @@ async fn addresses_become_base64_before_the_runtime_sees_them() {
         assert!(body["alwayson_scripts"].as_object().unwrap().is_empty(), "{}", body["alwayson_scripts"]);
     }
     assert_eq!(bodies[0]["prompt"], "https://example.com/is-no-image");
-    // Nothing of AWS or of tracing is told to whoever serves the images.
+    // The image server receives no header of AWS or of tracing.
     for headers in images.headers() {
         assert!(headers.keys().all(|name| !name.as_str().starts_with("x-amz")), "{headers:?}");
     }
 }
 
 #[tokio::test]
-async fn an_input_that_cannot_be_had_fails_the_task_and_names_the_field() {
+async fn an_unavailable_input_fails_the_task_and_names_the_field() {
     let lab = Lab::start().await;
     let images = ImageServer::start().await;
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let allowed = images.address.to_string();
     let settings = [
         ("INPUT_ALLOW_HOSTS", allowed.as_str()),
@@ -87,8 +87,8 @@ async fn an_input_that_cannot_be_had_fails_the_task_and_names_the_field() {
         ("reserved", format!("s3://{}/_darkroom/x", lab.shared.bucket), ErrorCode::InputRefused),
         ("no-object", format!("s3://{}/nothing.png", lab.shared.bucket), ErrorCode::InputNotFound),
     ] {
-        door.submit("sdruntime", "image-to-image", id, from(&image)).await;
-        let error = lab.ended(id).await.error.unwrap();
+        api.submit("sdruntime", "image-to-image", id, from(&image)).await;
+        let error = lab.completion(id).await.error.unwrap();
         assert_eq!(
             (error.code, error.field.as_deref()),
             (code, Some("/content/init_images/0")),
@@ -96,23 +96,23 @@ async fn an_input_that_cannot_be_had_fails_the_task_and_names_the_field() {
         );
         assert!(!error.message.contains("127.0.0.1"), "{error:?}");
     }
-    assert!(runtime.simulation.as_ref().unwrap().busy().is_empty(), "the runtime was asked all the same");
+    assert!(runtime.simulation.as_ref().unwrap().busy().is_empty(), "the runtime was called all the same");
 }
 
 #[tokio::test]
-async fn the_worker_stays_alive_while_an_input_hangs() {
+async fn the_worker_continues_while_an_input_hangs() {
     let lab = Lab::start().await;
     let images = ImageServer::start().await;
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let allowed = images.address.to_string();
     let settings =
         [("INPUT_ALLOW_HOSTS", allowed.as_str()), ("INPUT_TIMEOUT_SECONDS", "1"), ("MAX_ATTEMPTS", "1")];
     let _worker = lab.worker(&runtime, &settings).await;
-    door.submit("sdruntime", "image-to-image", "hangs", from(&images.url("silent"))).await;
-    door.submit("sdruntime", "text-to-image", "next", json!({ "prompt": "x", "width": 64, "height": 64 }))
+    api.submit("sdruntime", "image-to-image", "hangs", from(&images.url("silent"))).await;
+    api.submit("sdruntime", "text-to-image", "next", json!({ "prompt": "x", "width": 64, "height": 64 }))
         .await;
     let started = std::time::Instant::now();
-    assert!(lab.ended("next").await.result);
+    assert!(lab.completion("next").await.result);
     assert!(started.elapsed() < Duration::from_secs(30));
 }

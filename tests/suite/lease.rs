@@ -1,4 +1,4 @@
-//! The lease: a worker that loses it interrupts its run and stores nothing; deadlines end what comes too late.
+//! The lease: a worker that loses it interrupts its run and stores nothing. And deadlines: a late task expires.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ async fn slow(lab: &Lab, latency: Duration) -> Runtime {
     lab.sdwebui(options).await
 }
 
-/// How each extension goes wrong, for as long as it takes to lose the lease.
+/// How each extension fails, until the lease is lost.
 const WAYS_TO_LOSE: [(&str, Fault); 3] = [
     ("refused", Fault::Deny),
     ("failing", Fault::FailBefore),
@@ -39,7 +39,7 @@ async fn a_worker_that_loses_its_lease_interrupts_the_run_and_stores_nothing() {
     for (how, fault) in WAYS_TO_LOSE {
         let lab = Lab::start().await;
         let runtime = slow(&lab, Duration::from_secs(30)).await;
-        let door = lab.front_door(&[&runtime]).await;
+        let api = lab.submit_api(&[&runtime]).await;
         let extensions = Order::new(Service::Sqs, "ChangeMessageVisibility", fault).by("first").times(1000);
         lab.aws.embedded.as_ref().unwrap().faults().order(extensions);
         let settings = [
@@ -49,24 +49,24 @@ async fn a_worker_that_loses_its_lease_interrupts_the_run_and_stores_nothing() {
             ("DRAIN_SECONDS", "1"),
         ];
         let mut worker = lab.worker(&runtime, &settings).await;
-        door.submit("sdruntime", "text-to-image", "lost", small()).await;
+        api.submit("sdruntime", "text-to-image", "lost", small()).await;
         worker.logged("lease lost").await;
         worker.logged("interrupting the run").await;
-        wait::until("the end of the interrupted run", async || {
+        wait::until("the interrupted run to stop", async || {
             (!runtime.simulation.as_ref().unwrap().busy().is_empty()).then_some(())
         })
         .await;
-        // The message is visible again: the same worker may have taken it once more, and gives it back.
+        // The message is visible again: the same worker may have received it once more, and releases it.
         lab.aws.embedded.as_ref().unwrap().faults().clear();
         worker.signal("TERM");
-        assert!(worker.ended().await.success(), "{how}");
+        assert!(worker.exited().await.success(), "{how}");
         assert_eq!(lab.keys("output/").await, Vec::<String>::new(), "{how}");
-        assert!(lab.everything_told().await.is_empty(), "{how}");
+        assert!(lab.notifications().await.is_empty(), "{how}");
     }
 }
 
-/// The receipt handles of the calls of an action that were answered, if only by a refusal, with the visibility timeouts that
-/// they asked for.
+/// The receipt handles in the calls of an action that got a response, even a denial, with the visibility timeouts that
+/// they set.
 fn handles(aws: &EmbeddedAws, action: &str) -> Vec<(String, Option<Duration>)> {
     let calls = aws.calls().into_iter().filter(|call| call.action == action && call.status.is_some());
     let handles = calls.flat_map(|call| match call.subject {
@@ -79,8 +79,8 @@ fn handles(aws: &EmbeddedAws, action: &str) -> Vec<(String, Option<Duration>)> {
 }
 
 #[tokio::test]
-async fn a_lease_that_ends_while_a_failure_is_recorded_or_given_back_is_not_used_again() {
-    let name = "a_lease_that_ends_while_a_failure_is_recorded_or_given_back_is_not_used_again";
+async fn a_lease_that_expires_while_a_failure_is_recorded_or_released_is_not_used_again() {
+    let name = "a_lease_that_expires_while_a_failure_is_recorded_or_released_is_not_used_again";
     if aws::skipped_elsewhere(name, "only embedded APIs can be broken") {
         return;
     }
@@ -92,7 +92,7 @@ async fn a_lease_that_ends_while_a_failure_is_recorded_or_given_back_is_not_used
         let aws = lab.aws.embedded.as_ref().unwrap();
         let runtime = slow(&lab, Duration::ZERO).await;
         runtime.simulation.as_ref().unwrap().faults().plan(RuntimeFault::NotJson, 1);
-        let door = lab.front_door(&[&runtime]).await;
+        let api = lab.submit_api(&[&runtime]).await;
         for order in orders {
             aws.faults().order(order.by("worker"));
         }
@@ -102,16 +102,16 @@ async fn a_lease_that_ends_while_a_failure_is_recorded_or_given_back_is_not_used
             ("AWS_ACCESS_KEY_ID", "worker"),
         ];
         let mut worker = lab.worker(&runtime, &settings).await;
-        door.submit("sdruntime", "text-to-image", "again", small()).await;
-        assert!(lab.ended("again").await.result);
+        api.submit("sdruntime", "text-to-image", "again", small()).await;
+        assert!(lab.completion("again").await.result);
         worker.signal("TERM");
-        assert!(worker.ended().await.success());
+        assert!(worker.exited().await.success());
 
         let (first, _) = handles(aws, "ReceiveMessage").into_iter().next().unwrap();
-        let given_back = |(handle, hidden): &(String, Option<Duration>)| {
+        let is_release = |(handle, hidden): &(String, Option<Duration>)| {
             *handle == first && hidden.is_some_and(|hidden| hidden < Duration::from_secs(6))
         };
-        assert!(!handles(aws, "ChangeMessageVisibility").iter().any(given_back));
+        assert!(!handles(aws, "ChangeMessageVisibility").iter().any(is_release));
     }
 }
 
@@ -123,33 +123,33 @@ async fn an_outage_of_the_queue_that_ends_in_time_costs_no_second_run() {
     }
     let lab = Lab::start().await;
     let runtime = slow(&lab, Duration::from_secs(14)).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let faults = lab.aws.embedded.as_ref().unwrap().faults();
     faults.strike(Service::Sqs, "ChangeMessageVisibility", Fault::DropAfter, 3);
     let _worker =
         lab.worker(&runtime, &[("VISIBILITY_TIMEOUT_SECONDS", "10"), ("RUN_TIMEOUT_SECONDS", "100")]).await;
-    door.submit("sdruntime", "text-to-image", "kept", small()).await;
-    assert!(lab.ended("kept").await.result);
+    api.submit("sdruntime", "text-to-image", "kept", small()).await;
+    assert!(lab.completion("kept").await.result);
     lab.emptied(&runtime.queue.url).await;
     assert_eq!(runtime.simulation.as_ref().unwrap().busy().len(), 1);
 }
 
 #[tokio::test]
-async fn a_task_that_comes_too_late_expires() {
+async fn a_task_after_its_deadline_expires() {
     let lab = Lab::start().await;
     let runtime = slow(&lab, Duration::ZERO).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let metadata = json!({
         "id": "late", "runtime": "sdruntime", "tasktype": "text-to-image", "prefix": "output",
         "start_by": "2020-01-01T00:00:00Z",
     });
     let (status, answer) =
-        door.post("/v1alpha2", &json!({ "task": { "metadata": metadata, "content": small() } })).await;
+        api.post("/v1alpha2", &json!({ "task": { "metadata": metadata, "content": small() } })).await;
     assert!(status.is_success(), "{answer}");
     let _worker = lab.worker(&runtime, &[]).await;
-    let ended = lab.ended("late").await;
-    let error = ended.error.unwrap();
-    assert_eq!((ended.task_status, ended.status.as_str()), (TaskStatus::Expired, "failed"));
+    let completion = lab.completion("late").await;
+    let error = completion.error.unwrap();
+    assert_eq!((completion.task_status, completion.status.as_str()), (TaskStatus::Expired, "failed"));
     assert_eq!((error.code, error.field.as_deref()), (ErrorCode::DeadlinePassed, Some("/metadata/start_by")));
     assert!(runtime.simulation.as_ref().unwrap().busy().is_empty());
     lab.emptied(&runtime.queue.url).await;
@@ -159,16 +159,16 @@ async fn a_task_that_comes_too_late_expires() {
 async fn a_run_longer_than_its_own_timeout_expires() {
     let lab = Lab::start().await;
     let runtime = slow(&lab, Duration::from_secs(60)).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let _worker = lab.worker(&runtime, &[]).await;
     let metadata = json!({
         "id": "long", "runtime": "sdruntime", "tasktype": "text-to-image", "prefix": "output", "run_timeout": 1,
     });
     let (status, answer) =
-        door.post("/v1alpha2", &json!({ "task": { "metadata": metadata, "content": small() } })).await;
+        api.post("/v1alpha2", &json!({ "task": { "metadata": metadata, "content": small() } })).await;
     assert!(status.is_success(), "{answer}");
-    let ended = lab.ended("long").await;
-    let error = ended.error.unwrap();
-    assert_eq!((ended.task_status, error.code), (TaskStatus::Expired, ErrorCode::RunTimeout));
+    let completion = lab.completion("long").await;
+    let error = completion.error.unwrap();
+    assert_eq!((completion.task_status, error.code), (TaskStatus::Expired, ErrorCode::RunTimeout));
     lab.emptied(&runtime.queue.url).await;
 }

@@ -1,4 +1,4 @@
-//! How much work a task may ask for: what passed a predecessor's front door, which checks nothing, is refused before the run.
+//! Limits of the work of a task: what a predecessor's front door has let through unchecked is refused before the run.
 
 use base64_simd::STANDARD as BASE64;
 use integration_tests::image_server::cat;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use shared_schema::ErrorCode;
 use simulated_runtimes::{ComfyUiOptions, SdWebUiOptions};
 
-/// A message as it travels.
+/// A message, as it is in the queue.
 fn message(id: &str, runtime: &str, task_type: &str, content: &Value) -> String {
     let metadata = json!({ "id": id, "runtime": runtime, "tasktype": task_type, "prefix": "output" });
     json!({ "metadata": metadata, "content": content }).to_string()
@@ -23,7 +23,7 @@ fn workflow(side: u32, steps: u32) -> Value {
 }
 
 #[tokio::test]
-async fn what_no_runtime_can_do_fails_the_task_and_never_reaches_it() {
+async fn an_excessive_task_fails_and_never_reaches_the_runtime() {
     let lab = Lab::start().await;
     let (sdwebui, comfyui) =
         (lab.sdwebui(SdWebUiOptions::default()).await, lab.comfyui(ComfyUiOptions::default()).await);
@@ -36,19 +36,22 @@ async fn what_no_runtime_can_do_fails_the_task_and_never_reaches_it() {
         ("picture", vec!["/content/width", "/content/steps", "/content/n_iter"]),
         ("flow", vec!["/content/1/inputs/width", "/content/3/inputs/steps"]),
     ] {
-        let error = lab.ended(id).await.error.unwrap();
+        let error = lab.completion(id).await.error.unwrap();
         assert_eq!((error.code, error.attempts), (ErrorCode::InvalidTask, 1), "{id}: {error:?}");
         let named: Vec<&str> = error.violations.iter().map(|violation| violation.pointer.as_str()).collect();
         assert_eq!(named, fields, "{error:?}");
         assert!(error.violations[0].message.contains("67108864"), "{error:?}");
     }
     for runtime in [&sdwebui, &comfyui] {
-        assert!(runtime.simulation.as_ref().unwrap().busy().is_empty(), "the runtime was asked all the same");
+        assert!(
+            runtime.simulation.as_ref().unwrap().busy().is_empty(),
+            "the runtime was called all the same"
+        );
     }
 }
 
 #[tokio::test]
-async fn a_worker_takes_the_limits_that_its_variables_give() {
+async fn a_worker_applies_the_limits_of_its_variables() {
     let lab = Lab::start().await;
     let (sdwebui, comfyui) =
         (lab.sdwebui(SdWebUiOptions::default()).await, lab.comfyui(ComfyUiOptions::default()).await);
@@ -59,11 +62,11 @@ async fn a_worker_takes_the_limits_that_its_variables_give() {
     lab.send(&sdwebui.queue.url, &message("raised", "sdruntime", "text-to-image", &picture)).await;
     lab.send(&comfyui.queue.url, &message("lowered", "comfyui", "pipeline", &workflow(128, 3))).await;
     lab.send(&comfyui.queue.url, &message("within", "comfyui", "pipeline", &workflow(64, 2))).await;
-    let ended = lab.ended("raised").await;
-    assert!(ended.result, "{:?}", ended.error);
-    assert_eq!(lab.ended("lowered").await.error.unwrap().code, ErrorCode::InvalidTask);
-    let ended = lab.ended("within").await;
-    assert!(ended.result, "{:?}", ended.error);
+    let completion = lab.completion("raised").await;
+    assert!(completion.result, "{:?}", completion.error);
+    assert_eq!(lab.completion("lowered").await.error.unwrap().code, ErrorCode::InvalidTask);
+    let completion = lab.completion("within").await;
+    assert!(completion.result, "{:?}", completion.error);
 }
 
 #[tokio::test]
@@ -80,12 +83,12 @@ async fn a_picture_is_not_enlarged_beyond_the_limit_by_its_real_size() {
     for (id, side) in [("within", 100), ("beyond", 140)] {
         lab.send(&sdwebui.queue.url, &message(id, "sdruntime", "extra-single-image", &covering(side))).await;
     }
-    let ended = lab.ended("within").await;
-    assert!(ended.result, "{:?}", ended.error);
-    let error = lab.ended("beyond").await.error.unwrap();
+    let completion = lab.completion("within").await;
+    assert!(completion.result, "{:?}", completion.error);
+    let error = lab.completion("beyond").await.error.unwrap();
     let found = (error.code, error.field.as_deref(), error.attempts);
     assert_eq!(found, (ErrorCode::InputTooLarge, Some("/content/image"), 1), "{error:?}");
-    assert_eq!(sdwebui.simulation.as_ref().unwrap().busy().len(), 1, "the runtime was asked all the same");
+    assert_eq!(sdwebui.simulation.as_ref().unwrap().busy().len(), 1, "the runtime was called all the same");
 }
 
 /// Such a script sets sizes, checkpoints and folders by itself.
@@ -98,10 +101,10 @@ async fn a_script_with_parameters_of_its_own_runs_only_where_the_worker_allows_i
         let content = json!({ "prompt": "x", "width": 64, "height": 64, "steps": 1, "script_name": script });
         lab.send(&runtime.queue.url, &message(id, "sdruntime", "text-to-image", &content)).await;
     }
-    let error = lab.ended("refused").await.error.unwrap();
+    let error = lab.completion("refused").await.error.unwrap();
     let found = (error.code, error.field.as_deref(), error.attempts);
     assert_eq!(found, (ErrorCode::InvalidTask, Some("/content/script_name"), 1), "{error:?}");
-    let ended = lab.ended("allowed").await;
-    assert!(ended.result, "{:?}", ended.error);
+    let completion = lab.completion("allowed").await;
+    assert!(completion.result, "{:?}", completion.error);
     assert_eq!(runtime.simulation.as_ref().unwrap().busy().len(), 1);
 }

@@ -1,4 +1,4 @@
-//! What a worker logs about a task names the task and the runtime, wherever in the worker it is written.
+//! Each log line about a task names the task and the runtime, whichever part of the worker writes it.
 
 use std::time::Duration;
 
@@ -22,14 +22,14 @@ fn lines(worker: &Process) -> Vec<Value> {
     worker.lines().iter().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// Where a worker speaks of itself, before, between and after its tasks.
+/// The targets of lines about the worker itself, before, between and after its tasks.
 const OF_THE_WORKER: [&str; 4] =
     ["worker::supervisor", "worker::readiness", "worker::shutdown", "worker::health::port"];
 
 /// Stops the worker and checks each line that it has logged.
 async fn all_named(mut worker: Process, ids: &[&str]) {
     worker.signal("TERM");
-    worker.ended().await;
+    worker.exited().await;
     for line in lines(&worker) {
         let from = line["target"].as_str().unwrap();
         // A signal is the process's, which may hold several workers.
@@ -47,11 +47,11 @@ async fn all_named(mut worker: Process, ids: &[&str]) {
 async fn every_line_of_a_task_names_it_and_its_runtime() {
     let lab = Lab::start().await;
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let mut worker = lab.worker(&runtime, &[]).await;
-    door.submit("sdruntime", "text-to-image", "done", small()).await;
+    api.submit("sdruntime", "text-to-image", "done", small()).await;
     assert_eq!(worker.logged("task succeeded").await["span"]["task.id"], "done");
-    door.submit("sdruntime", "image-to-image", "refused", refused()).await;
+    api.submit("sdruntime", "image-to-image", "refused", refused()).await;
     assert_eq!(worker.logged("task failed").await["span"]["task.id"], "refused");
     all_named(worker, &["done", "refused"]).await;
 }
@@ -62,9 +62,9 @@ async fn every_line_of_an_interrupted_task_names_it_and_its_runtime() {
     let mut options = SdWebUiOptions::default();
     options.behaviour.latency = Duration::from_secs(60);
     let runtime = lab.sdwebui(options).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let mut worker = lab.worker(&runtime, &[("RUN_TIMEOUT_SECONDS", "1")]).await;
-    door.submit("sdruntime", "text-to-image", "endless", small()).await;
+    api.submit("sdruntime", "text-to-image", "endless", small()).await;
     worker.logged("interrupting the run").await;
     worker.logged("task failed").await;
     all_named(worker, &["endless"]).await;
@@ -74,9 +74,9 @@ async fn every_line_of_an_interrupted_task_names_it_and_its_runtime() {
 async fn a_filter_that_hides_ordinary_lines_leaves_warnings_their_task() {
     let lab = Lab::start().await;
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let mut worker = Process::start("worker", &lab.worker_variables(&runtime, &[("RUST_LOG", "warn")]));
-    door.submit("sdruntime", "image-to-image", "refused", refused()).await;
+    api.submit("sdruntime", "image-to-image", "refused", refused()).await;
     let line = worker.logged("task failed").await;
     assert_eq!(
         (&line["span"]["task.id"], &line["span"]["runtime"]),
@@ -86,23 +86,20 @@ async fn a_filter_that_hides_ordinary_lines_leaves_warnings_their_task() {
 }
 
 #[tokio::test]
-async fn what_happens_to_a_lease_is_said_of_its_task() {
-    if aws::skipped_elsewhere(
-        "what_happens_to_a_lease_is_said_of_its_task",
-        "only embedded APIs can be broken",
-    ) {
+async fn lines_about_a_lease_name_its_task() {
+    if aws::skipped_elsewhere("lines_about_a_lease_name_its_task", "only embedded APIs can be broken") {
         return;
     }
     let lab = Lab::start().await;
     let mut options = SdWebUiOptions::default();
     options.behaviour.latency = Duration::from_secs(30);
     let runtime = lab.sdwebui(options).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let failing = Order::new(Service::Sqs, "ChangeMessageVisibility", Fault::FailBefore).times(1000);
     lab.aws.embedded.as_ref().unwrap().faults().order(failing);
     let settings = [("VISIBILITY_TIMEOUT_SECONDS", "6"), ("RUN_TIMEOUT_SECONDS", "100")];
     let mut worker = lab.worker(&runtime, &settings).await;
-    door.submit("sdruntime", "text-to-image", "leased", small()).await;
+    api.submit("sdruntime", "text-to-image", "leased", small()).await;
     for message in ["extending the lease failed, retrying", "lease lost"] {
         let line = worker.logged(message).await;
         assert_eq!(line["span"]["task.id"], "leased", "{line}");

@@ -1,4 +1,4 @@
-//! Drives Darkroom through its public doors: the front door over HTTP, workers as processes, AWS APIs on loopback.
+//! Drives Darkroom through its public interfaces: the front door over HTTP, workers as processes, AWS APIs on loopback.
 //!
 //! Against embedded AWS APIs by default; against any others with `AWS_ENDPOINT_URL`.
 

@@ -19,39 +19,39 @@ fn base64(bytes: &[u8]) -> String {
 async fn a_prompt_becomes_an_image_and_a_notification() {
     let lab = Lab::start().await;
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let _worker = lab.worker(&runtime, &[]).await;
 
     let body = json!({ "task": {
         "metadata": { "id": "a cat/猫", "runtime": "sdruntime", "tasktype": "text-to-image", "prefix": "output",
                       "context": { "order": 7 } },
         "content": { "prompt": "a cat", "width": 320, "height": "192", "steps": 4, "seed": 5 } } });
-    let (status, answer) = door.post("/v1alpha2", &body).await;
+    let (status, answer) = api.post("/v1alpha2", &body).await;
     assert_eq!(status, StatusCode::OK, "{answer}");
     let location = format!("s3://{}/output/a cat/猫", lab.shared.bucket);
     assert_eq!(answer["output_location"], location);
 
-    let ended = lab.ended("a cat/猫").await;
-    assert!(ended.result, "{ended:?}");
-    assert_eq!((ended.status.as_str(), &ended.context), ("completed", &json!({ "order": 7 })));
-    assert_eq!(json!(ended.submission), answer["submission"]);
+    let completion = lab.completion("a cat/猫").await;
+    assert!(completion.result, "{completion:?}");
+    assert_eq!((completion.status.as_str(), &completion.context), ("completed", &json!({ "order": 7 })));
+    assert_eq!(json!(completion.submission), answer["submission"]);
 
-    let [uri] = ended.image_url.as_slice() else { panic!("{:?}", ended.image_url) };
+    let [uri] = completion.image_url.as_slice() else { panic!("{:?}", completion.image_url) };
     assert!(uri.starts_with(&format!("{location}/a cat/猫-")) && uri.ends_with("-1.png"), "{uri}");
     let (png, content_type) = lab.object(uri).await;
     assert_eq!((size(&png), content_type.as_str()), ((320, 192), "image/png"));
 
-    let [output] = ended.outputs.as_slice() else { panic!("{:?}", ended.outputs) };
+    let [output] = completion.outputs.as_slice() else { panic!("{:?}", completion.outputs) };
     assert_eq!((output.width, output.height, output.bytes), (Some(320), Some(192), png.len() as u64));
     let fetched = reqwest::get(output.url.as_ref().unwrap()).await.unwrap();
     assert_eq!(fetched.bytes().await.unwrap(), png);
 
-    let out = lab.json(&ended.output_url).await;
+    let out = lab.json(&completion.output_url).await;
     assert_eq!((&out["images"], &out["info"]), (&json!([""]), &json!("")));
     assert_eq!(out["parameters"]["id_task"], "a cat/猫");
     assert_eq!(out["parameters"]["image_seed"], "5");
     assert_eq!(out["parameters"]["error_msg"], "");
-    assert_eq!(out["notification"]["notification_id"], json!(ended.notification_id));
+    assert_eq!(out["notification"]["notification_id"], json!(completion.notification_id));
     lab.emptied(&runtime.queue.url).await;
 }
 
@@ -59,11 +59,11 @@ async fn a_prompt_becomes_an_image_and_a_notification() {
 async fn every_post_runs_even_when_ids_repeat() {
     let lab = Lab::start().await;
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let _worker = lab.worker(&runtime, &[]).await;
 
     for seed in [1, 2] {
-        door.submit(
+        api.submit(
             "sdruntime",
             "text-to-image",
             "same",
@@ -82,19 +82,19 @@ async fn every_post_runs_even_when_ids_repeat() {
 async fn images_of_every_task_type_come_out() {
     let lab = Lab::start().await;
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let _worker = lab.worker(&runtime, &[]).await;
     let picture = base64(&cat());
 
     let image = json!({ "init_images": [format!("data:image/png;base64,{picture}")], "prompt": "x", "width": 64, "height": 64 });
-    door.submit("sdruntime", "image-to-image", "i2i", image).await;
+    api.submit("sdruntime", "image-to-image", "i2i", image).await;
     let single = json!({ "image": picture, "upscaling_resize": 2, "upscaler_1": "Lanczos" });
-    door.submit("sdruntime", "extra-single-image", "single", single).await;
+    api.submit("sdruntime", "extra-single-image", "single", single).await;
     let batch = json!({ "imageList": [{ "data": picture, "name": "a.png" }, { "data": picture, "name": "b.png" }],
                         "upscaling_resize": 2, "upscaler_1": "Nearest" });
-    door.submit("sdruntime", "extra-batch-images", "batch", batch).await;
+    api.submit("sdruntime", "extra-batch-images", "batch", batch).await;
     let many = json!({ "prompt": "x", "width": 64, "height": 64, "batch_size": 2, "n_iter": 2 });
-    door.submit("sdruntime", "text-to-image", "many", many).await;
+    api.submit("sdruntime", "text-to-image", "many", many).await;
 
     for (id, expected) in [
         ("i2i", vec![(64, 64)]),
@@ -102,15 +102,15 @@ async fn images_of_every_task_type_come_out() {
         ("batch", vec![(128, 96); 2]),
         ("many", vec![(64, 64); 4]),
     ] {
-        let ended = lab.ended(id).await;
-        assert!(ended.result, "{id}: {:?}", ended.error);
+        let completion = lab.completion(id).await;
+        assert!(completion.result, "{id}: {:?}", completion.error);
         let mut sizes = Vec::new();
-        for uri in &ended.image_url {
+        for uri in &completion.image_url {
             sizes.push(size(&lab.object(uri).await.0));
         }
         assert_eq!(sizes, expected, "{id}");
     }
-    let out = lab.json(&lab.ended("single").await.output_url).await;
+    let out = lab.json(&lab.completion("single").await.output_url).await;
     assert!(out["parameters"]["html_info"].is_string(), "{out}");
 }
 
@@ -124,37 +124,37 @@ async fn a_v1alpha1_task_is_routed_by_its_model() {
                 "uid": "1", "save_dir": "outputs" }, "prompt": "a dog", "width": 64, "height": 64 })
     };
     // With a registry the runtime is named, without one the model is the attribute that the queue filters by.
-    let knowing = lab.front_door(&[&runtime]).await;
-    let (status, answer) = knowing.post("/v1alpha1/", &task("known")).await;
+    let with_registry = lab.submit_api(&[&runtime]).await;
+    let (status, answer) = with_registry.post("/v1alpha1/", &task("known")).await;
     assert_eq!((status, &answer["runtime"]), (StatusCode::OK, &json!("sdruntime")), "{answer}");
-    let unknowing = lab.front_door(&[]).await;
-    let (status, answer) = unknowing.post("/v1alpha1", &task("unknown")).await;
+    let without_registry = lab.submit_api(&[]).await;
+    let (status, answer) = without_registry.post("/v1alpha1", &task("unknown")).await;
     assert_eq!((status, answer.get("runtime")), (StatusCode::OK, None), "{answer}");
 
     for id in ["known", "unknown"] {
-        let ended = lab.ended(id).await;
-        assert!(ended.result, "{id}: {:?}", ended.error);
-        assert!(ended.output_url.starts_with(&format!("s3://{}/outputs/{id}/", lab.shared.bucket)));
+        let completion = lab.completion(id).await;
+        assert!(completion.result, "{id}: {:?}", completion.error);
+        assert!(completion.output_url.starts_with(&format!("s3://{}/outputs/{id}/", lab.shared.bucket)));
     }
 }
 
 #[tokio::test]
-async fn a_running_task_is_told_when_asked_for() {
+async fn a_running_task_is_notified_where_enabled() {
     let lab = Lab::start().await;
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let _worker = lab.worker(&runtime, &[("EXP_CALLBACK_WHEN_RUNNING", "true")]).await;
 
-    door.submit("sdruntime", "text-to-image", "told", json!({ "prompt": "x", "width": 64, "height": 64 }))
+    api.submit("sdruntime", "text-to-image", "runs", json!({ "prompt": "x", "width": 64, "height": 64 }))
         .await;
-    let running = lab.told("a running notification", |told| told["status"] == "running").await;
-    assert_eq!((&running["id"], &running["runtime"]), (&json!("told"), &json!("sdruntime")));
+    let running = lab.notification("a running notification", |sent| sent["status"] == "running").await;
+    assert_eq!((&running["id"], &running["runtime"]), (&json!("runs"), &json!("sdruntime")));
     assert!(running.get("result").is_none());
-    assert!(lab.ended("told").await.result);
+    assert!(lab.completion("runs").await.result);
 }
 
 #[tokio::test]
-async fn a_raw_message_without_a_submission_is_worked_on() {
+async fn a_raw_message_without_a_submission_is_processed() {
     let lab = Lab::start().await;
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
     let _worker = lab.worker(&runtime, &[]).await;
@@ -163,9 +163,10 @@ async fn a_raw_message_without_a_submission_is_worked_on() {
         "content": { "prompt": "x", "width": 64, "height": 64 } });
     lab.send(&runtime.queue.url, &message.to_string()).await;
 
-    let told = lab.told("the end of task 7", |told| told["id"] == 7 && told["result"] == true).await;
-    assert_eq!((&told["context"], &told["task_status"]), (&json!({}), &json!("succeeded")));
-    assert!(!told["submission"].as_str().unwrap().is_empty());
-    let first: &Value = &told["image_url"][0];
+    let completion =
+        lab.notification("the completion of task 7", |sent| sent["id"] == 7 && sent["result"] == true).await;
+    assert_eq!((&completion["context"], &completion["task_status"]), (&json!({}), &json!("succeeded")));
+    assert!(!completion["submission"].as_str().unwrap().is_empty());
+    let first: &Value = &completion["image_url"][0];
     assert!(first.as_str().unwrap().starts_with(&format!("s3://{}/7/7-", lab.shared.bucket)), "{first}");
 }

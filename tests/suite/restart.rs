@@ -1,4 +1,4 @@
-//! A worker that is started again in its pod takes up what the process before it had begun, or gives it back at once.
+//! A worker that restarts in its pod adopts the runs of the previous process, or releases their messages at once.
 
 mod given_back;
 
@@ -71,14 +71,14 @@ fn prompt() -> Value {
     json!({ "prompt": "x", "width": 64, "height": 64, "steps": 20 })
 }
 
-/// A workflow that takes its time, between whose steps it can be interrupted.
+/// A long workflow that can be interrupted between two steps.
 fn workflow() -> Value {
     integration_tests::fixtures::load("comfyui/interrupted.json")["request"]["body"]["prompt"].clone()
 }
 
 fn posts(runtime: &Runtime, path: &str) -> usize {
-    let asked = runtime.simulation.as_ref().unwrap().requests();
-    asked.iter().filter(|asked| asked.method == "POST" && asked.path.ends_with(path)).count()
+    let requests = runtime.simulation.as_ref().unwrap().requests();
+    requests.iter().filter(|request| request.method == "POST" && request.path.ends_with(path)).count()
 }
 
 async fn posted(runtime: &Runtime, path: &str, times: usize) {
@@ -89,21 +89,21 @@ async fn posted(runtime: &Runtime, path: &str, times: usize) {
 async fn a_restarted_worker_adopts_the_job_that_is_still_its_own() {
     let lab = Lab::start().await;
     let runtime = slow_comfyui(&lab, 4).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let state = StateFile::new();
     let path = state.path();
     let mut first = lab.worker(&runtime, &state.settings(&path, "pod-a")).await;
-    door.submit("comfyui", "pipeline", "adopted", workflow()).await;
+    api.submit("comfyui", "pipeline", "adopted", workflow()).await;
     posted(&runtime, "/prompt", 1).await;
     first.signal("KILL");
-    first.ended().await;
+    first.exited().await;
 
     let mut second = lab.worker(&runtime, &state.settings(&path, "pod-a")).await;
     second.logged("adopting the run of the previous process").await;
-    assert!(lab.ended("adopted").await.result);
+    assert!(lab.completion("adopted").await.result);
     lab.emptied(&runtime.queue.url).await;
     assert_eq!((posts(&runtime, "/prompt"), posts(&runtime, "/interrupt")), (1, 0));
-    assert_eq!(lab.everything_told().await.len(), 1);
+    assert_eq!(lab.notifications().await.len(), 1);
 }
 
 #[tokio::test]
@@ -114,43 +114,43 @@ async fn a_finished_job_whose_results_were_not_stored_is_collected_again() {
     }
     let lab = Lab::start().await;
     let runtime = slow_comfyui(&lab, 0).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let no_upload = Order::new(Service::S3, "PutObject", Fault::FailBefore).by("first").times(1000);
     lab.aws.embedded.as_ref().unwrap().faults().order(no_upload);
     let state = StateFile::new();
     let path = state.path();
     let settings = state.settings(&path, "pod-a");
     let mut first = lab.worker(&runtime, &[&settings[..], &[("AWS_ACCESS_KEY_ID", "first")]].concat()).await;
-    door.submit("comfyui", "pipeline", "finished", workflow()).await;
-    wait::until("the results at the worker", async || {
-        let asked = runtime.simulation.as_ref().unwrap().requests();
-        asked.iter().any(|asked| asked.path.starts_with("/view")).then_some(())
+    api.submit("comfyui", "pipeline", "finished", workflow()).await;
+    wait::until("the worker to have the results", async || {
+        let requests = runtime.simulation.as_ref().unwrap().requests();
+        requests.iter().any(|request| request.path.starts_with("/view")).then_some(())
     })
     .await;
     first.signal("KILL");
-    first.ended().await;
-    assert_eq!(posts(&runtime, "/history"), 0, "the job was forgotten before its results were stored");
+    first.exited().await;
+    assert_eq!(posts(&runtime, "/history"), 0, "the job was deleted before its results were stored");
 
     let _second = lab.worker(&runtime, &settings).await;
-    assert!(lab.ended("finished").await.result);
+    assert!(lab.completion("finished").await.result);
     assert_eq!(posts(&runtime, "/prompt"), 1);
     posted(&runtime, "/history", 1).await;
 }
 
-/// A killed worker, whose ComfyUI goes on with its one run.
+/// A killed worker, whose ComfyUI continues its one run.
 async fn killed_in_mid_run(lab: &Lab, runtime: &Runtime, state: &StateFile, id: &str) {
-    let door = lab.front_door(&[runtime]).await;
+    let api = lab.submit_api(&[runtime]).await;
     let mut worker = lab.worker(runtime, &state.settings(&state.path(), "pod-a")).await;
-    door.submit("comfyui", "pipeline", id, workflow()).await;
+    api.submit("comfyui", "pipeline", id, workflow()).await;
     posted(runtime, "/prompt", 1).await;
     worker.signal("KILL");
-    worker.ended().await;
+    worker.exited().await;
 }
 
-/// The restarted worker neither stores nor announces anything of the run, and interrupts it.
-async fn is_withdrawn(lab: &Lab, runtime: &Runtime, state: &StateFile) {
+/// The restarted worker neither stores nor publishes anything of the run, and interrupts it.
+async fn is_cancelled(lab: &Lab, runtime: &Runtime, state: &StateFile) {
     let second = lab.worker(runtime, &state.settings(&state.path(), "pod-a")).await;
-    wait::until("the lease not to be confirmed", async || {
+    wait::until("the lease to be rejected", async || {
         second.lines().iter().any(|line| line.contains("cancelling its run")).then_some(())
     })
     .await;
@@ -159,28 +159,28 @@ async fn is_withdrawn(lab: &Lab, runtime: &Runtime, state: &StateFile) {
 }
 
 #[tokio::test]
-async fn a_run_whose_lease_the_queue_does_not_confirm_is_withdrawn() {
+async fn a_run_whose_lease_the_queue_does_not_confirm_is_cancelled() {
     let lab = Lab::start().await;
     let runtime = slow_comfyui(&lab, 60).await;
     let state = StateFile::new();
     killed_in_mid_run(&lab, &runtime, &state, "elsewhere").await;
 
-    // Another pod has done the task meanwhile.
+    // Another pod has processed the task meanwhile.
     let claim = state.read()["claims"][0].clone();
     let handle = claim["delivery"]["receipt_handle"].as_str().unwrap();
     let release = lab.clients().sqs.change_message_visibility().queue_url(&runtime.queue.url);
     release.receipt_handle(handle).visibility_timeout(0).send().await.unwrap();
     let other = slow_comfyui(&lab, 0).await;
     let _other_pod = lab.worker(&runtime, &[("API_BASE_URL", &other.url)]).await;
-    assert!(lab.ended("elsewhere").await.result);
+    assert!(lab.completion("elsewhere").await.result);
     lab.emptied(&runtime.queue.url).await;
 
-    is_withdrawn(&lab, &runtime, &state).await;
-    assert_eq!(lab.everything_told().await.len(), 1);
+    is_cancelled(&lab, &runtime, &state).await;
+    assert_eq!(lab.notifications().await.len(), 1);
 }
 
 #[tokio::test]
-async fn a_message_that_was_received_twelve_hours_ago_is_not_taken_up() {
+async fn a_run_whose_message_was_received_twelve_hours_ago_is_not_adopted() {
     let lab = Lab::start().await;
     let runtime = slow_comfyui(&lab, 60).await;
     let state = StateFile::new();
@@ -189,11 +189,11 @@ async fn a_message_that_was_received_twelve_hours_ago_is_not_taken_up() {
         let received = claim["delivery"]["received_at"]["secs_since_epoch"].as_u64().unwrap();
         claim["delivery"]["received_at"]["secs_since_epoch"] = json!(received - 12 * 60 * 60 + 30);
     });
-    is_withdrawn(&lab, &runtime, &state).await;
+    is_cancelled(&lab, &runtime, &state).await;
 }
 
 #[tokio::test]
-async fn a_run_that_two_processes_died_of_is_not_taken_up_again() {
+async fn a_run_that_two_processes_crashed_in_is_not_adopted_again() {
     let lab = Lab::start().await;
     let runtime = slow_comfyui(&lab, 60).await;
     let state = StateFile::new();
@@ -201,20 +201,20 @@ async fn a_run_that_two_processes_died_of_is_not_taken_up_again() {
     let mut second = lab.worker(&runtime, &state.settings(&state.path(), "pod-a")).await;
     second.logged("adopting the run of the previous process").await;
     second.signal("KILL");
-    second.ended().await;
+    second.exited().await;
 
     let path = state.path();
     let settings = state.settings(&path, "pod-a");
     let _third = lab.worker(&runtime, &[&settings[..], &[("MAX_ATTEMPTS", "1")]].concat()).await;
-    let error = lab.ended("poison").await.error.unwrap();
+    let error = lab.completion("poison").await.error.unwrap();
     assert_eq!((error.code, error.attempts), (ErrorCode::WorkerDied, 1));
 }
 
 #[tokio::test]
-async fn all_runs_that_a_worker_had_begun_are_followed() {
+async fn all_runs_that_a_worker_had_submitted_are_adopted() {
     let lab = Lab::start().await;
     let runtime = slow_comfyui(&lab, 3).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let state = StateFile::new();
     let path = state.path();
     let settings = state.settings(&path, "pod-a");
@@ -222,33 +222,33 @@ async fn all_runs_that_a_worker_had_begun_are_followed() {
     let mut first = lab.worker(&runtime, &settings).await;
     let ids = ["runs", "waits", "waits, too"];
     for id in ids {
-        door.submit("comfyui", "pipeline", id, workflow()).await;
+        api.submit("comfyui", "pipeline", id, workflow()).await;
     }
     posted(&runtime, "/prompt", 3).await;
     first.signal("KILL");
-    first.ended().await;
+    first.exited().await;
 
     // The runs come one after the other: more than one waits longer than a staged task may.
     let _second = lab.worker(&runtime, &[&settings[..2], &[("STAGED_SECONDS", "1")]].concat()).await;
     for id in ids {
-        assert!(lab.ended(id).await.result, "{id}");
+        assert!(lab.completion(id).await.result, "{id}");
     }
     lab.emptied(&runtime.queue.url).await;
     assert_eq!((posts(&runtime, "/prompt"), posts(&runtime, "/interrupt")), (3, 0));
 }
 
 #[tokio::test]
-async fn another_pod_adopts_nothing_and_clears_the_runtime() {
+async fn another_pod_adopts_nothing_and_interrupts_the_orphans() {
     let lab = Lab::start().await;
     let runtime = slow_comfyui(&lab, 60).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let state = StateFile::new();
     let path = state.path();
     let mut first = lab.worker(&runtime, &state.settings(&path, "pod-a")).await;
-    door.submit("comfyui", "pipeline", "orphan", workflow()).await;
+    api.submit("comfyui", "pipeline", "orphan", workflow()).await;
     posted(&runtime, "/prompt", 1).await;
     first.signal("KILL");
-    first.ended().await;
+    first.exited().await;
 
     let _second = lab.worker(&runtime, &state.settings(&path, "pod-b")).await;
     assert!(posts(&runtime, "/interrupt") > 0, "ready, and the orphan still runs");
@@ -256,22 +256,22 @@ async fn another_pod_adopts_nothing_and_clears_the_runtime() {
 }
 
 #[tokio::test]
-async fn a_worker_whose_runs_cannot_be_found_again_gives_the_task_back_at_once() {
+async fn a_worker_whose_runs_cannot_be_adopted_releases_the_task_at_once() {
     let lab = Lab::start().await;
     let runtime = slow_sdwebui(&lab, 5).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let state = StateFile::new();
     let path = state.path();
     let mut first = lab.worker(&runtime, &state.settings(&path, "pod-a")).await;
-    door.submit("sdruntime", "text-to-image", "again", prompt()).await;
+    api.submit("sdruntime", "text-to-image", "again", prompt()).await;
     posted(&runtime, "/txt2img", 1).await;
     first.signal("KILL");
-    first.ended().await;
+    first.exited().await;
 
-    // Its visibility timeout is a minute: nobody has waited for that.
+    // Its visibility timeout is a minute: the release did not wait for it.
     let started = std::time::Instant::now();
     let _second = lab.worker(&runtime, &state.settings(&path, "pod-a")).await;
-    assert!(lab.ended("again").await.result);
+    assert!(lab.completion("again").await.result);
     assert!(started.elapsed() < Duration::from_secs(40), "{:?}", started.elapsed());
     assert_eq!((posts(&runtime, "/txt2img"), posts(&runtime, "/interrupt") > 0), (2, true));
 }
@@ -285,6 +285,6 @@ async fn two_workers_do_not_share_a_state_file() {
     let _first = lab.worker(&runtime, &state.settings(&path, "pod-a")).await;
     let variables = lab.worker_variables(&runtime, &state.settings(&path, "pod-a"));
     let mut second = integration_tests::process::Process::start("worker", &variables);
-    assert!(!second.ended().await.success());
+    assert!(!second.exited().await.success());
     assert!(second.lines().join("\n").contains("STATE_FILE"), "{:?}", second.lines());
 }

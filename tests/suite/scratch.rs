@@ -1,4 +1,4 @@
-//! The folder that worker and ComfyUI share: what runs leave there is deleted, and it does not fill up.
+//! The scratch folder that worker and ComfyUI share: files of runs are deleted, and it does not fill up.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -93,31 +93,34 @@ fn workflow(seed: u32) -> Value {
 
 async fn runs_in(runtime: &Runtime) {
     wait::until("a job in the runtime", async || {
-        let asked = runtime.simulation.as_ref().unwrap().requests();
-        asked.iter().any(|asked| asked.method == "POST" && asked.path.ends_with("/prompt")).then_some(())
+        let requests = runtime.simulation.as_ref().unwrap().requests();
+        requests
+            .iter()
+            .any(|request| request.method == "POST" && request.path.ends_with("/prompt"))
+            .then_some(())
     })
     .await;
 }
 
 #[tokio::test]
-async fn the_files_of_every_task_are_deleted_when_it_has_ended() {
+async fn the_files_of_every_task_are_deleted_when_it_is_complete() {
     let lab = Lab::start().await;
     let pod = Pod::new();
     let runtime = pod.comfyui(&lab, Duration::ZERO).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let _worker = lab.worker(&runtime, &pod.settings()).await;
     let example = pod.file("input/example.png", 1);
     for n in 0..8 {
-        door.submit("comfyui", "pipeline", &format!("stored-{n}"), workflow(n)).await;
+        api.submit("comfyui", "pipeline", &format!("stored-{n}"), workflow(n)).await;
     }
     for n in 0..8 {
-        let ended = lab.ended(&format!("stored-{n}")).await;
-        assert!(ended.result, "{:?}", ended.error);
-        assert_eq!(ended.outputs.len(), 1);
+        let completion = lab.completion(&format!("stored-{n}")).await;
+        assert!(completion.result, "{:?}", completion.error);
+        assert_eq!(completion.outputs.len(), 1);
     }
     runtime.simulation.as_ref().unwrap().faults().plan(Fault::OutOfMemory, 2);
-    door.submit("comfyui", "pipeline", "failed", workflow(8)).await;
-    assert!(!lab.ended("failed").await.result);
+    api.submit("comfyui", "pipeline", "failed", workflow(8)).await;
+    assert!(!lab.completion("failed").await.result);
 
     pod.without_runs().await;
     assert!(example.exists(), "the operator of the runtime put it there");
@@ -130,7 +133,7 @@ async fn inputs_of_a_task_that_never_reached_the_queue_are_deleted() {
     let lab = Lab::start().await;
     let pod = Pod::new();
     let runtime = pod.comfyui(&lab, Duration::ZERO).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let mut worker = lab.worker(&runtime, &[&pod.settings()[..], &[("MAX_ATTEMPTS", "1")]].concat()).await;
     let refused = Order::new(Method::POST, "/upload/image", CallFault::FailAfter).skip(1).times(1000);
     runtime.simulation.as_ref().unwrap().call_faults().order(refused);
@@ -138,11 +141,11 @@ async fn inputs_of_a_task_that_never_reached_the_queue_are_deleted() {
     two_inputs["10"] = two_inputs["1"].clone();
     two_inputs["11"] =
         json!({ "class_type": "SaveImage", "inputs": { "images": ["10", 0], "filename_prefix": "second" } });
-    door.submit("comfyui", "pipeline", "refused", two_inputs).await;
-    assert!(!lab.ended("refused").await.result);
+    api.submit("comfyui", "pipeline", "refused", two_inputs).await;
+    assert!(!lab.completion("refused").await.result);
     lab.emptied(&runtime.queue.url).await;
     worker.signal("TERM");
-    worker.ended().await;
+    worker.exited().await;
     assert_eq!(pod.all_runs(), Vec::<PathBuf>::new());
     assert!(pod.scratch.join("input/darkroom").exists(), "nothing was uploaded");
 }
@@ -152,39 +155,39 @@ async fn a_stopped_worker_leaves_no_files() {
     let lab = Lab::start().await;
     let pod = Pod::new();
     let runtime = pod.comfyui(&lab, Duration::from_secs(60)).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let mut worker = lab.worker(&runtime, &[&pod.settings()[..], &[("DRAIN_SECONDS", "0")]].concat()).await;
-    door.submit("comfyui", "pipeline", "given-back", workflow(1)).await;
+    api.submit("comfyui", "pipeline", "released", workflow(1)).await;
     runs_in(&runtime).await;
     assert_eq!((pod.runs("input").len(), pod.runs("output").len()), (1, 1));
 
     worker.signal("TERM");
-    assert!(worker.ended().await.success());
+    assert!(worker.exited().await.success());
     assert_eq!(pod.all_runs(), Vec::<PathBuf>::new());
     lab.receive(&runtime.queue.url).await;
 }
 
 #[tokio::test]
-async fn what_a_killed_worker_left_is_deleted_unless_the_run_is_adopted() {
+async fn files_of_a_killed_worker_are_deleted_unless_the_run_is_adopted() {
     let lab = Lab::start().await;
     let pod = Pod::new();
     let runtime = pod.comfyui(&lab, Duration::from_secs(60)).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let settings = |name: &'static str| [&pod.settings()[..], &[("HOSTNAME", name)]].concat();
     let mut first = lab.worker(&runtime, &settings("pod-a")).await;
-    door.submit("comfyui", "pipeline", "running", workflow(1)).await;
+    api.submit("comfyui", "pipeline", "running", workflow(1)).await;
     runs_in(&runtime).await;
     let held = pod.all_runs();
     assert_eq!(held.len(), 2, "{held:?}");
     first.signal("KILL");
-    first.ended().await;
+    first.exited().await;
     let left = pod.file(&format!("output/darkroom/{}/deep/x.png", uuid::Uuid::new_v4()), 1);
     let mut second = lab.worker(&runtime, &settings("pod-a")).await;
     second.logged("adopting the run of the previous process").await;
     assert!(!left.exists());
-    assert!(held.iter().all(|folder| folder.exists()), "the run goes on");
+    assert!(held.iter().all(|folder| folder.exists()), "the run continues");
     second.signal("KILL");
-    second.ended().await;
+    second.exited().await;
 
     // Another pod's claims are not its own.
     let _third = lab.worker(&runtime, &settings("pod-b")).await;
@@ -192,11 +195,11 @@ async fn what_a_killed_worker_left_is_deleted_unless_the_run_is_adopted() {
 }
 
 #[tokio::test]
-async fn nothing_is_received_while_the_folder_is_full_of_what_no_run_left() {
+async fn nothing_is_received_while_other_files_fill_the_folder() {
     let lab = Lab::start().await;
     let pod = Pod::new();
     let runtime = pod.comfyui(&lab, Duration::ZERO).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let limit = LIMIT.to_string();
     let settings = [&pod.settings()[..], &[("SCRATCH_LIMIT_BYTES", &limit)]].concat();
     let model = pod.file("user/model.bin", NEARLY_ALL);
@@ -206,11 +209,11 @@ async fn nothing_is_received_while_the_folder_is_full_of_what_no_run_left() {
     let full = worker.logged("the scratch folder is nearly full, no tasks are received").await;
     assert_eq!(full["reserved"], LIMIT / 10, "{full}");
     assert_eq!(port.probe("/runtime-livez").await, Ok(()), "a restart would not help");
-    door.submit("comfyui", "pipeline", "waits", workflow(1)).await;
+    api.submit("comfyui", "pipeline", "waits", workflow(1)).await;
     assert_eq!(lab.counts(&runtime.queue.url).await, (1, 0));
 
     fs::remove_file(model).unwrap();
-    assert!(lab.ended("waits").await.result);
+    assert!(lab.completion("waits").await.result);
     port.until("/readyz", Ok(())).await;
     let metrics = port.get("/metrics").await.unwrap().text().await.unwrap();
     assert!(metrics.contains("darkroom_worker_scratch_free_bytes{runtime=\"comfyui\"} "), "{metrics}");
@@ -221,7 +224,7 @@ async fn previews_and_stray_results_are_deleted_when_space_is_low() {
     let lab = Lab::start().await;
     let pod = Pod::new();
     let runtime = pod.comfyui(&lab, Duration::ZERO).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let limit = LIMIT.to_string();
     let settings = [&pod.settings()[..], &[("SCRATCH_LIMIT_BYTES", &limit)]].concat();
     let _worker = lab.worker(&runtime, &settings).await;
@@ -231,11 +234,11 @@ async fn previews_and_stray_results_are_deleted_when_space_is_low() {
         "1": { "class_type": "EmptyImage", "inputs": { "width": 64, "height": 64, "batch_size": 1, "color": 1 } },
         "2": { "class_type": "PreviewImage", "inputs": { "images": ["1", 0] } },
     });
-    // The repetition is in the runtime's cache, and its file is not there any more.
+    // The second run comes from the runtime's cache, and its file has been deleted.
     for id in ["first", "again"] {
-        door.submit("comfyui", "pipeline", id, preview.clone()).await;
-        let ended = lab.ended(id).await;
-        assert!(ended.result, "{id}: {:?}", ended.error);
+        api.submit("comfyui", "pipeline", id, preview.clone()).await;
+        let completion = lab.completion(id).await;
+        assert!(completion.result, "{id}: {:?}", completion.error);
         wait::until("the strays to be gone", async || strays.iter().all(|file| !file.exists()).then_some(()))
             .await;
     }
@@ -243,25 +246,25 @@ async fn previews_and_stray_results_are_deleted_when_space_is_low() {
 }
 
 #[tokio::test]
-async fn a_worker_without_the_folder_deletes_nothing_and_says_so() {
+async fn a_worker_without_the_folder_deletes_nothing_and_logs_a_warning() {
     let lab = Lab::start().await;
     let pod = Pod::new();
     let runtime = pod.comfyui(&lab, Duration::ZERO).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let mut worker = lab.worker(&runtime, &[]).await;
     worker
         .logged("no scratch folder: the runtime's files are not deleted, and free space is not monitored")
         .await;
-    door.submit("comfyui", "pipeline", "stays", workflow(1)).await;
-    assert!(lab.ended("stays").await.result);
+    api.submit("comfyui", "pipeline", "stays", workflow(1)).await;
+    assert!(lab.completion("stays").await.result);
     lab.emptied(&runtime.queue.url).await;
     worker.signal("TERM");
-    worker.ended().await;
+    worker.exited().await;
     assert_eq!(pod.all_runs().len(), 2);
 
     let missing = Path::new("/nowhere").to_str().unwrap();
     let variables = lab.worker_variables(&runtime, &[("SCRATCH_FOLDER", missing)]);
     let mut second = Process::start("worker", &variables);
-    assert!(!second.ended().await.success());
+    assert!(!second.exited().await.success());
     assert!(second.lines().join("\n").contains("SCRATCH_FOLDER cannot be used"), "{:?}", second.lines());
 }

@@ -1,4 +1,4 @@
-//! A runtime that stands still is interrupted, and restarted if that does not help; one that dies is waited for.
+//! A runtime that makes no progress is interrupted, and restarted if that does not help; one that crashes is waited for.
 
 use std::time::Duration;
 
@@ -16,17 +16,17 @@ fn small() -> Value {
 }
 
 #[tokio::test]
-async fn a_run_without_a_sign_of_life_is_interrupted_and_the_runtime_reported() {
+async fn a_run_without_progress_is_interrupted_and_the_runtime_reported_as_stuck() {
     let lab = Lab::start().await;
     let mut runtime = lab.sdwebui(SdWebUiOptions::default()).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let mut worker = lab.worker(&runtime, &STUCK_SOON).await;
     let port = HealthPort::of(&mut worker).await;
     assert_eq!(port.probe("/runtime-livez").await, Ok(()));
 
     runtime.simulation.as_ref().unwrap().faults().plan(Fault::Hang, 1);
-    door.submit("sdruntime", "text-to-image", "hangs", small()).await;
-    let error = lab.ended("hangs").await.error.unwrap();
+    api.submit("sdruntime", "text-to-image", "hangs", small()).await;
+    let error = lab.completion("hangs").await.error.unwrap();
     assert_eq!((error.code, error.attempts), (ErrorCode::RuntimeStuck, 1));
     port.until("/runtime-livez", Err("runtime_stuck")).await;
     assert_eq!(port.probe("/readyz").await, Err("runtime_stuck".to_owned()));
@@ -35,31 +35,31 @@ async fn a_run_without_a_sign_of_life_is_interrupted_and_the_runtime_reported() 
     runtime.restart().await;
     port.until("/runtime-livez", Ok(())).await;
     port.until("/readyz", Ok(())).await;
-    door.submit("sdruntime", "text-to-image", "goes on", small()).await;
-    assert!(lab.ended("goes on").await.result);
+    api.submit("sdruntime", "text-to-image", "continues", small()).await;
+    assert!(lab.completion("continues").await.result);
 }
 
 #[tokio::test]
-async fn a_dead_worker_thread_counts_as_stuck_and_is_not_fed() {
+async fn a_runtime_with_a_dead_worker_thread_is_stuck_and_gets_no_task() {
     let lab = Lab::start().await;
     let mut runtime = lab.comfyui(ComfyUiOptions::default()).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let mut worker = lab.worker(&runtime, &STUCK_SOON).await;
     let port = HealthPort::of(&mut worker).await;
     runtime.simulation.as_ref().unwrap().faults().plan(Fault::DeadWorker, 1);
     let workflow =
         integration_tests::fixtures::load("comfyui/images-batch-of-3.json")["request"]["body"]["prompt"]
             .clone();
-    door.submit("comfyui", "pipeline", "waits", workflow.clone()).await;
-    assert_eq!(lab.ended("waits").await.error.unwrap().code, ErrorCode::RuntimeStuck);
+    api.submit("comfyui", "pipeline", "waits", workflow.clone()).await;
+    assert_eq!(lab.completion("waits").await.error.unwrap().code, ErrorCode::RuntimeStuck);
     port.until("/runtime-livez", Err("runtime_stuck")).await;
     assert_eq!(port.probe("/healthz").await, Ok(()));
 
     // The next task stays in the queue until the runtime has been restarted: this would be its only attempt.
-    door.submit("comfyui", "pipeline", "waits, too", workflow).await;
+    api.submit("comfyui", "pipeline", "waits, too", workflow).await;
     runtime.stop();
     // Real restarts take longer than the second between two probes.
-    wait::until("the worker to find the runtime away", async || {
+    wait::until("the worker to find the runtime unavailable", async || {
         let lines = worker.lines();
         let is_it =
             |line: &String| line.contains("waiting for the runtime") && line.contains("runtime_unavailable");
@@ -67,16 +67,16 @@ async fn a_dead_worker_thread_counts_as_stuck_and_is_not_fed() {
     })
     .await;
     runtime.start_again().await;
-    assert!(lab.ended("waits, too").await.result);
+    assert!(lab.completion("waits, too").await.result);
     lab.emptied(&runtime.queue.url).await;
 }
 
-/// What real servers do whose worker thread dies in mid-job: the job counts as running for ever.
+/// As on real servers whose worker thread crashes in mid-job: the job counts as running for ever.
 #[tokio::test]
-async fn a_run_that_does_not_stop_keeps_other_tasks_away_until_the_runtime_has_restarted() {
+async fn a_run_that_does_not_stop_blocks_other_tasks_until_the_runtime_restarts() {
     let lab = Lab::start().await;
     let mut runtime = lab.comfyui(ComfyUiOptions::default()).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let mut worker = lab.worker(&runtime, &STUCK_SOON).await;
     let port = HealthPort::of(&mut worker).await;
     let simulation = runtime.simulation.as_ref().unwrap();
@@ -84,37 +84,40 @@ async fn a_run_that_does_not_stop_keeps_other_tasks_away_until_the_runtime_has_r
     let workflow =
         integration_tests::fixtures::load("comfyui/images-batch-of-3.json")["request"]["body"]["prompt"]
             .clone();
-    door.submit("comfyui", "pipeline", "hangs", workflow.clone()).await;
-    assert_eq!(lab.ended("hangs").await.error.unwrap().code, ErrorCode::RuntimeStuck);
+    api.submit("comfyui", "pipeline", "hangs", workflow.clone()).await;
+    assert_eq!(lab.completion("hangs").await.error.unwrap().code, ErrorCode::RuntimeStuck);
     // This would be its only attempt.
-    door.submit("comfyui", "pipeline", "innocent", workflow).await;
+    api.submit("comfyui", "pipeline", "innocent", workflow).await;
     port.until("/runtime-livez", Err("runtime_stuck")).await;
-    let asked = simulation.requests();
-    assert_eq!(asked.iter().filter(|asked| asked.method == "POST" && asked.path == "/prompt").count(), 1);
+    let requests = simulation.requests();
+    assert_eq!(
+        requests.iter().filter(|request| request.method == "POST" && request.path == "/prompt").count(),
+        1
+    );
 
     runtime.restart().await;
-    assert!(lab.ended("innocent").await.result);
+    assert!(lab.completion("innocent").await.result);
     port.until("/runtime-livez", Ok(())).await;
 }
 
 #[tokio::test]
-async fn a_runtime_that_dies_in_mid_run_is_waited_for_and_the_task_done_again() {
+async fn a_runtime_that_crashes_in_mid_run_is_waited_for_and_the_task_runs_again() {
     let lab = Lab::start().await;
     let mut options = SdWebUiOptions::default();
     options.behaviour.latency = Duration::from_secs(30);
     let mut runtime = lab.sdwebui(options).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let mut worker = lab.worker(&runtime, &[]).await;
-    door.submit("sdruntime", "text-to-image", "survives", small()).await;
+    api.submit("sdruntime", "text-to-image", "survives", small()).await;
     wait::until("the run to begin", async || {
-        let asked = runtime.simulation.as_ref().unwrap().requests();
-        asked.iter().any(|asked| asked.path.ends_with("/txt2img")).then_some(())
+        let requests = runtime.simulation.as_ref().unwrap().requests();
+        requests.iter().any(|request| request.path.ends_with("/txt2img")).then_some(())
     })
     .await;
     runtime.stop();
     let port = HealthPort::of(&mut worker).await;
     port.until("/readyz", Err("waiting_for_runtime")).await;
-    // Given back, and nobody receives it while the runtime is away.
+    // Released, and not received while the runtime is unavailable.
     wait::until("the message to be visible", async || {
         (lab.counts(&runtime.queue.url).await == (1, 0)).then_some(())
     })
@@ -123,35 +126,35 @@ async fn a_runtime_that_dies_in_mid_run_is_waited_for_and_the_task_done_again() 
 
     runtime.start_again().await;
     worker.logged("ready again").await;
-    assert!(lab.ended("survives").await.result);
+    assert!(lab.completion("survives").await.result);
     lab.emptied(&runtime.queue.url).await;
 }
 
 #[tokio::test]
-async fn a_runtime_that_takes_several_jobs_is_given_them() {
+async fn a_runtime_that_accepts_several_jobs_gets_them() {
     let lab = Lab::start().await;
     let mut options = ComfyUiOptions::default();
     options.behaviour.latency = Duration::from_secs(3);
     let runtime = lab.comfyui(options).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let _worker = lab.worker(&runtime, &[("WORKER_CONCURRENCY", "3")]).await;
     let workflow =
         integration_tests::fixtures::load("comfyui/images-batch-of-3.json")["request"]["body"]["prompt"]
             .clone();
     for id in ["one", "two", "three"] {
-        door.submit("comfyui", "pipeline", id, workflow.clone()).await;
+        api.submit("comfyui", "pipeline", id, workflow.clone()).await;
     }
-    wait::until("all jobs to be at the runtime before one has ended", async || {
+    wait::until("all jobs to be at the runtime before one has completed", async || {
         let simulation = runtime.simulation.as_ref().unwrap();
         let posted = simulation
             .requests()
             .iter()
-            .filter(|asked| asked.method == "POST" && asked.path == "/prompt")
+            .filter(|request| request.method == "POST" && request.path == "/prompt")
             .count();
         (posted == 3 && simulation.busy().is_empty()).then_some(())
     })
     .await;
     for id in ["one", "two", "three"] {
-        assert!(lab.ended(id).await.result);
+        assert!(lab.completion(id).await.result);
     }
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use futures_util::future;
-use integration_tests::lab::{FrontDoor, Lab, Runtime};
+use integration_tests::lab::{Lab, Runtime, SubmitApi};
 use integration_tests::wait;
 use simulated_runtimes::{BusyInterval, Simulation};
 use uuid::Uuid;
@@ -19,7 +19,7 @@ struct Site {
     kind: &'static Kind,
     lab: Lab,
     runtime: Runtime,
-    door: FrontDoor,
+    api: SubmitApi,
     images: Images,
 }
 
@@ -41,9 +41,9 @@ impl Site {
         let kind = cell.kind;
         let lab = Lab::start_with_latency(std::time::Duration::from_millis(cell.aws_ms.into())).await;
         let runtime = cell.runtime(&lab).await;
-        let door = lab.front_door(&[&runtime]).await;
+        let api = lab.submit_api(&[&runtime]).await;
         let images = Images::serve(kind.input_bytes.unwrap_or_default()).await?;
-        Ok(Self { kind, lab, runtime, door, images })
+        Ok(Self { kind, lab, runtime, api, images })
     }
 
     async fn measure(&self, tasks: usize, pipeline: &str) -> Result<Measurement> {
@@ -91,7 +91,7 @@ impl Site {
     async fn submit(&self, seed: usize) {
         let id = Uuid::new_v4().to_string();
         let content = self.kind.content(seed, &self.images.url(&id));
-        self.door.submit(&self.runtime.name, self.kind.task_type, &id, content).await;
+        self.api.submit(&self.runtime.name, self.kind.task_type, &id, content).await;
     }
 
     /// Waits for that many jobs, as long as one comes after the other.

@@ -1,4 +1,4 @@
-//! What does the work in a lab, and its queue.
+//! A runtime of the lab and its queue.
 
 use std::net::SocketAddr;
 
@@ -9,7 +9,7 @@ use crate::wait;
 
 /// A runtime of the lab.
 pub struct Runtime {
-    /// Its name, as the front door's registry knows it.
+    /// Its name, as in the front door's registry.
     pub name: String,
     /// Its type.
     pub runtime_type: &'static str,
@@ -19,7 +19,7 @@ pub struct Runtime {
     pub queue: RuntimeQueue,
     /// The simulation, if it is one.
     pub simulation: Option<Simulation>,
-    /// Whether front doors that know it send its worker references to tasks that are too large for a message.
+    /// Whether the front door sends its worker claim checks for tasks that are too large for a message.
     pub claim_check: bool,
 }
 

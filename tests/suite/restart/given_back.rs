@@ -1,4 +1,4 @@
-//! What a killed worker held and had not finished: whether it is charged with an attempt, and how it is given back.
+//! Incomplete tasks of a killed worker: whether they are charged an attempt, and how they are released.
 
 use local_stack::aws::CallRecord;
 use simulated_runtimes::DEFAULT_MODEL;
@@ -6,31 +6,31 @@ use simulated_runtimes::DEFAULT_MODEL;
 use super::*;
 
 #[tokio::test]
-async fn a_task_that_kills_its_worker_costs_its_neighbours_nothing() {
+async fn a_task_that_kills_its_worker_costs_other_tasks_no_attempt() {
     let lab = Lab::start().await;
     let runtime = slow_sdwebui(&lab, 60).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let state = StateFile::new();
     let path = state.path();
     let settings = state.settings(&path, "pod-a");
     let settings = [&settings[..], &[("MAX_ATTEMPTS", "1"), ("DRAIN_SECONDS", "1")]].concat();
     let mut first = lab.worker(&runtime, &settings).await;
-    door.submit("sdruntime", "text-to-image", "kills", prompt()).await;
+    api.submit("sdruntime", "text-to-image", "kills", prompt()).await;
     posted(&runtime, "/txt2img", 1).await;
-    door.submit("sdruntime", "text-to-image", "beside", prompt()).await;
-    // It is staged once it stands in the state file without a run.
+    api.submit("sdruntime", "text-to-image", "other", prompt()).await;
+    // It is staged once it is in the state file without a run.
     wait::until("the second task to be staged", async || {
         let state = state.read();
         (state["claims"].as_array().unwrap().len() == 2).then_some(())
     })
     .await;
     first.signal("KILL");
-    first.ended().await;
+    first.exited().await;
 
     let mut second = lab.worker(&runtime, &settings).await;
-    let error = lab.ended("kills").await.error.unwrap();
+    let error = lab.completion("kills").await.error.unwrap();
     assert_eq!(error.code, ErrorCode::WorkerDied);
-    // The killed worker may have posted the second task, too: only the state file says whose run it is.
+    // The killed worker may have posted the second task, too: only the state file shows whose run it is.
     wait::until("the second worker to run the other task", async || {
         let state = state.read();
         let claims = state["claims"].as_array().unwrap();
@@ -38,30 +38,30 @@ async fn a_task_that_kills_its_worker_costs_its_neighbours_nothing() {
     })
     .await;
     second.signal("TERM");
-    second.ended().await;
-    let mut given_back = Vec::new();
+    second.exited().await;
+    let mut released = Vec::new();
     for key in lab.keys("_darkroom/attempts/").await {
         let journal = lab.json(&format!("s3://{}/{key}", lab.shared.bucket)).await;
-        given_back.push(journal["given_back"].as_u64().unwrap());
+        released.push(journal["given_back"].as_u64().unwrap());
     }
-    given_back.sort_unstable();
-    assert_eq!(given_back, [0, 2]);
+    released.sort_unstable();
+    assert_eq!(released, [0, 2]);
 }
 
-/// A ComfyUI that works on one job while another one waits, and the killed worker of both. Returns the id of the message of
-/// the one that waits.
-async fn killed_with_a_job_that_waits(lab: &Lab, state: &StateFile) -> (Runtime, String) {
+/// A ComfyUI that runs one job while another one is pending, and the killed worker of both. Returns the id of the message of
+/// the pending one.
+async fn killed_with_a_pending_job(lab: &Lab, state: &StateFile) -> (Runtime, String) {
     let mut options = ComfyUiOptions::default();
     options.behaviour.latency = Duration::from_secs(60);
     let runtime = lab.comfyui(options).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let path = state.path();
     let settings = state.settings(&path, "pod-a");
     let mut worker = lab.worker(&runtime, &[&settings[..], &[("WORKER_CONCURRENCY", "2")]].concat()).await;
     let mut content = workflow();
     content["1"]["inputs"]["ckpt_name"] = json!(DEFAULT_MODEL);
     for (n, id) in (1..).zip(["runs", "waits"]) {
-        door.submit("comfyui", "pipeline", id, content.clone()).await;
+        api.submit("comfyui", "pipeline", id, content.clone()).await;
         posted(&runtime, "/prompt", n).await;
     }
     let waiting = wait::until("one to run and one to wait", async || {
@@ -72,42 +72,42 @@ async fn killed_with_a_job_that_waits(lab: &Lab, state: &StateFile) -> (Runtime,
     })
     .await;
     worker.signal("KILL");
-    worker.ended().await;
+    worker.exited().await;
     (runtime, waiting["delivery"]["message_id"].as_str().unwrap().to_owned())
 }
 
 #[tokio::test]
-async fn a_job_that_waited_and_is_lost_with_its_runtime_is_not_charged() {
+async fn a_pending_job_that_is_lost_with_its_runtime_is_not_charged() {
     let lab = Lab::start().await;
     let state = StateFile::new();
-    let (mut runtime, _) = killed_with_a_job_that_waits(&lab, &state).await;
+    let (mut runtime, _) = killed_with_a_pending_job(&lab, &state).await;
     runtime.restart().await;
     let path = state.path();
     let settings = state.settings(&path, "pod-a");
     let more = [("WORKER_CONCURRENCY", "2"), ("MAX_ATTEMPTS", "1")];
     let _second = lab.worker(&runtime, &[&settings[..], &more].concat()).await;
-    let waited = lab.ended("waits").await;
+    let waited = lab.completion("waits").await;
     assert!(waited.result, "{:?}", waited.error);
-    assert_eq!(lab.ended("runs").await.error.unwrap().attempts, 1);
+    assert_eq!(lab.completion("runs").await.error.unwrap().attempts, 1);
 }
 
 #[tokio::test]
-async fn a_job_that_waits_is_given_back_uncharged_by_the_worker_that_adopted_it() {
+async fn a_pending_job_is_released_uncharged_by_the_worker_that_adopted_it() {
     let lab = Lab::start().await;
     let state = StateFile::new();
-    let (runtime, waiting) = killed_with_a_job_that_waits(&lab, &state).await;
+    let (runtime, waiting) = killed_with_a_pending_job(&lab, &state).await;
     let path = state.path();
     let settings = state.settings(&path, "pod-a");
     let more = [("WORKER_CONCURRENCY", "2"), ("DRAIN_SECONDS", "1")];
     let mut second = lab.worker(&runtime, &[&settings[..], &more].concat()).await;
-    wait::until("both runs to be taken up", async || {
+    wait::until("both runs to be adopted", async || {
         let lines = second.lines();
-        let taken_up = lines.iter().filter(|line| line.contains("adopting the run of the previous process"));
-        (taken_up.count() == 2).then_some(())
+        let adopted = lines.iter().filter(|line| line.contains("adopting the run of the previous process"));
+        (adopted.count() == 2).then_some(())
     })
     .await;
     second.signal("TERM");
-    assert!(second.ended().await.success());
+    assert!(second.exited().await.success());
     let keys = lab.keys("_darkroom/attempts/").await;
     assert_eq!(keys, [format!("_darkroom/attempts/{waiting}.json")], "the other one has been attempted");
     let journal = lab.json(&format!("s3://{}/{}", lab.shared.bucket, keys[0])).await;
@@ -115,24 +115,24 @@ async fn a_job_that_waits_is_given_back_uncharged_by_the_worker_that_adopted_it(
 }
 
 #[tokio::test]
-async fn a_message_whose_lease_ends_while_its_journal_is_read_is_not_released() {
-    let name = "a_message_whose_lease_ends_while_its_journal_is_read_is_not_released";
+async fn a_message_whose_lease_expires_while_its_journal_is_read_is_not_released() {
+    let name = "a_message_whose_lease_expires_while_its_journal_is_read_is_not_released";
     if aws::skipped_elsewhere(name, "only embedded APIs can be broken") {
         return;
     }
     let lab = Lab::start().await;
     let runtime = slow_sdwebui(&lab, 60).await;
-    let door = lab.front_door(&[&runtime]).await;
+    let api = lab.submit_api(&[&runtime]).await;
     let state = StateFile::new();
     let path = state.path();
     let settings = state.settings(&path, "pod-a");
     let mut first = lab.worker(&runtime, &settings).await;
-    door.submit("sdruntime", "text-to-image", "left", prompt()).await;
+    api.submit("sdruntime", "text-to-image", "left", prompt()).await;
     posted(&runtime, "/txt2img", 1).await;
     first.signal("KILL");
-    first.ended().await;
+    first.exited().await;
 
-    // As if it had waited on its second delivery, with a lease that holds for six more seconds for certain.
+    // As if it had been pending on its second delivery, with a lease that is valid for at least six more seconds.
     state.change_claim(|claim| {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
         claim["hidden_until"]["secs_since_epoch"] = json!(now.as_secs() + 12);
@@ -150,7 +150,7 @@ async fn a_message_whose_lease_ends_while_its_journal_is_read_is_not_released() 
     })
     .await;
     second.signal("TERM");
-    assert!(second.ended().await.success());
+    assert!(second.exited().await.success());
     let is_release = |call: &CallRecord| call.caller == "second" && call.action == "ChangeMessageVisibility";
     assert!(!aws.calls().iter().any(is_release));
 }
