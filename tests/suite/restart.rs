@@ -1,6 +1,6 @@
 //! A worker that restarts in its pod adopts the runs of the previous process, or releases their messages at once.
 
-mod given_back;
+mod released;
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
