@@ -6,8 +6,8 @@ use std::time::Instant;
 use local_stack::aws::{CallRecord, Service, Subject};
 use serde_json::Value;
 
+use crate::lease::Tenures;
 use crate::pod::{Diary, End, Run};
-use crate::tenure::Tenures;
 use crate::traffic::Heard;
 
 /// Everything that the rules are about.

@@ -3,14 +3,14 @@
 #![allow(clippy::print_stdout, reason = "a report on the terminal is what it is for")]
 
 mod cluster;
-mod disturb;
 mod history;
+mod inject;
 mod kubelet;
+mod lease;
 mod pod;
 mod random;
 mod report;
 mod schedule;
-mod tenure;
 mod traffic;
 mod verify;
 
@@ -123,7 +123,7 @@ async fn run(
         while let Some(event) = events.next_if(|event| event.after <= submitted) {
             let (cluster, traffic) = (Arc::clone(cluster), Arc::clone(traffic));
             strikes.spawn(async move {
-                let in_time = disturb::strike(&cluster, &traffic, &event).await?;
+                let in_time = inject::strike(&cluster, &traffic, &event).await?;
                 Ok((event.harm.kind(), in_time))
             });
         }

@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Formatter};
 use local_stack::aws::Service;
 use reqwest::Method;
 
-use crate::scene::Scene;
+use crate::scenario::Scene;
 
 /// One row of the table, before it is observed.
 #[derive(Clone)]

@@ -5,9 +5,9 @@
 
 mod calls;
 mod case;
+mod injection;
 mod outcome;
-mod scene;
-mod struck;
+mod scenario;
 mod table;
 mod task;
 

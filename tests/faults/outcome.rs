@@ -5,8 +5,8 @@ use local_stack::aws::{CallRecord, Service, Subject};
 use serde_json::Value;
 
 use crate::case::{Case, Extent};
-use crate::scene::{WORKER, World};
-use crate::struck::Ordered;
+use crate::injection::Ordered;
+use crate::scenario::{WORKER, World};
 use crate::task::Task;
 
 /// One row of the table: its cells.

@@ -4,7 +4,7 @@ use integration_tests::fixtures;
 use serde_json::{Value, json};
 use simulated_runtimes::DEFAULT_MODEL;
 
-use crate::scene::World;
+use crate::scenario::World;
 
 /// What all tasks ask for.
 pub(crate) const PROMPT: &str = "a lighthouse";

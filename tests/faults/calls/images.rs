@@ -3,7 +3,7 @@
 use crate::case::Extent::{Each, First, Nth};
 use crate::case::Wrong::{CutAfter, Failed};
 use crate::case::{Case, Target};
-use crate::scene::Scene;
+use crate::scenario::Scene;
 use crate::task::Task;
 
 pub(crate) fn cases() -> Vec<Case> {

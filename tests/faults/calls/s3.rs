@@ -6,7 +6,7 @@ use simulated_runtimes::Fault;
 use crate::case::Extent::{Between, Each, First, Nth, Until};
 use crate::case::Wrong::{Conflict, CutAfter, CutBefore, Failed, Refused};
 use crate::case::{Case, Extent, Target, Wrong};
-use crate::scene::Scene;
+use crate::scenario::Scene;
 use crate::task::Task;
 
 /// What any call may suffer.

@@ -6,7 +6,7 @@ use simulated_runtimes::Fault;
 use crate::case::Extent::{Each, First, Nth, Until};
 use crate::case::Wrong::{CutAfter, CutBefore, Failed};
 use crate::case::{Case, Extent, Target, Wrong};
-use crate::scene::Scene;
+use crate::scenario::Scene;
 use crate::task::Task;
 
 /// What any call may suffer.

@@ -5,7 +5,7 @@ use local_stack::aws::Service;
 use crate::case::Extent::{First, Nth, Until};
 use crate::case::Wrong::{CutAfter, CutBefore, Failed, Refused};
 use crate::case::{Case, Target};
-use crate::scene::Scene;
+use crate::scenario::Scene;
 use crate::task::Task;
 
 pub(crate) fn cases() -> Vec<Case> {

@@ -6,7 +6,7 @@ use simulated_runtimes::Fault;
 use crate::case::Extent::{Each, First, Nth, Until};
 use crate::case::Wrong::{CutAfter, CutBefore, Failed, Refused};
 use crate::case::{Case, Target};
-use crate::scene::Scene;
+use crate::scenario::Scene;
 use crate::task::Task;
 
 pub(crate) fn cases() -> Vec<Case> {

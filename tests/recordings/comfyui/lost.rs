@@ -7,7 +7,7 @@ use shared_schema::error_code::Retry;
 use shared_schema::notification::WarningCode;
 
 use super::results::{codes, run, stored};
-use super::stage::{Script, Stage};
+use super::scripted_server::{Script, Stage};
 
 fn image(name: &str) -> Value {
     json!({ "images": [{ "filename": name, "subfolder": "{{FOLDER}}", "type": "output" }] })

@@ -9,7 +9,7 @@ mod unrecorded;
 
 mod files;
 mod player;
-mod stage;
+mod scripted_server;
 
 use std::collections::BTreeSet;
 

@@ -4,7 +4,7 @@ use integration_tests::fixtures;
 use serde_json::json;
 use worker::runtimes::comfyui;
 
-use super::stage::{Frame, Script, Stage};
+use super::scripted_server::{Frame, Script, Stage};
 use crate::task;
 
 const SAVED: &str = "output/{{FOLDER}}/o_00001_.png";

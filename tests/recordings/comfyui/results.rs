@@ -8,7 +8,7 @@ use shared_schema::notification::WarningCode;
 use worker::error::TaskError;
 use worker::runtimes::{RunOutput, comfyui};
 
-use super::stage::{FURTHER, Frame, Script, Stage};
+use super::scripted_server::{FURTHER, Frame, Script, Stage};
 use crate::task;
 
 /// Runs that content against that server. The server, and how the task ended.

@@ -12,7 +12,7 @@ use local_stack::aws;
 use simulated_runtimes::{self as runtimes, CallFault};
 
 use crate::case::{Case, Extent, Target, Wrong};
-use crate::scene::{WORKER, World};
+use crate::scenario::{WORKER, World};
 
 /// More calls than any case makes.
 const ALL: usize = 1_000_000;
