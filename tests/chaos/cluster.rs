@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::kubelet;
-use crate::pod::{Diary, GRACE, Pod};
+use crate::pod::{GRACE, Pod, PodRecord};
 
 /// The runtimes of the pods, and how long a run takes: two pods work on each queue, one of them quickly.
 pub(crate) const PODS: [(&str, Duration); 4] = [
@@ -26,17 +26,17 @@ pub(crate) const PODS: [(&str, Duration); 4] = [
     ("comfyui", Duration::from_millis(50)),
 ];
 
-/// The pods whose queue gives a message up soon.
+/// The pods whose queue has a low `maxReceiveCount`.
 pub(crate) const COMFYUI_PODS: Range<usize> = 2..4;
 
 /// How often a message of ComfyUI's queue is received before it goes to the dead-letter queue. The other queue has the
 /// local stack's number, which is never reached.
-pub(crate) const FEW_RECEIVES: usize = 6;
+pub(crate) const MAX_RECEIVES: usize = 6;
 
-/// How long an input may take. One that never comes keeps its worker so long that the lease must be extended.
+/// The timeout of an input. One that never arrives lasts so long that the worker must extend its lease.
 const INPUT_TIMEOUT_SECONDS: u64 = 9;
 
-/// How long a run may show no sign of life. ComfyUI's dead worker thread is told from a pause after 10 s.
+/// How long a run may make no progress. ComfyUI's dead worker thread is distinguished from a pause after 10 s.
 const STUCK_SECONDS: u64 = 12;
 
 /// Everything that runs.
@@ -53,7 +53,7 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Starts it. Logs and state files of the workers go to `folder`; messages stay hidden for `hidden`.
+    /// Starts it. Logs and state files of the workers go to `folder`; the visibility timeout is `hidden`.
     pub(crate) async fn start(folder: &Path, hidden: Duration) -> Result<Self> {
         let lab = Lab::start().await;
         let images = ImageServer::start().await;
@@ -61,7 +61,7 @@ impl Cluster {
         for name in ["sdwebui", "comfyui"] {
             runtimes.push(lab.runtime(name, name, String::new(), None, &[]).await);
         }
-        give_up_soon(&lab, &runtimes[1]).await?;
+        set_max_receive_count(&lab, &runtimes[1]).await?;
         let api = lab.submit_api(&runtimes.iter().collect::<Vec<_>>()).await;
 
         let stopping = CancellationToken::new();
@@ -117,24 +117,24 @@ impl Cluster {
         true
     }
 
-    /// Stops all pods and returns their diaries.
-    pub(crate) async fn stop(&self) -> Vec<Diary> {
+    /// Stops all pods and returns their records.
+    pub(crate) async fn stop(&self) -> Vec<PodRecord> {
         self.stopping.cancel();
         self.kept_alive.close();
         self.kept_alive.wait().await;
-        let mut diaries = Vec::new();
+        let mut records = Vec::new();
         for pod in &self.pods {
-            diaries.push(pod.end_for_good().await);
+            records.push(pod.shut_down().await);
         }
-        diaries
+        records
     }
 }
 
-async fn give_up_soon(lab: &Lab, runtime: &Runtime) -> Result<()> {
+async fn set_max_receive_count(lab: &Lab, runtime: &Runtime) -> Result<()> {
     let queue = runtime.queue.dead_letter_url.rsplit('/').next().unwrap_or_default();
     let redrive = json!({
         "deadLetterTargetArn": format!("arn:aws:sqs:us-east-1:000000000000:{queue}"),
-        "maxReceiveCount": FEW_RECEIVES,
+        "maxReceiveCount": MAX_RECEIVES,
     });
     let set = lab.clients().sqs.set_queue_attributes().queue_url(&runtime.queue.url);
     set.attributes(QueueAttributeName::RedrivePolicy, redrive.to_string()).send().await?;

@@ -1,4 +1,4 @@
-//! What happened, out of the call log, the diaries and what clients heard.
+//! The history of a run, from the call log, the records of the pods and those of the clients.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Instant;
@@ -6,39 +6,39 @@ use std::time::Instant;
 use local_stack::aws::{CallRecord, Service, Subject};
 use serde_json::Value;
 
-use crate::lease::Tenures;
-use crate::pod::{Diary, End, Run};
-use crate::traffic::Heard;
+use crate::lease::Leases;
+use crate::pod::{ExitCause, PodRecord, Run};
+use crate::traffic::ClientRecord;
 
-/// Everything that the rules are about.
+/// Everything that the rules check.
 pub(crate) struct History {
-    /// Clients' knowledge.
-    pub(crate) heard: Heard,
-    /// The ids of all tasks that were published, whatever the client was told.
+    /// What the clients recorded.
+    pub(crate) clients: ClientRecord,
+    /// The ids of all tasks that were published, even if the client got an error.
     pub(crate) published: HashSet<String>,
     /// The notifications of each task.
-    pub(crate) told: BTreeMap<String, Vec<Value>>,
-    /// Who had which message, and for how long.
-    pub(crate) tenures: Tenures,
+    pub(crate) notifications: BTreeMap<String, Vec<Value>>,
+    /// Which pod held which message, and for how long.
+    pub(crate) leases: Leases,
     /// What workers did for tasks, in order.
-    pub(crate) deeds: Vec<Deed>,
+    pub(crate) actions: Vec<Action>,
     /// The runtimes' work, in order.
     pub(crate) runs: Vec<Run>,
     /// The workers' processes, by pod.
-    pub(crate) diaries: Vec<(String, Diary)>,
+    pub(crate) pods: Vec<(String, PodRecord)>,
 }
 
-/// One thing that a worker did for a task, and that took effect.
-pub(crate) struct Deed {
+/// One action of a worker for a task, which took effect.
+pub(crate) struct Action {
     pub(crate) pod: String,
     pub(crate) task: String,
     pub(crate) at: Instant,
-    pub(crate) what: What,
+    pub(crate) kind: ActionKind,
 }
 
-/// What it did.
+/// The kind of an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum What {
+pub(crate) enum ActionKind {
     StoredFile,
     Committed,
     Notified,
@@ -46,23 +46,23 @@ pub(crate) enum What {
 }
 
 impl History {
-    pub(crate) fn new(calls: &[CallRecord], heard: Heard, diaries: Vec<(String, Diary)>) -> Self {
-        let tenures = Tenures::of(calls);
-        let mut told: BTreeMap<String, Vec<Value>> = BTreeMap::new();
-        for notification in &heard.told {
+    pub(crate) fn new(calls: &[CallRecord], clients: ClientRecord, pods: Vec<(String, PodRecord)>) -> Self {
+        let leases = Leases::of(calls);
+        let mut notifications: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+        for notification in &clients.notifications {
             let id = notification["id"].as_str().unwrap_or_default().to_owned();
-            told.entry(id).or_default().push(notification.clone());
+            notifications.entry(id).or_default().push(notification.clone());
         }
-        let mut runs: Vec<Run> = diaries.iter().flat_map(|(_, diary)| diary.runs.clone()).collect();
+        let mut runs: Vec<Run> = pods.iter().flat_map(|(_, record)| record.runs.clone()).collect();
         runs.sort_by_key(|run| run.start);
         Self {
             published: calls.iter().filter_map(published).collect(),
-            deeds: deeds(calls, &tenures),
-            told,
-            tenures,
+            actions: actions(calls, &leases),
+            notifications,
+            leases,
             runs,
-            diaries,
-            heard,
+            pods,
+            clients,
         }
     }
 
@@ -75,23 +75,23 @@ impl History {
         by_task
     }
 
-    /// How often each task was committed, or notified.
-    pub(crate) fn count(&self, what: What) -> HashMap<&str, usize> {
+    /// How often each task had that action.
+    pub(crate) fn count(&self, kind: ActionKind) -> HashMap<&str, usize> {
         let mut counts: HashMap<&str, usize> = HashMap::new();
-        for deed in self.deeds.iter().filter(|deed| deed.what == what) {
-            *counts.entry(&deed.task).or_default() += 1;
+        for action in self.actions.iter().filter(|action| action.kind == kind) {
+            *counts.entry(&action.task).or_default() += 1;
         }
         counts
     }
 
-    /// When the worker was killed that had asked for this run, if it was killed before its end. It may have been asked for
-    /// while another one ran, so that it begins when nobody waits for it any more.
+    /// When the worker was killed that had submitted this run, if it was killed before its end. It may have been submitted
+    /// while another one ran, so that it begins when no worker waits for it any more.
     pub(crate) fn orphaned(&self, run: &Run) -> Option<Instant> {
-        let (_, diary) = self.diaries.iter().find(|(pod, _)| *pod == run.pod)?;
-        let asked = self.tenures.last_receipt(&run.pod, &run.task, run.start).unwrap_or(run.start);
-        let ends = diary.lives.iter().filter_map(|life| life.ended.as_ref());
-        let deaths = ends.filter(|(_, end)| *end != End::Stopped).map(|(at, _)| *at);
-        deaths.filter(|at| asked <= *at && *at < run.end).min()
+        let (_, record) = self.pods.iter().find(|(pod, _)| *pod == run.pod)?;
+        let submitted = self.leases.last_receipt(&run.pod, &run.task, run.start).unwrap_or(run.start);
+        let exits = record.processes.iter().filter_map(|process| process.exit.as_ref());
+        let kills = exits.filter(|(_, end)| *end != ExitCause::Stopped).map(|(at, _)| *at);
+        kills.filter(|at| submitted <= *at && *at < run.end).min()
     }
 }
 
@@ -102,7 +102,7 @@ fn published(call: &CallRecord) -> Option<String> {
     arn.ends_with("-tasks").then(|| task_in(message)).flatten()
 }
 
-/// Whether a call published how a task ended.
+/// Whether a call published a notification.
 pub(crate) fn is_notification(call: &CallRecord) -> bool {
     let is_about_completions =
         matches!(&call.subject, Subject::Topic { arn, .. } if arn.ends_with("-completions"));
@@ -119,23 +119,25 @@ pub(crate) fn task_in(body: &str) -> Option<String> {
     id.as_str().map(str::to_owned)
 }
 
-fn deeds(calls: &[CallRecord], tenures: &Tenures) -> Vec<Deed> {
-    let mut deeds: Vec<Deed> = calls.iter().filter_map(|call| deed(call, tenures)).collect();
-    deeds.sort_by_key(|deed| deed.at);
-    deeds
+fn actions(calls: &[CallRecord], leases: &Leases) -> Vec<Action> {
+    let mut actions: Vec<Action> = calls.iter().filter_map(|call| action(call, leases)).collect();
+    actions.sort_by_key(|action| action.at);
+    actions
 }
 
-fn deed(call: &CallRecord, tenures: &Tenures) -> Option<Deed> {
-    let (what, task) = match (&call.subject, call.service) {
+fn action(call: &CallRecord, leases: &Leases) -> Option<Action> {
+    let (kind, task) = match (&call.subject, call.service) {
         (Subject::Object { key, .. }, Service::S3) if call.action == "PutObject" => {
-            let what = if key.ends_with(".out") { What::Committed } else { What::StoredFile };
-            (what, key.strip_prefix("output/")?.split('/').next()?.to_owned())
+            let kind = if key.ends_with(".out") { ActionKind::Committed } else { ActionKind::StoredFile };
+            (kind, key.strip_prefix("output/")?.split('/').next()?.to_owned())
         }
-        (Subject::Topic { message, .. }, _) if is_notification(call) => (What::Notified, task_in(message)?),
+        (Subject::Topic { message, .. }, _) if is_notification(call) => {
+            (ActionKind::Notified, task_in(message)?)
+        }
         (Subject::Queue { deliveries, .. }, _) if call.action == "DeleteMessage" => {
-            (What::Deleted, tenures.by_handle(&deliveries.first()?.receipt_handle)?.task.clone())
+            (ActionKind::Deleted, leases.by_handle(&deliveries.first()?.receipt_handle)?.task.clone())
         }
         _ => return None,
     };
-    Some(Deed { pod: call.caller.clone(), task, at: call.took_effect?, what })
+    Some(Action { pod: call.caller.clone(), task, at: call.took_effect?, kind })
 }

@@ -1,4 +1,4 @@
-//! Carries out one event of the schedule.
+//! Injects the disruption of one event of the schedule.
 
 use std::time::{Duration, Instant};
 
@@ -6,85 +6,85 @@ use anyhow::Result;
 use local_stack::aws::{CallRecord, Delivery, Fault, Order, Service, Subject};
 use simulated_runtimes::Fault as RuntimeFault;
 
-use crate::cluster::{Cluster, FEW_RECEIVES};
+use crate::cluster::{Cluster, MAX_RECEIVES};
 use crate::pod::{GRACE, Pod};
-use crate::schedule::{AwsCall, Event, Harm, Moment};
+use crate::schedule::{AwsCall, Disruption, Event, Moment};
 use crate::traffic::{Input, Traffic};
 
-/// How long a moment is waited for. Then the event takes place anyway, or, if it makes no sense without, not at all.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long an event waits for its moment. Then it takes place anyway, or, if it is meaningless without, not at all.
+const MOMENT_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How long a call is held up at whose sides a worker is killed: longer than the killing takes.
-const HELD_UP: Duration = Duration::from_secs(30);
+/// How long a call is delayed before or after which a worker is killed: longer than the kill takes.
+const CALL_DELAY: Duration = Duration::from_secs(30);
 
-/// So many calls back, a running task was received.
+/// A running task was received within the last so many calls.
 const RECENT: usize = 500;
 
-/// How long a hung or broken runtime may go on: until its worker has noticed, has seen that interrupting or another run does
-/// not help, and reports it to the kubelet.
-const HUNG: Duration = Duration::from_secs(60);
+/// How long a hung or broken runtime may continue: until its worker has detected it, has found that an interrupt or another run does
+/// not help, and fails the liveness probe.
+const RESTART_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Does it, and says whether it was at the moment that was asked for.
-pub(crate) async fn strike(cluster: &Cluster, traffic: &Traffic, event: &Event) -> Result<bool> {
+/// Injects it, and returns whether it was at the intended moment.
+pub(crate) async fn inject(cluster: &Cluster, traffic: &Traffic, event: &Event) -> Result<bool> {
     let pod = &*cluster.pods[event.pod];
-    let harm = Harm::clone(&event.harm);
-    if let Harm::Doom = harm {
-        return doom(cluster, traffic, pod).await;
+    let disruption = Disruption::clone(&event.disruption);
+    if let Disruption::KillEachReceiver = disruption {
+        return kill_each_receiver(cluster, traffic, pod).await;
     }
-    let _alone = pod.disturbed.lock().await;
-    let in_time = match harm {
-        Harm::KillWorker(moment) => {
+    let _guard = pod.disruption.lock().await;
+    let in_time = match disruption {
+        Disruption::KillWorker(moment) => {
             let at = wait_for(cluster, pod, moment).await;
             pod.kill_worker().await;
-            at.over(cluster)
+            at.release(cluster)
         }
-        Harm::KillRuntime(moment, downtime) => {
+        Disruption::KillRuntime(moment, downtime) => {
             let at = wait_for(cluster, pod, moment).await;
             pod.restart_runtime(downtime).await?;
-            at.over(cluster)
+            at.release(cluster)
         }
-        Harm::KillBoth(moment, downtime) => {
+        Disruption::KillBoth(moment, downtime) => {
             let at = wait_for(cluster, pod, moment).await;
             pod.kill_worker().await;
             pod.restart_runtime(downtime).await?;
-            at.over(cluster)
+            at.release(cluster)
         }
-        Harm::Stop(moment) => {
-            let lives = pod.lives();
+        Disruption::Stop(moment) => {
+            let processes = pod.processes();
             let at = wait_for(cluster, pod, moment).await;
             pod.stop_worker().await;
-            until(GRACE + PATIENCE, || pod.lives() > lives).await && at.over(cluster)
+            until(GRACE + MOMENT_TIMEOUT, || pod.processes() > processes).await && at.release(cluster)
         }
-        Harm::Hang(fault) | Harm::BreakGpu(fault) => until_restarted(pod, fault).await,
-        Harm::Misbehave(fault) => {
+        Disruption::Hang(fault) | Disruption::BreakGpu(fault) => until_restarted(pod, fault).await,
+        Disruption::FailRuntime(fault) => {
             pod.plan(fault);
             true
         }
-        Harm::Break(call, fault, times) => break_calls(cluster, traffic, pod, call, fault, times).await,
-        Harm::DeliverAgain => deliver_again(cluster, pod).await,
-        Harm::PublishTwice => {
+        Disruption::Break(call, fault, times) => break_calls(cluster, traffic, pod, call, fault, times).await,
+        Disruption::DeliverAgain => deliver_again(cluster, pod).await,
+        Disruption::PublishTwice => {
             let order = Order::new(Service::Sns, "Publish", Fault::DeliverTwice).about("-tasks");
-            struck(cluster, order).await
+            inject_into_aws(cluster, order).await
         }
-        Harm::Poison(body) => {
+        Disruption::Poison(body) => {
             cluster.lab.send(&pod.queue_url, body).await;
             true
         }
-        Harm::Doom => unreachable!("it disturbs other pods, too"),
+        Disruption::KillEachReceiver => unreachable!("it affects other pods, too"),
     };
     Ok(in_time)
 }
 
-/// A moment that has come, or not.
+/// A moment that has been reached, or not.
 struct At {
     in_time: bool,
-    held_up: Option<Order>,
+    delay: Option<Order>,
 }
 
 impl At {
-    /// Holds nothing up any more.
-    fn over(self, cluster: &Cluster) -> bool {
-        if let Some(order) = &self.held_up {
+    /// Ends the delay of calls.
+    fn release(self, cluster: &Cluster) -> bool {
+        if let Some(order) = &self.delay {
             cluster.aws().faults().cancel(order);
         }
         self.in_time
@@ -93,31 +93,31 @@ impl At {
 
 async fn wait_for(cluster: &Cluster, pod: &Pod, moment: Moment) -> At {
     let (call, fault) = match moment {
-        Moment::Preparing => return At { in_time: preparing(cluster, pod).await, held_up: None },
-        Moment::Running => return At { in_time: running(pod).await, held_up: None },
-        Moment::Before(call) => (call, Fault::DelayBefore(HELD_UP)),
-        Moment::After(call) => (call, Fault::DelayAfter(HELD_UP)),
+        Moment::Preparing => return At { in_time: preparing(cluster, pod).await, delay: None },
+        Moment::Running => return At { in_time: running(pod).await, delay: None },
+        Moment::Before(call) => (call, Fault::DelayBefore(CALL_DELAY)),
+        Moment::After(call) => (call, Fault::DelayAfter(CALL_DELAY)),
     };
     let order = Order::new(call.service, call.action, fault).by(&pod.name).about(call.about);
     cluster.aws().faults().order(order.clone());
-    let in_time = until(PATIENCE, || cluster.aws().faults().left_of(&order) == 0).await;
+    let in_time = until(MOMENT_TIMEOUT, || cluster.aws().faults().left_of(&order) == 0).await;
     if matches!(moment, Moment::After(_)) {
-        // It is held up from the moment at which it took effect, which is very soon after it came in.
+        // The delay begins when the call has taken effect, which is very soon after its receipt.
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    At { in_time, held_up: Some(order) }
+    At { in_time, delay: Some(order) }
 }
 
 /// A run that begins now.
 async fn running(pod: &Pod) -> bool {
     let now = Instant::now();
-    until(PATIENCE, || pod.running_since().is_some_and(|since| since > now)).await
+    until(MOMENT_TIMEOUT, || pod.running_since().is_some_and(|since| since > now)).await
 }
 
-/// A task whose input takes a moment, received now.
+/// A task with a slow input, received now.
 async fn preparing(cluster: &Cluster, pod: &Pod) -> bool {
     let mut seen = cluster.aws().call_count();
-    until(PATIENCE, || {
+    until(MOMENT_TIMEOUT, || {
         let calls = cluster.aws().calls_after(seen);
         seen += calls.len();
         received(&calls, &pod.name).any(|delivery| mentions(delivery, "/slow/"))
@@ -142,7 +142,7 @@ fn mentions(delivery: &Delivery, text: &str) -> bool {
 async fn until_restarted(pod: &Pod, fault: RuntimeFault) -> bool {
     let restarts = pod.runtime_restarts();
     pod.plan(fault);
-    until(PATIENCE + HUNG, || pod.runtime_restarts() > restarts).await
+    until(MOMENT_TIMEOUT + RESTART_TIMEOUT, || pod.runtime_restarts() > restarts).await
 }
 
 async fn break_calls(
@@ -156,34 +156,34 @@ async fn break_calls(
     let runtime = cluster.runtime_of(pod);
     let order = Order::new(call.service, call.action, fault).times(times);
     match call.action {
-        // Only tasks that take long are extended; either pod may get this one.
+        // Only the leases of long tasks are extended; either pod may receive this one.
         "ChangeMessageVisibility" => {
             traffic.submit_one(cluster, &runtime.name, Input::Never).await;
             let queue = pod.queue_url.rsplit('/').next().unwrap_or_default();
-            struck(cluster, order.about(queue)).await
+            inject_into_aws(cluster, order.about(queue)).await
         }
-        // Only what comes again is looked up; either pod may get it.
+        // Only redelivered tasks are looked up; either pod may receive it.
         "GetObject" => {
-            let comes_again = deliver_again(cluster, pod).await;
-            struck(cluster, order.about(call.about)).await && comes_again
+            let redelivered = deliver_again(cluster, pod).await;
+            inject_into_aws(cluster, order.about(call.about)).await && redelivered
         }
-        _ => struck(cluster, order.by(&pod.name).about(call.about)).await,
+        _ => inject_into_aws(cluster, order.by(&pod.name).about(call.about)).await,
     }
 }
 
-/// Takes the order to the AWS APIs and waits until it has struck.
-async fn struck(cluster: &Cluster, order: Order) -> bool {
+/// Injects the fault into the AWS APIs and waits until it has affected its calls.
+async fn inject_into_aws(cluster: &Cluster, order: Order) -> bool {
     let faults = cluster.aws().faults();
     faults.order(order.clone());
-    let struck = until(PATIENCE, || faults.left_of(&order) == 0).await;
+    let in_time = until(MOMENT_TIMEOUT, || faults.left_of(&order) == 0).await;
     faults.cancel(&order);
-    struck
+    in_time
 }
 
-/// What the pod runs now comes again.
+/// SQS delivers the message again that the pod's worker processes now.
 async fn deliver_again(cluster: &Cluster, pod: &Pod) -> bool {
     let begun = Instant::now();
-    while begun.elapsed() < PATIENCE && running(pod).await {
+    while begun.elapsed() < MOMENT_TIMEOUT && running(pod).await {
         let calls = cluster.aws().calls_after(cluster.aws().call_count().saturating_sub(RECENT));
         let last = received(&calls, &pod.name).last();
         let again =
@@ -195,14 +195,14 @@ async fn deliver_again(cluster: &Cluster, pod: &Pod) -> bool {
     false
 }
 
-/// Submits a task whose input never comes, and kills whoever has received it, until SQS gives it up.
-async fn doom(cluster: &Cluster, traffic: &Traffic, pod: &Pod) -> Result<bool> {
+/// Submits a task whose input never arrives, and kills each worker that has received it, until SQS moves it to the dead-letter queue.
+async fn kill_each_receiver(cluster: &Cluster, traffic: &Traffic, pod: &Pod) -> Result<bool> {
     let runtime = cluster.runtime_of(pod);
     let mut seen = cluster.aws().call_count();
     let id = traffic.submit_one(cluster, &runtime.name, Input::Never).await;
     let mut receives = 0;
     let begun = Instant::now();
-    while receives < FEW_RECEIVES && begun.elapsed() < 6 * PATIENCE {
+    while receives < MAX_RECEIVES && begun.elapsed() < 6 * MOMENT_TIMEOUT {
         let calls = cluster.aws().calls_after(seen);
         seen += calls.len();
         for pod in &cluster.pods {
@@ -213,13 +213,13 @@ async fn doom(cluster: &Cluster, traffic: &Traffic, pod: &Pod) -> Result<bool> {
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    Ok(receives == FEW_RECEIVES)
+    Ok(receives == MAX_RECEIVES)
 }
 
-/// Waits for a condition, at most so long.
-async fn until(patience: Duration, mut condition: impl FnMut() -> bool) -> bool {
+/// Waits for a condition, for at most `timeout`.
+async fn until(timeout: Duration, mut condition: impl FnMut() -> bool) -> bool {
     let begun = Instant::now();
-    while begun.elapsed() < patience {
+    while begun.elapsed() < timeout {
         if condition() {
             return true;
         }

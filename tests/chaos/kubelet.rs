@@ -1,4 +1,4 @@
-//! What keeps a pod's containers alive: a worker that ended is started again, a runtime whose liveness probe fails, too.
+//! Restarts the containers of a pod: a worker that has exited, and a runtime whose liveness probe fails.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,26 +8,26 @@ use tokio_util::sync::CancellationToken;
 
 use crate::pod::Pod;
 
-/// How often it looks after the processes.
+/// How often it checks the processes.
 const PERIOD: Duration = Duration::from_millis(20);
 
-/// How often it probes, and how long it lets a container be that it has just started.
+/// How often it probes, and how long it does not probe a container that it has just started.
 const PROBE_PERIOD: Duration = Duration::from_secs(1);
 
 /// How long a container takes to start again.
 const DOWNTIME: Duration = Duration::from_millis(200);
 
-/// Looks after the worker's process until `stopping`; notes meanwhile what the runtime is asked.
+/// Supervises the worker's process until `stopping`, and records the prompts of the runtime.
 pub(crate) async fn keep_worker_alive(pod: Arc<Pod>, stopping: CancellationToken) {
     while !stopping.is_cancelled() {
-        pod.look_after_worker().await;
-        pod.note_prompts();
+        pod.supervise_worker().await;
+        pod.record_prompts();
         tokio::time::sleep(PERIOD).await;
     }
 }
 
-/// Restarts the runtime whenever the worker says that nothing else helps, until `stopping`. A worker that does not answer
-/// says nothing: the probe's `failureThreshold` is there for its restarts.
+/// Restarts the runtime whenever its liveness probe fails, until `stopping`. A worker that does not answer
+/// fails no probe: in a cluster, `failureThreshold` covers its restarts.
 pub(crate) async fn keep_runtime_alive(pod: Arc<Pod>, stopping: CancellationToken) {
     while !stopping.is_cancelled() {
         if let Some(address) = pod.health_address().await

@@ -1,4 +1,4 @@
-//! Who had which message, and for how long: each delivery with its lease as SQS saw it.
+//! Which pod held which message, and for how long: each delivery with its lease, as recorded by SQS.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -7,27 +7,27 @@ use local_stack::aws::{CallRecord, Subject};
 
 use crate::history::task_in;
 
-/// A delivery to a worker, and how long it had the right to work on it.
-pub(crate) struct Tenure {
+/// A delivery to a worker, and how long its lease was valid.
+pub(crate) struct Lease {
     pub(crate) pod: String,
     pub(crate) message_id: String,
-    /// The task in the message; empty for one that nobody can read.
+    /// The task in the message; empty for one that cannot be parsed.
     pub(crate) task: String,
     pub(crate) received: Instant,
     /// Receipt, extensions and releases: when they took effect, and until when the message was hidden then.
-    terms: Vec<(Instant, Instant)>,
+    extensions: Vec<(Instant, Instant)>,
     pub(crate) deleted: Option<Instant>,
 }
 
-/// All of them.
-pub(crate) struct Tenures {
-    all: Vec<Tenure>,
+/// All leases.
+pub(crate) struct Leases {
+    all: Vec<Lease>,
     by_handle: HashMap<String, usize>,
     by_message: HashMap<String, Vec<usize>>,
     by_task: HashMap<String, Vec<usize>>,
 }
 
-impl Tenures {
+impl Leases {
     /// Those of the workers, whose access key ids begin with `pod-`.
     pub(crate) fn of(calls: &[CallRecord]) -> Self {
         let mut effective: Vec<(Instant, &CallRecord)> = calls
@@ -36,19 +36,19 @@ impl Tenures {
             .filter_map(|call| Some((call.took_effect?, call)))
             .collect();
         effective.sort_by_key(|(at, _)| *at);
-        let mut tenures = Self {
+        let mut leases = Self {
             all: Vec::new(),
             by_handle: HashMap::new(),
             by_message: HashMap::new(),
             by_task: HashMap::new(),
         };
         for (at, call) in effective {
-            tenures.take_in(at, call);
+            leases.record(at, call);
         }
-        tenures
+        leases
     }
 
-    fn take_in(&mut self, at: Instant, call: &CallRecord) {
+    fn record(&mut self, at: Instant, call: &CallRecord) {
         let Subject::Queue { deliveries, visibility, .. } = &call.subject else { return };
         let until = at + visibility.unwrap_or_default();
         for delivery in deliveries {
@@ -60,16 +60,16 @@ impl Tenures {
                     self.by_handle.insert(delivery.receipt_handle.clone(), index);
                     self.by_message.entry(delivery.message_id.clone()).or_default().push(index);
                     self.by_task.entry(task.clone()).or_default().push(index);
-                    self.all.push(Tenure {
+                    self.all.push(Lease {
                         pod: call.caller.clone(),
                         message_id: delivery.message_id.clone(),
                         task,
                         received: at,
-                        terms: vec![(at, until)],
+                        extensions: vec![(at, until)],
                         deleted: None,
                     });
                 }
-                ("ChangeMessageVisibility", Some(index)) => self.all[index].terms.push((at, until)),
+                ("ChangeMessageVisibility", Some(index)) => self.all[index].extensions.push((at, until)),
                 ("DeleteMessage", Some(index)) => {
                     self.all[index].deleted.get_or_insert(at);
                 }
@@ -78,51 +78,51 @@ impl Tenures {
         }
     }
 
-    pub(crate) fn all(&self) -> &[Tenure] {
+    pub(crate) fn all(&self) -> &[Lease] {
         &self.all
     }
 
-    pub(crate) fn by_handle(&self, handle: &str) -> Option<&Tenure> {
+    pub(crate) fn by_handle(&self, handle: &str) -> Option<&Lease> {
         self.by_handle.get(handle).map(|index| &self.all[*index])
     }
 
-    /// Whether the pod may do something for the task: it has a message of it, or nobody else has got that since.
+    /// Whether the pod may act for the task: its lease is valid, or no other pod has received the message since.
     ///
-    /// Only deliveries before `begun` count: what was begun under one lease is not made good by a later one.
+    /// Only deliveries before `begun` count: a later lease does not cover what was begun under an earlier one.
     pub(crate) fn allow(&self, pod: &str, task: &str, begun: Instant, at: Instant) -> bool {
-        let mut own = self.of_task(task).filter(|tenure| tenure.pod == pod && tenure.received <= begun);
-        own.any(|tenure| tenure.is_valid(at) || !self.is_superseded(tenure, at))
+        let mut own = self.of_task(task).filter(|lease| lease.pod == pod && lease.received <= begun);
+        own.any(|lease| lease.is_valid(at) || !self.is_superseded(lease, at))
     }
 
     /// When the pod received a message of the task last, by then.
     pub(crate) fn last_receipt(&self, pod: &str, task: &str, by: Instant) -> Option<Instant> {
-        let own = self.of_task(task).filter(|tenure| tenure.pod == pod);
-        own.map(|tenure| tenure.received).filter(|received| *received <= by).max()
+        let own = self.of_task(task).filter(|lease| lease.pod == pod);
+        own.map(|lease| lease.received).filter(|received| *received <= by).max()
     }
 
     /// Whether another pod had received the message by then.
-    pub(crate) fn is_superseded(&self, tenure: &Tenure, at: Instant) -> bool {
-        let same_message = self.by_message.get(&tenure.message_id).into_iter().flatten();
-        let mut others = same_message.map(|index| &self.all[*index]).filter(|other| other.pod != tenure.pod);
-        others.any(|other| tenure.received < other.received && other.received < at)
+    pub(crate) fn is_superseded(&self, lease: &Lease, at: Instant) -> bool {
+        let same_message = self.by_message.get(&lease.message_id).into_iter().flatten();
+        let mut others = same_message.map(|index| &self.all[*index]).filter(|other| other.pod != lease.pod);
+        others.any(|other| lease.received < other.received && other.received < at)
     }
 
-    fn of_task(&self, task: &str) -> impl Iterator<Item = &Tenure> {
+    fn of_task(&self, task: &str) -> impl Iterator<Item = &Lease> {
         self.by_task.get(task).into_iter().flatten().map(|index| &self.all[*index])
     }
 }
 
-impl Tenure {
-    /// Whether the message was hidden for it then. A deletion changes nothing: nobody receives the message after it, and a
-    /// worker that was killed before it heard of it leaves another process to tell and to delete once more.
+impl Lease {
+    /// Whether the lease was valid then. A deletion changes nothing: no worker receives the message after it, and a
+    /// worker that was killed before the response leaves another process to notify and to delete once more.
     fn is_valid(&self, at: Instant) -> bool {
-        let term = self.terms.iter().rev().find(|(from, _)| *from <= at);
-        term.is_some_and(|(_, until)| at <= *until)
+        let extension = self.extensions.iter().rev().find(|(from, _)| *from <= at);
+        extension.is_some_and(|(_, until)| at <= *until)
     }
 
-    /// Whether the lease ran out: the message was neither deleted nor given back.
+    /// Whether the lease expired: the message was neither deleted nor released.
     pub(crate) fn is_expired(&self) -> bool {
-        let (from, until) = self.terms[self.terms.len() - 1];
+        let (from, until) = self.extensions[self.extensions.len() - 1];
         self.deleted.is_none() && until > from && until + Duration::from_millis(1) < Instant::now()
     }
 }

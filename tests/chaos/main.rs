@@ -27,10 +27,10 @@ use crate::cluster::Cluster;
 use crate::history::History;
 use crate::random::Random;
 use crate::report::Done;
-use crate::schedule::{Event, Harm};
+use crate::schedule::{Disruption, Event};
 use crate::traffic::Traffic;
 
-/// Disturbs everything at once, and looks whether anything was lost or done twice.
+/// Disrupts everything at once, and checks whether a task was lost or completed twice.
 #[derive(Debug, Clone, Parser)]
 struct Arguments {
     /// Repeats a schedule; a random one otherwise.
@@ -39,7 +39,7 @@ struct Arguments {
     /// Tasks to submit, at least.
     #[arg(long, default_value_t = 200)]
     tasks: usize,
-    /// Kills of workers, runtimes, or both, at least; everything else that is done goes with it.
+    /// Kills of workers, runtimes, or both, at least; the number of all other faults follows from it.
     #[arg(long, default_value_t = 20)]
     kills: usize,
     /// How long a message stays hidden, in seconds.
@@ -48,10 +48,10 @@ struct Arguments {
 }
 
 /// The pause between two submissions while many events wait for their moment.
-const BREATH: Duration = Duration::from_millis(100);
+const SUBMIT_PAUSE: Duration = Duration::from_millis(100);
 
-/// After the last submission, everything has ended within so many visibility timeouts.
-const TIMEOUTS_TO_SETTLE: u32 = 8;
+/// After the last submission, everything completes within so many visibility timeouts.
+const MAX_TIMEOUTS_TO_SETTLE: u32 = 8;
 
 #[tokio::main]
 async fn main() -> Result<ExitCode> {
@@ -79,14 +79,14 @@ async fn main() -> Result<ExitCode> {
         () = traffic.listen(&cluster) => unreachable!("clients never stop listening"),
         () = cluster.consume_dead_letters() => unreachable!("the function never stops"),
     };
-    let diaries = cluster.stop().await;
+    let records = cluster.stop().await;
     let pods = cluster.pods.iter().map(|pod| pod.name.clone());
-    let history = History::new(&cluster.aws().calls(), traffic.heard(), pods.zip(diaries).collect());
+    let history = History::new(&cluster.aws().calls(), traffic.record(), pods.zip(records).collect());
     let violations = verify::violations(&cluster, &history, &poison).await?;
 
     report::print(&history, &done, began.elapsed());
     if violations.is_empty() {
-        println!("\nNothing was lost, and nobody worked without a lease.");
+        println!("\nNothing was lost, and no worker acted without a lease.");
         std::fs::remove_dir_all(&folder).context("the logs cannot be removed")?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -98,13 +98,13 @@ async fn main() -> Result<ExitCode> {
 }
 
 fn poison(event: &Event) -> Option<&'static str> {
-    match event.harm {
-        Harm::Poison(body) => Some(body),
+    match event.disruption {
+        Disruption::Poison(body) => Some(body),
         _ => None,
     }
 }
 
-/// Submits tasks and disturbs the system as scheduled, and waits until all has ended.
+/// Submits tasks and injects the scheduled faults, and waits until all tasks have completed.
 async fn run(
     cluster: &Arc<Cluster>,
     traffic: &Arc<Traffic>,
@@ -115,55 +115,59 @@ async fn run(
     let began = Instant::now();
     let random = &mut Random::new(!seed);
     let mut done = Done::new();
-    let mut strikes: JoinSet<Result<(String, bool)>> = JoinSet::new();
+    let mut injections: JoinSet<Result<(String, bool)>> = JoinSet::new();
     let mut events = events.into_iter().peekable();
     let mut submitted = 0;
-    // Goes on until the last event has taken place: most wait for somebody to work.
-    while submitted < arguments.tasks || !strikes.is_empty() {
+    // Continues until the last event has taken place: most wait for a worker to process a task.
+    while submitted < arguments.tasks || !injections.is_empty() {
         while let Some(event) = events.next_if(|event| event.after <= submitted) {
             let (cluster, traffic) = (Arc::clone(cluster), Arc::clone(traffic));
-            strikes.spawn(async move {
-                let in_time = inject::strike(&cluster, &traffic, &event).await?;
-                Ok((event.harm.kind(), in_time))
+            injections.spawn(async move {
+                let in_time = inject::inject(&cluster, &traffic, &event).await?;
+                Ok((event.disruption.kind(), in_time))
             });
         }
-        while let Some(struck) = strikes.try_join_next() {
-            let (kind, in_time) = struck??;
+        while let Some(injected) = injections.try_join_next() {
+            let (kind, in_time) = injected??;
             let (times, times_in_time) = done.entry(kind).or_default();
             *times += 1;
             *times_in_time += usize::from(in_time);
         }
-        if strikes.len() > cluster.pods.len() {
-            tokio::time::sleep(BREATH).await;
+        if injections.len() > cluster.pods.len() {
+            tokio::time::sleep(SUBMIT_PAUSE).await;
         }
         traffic.wait_for_room().await;
         traffic.submit(cluster, random).await;
         submitted += 1;
         if submitted % 100 == 0 {
-            say(
+            print_progress(
                 began,
-                &format!("{submitted} submitted, {} open, {} events underway", traffic.open(), strikes.len()),
+                &format!(
+                    "{submitted} submitted, {} open, {} events in progress",
+                    traffic.open(),
+                    injections.len()
+                ),
             );
         }
     }
-    say(began, &format!("all {submitted} submitted, {} open", traffic.open()));
-    let deadline = Instant::now() + Duration::from_secs(arguments.visibility) * TIMEOUTS_TO_SETTLE;
+    print_progress(began, &format!("all {submitted} submitted, {} open", traffic.open()));
+    let deadline = Instant::now() + Duration::from_secs(arguments.visibility) * MAX_TIMEOUTS_TO_SETTLE;
     while !has_settled(cluster, traffic).await && Instant::now() < deadline {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    say(began, &format!("settled, {} open", traffic.open()));
+    print_progress(began, &format!("settled, {} open", traffic.open()));
     Ok(done)
 }
 
-fn say(began: Instant, what: &str) {
+fn print_progress(began: Instant, what: &str) {
     println!("{:6.1} s  {what}", began.elapsed().as_secs_f64());
 }
 
-/// Whether every task has ended, no message is left, and clients have heard all that was published.
+/// Whether every task has completed, all queues are empty, and clients have received all notifications.
 async fn has_settled(cluster: &Cluster, traffic: &Traffic) -> bool {
     if traffic.open() > 0 || !cluster.is_drained().await {
         return false;
     }
     let calls = cluster.aws().calls();
-    traffic.heard().told.len() >= calls.iter().filter(|call| history::is_notification(call)).count()
+    traffic.record().notifications.len() >= calls.iter().filter(|call| history::is_notification(call)).count()
 }

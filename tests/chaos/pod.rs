@@ -1,4 +1,4 @@
-//! A pod: a worker and its runtime; and the diary of what became of them.
+//! A pod: a worker and its runtime; and the record of their processes and runs.
 
 use std::collections::HashMap;
 use std::fs::OpenOptions;
@@ -15,7 +15,7 @@ use integration_tests::process::Process;
 use serde_json::Value;
 use simulated_runtimes::{Behaviour, ComfyUiOptions, Fault, SdWebUiOptions, Simulation};
 
-/// The pod's `terminationGracePeriodSeconds`: after that, a worker that was told to stop is killed.
+/// The pod's `terminationGracePeriodSeconds`: after that, a worker that got SIGTERM is killed.
 pub(crate) const GRACE: Duration = Duration::from_secs(12);
 
 /// A pod.
@@ -24,13 +24,13 @@ pub(crate) struct Pod {
     pub(crate) name: String,
     /// The URL of the queue that it works on.
     pub(crate) queue_url: String,
-    /// Held while something is done to it: one thing at a time.
-    pub(crate) disturbed: tokio::sync::Mutex<()>,
+    /// Held during a disruption: one at a time.
+    pub(crate) disruption: tokio::sync::Mutex<()>,
     runtime: RuntimeContainer,
     worker: tokio::sync::Mutex<Process>,
     variables: Vec<(String, String)>,
     log: PathBuf,
-    diary: Mutex<Diary>,
+    record: Mutex<PodRecord>,
 }
 
 struct RuntimeContainer {
@@ -42,48 +42,48 @@ struct RuntimeContainer {
     restarts: AtomicUsize,
 }
 
-/// What became of a pod's containers.
+/// The processes and runs of a pod's containers.
 #[derive(Default)]
-pub(crate) struct Diary {
+pub(crate) struct PodRecord {
     /// The processes of the worker, in order.
-    pub(crate) lives: Vec<Life>,
-    /// What the runtime worked on.
+    pub(crate) processes: Vec<WorkerProcess>,
+    /// The runs of the runtime.
     pub(crate) runs: Vec<Run>,
     /// The task of each prompt of ComfyUI.
     tasks: HashMap<String, String>,
-    /// What is being done to the present process, and since when.
-    fate: Option<(Instant, End)>,
+    /// Why the present process will exit, and since when.
+    expected_exit: Option<(Instant, ExitCause)>,
 }
 
 /// A process of a worker.
-pub(crate) struct Life {
-    /// How it ended, unless it is alive.
-    pub(crate) ended: Option<(Instant, End)>,
+pub(crate) struct WorkerProcess {
+    /// When and why it exited, unless it is running.
+    pub(crate) exit: Option<(Instant, ExitCause)>,
 }
 
-/// How a process ended.
+/// Why a process exited.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum End {
+pub(crate) enum ExitCause {
     /// By `kill -9`.
     Killed,
     /// By SIGTERM, within the grace period.
     Stopped,
     /// By `kill -9` after the grace period.
     Overdue,
-    /// Nobody asked for it.
+    /// By itself, with that exit status.
     Unexpected(String),
 }
 
-/// A time that the runtime gave to one task.
+/// One run of a task.
 #[derive(Clone)]
 pub(crate) struct Run {
     pub(crate) pod: String,
     pub(crate) task: String,
     pub(crate) start: Instant,
     pub(crate) end: Instant,
-    /// Ended by the death of the runtime.
+    /// Cut off by a crash of the runtime.
     pub(crate) is_cut: bool,
-    /// Failed since the runtime was broken.
+    /// Failed because the runtime was broken.
     pub(crate) met_broken: bool,
 }
 
@@ -100,11 +100,11 @@ impl Pod {
         let address = simulation.address();
         variables.push(("API_BASE_URL".to_owned(), simulation.url()));
         let worker = Process::start("worker", &variables);
-        let diary = Diary { lives: vec![Life { ended: None }], ..Diary::default() };
+        let record = PodRecord { processes: vec![WorkerProcess { exit: None }], ..PodRecord::default() };
         Ok(Self {
             name,
             queue_url,
-            disturbed: tokio::sync::Mutex::default(),
+            disruption: tokio::sync::Mutex::default(),
             runtime: RuntimeContainer {
                 runtime_type,
                 latency,
@@ -116,46 +116,46 @@ impl Pod {
             worker: tokio::sync::Mutex::new(worker),
             variables,
             log,
-            diary: Mutex::new(diary),
+            record: Mutex::new(record),
         })
     }
 
-    /// Restarts the worker if it has ended, and kills it if it is long to do so.
-    pub(crate) async fn look_after_worker(&self) {
+    /// Restarts the worker if it has exited, and kills it if it exceeds its grace period.
+    pub(crate) async fn supervise_worker(&self) {
         let mut worker = self.worker.lock().await;
         if worker.try_wait().is_some() {
-            self.bury(&mut worker).await;
+            self.record_exit(&mut worker).await;
             *worker = Process::start("worker", &self.variables);
-            self.diary().lives.push(Life { ended: None });
+            self.record().processes.push(WorkerProcess { exit: None });
         } else if self.is_overdue() {
-            self.end(&worker, "KILL", End::Overdue);
+            self.send(&worker, "KILL", ExitCause::Overdue);
         }
     }
 
     /// Where the present worker answers probes, once it does.
     pub(crate) async fn health_address(&self) -> Option<String> {
         let lines = self.worker.lock().await.lines();
-        let mut told = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        Some(told.find(|line| line["message"] == "listening")?["address"].as_str()?.to_owned())
+        let mut lines = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        Some(lines.find(|line| line["message"] == "listening")?["address"].as_str()?.to_owned())
     }
 
     /// Kills the worker with `kill -9`.
     pub(crate) async fn kill_worker(&self) {
-        self.end(&*self.worker.lock().await, "KILL", End::Killed);
+        self.send(&*self.worker.lock().await, "KILL", ExitCause::Killed);
     }
 
     /// Sends the worker SIGTERM.
     pub(crate) async fn stop_worker(&self) {
-        self.end(&*self.worker.lock().await, "TERM", End::Stopped);
+        self.send(&*self.worker.lock().await, "TERM", ExitCause::Stopped);
     }
 
     /// Kills the runtime, and starts it again on the same port after `downtime`.
     pub(crate) async fn restart_runtime(&self, downtime: Duration) -> Result<()> {
-        let _alone = self.runtime.restarting.lock().await;
-        self.note_prompts();
+        let _guard = self.runtime.restarting.lock().await;
+        self.record_prompts();
         let killed = self.simulation().take();
         if let Some(simulation) = killed {
-            self.diary().note_runs(&self.name, &simulation);
+            self.record().record_runs(&self.name, &simulation);
             simulation.stop().await;
         }
         tokio::time::sleep(downtime).await;
@@ -183,54 +183,57 @@ impl Pod {
     }
 
     /// How many processes of the worker there were.
-    pub(crate) fn lives(&self) -> usize {
-        self.diary().lives.len()
+    pub(crate) fn processes(&self) -> usize {
+        self.record().processes.len()
     }
 
-    /// Ends both containers for good and hands over the diary. Nobody keeps them alive any more.
-    pub(crate) async fn end_for_good(&self) -> Diary {
+    /// Stops both containers for good and returns the record.
+    pub(crate) async fn shut_down(&self) -> PodRecord {
         let mut worker = self.worker.lock().await;
         if worker.try_wait().is_none() {
-            self.end(&worker, "TERM", End::Stopped);
+            self.send(&worker, "TERM", ExitCause::Stopped);
         }
-        self.bury(&mut worker).await;
-        self.note_prompts();
+        self.record_exit(&mut worker).await;
+        self.record_prompts();
         let simulation = self.simulation().take();
         if let Some(simulation) = simulation {
-            self.diary().note_runs(&self.name, &simulation);
+            self.record().record_runs(&self.name, &simulation);
         }
-        std::mem::take(&mut *self.diary())
+        std::mem::take(&mut *self.record())
     }
 
-    fn end(&self, worker: &Process, signal: &str, end: End) {
-        self.diary().fate = Some((Instant::now(), end));
+    fn send(&self, worker: &Process, signal: &str, cause: ExitCause) {
+        self.record().expected_exit = Some((Instant::now(), cause));
         worker.signal(signal);
     }
 
     fn is_overdue(&self) -> bool {
-        let diary = self.diary();
-        diary.fate.as_ref().is_some_and(|(since, end)| *end == End::Stopped && since.elapsed() > GRACE)
+        let record = self.record();
+        record
+            .expected_exit
+            .as_ref()
+            .is_some_and(|(since, cause)| *cause == ExitCause::Stopped && since.elapsed() > GRACE)
     }
 
-    /// Notes how a process ended, and keeps its log.
-    async fn bury(&self, worker: &mut Process) {
+    /// Records why a process exited, and stores its log.
+    async fn record_exit(&self, worker: &mut Process) {
         let status = worker.exited().await;
-        let mut diary = self.diary();
-        let unexpected = || (Instant::now(), End::Unexpected(status.to_string()));
-        let (at, end) = diary.fate.take().unwrap_or_else(unexpected);
-        if let Some(life) = diary.lives.last_mut() {
-            life.ended = Some((at, end));
+        let mut record = self.record();
+        let unexpected = || (Instant::now(), ExitCause::Unexpected(status.to_string()));
+        let (at, cause) = record.expected_exit.take().unwrap_or_else(unexpected);
+        if let Some(process) = record.processes.last_mut() {
+            process.exit = Some((at, cause));
         }
-        drop(diary);
+        drop(record);
         let text = worker.lines().join("\n");
         let written = OpenOptions::new().create(true).append(true).open(&self.log);
         if let Err(error) = written.and_then(|mut log| writeln!(log, "{text}\n--- {status}")) {
-            tracing::warn!(%error, pod = self.name, "the log is not kept");
+            tracing::warn!(%error, pod = self.name, "the log is not stored");
         }
     }
 
-    /// Notes which prompt of ComfyUI belongs to which task.
-    pub(crate) fn note_prompts(&self) {
+    /// Records which prompt of ComfyUI belongs to which task.
+    pub(crate) fn record_prompts(&self) {
         if self.runtime.runtime_type != "comfyui" {
             return;
         }
@@ -240,7 +243,7 @@ impl Pod {
             let nodes = body["prompt"].as_object().into_iter().flatten();
             let task = nodes.into_iter().find_map(|(_, node)| node.pointer("/_meta/title")?.as_str());
             if let (Some(id), Some(task)) = (body["prompt_id"].as_str(), task) {
-                self.diary().tasks.insert(id.to_owned(), task.to_owned());
+                self.record().tasks.insert(id.to_owned(), task.to_owned());
             }
         }
     }
@@ -249,19 +252,19 @@ impl Pod {
         self.runtime.simulation.lock().unwrap()
     }
 
-    fn diary(&self) -> MutexGuard<'_, Diary> {
-        self.diary.lock().unwrap()
+    fn record(&self) -> MutexGuard<'_, PodRecord> {
+        self.record.lock().unwrap()
     }
 }
 
-impl Diary {
-    fn note_runs(&mut self, pod: &str, simulation: &Simulation) {
+impl PodRecord {
+    fn record_runs(&mut self, pod: &str, simulation: &Simulation) {
         let cut = simulation.running().map(|(label, start)| (label, start, Instant::now(), true));
-        let ended = simulation.busy().into_iter();
-        let ended = ended.map(|interval| (interval.label, interval.start, interval.end, false));
+        let completed = simulation.busy().into_iter();
+        let completed = completed.map(|interval| (interval.label, interval.start, interval.end, false));
         let broken_since = simulation.faults().broken_since();
-        // To clear a runtime the worker lets it enlarge one pixel, which is nobody's task.
-        let of_tasks = ended.chain(cut).filter(|(label, ..)| label != "extra-single-image");
+        // To wait for the end of orphaned runs the worker upscales one pixel, which belongs to no task.
+        let of_tasks = completed.chain(cut).filter(|(label, ..)| label != "extra-single-image");
         for (label, start, end, is_cut) in of_tasks {
             let task = self.tasks.get(&label).cloned().unwrap_or(label);
             // One run at a time: the first that ends after the runtime broke is the first that failed of it.

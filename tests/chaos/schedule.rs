@@ -1,4 +1,4 @@
-//! What is going to be done to the system, and when: a pure function of the seed.
+//! The faults that are injected, and when: a pure function of the seed.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,25 +9,25 @@ use simulated_runtimes::Fault as RuntimeFault;
 use crate::cluster::{COMFYUI_PODS, PODS};
 use crate::random::Random;
 
-/// One thing done to one pod.
+/// One disruption of one pod.
 #[derive(Debug, Clone)]
 pub(crate) struct Event {
     /// How many tasks are submitted before it is due.
     pub(crate) after: usize,
-    /// The pod that it is done to.
+    /// The pod that it affects.
     pub(crate) pod: usize,
-    /// What is done.
-    pub(crate) harm: Harm,
+    /// The disruption.
+    pub(crate) disruption: Disruption,
 }
 
-/// What is done.
+/// The disruption.
 #[derive(Debug, Clone)]
-pub(crate) enum Harm {
+pub(crate) enum Disruption {
     /// `kill -9` of the worker.
     KillWorker(Moment),
-    /// The runtime's process dies and comes back after a while.
+    /// The runtime's process is killed, and restarts after a while.
     KillRuntime(Moment, Duration),
-    /// Both containers die.
+    /// Both containers are killed.
     KillBoth(Moment, Duration),
     /// SIGTERM to the worker, as when a pod is moved.
     Stop(Moment),
@@ -35,30 +35,30 @@ pub(crate) enum Harm {
     Hang(RuntimeFault),
     /// The next run fails, and so does each after it until the runtime's process restarts, as after a sticky CUDA error.
     BreakGpu(RuntimeFault),
-    /// The next run, or call of the runtime, goes wrong.
-    Misbehave(RuntimeFault),
-    /// Calls of AWS by the pod's worker go wrong.
+    /// The next run, or call of the runtime, fails.
+    FailRuntime(RuntimeFault),
+    /// AWS calls of the pod's worker fail or are slow.
     Break(AwsCall, Fault, usize),
-    /// SQS delivers a message again that the pod's worker is working on.
+    /// SQS delivers a message again that the pod's worker is processing.
     DeliverAgain,
     /// SNS delivers the next task twice.
     PublishTwice,
-    /// A message that nobody can read, in the pod's queue.
+    /// A message that cannot be parsed, in the pod's queue.
     Poison(&'static str),
-    /// A task whose workers are all killed while they have it, until SQS gives it up.
-    Doom,
+    /// A task whose receivers are all killed, until SQS moves it to the dead-letter queue.
+    KillEachReceiver,
 }
 
-/// The moment at which something is done to a worker.
+/// The moment at which a worker is disrupted.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Moment {
-    /// It has received a task whose input is on its way.
+    /// It has received a task whose input is being fetched.
     Preparing,
-    /// Its runtime works.
+    /// Its runtime executes a run.
     Running,
     /// It has made this call, which has not taken effect yet, and never will.
     Before(AwsCall),
-    /// The call took effect, and the worker is not told.
+    /// The call took effect, and the worker gets no response.
     After(AwsCall),
 }
 
@@ -72,8 +72,8 @@ pub(crate) struct AwsCall {
     pub(crate) about: &'static str,
 }
 
-impl Harm {
-    /// What kind of harm it is, in words that the report counts by.
+impl Disruption {
+    /// The kind, under which the report counts it.
     pub(crate) fn kind(&self) -> String {
         match self {
             Self::KillWorker(moment) => format!("kill -9 of the worker, {moment}"),
@@ -81,9 +81,9 @@ impl Harm {
             Self::KillBoth(moment, _) => format!("kill of both, {moment}"),
             Self::Stop(moment) => format!("SIGTERM to the worker, {moment}"),
             Self::Hang(_) => "hung runtime".to_owned(),
-            Self::BreakGpu(fault) if *fault == cuda_error() => "broken GPU, by its words".to_owned(),
-            Self::BreakGpu(_) => "broken GPU, without known words".to_owned(),
-            Self::Misbehave(_) => "failing runtime".to_owned(),
+            Self::BreakGpu(fault) if *fault == cuda_error() => "broken GPU, known error".to_owned(),
+            Self::BreakGpu(_) => "broken GPU, unlisted error".to_owned(),
+            Self::FailRuntime(_) => "failing runtime".to_owned(),
             Self::Break(call, Fault::DelayBefore(_) | Fault::DelayAfter(_), _) => {
                 format!("slow AWS call, {call:?}")
             }
@@ -91,7 +91,7 @@ impl Harm {
             Self::DeliverAgain => "second delivery by SQS".to_owned(),
             Self::PublishTwice => "second delivery by SNS".to_owned(),
             Self::Poison(_) => "poison".to_owned(),
-            Self::Doom => "kill -9 of the worker on every receive".to_owned(),
+            Self::KillEachReceiver => "kill -9 of the worker on every receive".to_owned(),
         }
     }
 }
@@ -130,106 +130,115 @@ const CALLS: [AwsCall; 7] = [RECEIVE, EXTEND, GET_OUT, PUT_FILE, PUT_OUT, PUBLIS
 const POISON: [&str; 4] =
     ["{nope", r#"{"Message": "{nope"}"#, r#"{"hello": 1}"#, r#"{"metadata": {"id": ""}, "content": {}}"#];
 
-/// What the errors of broken runtimes say, and no others.
+/// A text in the errors of broken runtimes, and in no others.
 pub(crate) const BROKEN: &str = "the buffer holds other numbers than were written";
 
-/// More calls than an AWS SDK makes by itself before it gives up.
-const LASTING: usize = 4;
+/// More calls than an AWS SDK makes for one operation, retries included.
+const PAST_SDK_RETRIES: usize = 4;
 
-/// The schedule for a run of that many tasks with that many kills, and a fitting number of everything else. `hidden` is
-/// how long a message stays hidden: some delays are longer.
+/// The schedule for a run of that many tasks with that many kills, and a number of all other faults in proportion. `hidden` is
+/// the visibility timeout: some delays are longer.
 pub(crate) fn schedule(seed: u64, tasks: usize, kills: usize, hidden: Duration) -> Vec<Event> {
     let random = &mut Random::new(seed);
-    let mut harms = cycled(random, kills_of_each_kind, kills);
-    harms.extend(cycled(random, |random| broken_calls(random, hidden), tasks.div_ceil(8)));
-    harms.extend(cycled(random, misbehaviours, kills.div_ceil(2)));
-    harms.extend(cycled(
+    let mut disruptions = cycled(random, kills_of_each_kind, kills);
+    disruptions.extend(cycled(random, |random| broken_calls(random, hidden), tasks.div_ceil(8)));
+    disruptions.extend(cycled(random, runtime_failures, kills.div_ceil(2)));
+    disruptions.extend(cycled(
         random,
-        |_| vec![Harm::Hang(RuntimeFault::Hang), Harm::Hang(RuntimeFault::DeadWorker)],
+        |_| vec![Disruption::Hang(RuntimeFault::Hang), Disruption::Hang(RuntimeFault::DeadWorker)],
         kills.div_ceil(10),
     ));
-    harms.extend(cycled(
+    disruptions.extend(cycled(
         random,
-        |_| [cuda_error(), nameless_error()].map(Harm::BreakGpu).to_vec(),
+        |_| [cuda_error(), unlisted_error()].map(Disruption::BreakGpu).to_vec(),
         kills.div_ceil(10),
     ));
-    harms.extend(cycled(
+    disruptions.extend(cycled(
         random,
-        |_| [Moment::Running, Moment::Preparing].map(Harm::Stop).to_vec(),
+        |_| [Moment::Running, Moment::Preparing].map(Disruption::Stop).to_vec(),
         kills.div_ceil(4),
     ));
-    harms.extend(cycled(random, |_| vec![Harm::DeliverAgain, Harm::PublishTwice], kills.div_ceil(2)));
-    harms.extend(cycled(random, |_| POISON.map(Harm::Poison).to_vec(), kills.div_ceil(5)));
-    harms.extend(cycled(random, |_| vec![Harm::Doom], kills.div_ceil(20)));
-    random.shuffle(&mut harms);
+    disruptions.extend(cycled(
+        random,
+        |_| vec![Disruption::DeliverAgain, Disruption::PublishTwice],
+        kills.div_ceil(2),
+    ));
+    disruptions.extend(cycled(random, |_| POISON.map(Disruption::Poison).to_vec(), kills.div_ceil(5)));
+    disruptions.extend(cycled(random, |_| vec![Disruption::KillEachReceiver], kills.div_ceil(20)));
+    random.shuffle(&mut disruptions);
 
-    let count = harms.len();
-    let place = |(index, harm): (usize, Harm)| {
-        let needs_comfyui = matches!(harm, Harm::Doom | Harm::Hang(RuntimeFault::DeadWorker));
+    let count = disruptions.len();
+    let place = |(index, disruption): (usize, Disruption)| {
+        let needs_comfyui =
+            matches!(disruption, Disruption::KillEachReceiver | Disruption::Hang(RuntimeFault::DeadWorker));
         let pods = if needs_comfyui { COMFYUI_PODS } else { 0..PODS.len() };
         let pod = pods.start + random.below(pods.len());
-        // The last tenth of the tasks flows undisturbed.
-        Event { after: index * tasks * 9 / count / 10, pod, harm }
+        // The last tenth of the tasks is processed without disruptions.
+        Event { after: index * tasks * 9 / count / 10, pod, disruption }
     };
-    harms.into_iter().enumerate().map(place).collect()
+    disruptions.into_iter().enumerate().map(place).collect()
 }
 
-/// The first `count` of all kinds in a random order, then of all kinds in another order, and so on.
-fn cycled(random: &mut Random, kinds: impl Fn(&mut Random) -> Vec<Harm>, count: usize) -> Vec<Harm> {
-    let mut harms = Vec::new();
-    while harms.len() < count {
+/// `count` of all kinds, in rounds of a random order each.
+fn cycled(
+    random: &mut Random,
+    kinds: impl Fn(&mut Random) -> Vec<Disruption>,
+    count: usize,
+) -> Vec<Disruption> {
+    let mut disruptions = Vec::new();
+    while disruptions.len() < count {
         let mut round = kinds(random);
         random.shuffle(&mut round);
-        harms.extend(round);
+        disruptions.extend(round);
     }
-    harms.truncate(count);
-    harms
+    disruptions.truncate(count);
+    disruptions
 }
 
-fn kills_of_each_kind(random: &mut Random) -> Vec<Harm> {
+fn kills_of_each_kind(random: &mut Random) -> Vec<Disruption> {
     let mut downtime = || Duration::from_millis(100 + 200 * random.below(8) as u64);
     let mut kinds = vec![
-        Harm::KillWorker(Moment::Preparing),
-        Harm::KillWorker(Moment::Running),
-        Harm::KillRuntime(Moment::Running, downtime()),
-        Harm::KillRuntime(Moment::Before(PUT_FILE), downtime()),
-        Harm::KillBoth(Moment::Running, downtime()),
+        Disruption::KillWorker(Moment::Preparing),
+        Disruption::KillWorker(Moment::Running),
+        Disruption::KillRuntime(Moment::Running, downtime()),
+        Disruption::KillRuntime(Moment::Before(PUT_FILE), downtime()),
+        Disruption::KillBoth(Moment::Running, downtime()),
     ];
     for call in [RECEIVE, PUT_FILE, PUT_OUT, PUBLISH, DELETE] {
-        kinds.extend([Moment::Before(call), Moment::After(call)].map(Harm::KillWorker));
+        kinds.extend([Moment::Before(call), Moment::After(call)].map(Disruption::KillWorker));
     }
     kinds
 }
 
 /// Every call with every fault.
-fn broken_calls(random: &mut Random, hidden: Duration) -> Vec<Harm> {
+fn broken_calls(random: &mut Random, hidden: Duration) -> Vec<Disruption> {
     let delays = [Duration::from_millis(300), Duration::from_secs(3), hidden + Duration::from_secs(2)];
     let mut kinds = Vec::new();
     for call in CALLS {
         let (before, after) = (*random.choose(&delays), *random.choose(&delays));
         kinds.extend([
-            Harm::Break(call, Fault::DelayBefore(before), 1),
-            Harm::Break(call, Fault::DelayAfter(after), 1),
+            Disruption::Break(call, Fault::DelayBefore(before), 1),
+            Disruption::Break(call, Fault::DelayAfter(after), 1),
         ]);
         for fault in [Fault::FailBefore, Fault::FailAfter, Fault::DropBefore, Fault::DropAfter] {
-            kinds.push(Harm::Break(call, fault, *random.choose(&[1, LASTING])));
+            kinds.push(Disruption::Break(call, fault, *random.choose(&[1, PAST_SDK_RETRIES])));
         }
     }
-    kinds.push(Harm::Break(PUT_OUT, Fault::Conflict, 1));
+    kinds.push(Disruption::Break(PUT_OUT, Fault::Conflict, 1));
     kinds
 }
 
-/// What a process raises at each run once a kernel has failed.
+/// The error of a process at each run once a kernel has failed.
 fn cuda_error() -> RuntimeFault {
     RuntimeFault::Broken { kind: "RuntimeError".into(), message: format!("CUDA error: {BROKEN}") }
 }
 
-/// The same in words that are on no list.
-fn nameless_error() -> RuntimeFault {
+/// The same with an error that is on no list.
+fn unlisted_error() -> RuntimeFault {
     RuntimeFault::Broken { kind: "RuntimeError".into(), message: BROKEN.into() }
 }
 
-fn misbehaviours(_: &mut Random) -> Vec<Harm> {
+fn runtime_failures(_: &mut Random) -> Vec<Disruption> {
     let exception =
         RuntimeFault::Exception { node: None, kind: "RuntimeError".into(), message: "shapes differ".into() };
     let faults = [
@@ -241,7 +250,7 @@ fn misbehaviours(_: &mut Random) -> Vec<Harm> {
         RuntimeFault::DropWebSocket,
         RuntimeFault::Restart,
     ];
-    faults.map(Harm::Misbehave).to_vec()
+    faults.map(Disruption::FailRuntime).to_vec()
 }
 
 #[cfg(test)]
@@ -263,10 +272,13 @@ mod tests {
     fn a_short_run_has_every_kind_of_kill() {
         let events = schedule(1, 200, 20, Duration::from_secs(20));
         let kills = |event: &&Event| {
-            matches!(event.harm, Harm::KillWorker(_) | Harm::KillRuntime(..) | Harm::KillBoth(..))
+            matches!(
+                event.disruption,
+                Disruption::KillWorker(_) | Disruption::KillRuntime(..) | Disruption::KillBoth(..)
+            )
         };
         let kinds: std::collections::HashSet<String> =
-            events.iter().filter(kills).map(|event| event.harm.kind()).collect();
+            events.iter().filter(kills).map(|event| event.disruption.kind()).collect();
         assert_eq!(kinds.len(), kills_of_each_kind(&mut Random::new(0)).len(), "{kinds:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! Clients: they submit tasks, and hear how they end.
+//! Clients: they submit tasks, and receive the notifications.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard};
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::cluster::Cluster;
 use crate::random::Random;
 
-/// How many tasks are open at a time: more than the pods hold, so that there is always a next one.
+/// How many tasks are pending at a time: more than the pods hold, so that there is always a next one.
 const BACKLOG: usize = 40;
 
 /// The image that a task needs.
@@ -18,36 +18,36 @@ const BACKLOG: usize = 40;
 pub(crate) enum Input {
     /// The task needs none.
     None,
-    /// It comes after a moment.
+    /// It arrives after a moment.
     Slow,
-    /// It never comes.
+    /// It never arrives.
     Never,
 }
 
-/// What clients know.
+/// The clients.
 #[derive(Default)]
 pub(crate) struct Traffic {
-    known: Mutex<Known>,
+    state: Mutex<ClientState>,
 }
 
 #[derive(Default)]
-struct Known {
+struct ClientState {
     /// Submissions by the id of their task.
     accepted: HashMap<String, String>,
     posts: usize,
     refused: usize,
-    ended: HashSet<String>,
-    told: Vec<Value>,
+    completed: HashSet<String>,
+    notifications: Vec<Value>,
 }
 
-/// What clients know in the end.
-pub(crate) struct Heard {
+/// What the clients have recorded.
+pub(crate) struct ClientRecord {
     /// Submissions by the id of their task.
     pub(crate) accepted: HashMap<String, String>,
     /// POSTs that were answered 503.
     pub(crate) refused: usize,
     /// Every notification.
-    pub(crate) told: Vec<Value>,
+    pub(crate) notifications: Vec<Value>,
 }
 
 impl Traffic {
@@ -55,13 +55,13 @@ impl Traffic {
     pub(crate) async fn submit(&self, cluster: &Cluster, random: &mut Random) {
         let runtime = *random.choose(&["sdwebui", "comfyui"]);
         let input = *random.choose(&[Input::None, Input::None, Input::None, Input::Slow]);
-        let id = self.known().next_id("task");
+        let id = self.state().next_id("task");
         self.post(cluster, runtime, &id, input).await;
     }
 
     /// Submits a task of that kind, and returns its id.
     pub(crate) async fn submit_one(&self, cluster: &Cluster, runtime: &str, input: Input) -> String {
-        let id = self.known().next_id("odd");
+        let id = self.state().next_id("odd");
         self.post(cluster, runtime, &id, input).await;
         id
     }
@@ -80,60 +80,64 @@ impl Traffic {
         let metadata = json!({ "id": id, "runtime": runtime, "tasktype": task_type, "prefix": "output" });
         let body = json!({ "task": { "metadata": metadata, "content": content } });
         let (status, answer) = cluster.api.post("/v1alpha2", &body).await;
-        let mut known = self.known();
+        let mut state = self.state();
         if status == StatusCode::OK {
-            known.accepted.insert(id.to_owned(), answer["submission"].as_str().unwrap().to_owned());
+            state.accepted.insert(id.to_owned(), answer["submission"].as_str().unwrap().to_owned());
         } else {
-            // Clients try again later; the task may run all the same.
+            // Clients retry later; the task may run all the same.
             assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{answer}");
-            known.refused += 1;
+            state.refused += 1;
         }
     }
 
-    /// Waits until few enough tasks are open.
+    /// Waits until few enough tasks are pending.
     pub(crate) async fn wait_for_room(&self) {
         while self.open() >= BACKLOG {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
-    /// How many accepted tasks have not ended.
+    /// How many accepted tasks have not completed.
     pub(crate) fn open(&self) -> usize {
-        let known = self.known();
-        known.accepted.keys().filter(|id| !known.ended.contains(*id)).count()
+        let state = self.state();
+        state.accepted.keys().filter(|id| !state.completed.contains(*id)).count()
     }
 
-    /// Hears notifications until it is dropped.
+    /// Receives notifications until it is dropped.
     pub(crate) async fn listen(&self, cluster: &Cluster) {
         loop {
-            let news = cluster.lab.poll_notifications().await;
-            let mut known = self.known();
-            for told in news {
-                known.ended.insert(told["id"].as_str().unwrap_or_default().to_owned());
-                known.told.push(told);
+            let new = cluster.lab.poll_notifications().await;
+            let mut state = self.state();
+            for notification in new {
+                state.completed.insert(notification["id"].as_str().unwrap_or_default().to_owned());
+                state.notifications.push(notification);
             }
         }
     }
 
-    /// What clients know by now.
-    pub(crate) fn heard(&self) -> Heard {
-        let known = self.known();
-        Heard { accepted: known.accepted.clone(), refused: known.refused, told: known.told.clone() }
+    /// What the clients have recorded so far.
+    pub(crate) fn record(&self) -> ClientRecord {
+        let state = self.state();
+        ClientRecord {
+            accepted: state.accepted.clone(),
+            refused: state.refused,
+            notifications: state.notifications.clone(),
+        }
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap()
+    fn state(&self) -> MutexGuard<'_, ClientState> {
+        self.state.lock().unwrap()
     }
 }
 
-impl Known {
+impl ClientState {
     fn next_id(&mut self, kind: &str) -> String {
         self.posts += 1;
         format!("{kind}-{}", self.posts)
     }
 }
 
-/// The prompt is the task's id, by which the simulation calls the run.
+/// The prompt is the task's id, which the simulation uses as the label of the run.
 fn generation(id: &str) -> Value {
     json!({ "prompt": id, "width": 64, "height": 64, "steps": 4 })
 }
@@ -143,7 +147,7 @@ fn with_image(mut generation: Value, url: String) -> Value {
     generation
 }
 
-/// A title tells the task: everything else about a workflow may be changed on its way.
+/// The title identifies the task: everything else about a workflow may be changed by the worker.
 fn workflow(id: &str, image: Option<String>) -> Value {
     let source = match image {
         Some(url) => {
