@@ -1,31 +1,31 @@
-//! A case of the table: which call fails, how, how often, and what leads a worker to make it.
+//! A case of the table: which call fails, how, how often, and the scenario in which a worker makes it.
 
 use std::fmt::{self, Display, Formatter};
 
 use local_stack::aws::Service;
 use reqwest::Method;
 
-use crate::scenario::Scene;
+use crate::scenario::Scenario;
 
 /// One row of the table, before it is observed.
 #[derive(Clone)]
 pub(crate) struct Case {
-    /// What the table calls the call.
+    /// The name of the call in the table.
     pub(crate) call: &'static str,
     /// The call.
     pub(crate) target: Target,
-    /// What goes wrong with it.
-    pub(crate) wrong: Wrong,
+    /// How it fails.
+    pub(crate) failure: Failure,
     /// How often.
     pub(crate) extent: Extent,
-    /// What leads to the call.
-    pub(crate) scene: Scene,
+    /// The scenario that leads to the call.
+    pub(crate) scenario: Scenario,
 }
 
 /// A call that a worker makes.
 #[derive(Clone)]
 pub(crate) enum Target {
-    /// Of AWS: the service, the action, and how the name of what it is about ends.
+    /// Of AWS: the service, the action, and the end of the name of its object, queue or topic.
     Aws(Service, &'static str, &'static str),
     /// Of its runtime: the method, and how the path begins.
     Runtime(Method, &'static str),
@@ -33,12 +33,12 @@ pub(crate) enum Target {
     Images(&'static str),
 }
 
-/// What goes wrong with a call.
+/// How a call fails.
 #[derive(Clone, Copy)]
-pub(crate) enum Wrong {
-    /// AWS says that the role does not allow it.
+pub(crate) enum Failure {
+    /// AWS denies it to the role.
     Refused,
-    /// S3 says that another write was under way.
+    /// S3 reports a concurrent write.
     Conflict,
     /// It is answered 500, and not done.
     Failed,
@@ -48,7 +48,7 @@ pub(crate) enum Wrong {
     CutAfter,
 }
 
-/// Which of the calls go wrong.
+/// Which of the calls fail.
 #[derive(Clone, Copy)]
 pub(crate) enum Extent {
     /// This one, from 1.
@@ -57,9 +57,9 @@ pub(crate) enum Extent {
     First(usize),
     /// From the one to the other.
     Between(usize, usize),
-    /// All of them, whatever comes.
+    /// All of them.
     Each,
-    /// All of them until so many have gone wrong; then nothing more does.
+    /// All of them until so many have failed; then none.
     Until(usize),
 }
 
@@ -68,17 +68,22 @@ impl Case {
     pub(crate) fn of(
         call: &'static str,
         target: Target,
-        scene: &Scene,
-        ways: &[(Wrong, Extent)],
+        scenario: &Scenario,
+        ways: &[(Failure, Extent)],
     ) -> Vec<Self> {
-        let case =
-            |&(wrong, extent)| Self { call, target: target.clone(), wrong, extent, scene: scene.clone() };
+        let case = |&(failure, extent)| Self {
+            call,
+            target: target.clone(),
+            failure,
+            extent,
+            scenario: scenario.clone(),
+        };
         ways.iter().map(case).collect()
     }
 }
 
 impl Extent {
-    /// How many calls go wrong, at least.
+    /// How many calls fail, at least.
     pub(crate) fn calls(self) -> usize {
         match self {
             Self::Nth(_) | Self::Each => 1,
@@ -88,7 +93,7 @@ impl Extent {
     }
 }
 
-impl Display for Wrong {
+impl Display for Failure {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Refused => "refused",

@@ -1,5 +1,5 @@
-//! For every call that a worker makes, what becomes of its task when the call fails: see `README.md`, the table that
-//! these tests hold the worker to.
+//! For every call that a worker makes, the result of its task when the call fails: see `README.md`, the table that
+//! these tests compare with the worker.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
@@ -13,30 +13,30 @@ mod task;
 
 #[tokio::test]
 async fn a_failing_call_of_sqs_has_the_outcome_in_the_table() {
-    table::holds("SQS", calls::sqs::cases()).await;
+    table::assert_section("SQS", calls::sqs::cases()).await;
 }
 
 #[tokio::test]
 async fn a_failing_call_of_s3_has_the_outcome_in_the_table() {
-    table::holds("S3", calls::s3::cases()).await;
+    table::assert_section("S3", calls::s3::cases()).await;
 }
 
 #[tokio::test]
 async fn a_failing_call_of_sns_has_the_outcome_in_the_table() {
-    table::holds("SNS", calls::sns::cases()).await;
+    table::assert_section("SNS", calls::sns::cases()).await;
 }
 
 #[tokio::test]
 async fn a_failing_server_of_images_has_the_outcome_in_the_table() {
-    table::holds("Images", calls::images::cases()).await;
+    table::assert_section("Images", calls::images::cases()).await;
 }
 
 #[tokio::test]
 async fn a_failing_call_of_sd_webui_has_the_outcome_in_the_table() {
-    table::holds("SD WebUI", calls::sdwebui::cases()).await;
+    table::assert_section("SD WebUI", calls::sdwebui::cases()).await;
 }
 
 #[tokio::test]
 async fn a_failing_call_of_comfyui_has_the_outcome_in_the_table() {
-    table::holds("ComfyUI", calls::comfyui::cases()).await;
+    table::assert_section("ComfyUI", calls::comfyui::cases()).await;
 }

@@ -1,78 +1,83 @@
-//! What became of a task although a call failed, as seen from outside.
+//! The outcome of a task when a call fails, as observed from outside.
 
 use integration_tests::wait;
 use local_stack::aws::{CallRecord, Service, Subject};
 use serde_json::Value;
 
 use crate::case::{Case, Extent};
-use crate::injection::Ordered;
-use crate::scenario::{WORKER, World};
+use crate::injection::InjectedFault;
+use crate::scenario::{Environment, WORKER};
 use crate::task::Task;
 
 /// One row of the table: its cells.
 pub(crate) type Row = Vec<String>;
 
-/// Plays a case in a lab of its own and writes down what happened.
+/// Runs a case in an environment of its own and returns the observed row.
 pub(crate) async fn observed(case: &Case) -> Row {
-    let Case { scene, extent, .. } = case;
-    let world = World::of(scene).await;
+    let Case { scenario, extent, .. } = case;
+    let environment = Environment::of(scenario).await;
     let (mut worker, fault);
-    if scene.at_the_start {
-        world.send(&scene.task).await;
-        fault = Ordered::of(case, &world);
-        worker = world.worker(scene);
+    if scenario.at_the_start {
+        environment.send(&scenario.task).await;
+        fault = InjectedFault::of(case, &environment);
+        worker = environment.worker(scenario);
     } else {
-        worker = world.worker(scene);
+        worker = environment.worker(scenario);
         worker.logged("ready").await;
-        fault = Ordered::of(case, &world);
-        world.send(&scene.task).await;
+        fault = InjectedFault::of(case, &environment);
+        environment.send(&scenario.task).await;
     }
 
-    let mut meanwhile = "";
+    let mut during_outage = "";
     if let Extent::Until(calls) = *extent {
-        wait::until("the calls to fail", async || (fault.struck() >= calls).then_some(())).await;
-        if !world.has_ended(scene.task).await {
-            meanwhile = "nothing; then ";
+        wait::until("the calls to fail", async || (fault.triggered() >= calls).then_some(())).await;
+        if !environment.has_completed(scenario.task).await {
+            during_outage = "nothing; then ";
         }
-        fault.let_go();
+        fault.clear();
     }
-    let end = world.end(scene.task).await;
-    world.lab.emptied(&world.runtime.queue.url).await;
-    // What the worker does last it does after the message is gone.
+    let result = environment.result(scenario.task).await;
+    environment.lab.emptied(&environment.runtime.queue.url).await;
+    // The worker's last calls come after the deletion of the message.
     worker.signal("TERM");
-    assert!(worker.exited().await.success(), "the worker did not end well");
-    wait::until("an idle runtime", async || world.simulation().running().is_none().then_some(())).await;
-    assert!(fault.struck() >= extent.calls(), "the fault struck {} times", fault.struck());
-    assert_eq!(world.lab.counts(&world.runtime.queue.dead_letter_url).await, (0, 0), "it is a dead letter");
-    let kept = !world.lab.keys("_darkroom/failed/").await.is_empty();
-    assert_eq!(kept, end.starts_with("failed"), "what failed is kept, and nothing else");
+    assert!(worker.exited().await.success(), "the worker did not exit with success");
+    wait::until("an idle runtime", async || environment.simulation().running().is_none().then_some(())).await;
+    assert!(fault.triggered() >= extent.calls(), "the fault was triggered {} times", fault.triggered());
+    assert_eq!(
+        environment.lab.counts(&environment.runtime.queue.dead_letter_url).await,
+        (0, 0),
+        "it is a dead letter"
+    );
+    let is_stored = !environment.lab.keys("_darkroom/failed/").await.is_empty();
+    assert_eq!(is_stored, result.starts_with("failed"), "failed tasks are stored, and no others");
 
     vec![
         case.call.to_owned(),
-        case.wrong.to_string(),
+        case.failure.to_string(),
         extent.to_string(),
-        format!("{meanwhile}{end}"),
-        world.deliveries().to_string(),
-        world.runs().to_string(),
-        world.told(),
-        world.commits().to_string(),
+        format!("{during_outage}{result}"),
+        environment.deliveries().to_string(),
+        environment.runs().to_string(),
+        environment.notified(),
+        environment.commits().to_string(),
     ]
 }
 
-impl World {
-    /// Whether the task has ended, as far as anybody was told.
-    async fn has_ended(&self, task: Task) -> bool {
+impl Environment {
+    /// Whether a notification has the result of the task.
+    async fn has_completed(&self, task: Task) -> bool {
         if task == Task::Unreadable {
             return !self.lab.keys("_darkroom/unreadable/").await.is_empty();
         }
         !self.results().is_empty()
     }
 
-    /// Waits for the end of the task, and says what it was.
-    async fn end(&self, task: Task) -> String {
+    /// Waits for the result of the task.
+    async fn result(&self, task: Task) -> String {
         if task == Task::Unreadable {
-            wait::until("the message to be kept", async || self.has_ended(task).await.then_some(())).await;
-            return "kept".to_owned();
+            wait::until("the message to be stored", async || self.has_completed(task).await.then_some(()))
+                .await;
+            return "stored".to_owned();
         }
         let completion = self.lab.completion(task.id()).await;
         match completion.error {
@@ -81,24 +86,24 @@ impl World {
         }
     }
 
-    /// What the worker did at AWS, whether it learnt of it or not.
-    fn done(&self, action: &str) -> Vec<CallRecord> {
+    /// The worker's AWS calls that took effect, whether it got the response or not.
+    fn effective_calls(&self, action: &str) -> Vec<CallRecord> {
         let calls = self.aws().calls().into_iter();
         calls
             .filter(|call| call.caller == WORKER && call.action == action && call.took_effect.is_some())
             .collect()
     }
 
-    /// How often the message was handed out.
+    /// How often the message was received.
     fn deliveries(&self) -> usize {
-        let handed_out = |call: CallRecord| match call.subject {
+        let received = |call: CallRecord| match call.subject {
             Subject::Queue { deliveries, .. } => deliveries.len(),
             _ => 0,
         };
-        self.done("ReceiveMessage").into_iter().map(handed_out).sum()
+        self.effective_calls("ReceiveMessage").into_iter().map(received).sum()
     }
 
-    /// How often the runtime worked on the task.
+    /// How many jobs the runtime started for the task.
     fn runs(&self) -> usize {
         self.simulation().busy().iter().filter(|job| self.is_of_task(&job.label)).count()
     }
@@ -111,22 +116,22 @@ impl World {
             }
             _ => None,
         };
-        self.done("Publish").into_iter().filter_map(message).collect()
+        self.effective_calls("Publish").into_iter().filter_map(message).collect()
     }
 
-    /// Those among them that say how the task ended.
+    /// Those among them with the result of the task.
     fn results(&self) -> Vec<Value> {
-        self.published().into_iter().filter(|told| told.get("result").is_some()).collect()
+        self.published().into_iter().filter(|sent| sent.get("result").is_some()).collect()
     }
 
-    /// How often the end was told, and whether the repetitions can be told for such; how often the beginning was.
-    fn told(&self) -> String {
+    /// How often the result was notified, and whether the repetitions can be recognised as such; how often the start was.
+    fn notified(&self) -> String {
         let results = self.results();
         let begun = self.published().len() - results.len();
         let first = results.first();
-        let same = results.iter().all(|told| {
-            let said = |key: &str| first.is_some_and(|first| first[key] == told[key]);
-            told["notification_id"].is_string() && said("notification_id") && said("task_status")
+        let same = results.iter().all(|other| {
+            let is_same = |key: &str| first.is_some_and(|first| first[key] == other[key]);
+            other["notification_id"].is_string() && is_same("notification_id") && is_same("task_status")
         });
         let results = match (results.len(), same) {
             (0 | 1, _) => results.len().to_string(),
@@ -140,7 +145,7 @@ impl World {
     fn commits(&self) -> usize {
         let is_out =
             |call: &CallRecord| matches!(&call.subject, Subject::Object { key, .. } if key.ends_with(".out"));
-        self.done("PutObject").iter().filter(|call| is_out(call)).count()
+        self.effective_calls("PutObject").iter().filter(|call| is_out(call)).count()
     }
 }
 

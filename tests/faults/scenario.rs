@@ -1,4 +1,4 @@
-//! What surrounds a failing call: a lab of its own, with one runtime, one worker and one task.
+//! The environment of a failing call: a lab of its own, with one runtime, one worker and one task.
 
 use std::time::Duration;
 
@@ -12,39 +12,39 @@ use simulated_runtimes::{Behaviour, ComfyUiOptions, ComfyUiVersion, Fault, SdWeb
 
 use crate::task::{PROMPT, Task};
 
-/// The access key id of the worker: AWS faults are ordered for its calls alone.
+/// The access key id of the worker: AWS faults are injected into its calls only.
 pub(crate) const WORKER: &str = "worker";
 
-/// What leads a worker to make the call of a case.
+/// The scenario in which a worker makes the call of a case.
 #[derive(Clone)]
-pub(crate) struct Scene {
+pub(crate) struct Scenario {
     /// The task that it works on.
     pub(crate) task: Task,
     /// How long a run takes, in milliseconds.
     pub(crate) run_ms: u64,
     /// Variables beyond the usual ones.
     pub(crate) variables: &'static [(&'static str, &'static str)],
-    /// What else goes wrong, as often as said, so that the call is made.
+    /// Another failure, so often, which causes the call.
     pub(crate) runtime_fault: Option<(Fault, u32)>,
-    /// The queue refuses the first attempt to delete the message, so that it comes back although its task is done.
-    pub(crate) comes_back: bool,
-    /// The fault is there before the worker starts, and the task, too.
+    /// The queue denies the first deletion of the message, so that it is redelivered although its task is committed.
+    pub(crate) is_redelivered: bool,
+    /// The fault is injected and the task sent before the worker starts.
     pub(crate) at_the_start: bool,
-    /// Whose interface the runtime speaks, if it is ComfyUI.
+    /// The version of the runtime's interface, if it is ComfyUI.
     pub(crate) comfyui: ComfyUiVersion,
-    /// Runs that nobody waits for are in the runtime when the worker starts.
+    /// Orphaned runs are in the runtime when the worker starts.
     pub(crate) orphans: bool,
 }
 
-impl Scene {
-    /// A task that nothing else goes wrong with, sent to a worker that is ready.
+impl Scenario {
+    /// A task without any other failure, sent to a worker that is ready.
     pub(crate) fn of(task: Task) -> Self {
         Self {
             task,
             run_ms: 0,
             variables: &[],
             runtime_fault: None,
-            comes_back: false,
+            is_redelivered: false,
             at_the_start: false,
             comfyui: ComfyUiVersion::default(),
             orphans: false,
@@ -66,14 +66,14 @@ impl Scene {
         Self { variables, ..self }
     }
 
-    /// The same with a run that goes wrong, so often.
+    /// The same with runs that fail, so often.
     pub(crate) fn failing(self, fault: Fault, times: u32) -> Self {
         Self { runtime_fault: Some((fault, times)), ..self }
     }
 
-    /// The same with a message that comes back once although its task is done.
-    pub(crate) fn coming_back(self) -> Self {
-        Self { comes_back: true, ..self }
+    /// The same with a message that is redelivered once although its task is committed.
+    pub(crate) fn with_redelivery(self) -> Self {
+        Self { is_redelivered: true, ..self }
     }
 
     /// The same while the worker starts.
@@ -81,14 +81,14 @@ impl Scene {
         Self { at_the_start: true, ..self }
     }
 
-    /// The same while the worker starts beside a runtime with runs that nobody waits for.
+    /// The same while the worker starts at a runtime with orphaned runs.
     pub(crate) fn with_orphans(self) -> Self {
         Self { orphans: true, ..self.at_the_start() }
     }
 }
 
-/// A scene that has been set.
-pub(crate) struct World {
+/// The environment of a scenario.
+pub(crate) struct Environment {
     /// AWS APIs and the completion topic.
     pub(crate) lab: Lab,
     /// The server of the task's images.
@@ -96,56 +96,56 @@ pub(crate) struct World {
     /// The runtime with its queue.
     pub(crate) runtime: Runtime,
     api: SubmitApi,
-    /// The jobs that ComfyUI has for nobody.
+    /// The orphaned jobs of ComfyUI.
     orphans: Vec<String>,
 }
 
-impl World {
-    /// Sets everything but the worker.
-    pub(crate) async fn of(scene: &Scene) -> Self {
+impl Environment {
+    /// Starts everything but the worker.
+    pub(crate) async fn of(scenario: &Scenario) -> Self {
         let lab = Lab::start().await;
         let images = ImageServer::start().await;
-        let behaviour = Behaviour { latency: Duration::from_millis(scene.run_ms), ..Behaviour::default() };
-        let models = scene.task.models();
-        let runtime = if scene.task.is_workflow() {
-            let version = scene.comfyui;
+        let behaviour = Behaviour { latency: Duration::from_millis(scenario.run_ms), ..Behaviour::default() };
+        let models = scenario.task.models();
+        let runtime = if scenario.task.is_workflow() {
+            let version = scenario.comfyui;
             lab.comfyui(ComfyUiOptions { behaviour, models, version, ..ComfyUiOptions::default() }).await
         } else {
             lab.sdwebui(SdWebUiOptions { behaviour, models, ..SdWebUiOptions::default() }).await
         };
         let runtime = Runtime { claim_check: true, ..runtime };
-        let registry: &[&Runtime] = if scene.task.names_model() { &[] } else { &[&runtime] };
+        let registry: &[&Runtime] = if scenario.task.names_model() { &[] } else { &[&runtime] };
         let api = lab.submit_api(registry).await;
         let s3 = &lab.clients().s3;
         let put = s3.put_object().bucket(&lab.shared.bucket).key("in/cat.png").body(cat().into());
         put.send().await.unwrap();
 
-        let mut world = Self { lab, images, runtime, orphans: Vec::new(), api };
-        if let Some((fault, times)) = &scene.runtime_fault {
-            world.simulation().faults().plan(fault.clone(), *times);
+        let mut environment = Self { lab, images, runtime, orphans: Vec::new(), api };
+        if let Some((fault, times)) = &scenario.runtime_fault {
+            environment.simulation().faults().plan(fault.clone(), *times);
         }
-        if scene.comes_back {
+        if scenario.is_redelivered {
             let refused = aws::Order::new(aws::Service::Sqs, "DeleteMessage", aws::Fault::Deny).by(WORKER);
-            world.aws().faults().order(refused);
+            environment.aws().faults().order(refused);
         }
-        if scene.orphans {
-            world.orphans = world.leave_orphans(&scene.task).await;
+        if scenario.orphans {
+            environment.orphans = environment.leave_orphans(&scenario.task).await;
         }
-        world
+        environment
     }
 
-    /// The AWS APIs, which can be broken.
+    /// The AWS APIs, which inject faults.
     pub(crate) fn aws(&self) -> &EmbeddedAws {
         self.lab.aws.embedded.as_ref().unwrap()
     }
 
-    /// The runtime, which can be broken.
+    /// The runtime, which injects faults.
     pub(crate) fn simulation(&self) -> &Simulation {
         self.runtime.simulation.as_ref().unwrap()
     }
 
     /// Starts the worker.
-    pub(crate) fn worker(&self, scene: &Scene) -> Process {
+    pub(crate) fn worker(&self, scenario: &Scenario) -> Process {
         let images = self.images.address.to_string();
         let usual = [
             ("AWS_ACCESS_KEY_ID", WORKER),
@@ -155,11 +155,11 @@ impl World {
             ("INPUT_ALLOW_HOSTS", images.as_str()),
             ("INPUT_S3_BUCKETS", self.lab.shared.bucket.as_str()),
         ];
-        let variables = [&usual[..], scene.variables].concat();
+        let variables = [&usual[..], scenario.variables].concat();
         Process::start("worker", &self.lab.worker_variables(&self.runtime, &variables))
     }
 
-    /// Sends the task of the scene.
+    /// Sends the task of the scenario.
     pub(crate) async fn send(&self, task: &Task) {
         match task.content(self) {
             Some((task_type, content)) => {
@@ -177,7 +177,7 @@ impl World {
         }
     }
 
-    /// Leaves runs in the runtime as a killed worker does. Returns what ComfyUI calls them.
+    /// Leaves runs in the runtime as a killed worker does. Returns their ids in ComfyUI.
     async fn leave_orphans(&self, task: &Task) -> Vec<String> {
         let (client, url) = (reqwest::Client::builder().no_proxy().build().unwrap(), &self.runtime.url);
         let Some((_, mut content)) = task.content(self) else { return Vec::new() };

@@ -10,25 +10,26 @@ use integration_tests::{aws, binaries};
 use crate::case::Case;
 use crate::outcome::{Row, observed};
 
-/// The table, a section for each of those whom a worker calls.
+/// The table, a section for each service that a worker calls.
 const TABLE: &str = include_str!("README.md");
 
-/// How many cases of a section are played at once: they mostly wait.
-const AT_ONCE: usize = 6;
+/// How many cases of a section run at once: they mostly wait.
+const MAX_CONCURRENT: usize = 6;
 
-/// Plays the cases of a section and compares each with its row.
+/// Runs the cases of a section and compares each with its row.
 ///
 /// # Panics
 ///
-/// When a row differs, or is missing, or has no case; it then says what the section would have to be.
-pub(crate) async fn holds(section: &str, cases: Vec<Case>) {
-    if aws::skipped_elsewhere(section, "only embedded APIs can be broken") {
+/// When a row differs, or is missing, or has no case; the message has the section as observed.
+pub(crate) async fn assert_section(section: &str, cases: Vec<Case>) {
+    if aws::skipped_elsewhere(section, "only embedded APIs inject faults") {
         return;
     }
-    // Built now if it is stale: nothing goes on meanwhile, and calls that are under way would be given up.
+    // Built now if it is stale: a build blocks, and calls in progress would time out.
     binaries::executable("worker");
-    let numbered = cases.iter().enumerate().map(async |(n, case)| (n, line(&played(case).await)));
-    let observed: BTreeMap<usize, String> = stream::iter(numbered).buffer_unordered(AT_ONCE).collect().await;
+    let numbered = cases.iter().enumerate().map(async |(n, case)| (n, line(&run(case).await)));
+    let observed: BTreeMap<usize, String> =
+        stream::iter(numbered).buffer_unordered(MAX_CONCURRENT).collect().await;
     let observed: Vec<String> = observed.into_values().collect();
     let expected = committed(section);
     let only = |these: &[String], those: &[String]| -> String {
@@ -43,14 +44,14 @@ pub(crate) async fn holds(section: &str, cases: Vec<Case>) {
     );
 }
 
-/// The row of a case; one that fails to come to an end says so.
-async fn played(case: &Case) -> Row {
+/// The row of a case; one that panics has the message as its last cell.
+async fn run(case: &Case) -> Row {
     AssertUnwindSafe(observed(case)).catch_unwind().await.unwrap_or_else(|panic| {
-        vec![case.call.to_owned(), case.wrong.to_string(), case.extent.to_string(), why(&*panic)]
+        vec![case.call.to_owned(), case.failure.to_string(), case.extent.to_string(), panic_message(&*panic)]
     })
 }
 
-fn why(panic: &(dyn Any + Send)) -> String {
+fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic");
     text.replace('\n', " ")

@@ -4,9 +4,9 @@ use integration_tests::fixtures;
 use serde_json::{Value, json};
 use simulated_runtimes::DEFAULT_MODEL;
 
-use crate::scenario::World;
+use crate::scenario::Environment;
 
-/// What all tasks ask for.
+/// The prompt of all tasks.
 pub(crate) const PROMPT: &str = "a lighthouse";
 
 /// A task for the worker.
@@ -22,17 +22,17 @@ pub(crate) enum Task {
     TooLarge,
     /// SD WebUI: an image by the second of its checkpoints, or by one that it does not have.
     ByModel(&'static str),
-    /// No task at all: nobody can read it.
+    /// No task at all: a message that cannot be parsed.
     Unreadable,
     /// ComfyUI: three images.
     Workflow,
     /// ComfyUI: an image made from another one.
     WorkflowFromImage,
-    /// ComfyUI: an image that takes many steps, between which it can be interrupted.
+    /// ComfyUI: an image in many steps, between which the run can be interrupted.
     Sampling,
-    /// ComfyUI: three images and a text, saved by a node that makes no folders.
+    /// ComfyUI: three images and a text, saved by a node that creates no folders.
     OwnSaver,
-    /// ComfyUI: an image that comes over the WebSocket and from nowhere else.
+    /// ComfyUI: an image that is sent over the WebSocket only.
     OverSocket,
 }
 
@@ -42,7 +42,7 @@ impl Task {
         "task"
     }
 
-    /// Whether ComfyUI does it.
+    /// Whether it is for ComfyUI.
     pub(crate) fn is_workflow(self) -> bool {
         matches!(
             self,
@@ -50,7 +50,7 @@ impl Task {
         )
     }
 
-    /// Whether it says which checkpoint it wants.
+    /// Whether it names a checkpoint.
     pub(crate) fn names_model(self) -> bool {
         matches!(self, Self::ByModel(_))
     }
@@ -65,8 +65,8 @@ impl Task {
     }
 
     /// Its type and content, if it is one.
-    pub(crate) fn content(self, world: &World) -> Option<(&'static str, Value)> {
-        let (images, bucket) = (&world.images, &world.lab.shared.bucket);
+    pub(crate) fn content(self, environment: &Environment) -> Option<(&'static str, Value)> {
+        let (images, bucket) = (&environment.images, &environment.lab.shared.bucket);
         let small = |more: Value| {
             let mut content = json!({ "prompt": PROMPT, "width": 64, "height": 64, "steps": 2 });
             content.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());

@@ -4,24 +4,24 @@ use reqwest::Method;
 use simulated_runtimes::Fault;
 
 use crate::case::Extent::{Each, First, Nth, Until};
-use crate::case::Wrong::{CutAfter, CutBefore, Failed};
-use crate::case::{Case, Extent, Target, Wrong};
-use crate::scenario::Scene;
+use crate::case::Failure::{CutAfter, CutBefore, Failed};
+use crate::case::{Case, Extent, Failure, Target};
+use crate::scenario::Scenario;
 use crate::task::Task;
 
-/// What any call may suffer.
-const ONCE: [(Wrong, Extent); 3] = [(Failed, Nth(1)), (CutBefore, Nth(1)), (CutAfter, Nth(1))];
+/// The failures of any call.
+const ONCE: [(Failure, Extent); 3] = [(Failed, Nth(1)), (CutBefore, Nth(1)), (CutAfter, Nth(1))];
 
 pub(crate) fn cases() -> Vec<Case> {
     let get = |path| Target::Runtime(Method::GET, path);
     let post = |path| Target::Runtime(Method::POST, path);
-    let task = Scene::of(Task::Workflow).running(600);
+    let task = Scenario::of(Task::Workflow).running(600);
     let mut cases = Vec::new();
-    let mut add = |call, target, scene: &Scene, more: &[(Wrong, Extent)]| {
-        cases.extend(Case::of(call, target, scene, &[&ONCE, more].concat()));
+    let mut add = |call, target, scenario: &Scenario, more: &[(Failure, Extent)]| {
+        cases.extend(Case::of(call, target, scenario, &[&ONCE, more].concat()));
     };
 
-    // The longest first: the others are played beside them.
+    // The longest first: the others run in parallel to them.
     let hopeless = task.clone().with(&[("MAX_ATTEMPTS", "1")]);
     add(
         "GET history, of a job",
@@ -29,7 +29,7 @@ pub(crate) fn cases() -> Vec<Case> {
         &hopeless,
         &[(CutBefore, First(5)), (Failed, Each), (CutBefore, Each)],
     );
-    let too_long = Scene::of(Task::Sampling).running(5_000).with(&[("RUN_TIMEOUT_SECONDS", "1")]);
+    let too_long = Scenario::of(Task::Sampling).running(5_000).with(&[("RUN_TIMEOUT_SECONDS", "1")]);
     add("POST interrupt, of a run that takes too long", post("/interrupt"), &too_long, &[(Failed, Each)]);
     let too_long = too_long.with_current_comfyui();
     add("POST jobs/cancel, of a run that takes too long", post("/api/jobs/"), &too_long, &[(Failed, Each)]);
@@ -40,18 +40,18 @@ pub(crate) fn cases() -> Vec<Case> {
     add("GET prompt, at the start", get("/prompt"), &start, &lasting[1..]);
     add("GET queue, at the start", get("/queue"), &start, &lasting);
     add("POST jobs/cancel, at the start", post("/api/jobs/"), &start, &lasting[2..]);
-    let orphans = Scene::of(Task::Sampling).running(5_000).with_orphans();
-    add("POST queue, with runs that nobody waits for", post("/queue"), &orphans, &[(Failed, Each)]);
-    add("POST interrupt, of a run that nobody waits for", post("/interrupt"), &orphans, &[(Failed, Each)]);
+    let orphans = Scenario::of(Task::Sampling).running(5_000).with_orphans();
+    add("POST queue, with orphaned runs", post("/queue"), &orphans, &[(Failed, Each)]);
+    add("POST interrupt, of an orphaned run", post("/interrupt"), &orphans, &[(Failed, Each)]);
 
-    let from_image = Scene::of(Task::WorkflowFromImage);
+    let from_image = Scenario::of(Task::WorkflowFromImage);
     add(
         "POST upload/image",
         post("/upload/image"),
         &from_image,
         &[(Failed, Each), (CutBefore, Each), (CutAfter, Each)],
     );
-    let own_saver = Scene::of(Task::OwnSaver);
+    let own_saver = Scenario::of(Task::OwnSaver);
     add(
         "POST upload/image, of a folder",
         post("/upload/image"),
@@ -59,16 +59,16 @@ pub(crate) fn cases() -> Vec<Case> {
         &[(Failed, Each), (CutBefore, Each)],
     );
     add("GET ws", get("/ws"), &task, &[(Failed, Each), (CutBefore, Each)]);
-    let over_socket = Scene::of(Task::OverSocket).running(600);
+    let over_socket = Scenario::of(Task::OverSocket).running(600);
     add("GET ws, which brings the images", get("/ws"), &over_socket, &[(CutBefore, Each)]);
     add("POST prompt", post("/prompt"), &task, &[(CutBefore, Each), (CutAfter, Each)]);
-    // While its socket reports the job, nobody looks into the queue.
-    let unheard = Scene::of(Task::Workflow).running(2_000).failing(Fault::DropWebSocket, 1);
-    add("GET history, of a job without its socket", get("/history/"), &unheard, &[]);
+    // While its socket reports the job, the worker does not request the queue.
+    let without_socket = Scenario::of(Task::Workflow).running(2_000).failing(Fault::DropWebSocket, 1);
+    add("GET history, of a job without its socket", get("/history/"), &without_socket, &[]);
     add(
         "GET queue, of a job",
         get("/queue"),
-        &unheard,
+        &without_socket,
         &[(Failed, Nth(2)), (Failed, Each), (CutBefore, Each)],
     );
     let more = [(Failed, Nth(2)), (CutBefore, Nth(3)), (Failed, First(2)), (Failed, Each), (CutBefore, Each)];

@@ -1,4 +1,4 @@
-//! The calls of a worker, a file for each of those whom it calls.
+//! The calls of a worker, a file for each service that it calls.
 
 pub(crate) mod comfyui;
 pub(crate) mod images;

@@ -4,42 +4,37 @@ use reqwest::Method;
 use simulated_runtimes::Fault;
 
 use crate::case::Extent::{Each, First, Nth, Until};
-use crate::case::Wrong::{CutAfter, CutBefore, Failed};
-use crate::case::{Case, Extent, Target, Wrong};
-use crate::scenario::Scene;
+use crate::case::Failure::{CutAfter, CutBefore, Failed};
+use crate::case::{Case, Extent, Failure, Target};
+use crate::scenario::Scenario;
 use crate::task::Task;
 
-/// What any call may suffer.
-const ONCE: [(Wrong, Extent); 3] = [(Failed, Nth(1)), (CutBefore, Nth(1)), (CutAfter, Nth(1))];
+/// The failures of any call.
+const ONCE: [(Failure, Extent); 3] = [(Failed, Nth(1)), (CutBefore, Nth(1)), (CutAfter, Nth(1))];
 
 pub(crate) fn cases() -> Vec<Case> {
     let get = |path| Target::Runtime(Method::GET, path);
     let post = |path| Target::Runtime(Method::POST, path);
     let (progress, options) = ("/sdapi/v1/progress", "/sdapi/v1/options");
-    let task = Scene::of(Task::Images);
+    let task = Scenario::of(Task::Images);
     let mut cases = Vec::new();
-    let mut add = |call, target, scene: &Scene, more: &[(Wrong, Extent)]| {
-        cases.extend(Case::of(call, target, scene, &[&ONCE, more].concat()));
+    let mut add = |call, target, scenario: &Scenario, more: &[(Failure, Extent)]| {
+        cases.extend(Case::of(call, target, scenario, &[&ONCE, more].concat()));
     };
 
-    // Once the runtime is ready nothing but the tasks' own calls is made: these belong to the start.
+    // Once the runtime is ready only the calls of tasks are made: these belong to the start.
     let start = task.clone().at_the_start();
     let lasting = [(Failed, Nth(2)), (CutAfter, Nth(2)), (Failed, Until(6)), (CutBefore, Until(6))];
     add("GET progress, at the start", get(progress), &start, &lasting);
     add("GET options, at the start", get(options), &start, &lasting);
     add("POST options, at the start", post(options), &start, &[(Failed, Until(6)), (CutAfter, Until(6))]);
 
-    // A former worker's run is in the runtime then.
+    // The run of a killed worker is in the runtime then.
     let orphan = task.clone().running(5_000).with_orphans();
-    add(
-        "POST interrupt, of a run that nobody waits for",
-        post("/sdapi/v1/interrupt"),
-        &orphan,
-        &[(Failed, Each)],
-    );
+    add("POST interrupt, of an orphaned run", post("/sdapi/v1/interrupt"), &orphan, &[(Failed, Each)]);
     let smallest = post("/sdapi/v1/extra-single-image");
     add(
-        "POST extra-single-image, behind such a run",
+        "POST extra-single-image, behind an orphaned run",
         smallest,
         &orphan,
         &[(Failed, Each), (CutBefore, Each)],
@@ -47,7 +42,7 @@ pub(crate) fn cases() -> Vec<Case> {
 
     let more = [(Failed, Each), (CutBefore, Each), (CutAfter, Each)];
     add("POST txt2img", post("/sdapi/v1/txt2img"), &task, &more);
-    add("POST img2img", post("/sdapi/v1/img2img"), &Scene::of(Task::FromBucket), &more);
+    add("POST img2img", post("/sdapi/v1/img2img"), &Scenario::of(Task::FromBucket), &more);
     let long = task.clone().running(2_000);
     add(
         "GET progress, of a run",
@@ -67,7 +62,7 @@ pub(crate) fn cases() -> Vec<Case> {
     add("POST unload-checkpoint", post("/sdapi/v1/unload-checkpoint"), &no_memory, &[(Failed, Each)]);
     add("POST reload-checkpoint", post("/sdapi/v1/reload-checkpoint"), &no_memory, &[(Failed, Each)]);
 
-    let switch = |model| Scene::of(Task::ByModel(model)).with(&[("DYNAMIC_SD_MODEL", "true")]);
+    let switch = |model| Scenario::of(Task::ByModel(model)).with(&[("DYNAMIC_SD_MODEL", "true")]);
     let second = switch("second");
     let more = [(Failed, Nth(2)), (Failed, Nth(3)), (CutBefore, Until(6))];
     add("GET options, for a model", get(options), &second, &more);
