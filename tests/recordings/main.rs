@@ -1,7 +1,7 @@
-//! What real runtimes said, said again to the worker's clients.
+//! Recorded traffic of real runtimes, replayed to the worker's clients.
 //!
-//! Every recording under `tests/fixtures` is played by a small server on loopback, word by word, and the worker's own
-//! client runs the recorded task against it. (That the simulated runtimes say the same is tested with them.)
+//! Every recording under `tests/fixtures` is replayed by a small server on loopback, byte for byte, and the worker's own
+//! client runs the recorded task against it. (The tests of the simulated runtimes compare them with the same recordings.)
 
 #![allow(
     clippy::unwrap_used,
@@ -18,7 +18,7 @@ mod task;
 
 use integration_tests::fixtures;
 
-/// Recordings that a test of their own replays, each beside that test. All others of the folder are replayed by the test
+/// Recordings that a test of their own replays, each with that test. All others of the folder are replayed by the test
 /// that iterates over it, so that a new one is replayed, too, or fails.
 type OwnTests = &'static [(&'static str, fn())];
 

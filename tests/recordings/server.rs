@@ -1,4 +1,4 @@
-//! What the servers that play recordings have in common.
+//! Code shared by the servers that replay recordings.
 
 use std::net::Ipv4Addr;
 use std::sync::Mutex;
@@ -10,7 +10,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use serde_json::Value;
 
-/// One request that a server heard.
+/// One request that a server received.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     /// Method and path with query, as in `GET /queue`.
@@ -25,11 +25,11 @@ impl Request {
     }
 }
 
-/// All requests that a server heard, in order.
+/// All requests that a server received, in order.
 #[derive(Debug, Default)]
-pub(crate) struct Heard(Mutex<Vec<Request>>);
+pub(crate) struct RequestLog(Mutex<Vec<Request>>);
 
-impl Heard {
+impl RequestLog {
     pub(crate) fn add(&self, method: &Method, uri: &Uri, body: &Bytes) -> Request {
         let request = Request { line: format!("{method} {uri}"), body: body.clone() };
         self.0.lock().unwrap().push(request.clone());

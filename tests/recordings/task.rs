@@ -23,10 +23,10 @@ pub(crate) fn job(tasktype: &str, content: &Value, inputs: Vec<Input>) -> Job {
 
 /// Runs the job, and returns by what the run can be found again, too.
 pub(crate) async fn run(runtime: &dyn Runtime, mut job: Job) -> (Result<RunOutput, TaskError>, RunHandle) {
-    let (handles, mut told) = mpsc::unbounded_channel();
+    let (handles, mut reported) = mpsc::unbounded_channel();
     job.handles = handles;
     let result = runtime.run(job).await;
-    (result, told.try_recv().expect("a handle"))
+    (result, reported.try_recv().expect("a handle"))
 }
 
 /// A PNG that was fetched for the field at that pointer into the content.

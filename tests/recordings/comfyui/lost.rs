@@ -1,5 +1,5 @@
-//! Results that would be lost in silence: of nodes that come out of the cache, that save and show nothing, and that name files
-//! which are not there.
+//! Results that could be lost silently: of nodes from the cache, of nodes that save and report nothing, and of nodes that name files
+//! which do not exist.
 
 use serde_json::{Value, json};
 use shared_schema::ErrorCode;
@@ -7,7 +7,7 @@ use shared_schema::error_code::Retry;
 use shared_schema::notification::WarningCode;
 
 use super::results::{codes, run, stored};
-use super::scripted_server::{Script, Stage};
+use super::scripted_server::{Script, ScriptedServer};
 
 fn image(name: &str) -> Value {
     json!({ "images": [{ "filename": name, "subfolder": "{{FOLDER}}", "type": "output" }] })
@@ -20,15 +20,15 @@ fn entry(cached: &Value, outputs: &Value) -> Value {
 }
 
 /// How many workflows were posted, and how many inputs a node of the last one has.
-fn posted(stage: &Stage, node: &str) -> (usize, usize) {
-    let posts = stage.heard().of("POST /prompt");
+fn posted(server: &ScriptedServer, node: &str) -> (usize, usize) {
+    let posts = server.requests().of("POST /prompt");
     let last = posts.last().unwrap().json();
     (posts.len(), last["prompt"][node]["inputs"].as_object().unwrap().len())
 }
 
-/// ComfyUI-Easy-Use: `easy forLoopEnd` is expanded into all turns but the first one, unless it comes out of the cache.
+/// ComfyUI-Easy-Use: `easy forLoopEnd` is expanded into all iterations but the first one, unless it comes from the cache.
 #[tokio::test]
-async fn a_loop_that_is_repeated_has_the_results_of_all_its_turns() {
+async fn a_repeated_loop_has_the_results_of_all_its_iterations() {
     let in_the_loop = json!({
         "1": { "class_type": "EmptyImage", "inputs": { "width": 64, "height": 64, "batch_size": 1, "color": 0 } },
         "5": { "class_type": "easy forLoopStart", "inputs": { "total": 3 } },
@@ -50,7 +50,7 @@ async fn a_loop_that_is_repeated_has_the_results_of_all_its_turns() {
         script.with_file(&format!("output/{{{{FOLDER}}}}/{name}.png"))
     });
     let script = Script { second: Some(entry(&json!(["1"]), &whole).to_string()), ..script };
-    let (stage, result) = run(script.clone(), &in_the_loop).await;
+    let (server, result) = run(script.clone(), &in_the_loop).await;
 
     let expected = ["turn_00002_", "turn_00003_", "turn_00004_", "last_00002_"];
     let output = result.unwrap();
@@ -58,28 +58,28 @@ async fn a_loop_that_is_repeated_has_the_results_of_all_its_turns() {
     assert_eq!(output.warnings, []);
     // Start and end of the loop differ from those in the cache; what is made before the loop does not.
     for (node, inputs) in [("5", 2), ("8", 3), ("1", 4)] {
-        assert_eq!(posted(&stage, node), (2, inputs), "{node}");
+        assert_eq!(posted(&server, node), (2, inputs), "{node}");
     }
 
     // Nothing is hidden where all is saved behind the loop.
     let mut behind = in_the_loop;
     behind["7"]["inputs"]["images"] = json!(["8", 0]);
-    let (stage, result) = run(script, &behind).await;
-    assert_eq!((result.unwrap().files.len(), posted(&stage, "8")), (2, (1, 2)));
+    let (server, result) = run(script, &behind).await;
+    assert_eq!((result.unwrap().files.len(), posted(&server, "8")), (2, (1, 2)));
 }
 
 #[tokio::test]
-async fn nodes_that_save_and_show_nothing_are_named() {
+async fn nodes_that_save_and_report_nothing_are_named() {
     let mut content = json!({
         "1": { "class_type": "CheckpointLoaderSimple", "inputs": { "ckpt_name": "x.safetensors" } },
         "2": { "class_type": "VAESave", "inputs": { "vae": ["1", 2], "filename_prefix": "vae/x" } },
         "3": { "class_type": "SaveLoRA", "inputs": { "lora": ["1", 0], "prefix": "loras/x" } },
     });
-    let (stage, result) = run(Script::succeeds_with(&json!({})), &content).await;
+    let (server, result) = run(Script::succeeds_with(&json!({})), &content).await;
     let error = result.unwrap_err();
     assert_eq!((error.code, error.node_id.as_deref()), (ErrorCode::NoOutput, Some("2")));
     assert!(error.message.ends_with("do not say what they save: 2 (VAESave), 3 (SaveLoRA)"), "{error}");
-    let prompt = &stage.heard().of("POST /prompt")[0].json()["prompt"];
+    let prompt = &server.requests().of("POST /prompt")[0].json()["prompt"];
     let folder = prompt["2"]["inputs"]["filename_prefix"].as_str().unwrap().strip_suffix("/x").unwrap();
     assert_eq!(prompt["3"]["inputs"]["prefix"], format!("{folder}/x"));
 
@@ -91,18 +91,19 @@ async fn nodes_that_save_and_show_nothing_are_named() {
     assert!(output.warnings[0].message.contains("2 (VAESave), 3 (SaveLoRA)"), "{output:?}");
 }
 
-/// A file that is gone is worth another run only where the name of it came out of the cache.
+/// A missing file is a reason for another run only where its name came from the cache.
 #[tokio::test]
-async fn a_file_that_a_node_names_in_vain_is_no_reason_to_run_again() {
+async fn a_missing_file_of_a_node_that_ran_is_no_reason_to_run_again() {
     let content = json!({
         "1": { "class_type": "EmptyImage", "inputs": {} },
         "2": { "class_type": "SaveImage", "inputs": { "images": ["1", 0], "filename_prefix": "o" } },
         "3": { "class_type": "PlotGraph", "inputs": { "images": ["1", 0] } },
     });
     let plot = json!({ "images": [{ "filename": "plot.png", "subfolder": "", "type": "output" }] });
-    let beside = json!({ "2": image("o_00001_.png"), "3": plot });
+    let with_plot = json!({ "2": image("o_00001_.png"), "3": plot });
     for cached in [json!(["1"]), json!(["1", "2"])] {
-        let script = Script::ends_with(entry(&cached, &beside)).with_file("output/{{FOLDER}}/o_00001_.png");
+        let script =
+            Script::ends_with(entry(&cached, &with_plot)).with_file("output/{{FOLDER}}/o_00001_.png");
         let output = run(script, &content).await.1.unwrap();
         assert_eq!((output.files.len(), codes(&output)), (1, vec![WarningCode::FilesOmitted]), "{cached}");
         assert!(output.warnings[0].message.contains("`plot.png` (node 3)"), "{output:?}");
@@ -114,11 +115,11 @@ async fn a_file_that_a_node_names_in_vain_is_no_reason_to_run_again() {
     assert_eq!(error.code.retry(), Retry::Never);
     assert!(error.message.contains("not found where the node says"), "{error}");
 
-    for outputs in [&alone, &beside] {
+    for outputs in [&alone, &with_plot] {
         let script = Script::ends_with(entry(&json!(["3"]), outputs));
-        let (stage, result) = run(script.with_file("output/{{FOLDER}}/o_00001_.png"), &content).await;
+        let (server, result) = run(script.with_file("output/{{FOLDER}}/o_00001_.png"), &content).await;
         assert_eq!(result.unwrap_err().code, ErrorCode::RuntimeBadAnswer);
-        assert_eq!(stage.heard().of("POST /free").len(), 1);
+        assert_eq!(server.requests().of("POST /free").len(), 1);
     }
 }
 
@@ -141,10 +142,10 @@ async fn a_file_is_stored_once_wherever_its_folders_stand_and_none_of_another_jo
     } });
     let files = ["output/{{FOLDER}}/a_0001.png", "output/{{FOLDER}}/a_0002.png"];
     let script = files.iter().fold(Script::succeeds_with(&outputs), |script, file| script.with_file(file));
-    let (stage, result) = run(script.with_file(&format!("output/{other}/theirs.png")), &content).await;
+    let (server, result) = run(script.with_file(&format!("output/{other}/theirs.png")), &content).await;
 
     let output = result.unwrap();
     assert_eq!((stored(&output).as_slice(), output.warnings.len()), (files.map(str::to_owned).as_slice(), 0));
     assert_eq!(output.report["outputs"]["2"]["images"][0]["filename"], "a_0001.png");
-    assert_eq!(stage.heard().lines().iter().filter(|line| line.starts_with("GET /view")).count(), 2);
+    assert_eq!(server.requests().lines().iter().filter(|line| line.starts_with("GET /view")).count(), 2);
 }

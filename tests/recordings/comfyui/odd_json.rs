@@ -1,10 +1,10 @@
-//! Values that Python's `json` module writes and that are not JSON: one job's never hide what is said of another.
+//! Values that Python's `json` module writes and that are not JSON: those of one job never hide the data of another.
 
 use integration_tests::fixtures;
 use serde_json::json;
 use worker::runtimes::comfyui;
 
-use super::scripted_server::{Frame, Script, Stage};
+use super::scripted_server::{Frame, Script, ScriptedServer};
 use crate::task;
 
 const SAVED: &str = "output/{{FOLDER}}/o_00001_.png";
@@ -25,15 +25,15 @@ async fn a_result_is_stored_whatever_else_its_history_entry_holds() {
     });
     for script in odd.into_iter().chain([case]) {
         let entry = script.entry.clone();
-        let stage = Stage::start(script).await;
-        let runtime = comfyui::connect(&task::options(&stage.url)).unwrap();
+        let server = ScriptedServer::start(script).await;
+        let runtime = comfyui::connect(&task::options(&server.url)).unwrap();
         let output = runtime.run(task::job("pipeline", &content, Vec::new())).await;
 
         let output = output.unwrap_or_else(|error| panic!("{entry:.300}: {error}"));
         assert_eq!(output.files.len(), 1, "{entry:.300}");
         let image = json!({ "file": 1, "filename": "o_00001_.png", "type": "output" });
         assert_eq!(output.report["outputs"]["4"]["images"][0], image, "{entry:.300}");
-        assert_eq!(stage.heard().of("POST /prompt").len(), 1);
+        assert_eq!(server.requests().of("POST /prompt").len(), 1);
     }
 }
 
@@ -51,8 +51,8 @@ async fn a_neighbours_odd_values_hide_no_job_in_the_queue() {
             looks: 3,
             ..Script::succeeds_with(&json!({ "2": { "images": [image] } })).with_file(SAVED)
         };
-        let stage = Stage::start(script).await;
-        let runtime = comfyui::connect(&task::options(&stage.url)).unwrap();
+        let server = ScriptedServer::start(script).await;
+        let runtime = comfyui::connect(&task::options(&server.url)).unwrap();
         let output = runtime.run(task::job("pipeline", &content, Vec::new())).await;
 
         assert_eq!(output.map(|output| output.files.len()), Ok(1), "{odd:.20}");
@@ -71,20 +71,20 @@ async fn a_neighbours_extra_data_of_any_type_hides_no_job_in_the_queue() {
             ),
             ..Script::succeeds_with(&json!({ "2": { "images": [image] } })).with_file(SAVED)
         };
-        let stage = Stage::start(script).await;
-        let runtime = comfyui::connect(&task::options(&stage.url)).unwrap();
+        let server = ScriptedServer::start(script).await;
+        let runtime = comfyui::connect(&task::options(&server.url)).unwrap();
         let output = runtime.run(task::job("pipeline", &content, Vec::new())).await;
         assert_eq!(output.map(|output| output.files.len()), Ok(1), "{odd}");
 
         // What a former process left behind that job is found.
         assert_eq!(runtime.interrupt_orphans(&[]).await, Ok(false), "{odd}");
-        let deletions = stage.heard().of("POST /queue");
+        let deletions = server.requests().of("POST /queue");
         assert_eq!(deletions[0].json(), json!({ "delete": ["left"] }), "{odd}");
     }
 }
 
 #[tokio::test]
-async fn an_event_is_heard_whatever_values_it_carries() {
+async fn an_event_is_processed_whatever_values_it_has() {
     let content = json!({
         "1": { "class_type": "EmptyImage", "inputs": {} },
         "2": { "class_type": "SaveImageWebsocket", "inputs": { "images": ["1", 0] } },
@@ -96,8 +96,8 @@ async fn an_event_is_heard_whatever_values_it_carries() {
     };
     let image = [&[0, 0, 0, 1, 0, 0, 0, 2], b"\x89PNG".as_slice()].concat();
     let frames = [text("executing", r#""2""#), Frame::Binary(image), text("executing", "null")];
-    let stage = Stage::start(Script::succeeds_with(&json!({})).with_frames(frames)).await;
-    let runtime = comfyui::connect(&task::options(&stage.url)).unwrap();
+    let server = ScriptedServer::start(Script::succeeds_with(&json!({})).with_frames(frames)).await;
+    let runtime = comfyui::connect(&task::options(&server.url)).unwrap();
 
     let output = runtime.run(task::job("pipeline", &content, Vec::new())).await;
     assert_eq!(output.unwrap().files[0].bytes, b"\x89PNG".as_slice());

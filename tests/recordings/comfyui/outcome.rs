@@ -24,7 +24,7 @@ pub(super) fn of(name: &str) -> Outcome {
         "images-batch-of-3" | "cached-repeat" => {
             saved("2", "images", &["out_00001_.png", "out_00002_.png", "out_00003_.png"])
         }
-        // Its preview does not count beside a saved picture.
+        // Its preview is no result if there is a saved picture.
         "load-scale-invert-save-and-preview" => saved("4", "images", &["out_00001_.png"]),
         "checkpoint-sampler-progress" => saved("7", "images", &["out_00001_.png"]),
         // The previews that came over the socket are no results.
@@ -66,7 +66,7 @@ pub(super) fn of(name: &str) -> Outcome {
             let says = "SaveImage failed: Exception: **** ERROR: Saving image outside the output folder is not allowed.";
             failed(RuntimeFailed, Some("2"), None, says)
         }
-        other => panic!("nobody has said how `{other}` must end"),
+        other => panic!("the test has no expected result for `{other}`"),
     }
 }
 
@@ -95,11 +95,11 @@ pub(super) fn assert_ended(
     match expected {
         Outcome::Files { node, key, kind, names } => {
             let output = result.unwrap_or_else(|error| panic!("{name}: {error}"));
-            let told: Vec<Value> = (1..)
+            let entries: Vec<Value> = (1..)
                 .zip(&names)
                 .map(|(n, filename)| json!({ "file": n, "filename": filename, "type": kind }))
                 .collect();
-            let outputs = json!({ node: { key: told } });
+            let outputs = json!({ node: { key: entries } });
             assert_eq!(output.report, json!({ "code": 200, "prompt_id": id, "outputs": outputs }), "{name}");
             let found: Vec<_> = output.files.iter().map(|file| file.name.clone().unwrap()).collect();
             assert_eq!(found, names, "{name}");
@@ -124,9 +124,9 @@ pub(super) fn assert_ended(
                 "{name}: {error}"
             );
             assert!(error.message.contains(says), "{name}: {error}");
-            let told = format!("{error} {:?}", error.reason);
+            let text = format!("{error} {:?}", error.reason);
             for secret in ["/opt", "traceback", "tensor(", "Traceback", "sd15_random"] {
-                assert!(!told.contains(secret), "{name} tells of `{secret}`: {told}");
+                assert!(!text.contains(secret), "{name} discloses `{secret}`: {text}");
             }
         }
     }

@@ -18,23 +18,23 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::files;
-use crate::server::{self, Heard};
+use crate::server::{self, RequestLog};
 
 const TIMES_AS_FAST: f64 = 100.0;
 
 /// A running player.
 pub(crate) struct Player {
     pub(crate) url: String,
-    stage: Arc<Stage>,
+    shared: Arc<Shared>,
 }
 
-struct Stage {
+struct Shared {
     recording: Value,
     information: Value,
     /// The answers to uploads, in turn.
     uploads: Mutex<VecDeque<Value>>,
     progress: watch::Sender<Progress>,
-    heard: Heard,
+    requests: RequestLog,
     /// Requests that no recording answers.
     unanswered: Mutex<Vec<String>>,
 }
@@ -54,44 +54,44 @@ struct Progress {
 impl Player {
     /// Plays that recording. What was recorded apart from it, calls for information and uploads, is added.
     pub(crate) async fn start(recording: Value, uploads: &[Value]) -> Self {
-        let stage = Arc::new(Stage {
+        let shared = Arc::new(Shared {
             recording,
             information: fixtures::load("comfyui/information-endpoints.json"),
             uploads: Mutex::new(uploads.iter().cloned().collect()),
             progress: watch::Sender::default(),
-            heard: Heard::default(),
+            requests: RequestLog::default(),
             unanswered: Mutex::default(),
         });
-        let router = Router::new().route("/ws", get(listen)).fallback(hear).with_state(Arc::clone(&stage));
-        Self { url: server::serve(router).await, stage }
+        let router = Router::new().route("/ws", get(listen)).fallback(handle).with_state(Arc::clone(&shared));
+        Self { url: server::serve(router).await, shared }
     }
 
     /// The body of the one `POST /prompt`, once it came.
     pub(crate) async fn posted(&self) -> Value {
-        wait::until("a workflow", async || self.stage.progress.borrow().posted.clone()).await
+        wait::until("a workflow", async || self.shared.progress.borrow().posted.clone()).await
     }
 
     /// The client id of the socket.
     pub(crate) fn client_id(&self) -> Option<String> {
-        self.stage.progress.borrow().client_id.clone()
+        self.shared.progress.borrow().client_id.clone()
     }
 
     /// Interrupts the run, as another client would.
     pub(crate) fn interrupt(&self) {
-        self.stage.interrupt();
+        self.shared.interrupt();
     }
 
-    pub(crate) fn heard(&self) -> &Heard {
-        &self.stage.heard
+    pub(crate) fn requests(&self) -> &RequestLog {
+        &self.shared.requests
     }
 
     /// Requests that no recording answers.
     pub(crate) fn unanswered(&self) -> Vec<String> {
-        self.stage.unanswered.lock().unwrap().clone()
+        self.shared.unanswered.lock().unwrap().clone()
     }
 }
 
-impl Stage {
+impl Shared {
     fn recorded_id(&self) -> &str {
         self.recording["request"]["body"]["prompt_id"].as_str().unwrap()
     }
@@ -187,7 +187,7 @@ impl Stage {
         };
         let frames: Vec<&Value> = frames.collect();
         let is_status = |frame: &&Value| frame["text"]["type"] == "status";
-        // ComfyUI tells of its queue's new length when it has written the history: after the last event but one.
+        // ComfyUI reports its queue's new length when it has written the history: after the last event but one.
         let finished = frames.iter().rposition(is_status);
         let at = |frame: &Value| frame["at_s"].as_f64().unwrap();
         let begun = frames.first().map_or(0.0, |frame| at(frame));
@@ -225,10 +225,10 @@ fn accepted() -> Value {
     fixtures::load("comfyui/interrupted.json")["action"]["response"].clone()
 }
 
-async fn hear(State(stage): State<Arc<Stage>>, method: Method, uri: Uri, body: Bytes) -> Response {
-    let request = stage.heard.add(&method, &uri, &body);
-    stage.answer(&method, &uri, &body).unwrap_or_else(|| {
-        stage.unanswered.lock().unwrap().push(request.line);
+async fn handle(State(shared): State<Arc<Shared>>, method: Method, uri: Uri, body: Bytes) -> Response {
+    let request = shared.requests.add(&method, &uri, &body);
+    shared.answer(&method, &uri, &body).unwrap_or_else(|| {
+        shared.unanswered.lock().unwrap().push(request.line);
         server::answer(&json!({ "status": 404, "body": "" }))
     })
 }
@@ -240,10 +240,10 @@ struct Listener {
 }
 
 async fn listen(
-    State(stage): State<Arc<Stage>>,
+    State(shared): State<Arc<Shared>>,
     Query(Listener { client_id }): Query<Listener>,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    stage.progress.send_modify(|progress| progress.client_id = Some(client_id.clone()));
-    upgrade.on_upgrade(async move |socket| stage.play(socket, &client_id).await)
+    shared.progress.send_modify(|progress| progress.client_id = Some(client_id.clone()));
+    upgrade.on_upgrade(async move |socket| shared.play(socket, &client_id).await)
 }

@@ -8,15 +8,15 @@ use shared_schema::notification::WarningCode;
 use worker::error::TaskError;
 use worker::runtimes::{RunOutput, comfyui};
 
-use super::scripted_server::{FURTHER, Frame, Script, Stage};
+use super::scripted_server::{FURTHER, Frame, Script, ScriptedServer};
 use crate::task;
 
 /// Runs that content against that server. The server, and how the task ended.
-pub(super) async fn run(script: Script, content: &Value) -> (Stage, Result<RunOutput, TaskError>) {
-    let stage = Stage::start(script).await;
-    let runtime = comfyui::connect(&task::options(&stage.url)).unwrap();
+pub(super) async fn run(script: Script, content: &Value) -> (ScriptedServer, Result<RunOutput, TaskError>) {
+    let server = ScriptedServer::start(script).await;
+    let runtime = comfyui::connect(&task::options(&server.url)).unwrap();
     let result = runtime.run(task::job("pipeline", content, Vec::new())).await;
-    (stage, result)
+    (server, result)
 }
 
 /// What a task yields whose nodes show these outputs; the files' contents are their names.
@@ -37,8 +37,8 @@ pub(super) fn codes(output: &RunOutput) -> Vec<WarningCode> {
     output.warnings.iter().map(|warning| warning.code).collect()
 }
 
-fn views(stage: &Stage) -> Vec<String> {
-    stage.heard().lines().into_iter().filter(|line| line.starts_with("GET /view")).collect()
+fn views(server: &ScriptedServer) -> Vec<String> {
+    server.requests().lines().into_iter().filter(|line| line.starts_with("GET /view")).collect()
 }
 
 #[tokio::test]
@@ -61,10 +61,10 @@ async fn a_path_that_the_caller_typed_is_not_fetched_and_no_result() {
     let content = fixtures::load("cases/06-3d-output-as-path/request-preview3d.json");
     let script = Script::succeeds_with(&json!({ "1": { "result": ["3d/other.glb", null, null] } }))
         .with_file("output/3d/other.glb");
-    let (stage, result) = run(script, &content).await;
+    let (server, result) = run(script, &content).await;
 
     assert_eq!(result.unwrap_err().code, ErrorCode::NoOutput);
-    assert_eq!(views(&stage), Vec::<String>::new());
+    assert_eq!(views(&server), Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -126,16 +126,16 @@ async fn the_pictures_of_a_loop_are_in_its_order() {
 async fn a_file_outside_of_the_output_folder_ends_the_task_at_once() {
     let content = fixtures::load("cases/33-saved-outside-the-output-folder/request.json");
     let case = Script::case("33-saved-outside-the-output-folder/runtime-history.json");
-    let (stage, result) = run(case, &content).await;
+    let (server, result) = run(case, &content).await;
 
     let error = result.unwrap_err();
     assert_eq!((error.code, error.node_id.as_deref()), (ErrorCode::RuntimeFailed, Some("2")));
     assert_eq!(error.code.retry(), Retry::Never);
-    for said in ["x.png", "outside of the output folder", "filename_prefix"] {
-        assert!(error.message.contains(said), "{error}");
+    for part in ["x.png", "outside of the output folder", "filename_prefix"] {
+        assert!(error.message.contains(part), "{error}");
     }
     assert!(!error.message.contains("/mnt"), "{error}");
-    assert_eq!(views(&stage).len(), 1);
+    assert_eq!(views(&server).len(), 1);
 
     // Beside results it is only named.
     let outside = json!({ "filename": "x.png", "subfolder": "../../mnt", "type": "output" });
@@ -169,7 +169,7 @@ async fn images_of_any_node_that_sends_over_the_socket_are_collected() {
         executing("null"),
     ];
     let script = Script::succeeds_with(&json!({ "2": { "images": [entry, entry] } })).with_frames(frames);
-    let (stage, result) = run(script, &content).await;
+    let (server, result) = run(script, &content).await;
 
     let output = result.unwrap();
     assert_eq!(
@@ -177,7 +177,7 @@ async fn images_of_any_node_that_sends_over_the_socket_are_collected() {
         (vec!["first".to_owned(), "second".to_owned()], Vec::new())
     );
     // The same workflow again has to run again: what is in ComfyUI's cache was sent to the first job.
-    let posted = stage.heard().of("POST /prompt")[0].json();
+    let posted = server.requests().of("POST /prompt")[0].json();
     assert!(
         posted["prompt"]["2"]["inputs"].as_object().unwrap().len()
             > content["2"]["inputs"].as_object().unwrap().len()
@@ -291,9 +291,9 @@ async fn a_run_without_results_is_made_again_only_for_a_cached_output_that_nothi
         let block = is_blocked.then(|| Frame::Text(blocked.to_owned()));
         let script = Script::ends_with(json!({ "outputs": {}, "status": status }))
             .with_frames(block.into_iter().chain([executing("null")]));
-        let (stage, result) = run(script, &content).await;
+        let (server, result) = run(script, &content).await;
         assert_eq!(result.unwrap_err().code, ErrorCode::NoOutput);
-        assert_eq!(stage.heard().of("POST /prompt").len(), posts, "{cached} {is_blocked}");
+        assert_eq!(server.requests().of("POST /prompt").len(), posts, "{cached} {is_blocked}");
     }
 }
 
@@ -307,7 +307,7 @@ async fn the_history_of_all_is_asked_of_a_run_that_may_go_on() {
         .with_file("output/{{FOLDER}}/o_00001_.png")
         .with_frames([begun]);
     let goes_on = Script { further: Some(script.entry.clone()), ..script };
-    let (stage, result) = run(goes_on, &content).await;
+    let (server, result) = run(goes_on, &content).await;
     assert_eq!(result.unwrap().files.len(), 1);
-    assert!(stage.heard().lines().iter().any(|line| line.starts_with("GET /history?")));
+    assert!(server.requests().lines().iter().any(|line| line.starts_with("GET /history?")));
 }

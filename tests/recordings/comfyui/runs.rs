@@ -55,13 +55,13 @@ impl Replay {
     /// Asserts that the job is still in the history, and not any more when it is not needed.
     async fn assert_forgotten(&self) {
         assert!(
-            self.player.heard().of("POST /history").is_empty(),
+            self.player.requests().of("POST /history").is_empty(),
             "{} was forgotten too early",
             self.name()
         );
         self.runtime.forget(&self.handle).await;
         let deletion = json!({ "delete": [self.player.posted().await["prompt_id"]] });
-        let deletions = self.player.heard().of("POST /history");
+        let deletions = self.player.requests().of("POST /history");
         assert_eq!(deletions.iter().map(Request::json).collect::<Vec<_>>(), [deletion]);
         assert_eq!(self.player.unanswered(), Vec::<String>::new(), "{}", self.name());
     }
@@ -78,7 +78,7 @@ impl Replay {
     async fn assert_posted(&self, image: Option<&str>) {
         let posted = self.player.posted().await;
         let name = self.name();
-        assert_eq!(self.player.heard().of("POST /prompt").len(), 1, "{name}");
+        assert_eq!(self.player.requests().of("POST /prompt").len(), 1, "{name}");
         assert_eq!(
             posted.as_object().unwrap().keys().collect::<Vec<_>>(),
             ["prompt", "client_id", "prompt_id"]
@@ -105,7 +105,7 @@ impl Replay {
             let unguessable = folder.strip_prefix("darkroom/").unwrap();
             assert!(uuid::Uuid::parse_str(unguessable).is_ok(), "{name} saves to {folder}");
             assert_eq!(self.handle.0["output_folder"], folder, "{name}");
-            let uploads = self.player.heard().of("POST /upload/image");
+            let uploads = self.player.requests().of("POST /upload/image");
             let holds =
                 |body: &[u8]| body.windows(unguessable.len()).any(|part| part == unguessable.as_bytes());
             assert!(
@@ -121,7 +121,7 @@ fn folder_of(node: &Value) -> Option<&str> {
 }
 
 #[tokio::test]
-async fn every_recorded_workflow_ends_for_its_caller_as_it_should() {
+async fn every_recorded_workflow_has_its_expected_result() {
     for name in recordings("comfyui", OWN_TESTS) {
         let replay = replay(&name, upload_answers().0).await;
 
@@ -137,13 +137,13 @@ async fn every_recorded_workflow_ends_for_its_caller_as_it_should() {
 }
 
 #[tokio::test]
-async fn a_job_with_node_errors_is_taken_out_of_the_runtime() {
+async fn a_job_with_node_errors_is_removed_from_the_runtime() {
     let replay = replay("partial-node-errors-with-200", upload_answers().0).await;
 
     let id = replay.player.posted().await["prompt_id"].clone();
     assert_eq!(replay.result.unwrap_err().code, ErrorCode::RuntimeRejected);
-    assert!(!replay.player.heard().of("GET /queue").is_empty(), "nobody looked where it is");
-    let interruptions = replay.player.heard().of("POST /interrupt");
+    assert!(!replay.player.requests().of("GET /queue").is_empty(), "the queue was not requested");
+    let interruptions = replay.player.requests().of("POST /interrupt");
     assert!(interruptions.iter().all(|call| call.json() == json!({ "prompt_id": id })));
 }
 
@@ -152,7 +152,7 @@ pub(super) async fn a_renamed_upload_goes_into_the_workflow_under_its_new_name()
     let replay = replay("load-scale-invert-save-and-preview", upload_answers().1).await;
 
     replay.assert_posted(Some("darkroom/up/darkroom-input (1).png")).await;
-    let uploads = replay.player.heard().of("POST /upload/image");
+    let uploads = replay.player.requests().of("POST /upload/image");
     let [upload] = uploads.as_slice() else { panic!("{} uploads", uploads.len()) };
     let picture = image_server::cat();
     assert!(upload.body.windows(picture.len()).any(|part| part == picture), "the picture was not sent whole");
@@ -182,7 +182,7 @@ pub(super) async fn a_stop_interrupts_the_run_inside_the_runtime() {
     assert_eq!(replay.result.as_ref().unwrap_err().code, ErrorCode::Interrupted);
     let mut expected = replay.recording["action"]["request"]["body"].clone();
     expected["prompt_id"] = replay.player.posted().await["prompt_id"].clone();
-    let calls = replay.player.heard().of("POST /interrupt");
+    let calls = replay.player.requests().of("POST /interrupt");
     assert!(calls.iter().all(|call| call.json() == expected) && !calls.is_empty());
 }
 
@@ -201,7 +201,7 @@ pub(super) async fn a_server_that_has_started_is_ready() {
 
     assert_eq!(runtime.ready().await, Ok(()));
     assert_eq!(runtime.pin_settings().await, Ok(()));
-    let [stats, length, again, cancellation] = player.heard().lines().try_into().unwrap();
+    let [stats, length, again, cancellation] = player.requests().lines().try_into().unwrap();
     assert_eq!([&*stats, &*length, &*again], ["GET /system_stats", "GET /prompt", "GET /system_stats"]);
     // Whether it can cancel by id is found out with an id that no job has.
     assert!(

@@ -1,6 +1,6 @@
-//! A server that runs nothing: the job that is posted to it ends with what a test gives it to say.
+//! A server that executes nothing: the job that is posted to it ends as the script of a test defines.
 //!
-//! For answers that were reported of real servers and not recorded: `tests/fixtures/cases`, and what their source code says.
+//! For answers that were reported of real servers and not recorded: `tests/fixtures/cases`, and by their source code.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -17,28 +17,28 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::server::{self, Heard};
+use crate::server::{self, RequestLog};
 
-/// The id of the job that a node of the posted one queues.
+/// The id of the job that a node of the posted job queues.
 pub(super) const FURTHER: &str = "5f9d3c1e-7a42-4b8e-9c10-2d6e8f0a1b3c";
 
 const NOTHING_QUEUED: &str = r#"{"queue_running": [], "queue_pending": []}"#;
 
-/// What the server says. In all texts `{{ID}}` stands for the id of the posted job, `{{CLIENT}}` for its client's, and
+/// The responses of the server. In all texts `{{ID}}` stands for the id of the posted job, `{{CLIENT}}` for its client's, and
 /// `{{FOLDER}}` for the folder that its `filename_prefix` names.
 #[derive(Debug, Clone)]
 pub(super) struct Script {
     /// The job's entry in the history, as it is written on the wire.
     pub(super) entry: String,
-    /// That of the second job that is posted, if it is another one.
+    /// The entry of the second job that is posted, if it differs.
     pub(super) second: Option<String>,
     /// The same of the job [`FURTHER`], if there is one: it is in the history from the start.
     pub(super) further: Option<String>,
     /// What `/queue` answers once the job is posted; of a job that comes into the history late, until it is there.
     pub(super) queue: String,
-    /// How often the job is looked for, in the queue or the history, before it is in the history.
+    /// How often the job is requested, from the queue or the history, before it is in the history.
     pub(super) looks: usize,
-    /// What comes over the socket once the job is posted.
+    /// The frames that are sent over the socket once the job is posted.
     pub(super) frames: Vec<Frame>,
     /// The files that `/view` has, as `type/subfolder/name`, and other addresses.
     pub(super) files: HashMap<String, Vec<u8>>,
@@ -49,7 +49,7 @@ pub(super) struct Script {
 pub(super) enum Frame {
     Text(String),
     Binary(Vec<u8>),
-    /// None, but a pause until the queue, which has the job [`FURTHER`], has been asked so many times.
+    /// None, but a pause until the queue, which has the job [`FURTHER`], has been requested so many times.
     Looked(usize),
 }
 
@@ -91,36 +91,37 @@ impl Script {
 }
 
 /// A running server.
-pub(super) struct Stage {
+pub(super) struct ScriptedServer {
     pub(super) url: String,
-    play: Arc<Play>,
+    shared: Arc<Shared>,
 }
 
-impl Stage {
+impl ScriptedServer {
     pub(super) async fn start(script: Script) -> Self {
-        let play = Arc::new(Play {
+        let shared = Arc::new(Shared {
             script,
             posted: watch::Sender::default(),
             looks: Mutex::default(),
             queue_looks: watch::Sender::default(),
-            heard: Heard::default(),
+            requests: RequestLog::default(),
         });
-        let router = Router::new().route("/ws", get(listen)).fallback(hear).with_state(Arc::clone(&play));
-        Self { url: server::serve(router).await, play }
+        let router =
+            Router::new().route("/ws", get(open_socket)).fallback(handle).with_state(Arc::clone(&shared));
+        Self { url: server::serve(router).await, shared }
     }
 
-    pub(super) fn heard(&self) -> &Heard {
-        &self.play.heard
+    pub(super) fn requests(&self) -> &RequestLog {
+        &self.shared.requests
     }
 }
 
-struct Play {
+struct Shared {
     script: Script,
     posted: watch::Sender<Option<Posted>>,
     looks: Mutex<usize>,
-    /// How often the queue was asked.
+    /// How often the queue was requested.
     queue_looks: watch::Sender<usize>,
-    heard: Heard,
+    requests: RequestLog,
 }
 
 #[derive(Debug, Clone)]
@@ -148,7 +149,7 @@ impl Posted {
     }
 }
 
-impl Play {
+impl Shared {
     fn answer(&self, method: &Method, uri: &Uri, body: &Bytes) -> Response {
         let path = uri.path();
         let posted = self.posted.borrow().clone();
@@ -161,14 +162,14 @@ impl Play {
             }
             ("GET", "/queue", Some(posted)) => {
                 self.queue_looks.send_modify(|looks| *looks += 1);
-                json_text(match self.script.looks > 0 && self.has_ended() {
+                json_text(match self.script.looks > 0 && self.is_in_history() {
                     true => NOTHING_QUEUED.to_owned(),
                     false => posted.fill_in(&self.script.queue),
                 })
             }
             ("GET", "/queue", None) => json_text(NOTHING_QUEUED.to_owned()),
             ("GET", _, Some(posted)) if path.strip_prefix("/history/") == Some(&posted.id) => {
-                json_text(match self.has_ended() {
+                json_text(match self.is_in_history() {
                     true => posted.fill_in(&format!(r#"{{"{{{{ID}}}}": {}}}"#, self.entry())),
                     false => "{}".to_owned(),
                 })
@@ -190,18 +191,18 @@ impl Play {
     }
 
     fn entry(&self) -> &str {
-        let is_second = self.heard.of("POST /prompt").len() > 1;
+        let is_second = self.requests.of("POST /prompt").len() > 1;
         self.script.second.as_ref().filter(|_| is_second).unwrap_or(&self.script.entry)
     }
 
-    /// Whether the job is in the history, which it is once it has been looked for often enough.
-    fn has_ended(&self) -> bool {
+    /// Whether the job is in the history, which it is once it has been requested often enough.
+    fn is_in_history(&self) -> bool {
         let mut looks = self.looks.lock().unwrap();
         *looks += 1;
         *looks > self.script.looks
     }
 
-    /// As ComfyUI looks for a file: nothing outside of its folders.
+    /// As ComfyUI serves a file: nothing outside of its folders.
     fn view(&self, uri: &Uri, posted: &Posted) -> Response {
         #[derive(Deserialize)]
         struct Wanted {
@@ -247,11 +248,11 @@ fn json_text(body: String) -> Response {
     ([("content-type", "application/json; charset=utf-8")], body).into_response()
 }
 
-async fn hear(State(play): State<Arc<Play>>, method: Method, uri: Uri, body: Bytes) -> Response {
-    play.heard.add(&method, &uri, &body);
-    play.answer(&method, &uri, &body)
+async fn handle(State(shared): State<Arc<Shared>>, method: Method, uri: Uri, body: Bytes) -> Response {
+    shared.requests.add(&method, &uri, &body);
+    shared.answer(&method, &uri, &body)
 }
 
-async fn listen(State(play): State<Arc<Play>>, upgrade: WebSocketUpgrade) -> Response {
-    upgrade.on_upgrade(async move |socket| play.send_frames(socket).await)
+async fn open_socket(State(shared): State<Arc<Shared>>, upgrade: WebSocketUpgrade) -> Response {
+    upgrade.on_upgrade(async move |socket| shared.send_frames(socket).await)
 }

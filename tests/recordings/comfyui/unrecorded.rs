@@ -36,8 +36,8 @@ async fn an_older_servers_rejection_is_explained() {
         answered_with(json!({ "status": 400, "body": { "error": error, "node_errors": [] } })).await;
 
     assert_eq!(error.code, ErrorCode::RuntimeRejected);
-    let said = "the runtime rejected the workflow: Cannot execute because node NoSuchNode does not exist.: Node ID '#1'";
-    assert_eq!(error.message, said);
+    let expected = "the runtime rejected the workflow: Cannot execute because node NoSuchNode does not exist.: Node ID '#1'";
+    assert_eq!(error.message, expected);
 }
 
 /// Servers before the callers' ids mint their own: the job is found by its client. Such servers interrupt whatever runs, so that
@@ -49,13 +49,13 @@ async fn a_job_under_another_id_is_taken_back() {
     let (player, error) = answered("interrupted", json!({ "status": 200, "body": body })).await;
 
     assert_eq!(error.code, ErrorCode::RuntimeBadAnswer);
-    let heard = player.heard();
-    assert!(heard.of("POST /queue").is_empty());
-    let interruptions = heard.of("POST /interrupt");
+    let requests = player.requests();
+    assert!(requests.of("POST /queue").is_empty());
+    let interruptions = requests.of("POST /interrupt");
     assert!(!interruptions.is_empty());
     assert!(interruptions.iter().all(|call| call.json() == json!({ "prompt_id": other })));
-    let looked = heard.lines().iter().position(|line| line == "GET /queue");
-    assert!(looked < heard.lines().iter().position(|line| line == "POST /interrupt"));
+    let looked_up = requests.lines().iter().position(|line| line == "GET /queue");
+    assert!(looked_up < requests.lines().iter().position(|line| line == "POST /interrupt"));
 }
 
 #[tokio::test]
@@ -98,5 +98,5 @@ async fn a_job_that_the_server_has_already_is_followed() {
     let output = runtime.run(task::job("pipeline", &prompt, Vec::new())).await.unwrap();
 
     assert_eq!(output.files.len(), 3);
-    assert_eq!(player.heard().of("POST /prompt").len(), 1);
+    assert_eq!(player.requests().of("POST /prompt").len(), 1);
 }

@@ -46,7 +46,7 @@ fn content(call: &Value) -> &Value {
 }
 
 #[tokio::test]
-pub(super) async fn every_recorded_error_tells_whose_fault_it_is() {
+pub(super) async fn every_recorded_error_has_its_error_code() {
     use ErrorCode::{RuntimeFailed, RuntimeRejected};
     let expected = [
         ("txt2img", RuntimeRejected, Some("/content/steps"), "steps: value is not a valid integer"),
@@ -70,20 +70,20 @@ pub(super) async fn every_recorded_error_tells_whose_fault_it_is() {
             && !["options", "interrogate"].contains(&endpoint(call).as_str())
     };
     let recorded: Vec<Value> = calls("errors").into_iter().filter(is_failed_task).collect();
-    assert_eq!(recorded.len(), expected.len(), "an error was recorded whose meaning nobody has said");
+    assert_eq!(recorded.len(), expected.len(), "a recorded error has no expected error code");
 
-    for (call, (path, code, field, words)) in recorded.into_iter().zip(expected) {
+    for (call, (path, code, field, text)) in recorded.into_iter().zip(expected) {
         assert_eq!(endpoint(&call), path);
         // The worker sends JSON, whatever was sent then.
         let content = if content(&call).is_object() { content(&call).clone() } else { json!({}) };
         let tasktype = generations::task_type(call["request"]["path"].as_str().unwrap());
         let error = generations::run(tasktype, &content, Vec::new(), call).await.0.unwrap_err();
         assert_eq!((error.code, error.field.as_deref()), (code, field), "{error}");
-        assert!(error.message.contains(words), "{error}");
+        assert!(error.message.contains(text), "{error}");
     }
 }
 
-/// Recorded: it answered with success and the sampler that comes first. It lists what it has.
+/// Recorded: it answered with success and its first sampler. It lists the samplers that it has.
 #[tokio::test]
 async fn a_sampler_that_it_would_replace_is_refused_before_the_run() {
     let replaced =
@@ -99,7 +99,7 @@ async fn a_sampler_that_it_would_replace_is_refused_before_the_run() {
     let field = error.field.as_deref();
     assert_eq!((error.code, field), (ErrorCode::RuntimeRejected, Some("/content/sampler_name")));
     assert!(error.message.contains("`NoSuch`") && error.message.contains("`DPM++ 2M`"), "{error}");
-    assert_eq!(player.heard("POST", "txt2img").len(), 0);
+    assert_eq!(player.requests("POST", "txt2img").len(), 0);
 }
 
 fn information(method: &str, endpoint: &str) -> Value {
@@ -120,9 +120,9 @@ pub(super) async fn a_server_without_a_page_is_ready() {
     assert_eq!(runtime.interrupt_orphans(&[]).await, Ok(true));
     assert_eq!(runtime.pin_settings().await, Ok(()));
 
-    let pinned = player.heard("POST", "options")[0].json();
+    let pinned = player.requests("POST", "options")[0].json();
     assert_eq!((&pinned["samples_format"], &pinned["n_rows"]), (&json!("png"), &json!(-1)));
-    // Folders and what is saved on the server are nobody's to override.
+    // Folders, and what is saved on the server, cannot be overridden by tasks.
     for name in ["samples_filename_pattern", "samples_save", "save_images_replace_action"] {
         assert_eq!(pinned.get(name), None, "{name}");
     }
@@ -130,14 +130,14 @@ pub(super) async fn a_server_without_a_page_is_ready() {
 }
 
 #[tokio::test]
-pub(super) async fn its_control_calls_are_understood() {
+pub(super) async fn its_answers_to_control_calls_are_accepted() {
     let player = Player::start(calls("control")).await;
     let runtime = sdwebui::connect(&task::options(&player.url)).unwrap();
 
     runtime.free_memory().await;
 
     for command in ["unload-checkpoint", "reload-checkpoint"] {
-        assert_eq!(player.heard("POST", command).len(), 1, "{command}");
+        assert_eq!(player.requests("POST", command).len(), 1, "{command}");
     }
     assert_eq!(player.unanswered(), Vec::<String>::new());
 }
@@ -177,7 +177,7 @@ pub(super) async fn an_interrupted_run_yields_nothing() {
     let content = content(run).clone();
     let (run, mut looks): (Vec<Value>, Vec<Value>) =
         calls.into_iter().partition(|call| call["request"]["method"] == "POST");
-    // The answer comes at once here: what was last said is said then.
+    // The answer comes at once here: the last recorded progress is served then.
     let last = looks.pop().unwrap();
     let player = Player::start([run, vec![last]].concat()).await;
     let runtime = sdwebui::connect(&task::options(&player.url)).unwrap();
@@ -186,5 +186,5 @@ pub(super) async fn an_interrupted_run_yields_nothing() {
 
     assert_eq!(error.code, ErrorCode::Interrupted);
     assert!(error.message.contains("somebody else"), "{error}");
-    assert_eq!(player.heard("POST", "interrupt").len(), 0);
+    assert_eq!(player.requests("POST", "interrupt").len(), 0);
 }

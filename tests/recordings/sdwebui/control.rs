@@ -13,7 +13,7 @@ use crate::task;
 
 #[tokio::test]
 pub(super) async fn a_server_with_a_model_is_ready_and_its_settings_are_pinned() {
-    // This one still tells of an interrupt before, which is no verdict on readiness.
+    // This one still reports an earlier interrupt, which does not affect readiness.
     let progress = call("idle-controls", "GET", "progress?skip_current_image=true");
     let player = Player::start(vec![progress, options(), call("model-switch", "POST", "options")]).await;
     let runtime = sdwebui::connect(&task::options(&player.url)).unwrap();
@@ -21,7 +21,7 @@ pub(super) async fn a_server_with_a_model_is_ready_and_its_settings_are_pinned()
     assert_eq!(runtime.ready().await, Ok(()));
     assert_eq!(runtime.pin_settings().await, Ok(()));
 
-    let pinned = player.heard("POST", "options")[0].json();
+    let pinned = player.requests("POST", "options")[0].json();
     let recorded = &options()["response"]["body"];
     for name in ["samples_format", "CLIP_stop_at_last_layers"] {
         assert_eq!(pinned[name].as_f64(), recorded[name].as_f64(), "{name}");
@@ -51,7 +51,7 @@ async fn stopped(played: Vec<Value>) -> (Player, Arc<dyn Runtime>) {
 
     // The server answers with success and an unfinished picture.
     assert_eq!(running.await.unwrap().unwrap_err().code, ErrorCode::Interrupted);
-    assert_eq!(player.heard("POST", "txt2img")[0].json()["steps"], content["steps"]);
+    assert_eq!(player.requests("POST", "txt2img")[0].json()["steps"], content["steps"]);
     assert_eq!(player.unanswered(), Vec::<String>::new());
     (player, runtime)
 }
@@ -74,12 +74,12 @@ pub(super) async fn an_interrupted_run_yields_nothing_and_the_next_one_runs() {
     let content = generation("txt2img")["request"]["body"].clone();
     let output = runtime.run(task::job("text-to-image", &content, Vec::new())).await.unwrap();
     assert_eq!(output.files.len(), 1);
-    assert_eq!(player.heard("POST", "interrupt")[0].json(), json!({}));
-    assert_eq!(player.heard("POST", "txt2img").len(), 2);
+    assert_eq!(player.requests("POST", "interrupt")[0].json(), json!({}));
+    assert_eq!(player.requests("POST", "txt2img").len(), 2);
 }
 
 #[tokio::test]
-pub(super) async fn any_success_of_a_control_call_will_do() {
+pub(super) async fn any_success_status_of_a_control_call_is_accepted() {
     let recorded = calls("idle-controls").into_iter().filter(|call| call["request"]["method"] == "POST");
     let answers = recorded.map(|call| call["response"].clone());
     // SD.Next answers all of them like this: by hand, it was not recorded.
@@ -90,7 +90,7 @@ pub(super) async fn any_success_of_a_control_call_will_do() {
 
         let (player, _) = stopped(vec![interrupt, generation("progress-and-interrupt")]).await;
 
-        assert!(!player.heard("POST", "interrupt").is_empty());
+        assert!(!player.requests("POST", "interrupt").is_empty());
     }
 }
 
@@ -108,14 +108,14 @@ async fn a_rescan_may_be_answered_without_a_body() {
     let output = runtime.run(task::job("text-to-image", &content, Vec::new())).await.unwrap();
 
     assert_eq!(output.report["generation"]["model"], "sd15_b");
-    assert_eq!(player.heard("POST", "refresh-checkpoints").len(), 1);
+    assert_eq!(player.requests("POST", "refresh-checkpoints").len(), 1);
 }
 
-/// Whatever an interrupt hit is answered with success: an unfinished picture of another run is no result.
+/// A run that was interrupted is answered with success: an unfinished picture of another run is no result.
 #[tokio::test]
-async fn a_run_that_an_interrupt_for_another_one_hit_is_made_again() {
+async fn a_run_that_an_interrupt_of_another_one_hit_runs_again() {
     let mut played = calls("progress-and-interrupt");
-    // Both are answered as soon as one interrupt came; the third call is the second one again.
+    // Both are answered as soon as one interrupt has arrived; the third call repeats the second one.
     played.extend([generation("progress-and-interrupt"), generation("txt2img")]);
     let player = Player::start(played).await;
     let runtime = sdwebui::connect(&task::options(&player.url)).unwrap();
@@ -129,13 +129,13 @@ async fn a_run_that_an_interrupt_for_another_one_hit_is_made_again() {
     let first = begin(stopped);
     player.called("txt2img").await;
     let second = begin(task::job("text-to-image", &content, Vec::new()));
-    wait::until("both", async || (player.heard("POST", "txt2img").len() == 2).then_some(())).await;
+    wait::until("both", async || (player.requests("POST", "txt2img").len() == 2).then_some(())).await;
 
     stop.cancel();
 
     assert_eq!(first.await.unwrap().unwrap_err().code, ErrorCode::Interrupted);
     let output = second.await.unwrap().unwrap();
-    assert_eq!(player.heard("POST", "txt2img").len(), 3);
+    assert_eq!(player.requests("POST", "txt2img").len(), 3);
     let infotexts = |call: Value| {
         let info: Value = serde_json::from_str(call["response"]["body"]["info"].as_str().unwrap()).unwrap();
         info["infotexts"].clone()

@@ -1,4 +1,4 @@
-//! Recorded calls that yielded images, made again by the worker.
+//! Recorded calls that yielded images, repeated by the worker.
 
 use base64_simd::STANDARD as BASE64;
 use serde_json::{Value, json};
@@ -35,12 +35,12 @@ pub(super) async fn run(
     let result = runtime.run(task::job(tasktype, content, inputs)).await;
 
     assert_eq!(player.unanswered(), Vec::<String>::new());
-    let requests = player.heard("POST", &endpoint);
+    let requests = player.requests("POST", &endpoint);
     let [request] = requests.as_slice() else { panic!("{} requests to {endpoint}", requests.len()) };
     (result, request.json())
 }
 
-/// What the worker makes of a recorded body: bare base64 of the images, and the two fields that keep callers apart.
+/// The body that the worker sends for a recorded one: bare base64 of the images, and the two fields that isolate callers.
 fn as_sent(recorded: &Value) -> Value {
     let mut body = recorded["request"]["body"].clone();
     for image in inputs(&recorded["request"]["body"]) {
@@ -120,7 +120,7 @@ async fn every_recorded_call_yields_its_images_and_a_report() {
 /// The worker does not call `/png-info`, but its users may: the recorded answer is what it reads out of the recorded
 /// result of `txt2img`.
 #[tokio::test]
-pub(super) async fn what_a_picture_tells_of_its_making_is_kept() {
+pub(super) async fn the_generation_parameters_in_a_picture_are_kept() {
     let reading = call("png-info", "POST", "png-info");
     let recorded = call("txt2img", "POST", "txt2img");
     let content = recorded["request"]["body"].clone();
@@ -132,7 +132,7 @@ pub(super) async fn what_a_picture_tells_of_its_making_is_kept() {
         *file == decoded(&reading["request"]["body"]["image"]),
         "the picture is not the one that was read"
     );
-    let told = reading["response"]["body"]["info"].as_str().unwrap();
-    assert!(file.windows(told.len()).any(|part| part == told.as_bytes()));
-    assert_eq!(output.report["generation"]["infotexts"], json!([told]));
+    let infotext = reading["response"]["body"]["info"].as_str().unwrap();
+    assert!(file.windows(infotext.len()).any(|part| part == infotext.as_bytes()));
+    assert_eq!(output.report["generation"]["infotexts"], json!([infotext]));
 }

@@ -1,4 +1,4 @@
-//! What servers leave out of a run without a word: units of ControlNet, networks and styles. Against the simulation, which does so too.
+//! What servers omit from a run silently: units of ControlNet, networks and styles. Against the simulation, which does so too.
 
 use serde_json::{Value, json};
 use shared_schema::ErrorCode;
@@ -11,8 +11,8 @@ fn with_unit(unit: &Value) -> Value {
     json!({ "alwayson_scripts": { "ControlNet": { "args": [unit] } } })
 }
 
-/// How often that path was asked for.
-fn asked(server: &Server, path: &str) -> usize {
+/// How often that path was requested.
+fn request_count(server: &Server, path: &str) -> usize {
     server.simulation.requests().iter().filter(|request| request.path.contains(path)).count()
 }
 
@@ -55,8 +55,8 @@ async fn a_module_is_sent_as_the_server_lists_it() {
             let body = server.sent("txt2img");
             assert_eq!(body["alwayson_scripts"]["ControlNet"]["args"][0]["module"], sent, "{dialect:?}");
         }
-        assert_eq!(asked(&server, "/controlnet/module_list"), lists, "{dialect:?}");
-        assert_eq!(asked(&server, "/controlnet/model_list"), 0);
+        assert_eq!(request_count(&server, "/controlnet/module_list"), lists, "{dialect:?}");
+        assert_eq!(request_count(&server, "/controlnet/model_list"), 0);
     }
 }
 
@@ -69,7 +69,7 @@ async fn a_network_or_style_that_the_server_does_not_have_is_a_warning() {
         for _ in 0..2 {
             assert_eq!(server.run(known.clone()).await.unwrap().warnings, [], "{dialect:?}");
         }
-        assert_eq!((asked(&server, "/loras"), asked(&server, "/prompt-styles")), (1, 1));
+        assert_eq!((request_count(&server, "/loras"), request_count(&server, "/prompt-styles")), (1, 1));
 
         let unknown = json!({
             "prompt": "a dog <lora:fur:0.8> <lora:furr:1>", "styles": ["Oil", "Oli"],
@@ -88,11 +88,11 @@ async fn a_network_or_style_that_the_server_does_not_have_is_a_warning() {
 }
 
 #[tokio::test]
-async fn lists_are_asked_for_by_tasks_that_need_them() {
+async fn lists_are_requested_only_for_tasks_that_need_them() {
     let server = Server::of(SdWebUiOptions::default()).await;
     server.run(json!({ "prompt": "a dog", "negative_prompt": "<lora:x:1>", "styles": [] })).await.unwrap();
     server.run(json!({ "prompt": "<lora:x:1>", "disable_extra_networks": true })).await.unwrap();
     for list in ["/loras", "/prompt-styles", "/controlnet/module_list", "/controlnet/model_list"] {
-        assert_eq!(asked(&server, list), 0, "{list}");
+        assert_eq!(request_count(&server, list), 0, "{list}");
     }
 }

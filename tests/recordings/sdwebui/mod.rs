@@ -19,19 +19,19 @@ use crate::OwnTests;
 
 /// Recordings that are more, or other, than one call that yields images.
 pub(crate) const OWN_TESTS: OwnTests = &[
-    ("errors", refusals::every_recorded_error_tells_whose_fault_it_is),
-    ("idle-controls", control::any_success_of_a_control_call_will_do),
+    ("errors", refusals::every_recorded_error_has_its_error_code),
+    ("idle-controls", control::any_success_status_of_a_control_call_is_accepted),
     ("model-switch", models::a_model_is_switched_before_the_run),
     ("model-switch-unknown", models::a_model_that_the_runtime_does_not_have_is_refused_before_the_run),
     ("models-and-options", control::a_server_with_a_model_is_ready_and_its_settings_are_pinned),
-    ("png-info", generations::what_a_picture_tells_of_its_making_is_kept),
+    ("png-info", generations::the_generation_parameters_in_a_picture_are_kept),
     ("progress-and-interrupt", control::an_interrupted_run_yields_nothing_and_the_next_one_runs),
 ];
 
 /// The recordings of AUTOMATIC1111: a new one fails until a test replays it.
 pub(crate) const A1111_TESTS: OwnTests = &[
-    ("control", a1111::its_control_calls_are_understood),
-    ("errors", a1111::every_recorded_error_tells_whose_fault_it_is),
+    ("control", a1111::its_answers_to_control_calls_are_accepted),
+    ("errors", a1111::every_recorded_error_has_its_error_code),
     ("extras", a1111::its_enlargements_become_files),
     ("information", a1111::a_server_without_a_page_is_ready),
     ("progress-and-interrupt", a1111::an_interrupted_run_yields_nothing),

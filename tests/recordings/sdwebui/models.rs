@@ -9,13 +9,13 @@ use super::player::Player;
 use super::{by_hand, call, calls, options};
 use crate::task;
 
-/// Runs the recorded generation with a task that asks for that model, `where_it_asks` being a part of its content. The
+/// Runs the recorded generation with a task that names a model, in the part `selection` of its content. The
 /// worker may switch models.
-async fn run(player: &Player, where_it_asks: &Value) -> Result<RunOutput, TaskError> {
+async fn run(player: &Player, selection: &Value) -> Result<RunOutput, TaskError> {
     let may_switch = RuntimeOptions { dynamic_model: true, ..task::options(&player.url) };
     let runtime = sdwebui::connect(&may_switch).unwrap();
     let mut content = call("model-switch", "POST", "txt2img")["request"]["body"].clone();
-    content.as_object_mut().unwrap().extend(where_it_asks.as_object().unwrap().clone());
+    content.as_object_mut().unwrap().extend(selection.as_object().unwrap().clone());
     let result = runtime.run(task::job("text-to-image", &content, Vec::new())).await;
     assert_eq!(player.unanswered(), Vec::<String>::new());
     result
@@ -40,21 +40,21 @@ fn other_model_loaded() -> Value {
 
 #[tokio::test]
 pub(super) async fn a_model_is_switched_before_the_run() {
-    // Looked at twice: again when the server is idle.
+    // Requested twice: again when the server is idle.
     let mut played = vec![other_model_loaded(), other_model_loaded(), model_list()];
     played.extend(calls("model-switch"));
     let player = Player::start(played).await;
 
     let output = run(&player, &switched_to("sd15_b")).await.unwrap();
 
-    // Under its title, which is the name that every server knows.
-    let switches = player.heard("POST", "options");
+    // By its title, a name that every server accepts.
+    let switches = player.requests("POST", "options");
     let [switch] = switches.as_slice() else { panic!("{} switches", switches.len()) };
     let title = &model_list()["response"]["body"][0]["title"];
     assert_eq!(switch.json(), json!({ "sd_model_checkpoint": title }));
     assert_eq!(output.report["generation"]["model"], "sd15_b");
-    // The name is the worker's to understand, not the server's.
-    assert_eq!(player.heard("POST", "txt2img")[0].json()["alwayson_scripts"], json!({}));
+    // The worker interprets the name; the server does not get it.
+    assert_eq!(player.requests("POST", "txt2img")[0].json()["alwayson_scripts"], json!({}));
 }
 
 #[tokio::test]
@@ -64,7 +64,7 @@ async fn a_model_that_is_loaded_is_not_loaded_again() {
 
         let output = run(&player, &switched_to(name)).await.unwrap();
 
-        assert_eq!(player.heard("POST", "options").len(), 0, "{name}");
+        assert_eq!(player.requests("POST", "options").len(), 0, "{name}");
         assert_eq!(output.files.len(), 1);
     }
 }
@@ -85,14 +85,14 @@ pub(super) async fn a_model_that_the_runtime_does_not_have_is_refused_before_the
         assert_eq!((error.code, error.field.as_deref()), (ErrorCode::ModelNotFound, Some(field)));
         assert!(error.message.contains("nope.safetensors"), "{error}");
         // New files are seen only after a rescan, and the recorded refusals were not provoked.
-        assert_eq!(player.heard("POST", "refresh-checkpoints").len(), 1);
-        assert_eq!(player.heard("POST", "options").len() + player.heard("POST", "txt2img").len(), 0);
+        assert_eq!(player.requests("POST", "refresh-checkpoints").len(), 1);
+        assert_eq!(player.requests("POST", "options").len() + player.requests("POST", "txt2img").len(), 0);
     }
 }
 
 #[tokio::test]
 async fn a_run_with_another_model_than_the_wanted_one_is_no_success() {
-    // The recorded answer to an override that the server dropped without a word.
+    // The recorded answer to an override that the server dropped silently.
     let played = vec![options(), model_list(), call("model-switch-unknown", "POST", "txt2img")];
     let player = Player::start(played).await;
 
@@ -103,13 +103,13 @@ async fn a_run_with_another_model_than_the_wanted_one_is_no_success() {
 }
 
 #[tokio::test]
-async fn a_switch_that_the_server_refuses_ends_the_attempt() {
+async fn a_switch_that_the_server_refuses_fails_the_attempt() {
     let refusal = call("model-switch-unknown", "POST", "options");
-    let said = refusal["response"]["body"].clone();
+    let reason = refusal["response"]["body"].clone();
     let player = Player::start(vec![options(), model_list(), refusal]).await;
 
     let error = run(&player, &switched_to("sd15_random_full")).await.unwrap_err();
 
-    assert_eq!((error.code, error.reason), (ErrorCode::ModelMismatch, Some(said)));
-    assert_eq!(player.heard("POST", "txt2img").len(), 0);
+    assert_eq!((error.code, error.reason), (ErrorCode::ModelMismatch, Some(reason)));
+    assert_eq!(player.requests("POST", "txt2img").len(), 0);
 }

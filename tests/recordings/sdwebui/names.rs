@@ -1,4 +1,4 @@
-//! Names that servers replace without a word, against the simulation, which replaces them as the servers do.
+//! Names that servers replace silently, against the simulation, which replaces them as the servers do.
 
 use std::sync::Arc;
 
@@ -168,9 +168,9 @@ async fn the_format_of_images_is_the_one_asked_for_and_no_other_tasks() {
     }
 }
 
-/// A run that was stopped leaves nothing of its format behind either.
+/// Nor does a run that was stopped leave its format.
 #[tokio::test]
-async fn the_format_is_set_back_after_a_run_that_was_stopped() {
+async fn the_format_is_reset_after_a_run_that_was_stopped() {
     let latency = std::time::Duration::from_secs(600);
     let server = Server::with(Dialect::Forge, Behaviour { latency, ..Behaviour::default() }).await;
     let asked = content(json!({ "steps": 6_000, "override_settings": { "samples_format": "jpg" } }));
@@ -186,9 +186,9 @@ async fn the_format_is_set_back_after_a_run_that_was_stopped() {
         .await;
 }
 
-/// A worker that was killed in mid-run has left a task's format: the next one knows by the handle what to set back.
+/// A worker that was killed in mid-run has left a task's format: the next process resets it by the handle.
 #[tokio::test]
-async fn the_format_is_set_back_by_the_process_after_this_one() {
+async fn the_format_is_reset_by_the_next_process() {
     let latency = std::time::Duration::from_secs(600);
     let server = Server::with(Dialect::Forge, Behaviour { latency, ..Behaviour::default() }).await;
     let asked = content(json!({ "steps": 6_000, "override_settings": { "samples_format": "jpg" } }));
@@ -209,9 +209,9 @@ async fn the_format_is_set_back_by_the_process_after_this_one() {
     assert_eq!(server.option("samples_format").await, "png");
 }
 
-/// Somebody else interrupts, or skips, while the run goes on.
+/// Another client interrupts, or skips, during the run.
 #[tokio::test]
-async fn a_run_that_somebody_else_cut_short_is_no_success() {
+async fn a_run_that_another_client_cut_short_is_no_success() {
     for (dialect, command) in [
         (Dialect::Automatic1111, "interrupt"),
         (Dialect::Automatic1111, "skip"),

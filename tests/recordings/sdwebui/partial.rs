@@ -35,9 +35,9 @@ async fn a_server_without_progress_works() {
     assert_eq!(runtime.run(job).await.unwrap().files.len(), 1);
 }
 
-/// One image for two batches: the caller hears of it.
+/// One image for two batches: the caller gets a warning.
 #[tokio::test]
-async fn fewer_images_than_asked_for_are_told() {
+async fn fewer_images_than_requested_are_a_warning() {
     let player = Player::start(lean_server()).await;
     let runtime = sdwebui::connect(&task::options(&player.url)).unwrap();
     let job = task::job("text-to-image", &json!({ "prompt": "a dog", "n_iter": 2 }), Vec::new());
@@ -64,7 +64,7 @@ async fn a_task_whose_endpoint_is_missing_fails_at_once_and_names_it() {
 }
 
 #[tokio::test]
-async fn a_server_without_its_interface_says_which_endpoints_are_missing() {
+async fn the_error_of_a_server_without_its_interface_names_the_missing_endpoints() {
     let player = Player::start(Vec::new()).await;
     let runtime = sdwebui::connect(&task::options(&player.url)).unwrap();
 
@@ -74,9 +74,9 @@ async fn a_server_without_its_interface_says_which_endpoints_are_missing() {
     assert!(error.message.contains("`GET /sdapi/v1/options`") && error.message.contains("--api"), "{error}");
 }
 
-/// SD.Next's limit of requests.
+/// SD.Next's rate limit.
 #[tokio::test]
-async fn a_server_that_gets_too_many_requests_is_asked_again() {
+async fn a_request_that_exceeds_the_rate_limit_is_retried() {
     let mut busy = by_hand("POST", "txt2img", 429, json!({ "detail": "too many requests" }));
     busy["response"]["headers"] = json!({ "Retry-After": "0" });
     let player = Player::start([vec![busy.clone(), busy], lean_server()].concat()).await;
@@ -84,5 +84,5 @@ async fn a_server_that_gets_too_many_requests_is_asked_again() {
     let job = task::job("text-to-image", &json!({ "prompt": "a dog" }), Vec::new());
 
     assert_eq!(runtime.run(job).await.unwrap().files.len(), 1);
-    assert_eq!(player.heard("POST", "txt2img").len(), 3);
+    assert_eq!(player.requests("POST", "txt2img").len(), 3);
 }

@@ -1,4 +1,4 @@
-//! A server that plays recorded calls of SD WebUI.
+//! A server that replays recorded calls of SD WebUI.
 
 use std::sync::{Arc, Mutex};
 
@@ -11,20 +11,20 @@ use integration_tests::wait;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::server::{self, Heard, Request};
+use crate::server::{self, Request, RequestLog};
 
 /// A running player.
 pub(crate) struct Player {
     pub(crate) url: String,
-    stage: Arc<Stage>,
+    shared: Arc<Shared>,
 }
 
-struct Stage {
+struct Shared {
     calls: Vec<Value>,
     /// Whether each was answered.
     answered: Mutex<Vec<bool>>,
     interrupted: watch::Sender<bool>,
-    heard: Heard,
+    requests: RequestLog,
     /// Requests that no recording answers.
     unanswered: Mutex<Vec<String>>,
 }
@@ -33,34 +33,34 @@ impl Player {
     /// Answers each request with the first recorded call of its method and path that was not used; the last stays. A
     /// generation that was recorded after an interrupt is answered after one.
     pub(crate) async fn start(calls: Vec<Value>) -> Self {
-        let stage = Arc::new(Stage {
+        let shared = Arc::new(Shared {
             answered: Mutex::new(vec![false; calls.len()]),
             calls,
             interrupted: watch::Sender::default(),
-            heard: Heard::default(),
+            requests: RequestLog::default(),
             unanswered: Mutex::default(),
         });
-        let router = Router::new().fallback(hear).with_state(Arc::clone(&stage));
-        Self { url: server::serve(router).await, stage }
+        let router = Router::new().fallback(handle).with_state(Arc::clone(&shared));
+        Self { url: server::serve(router).await, shared }
     }
 
     /// The requests to that endpoint.
-    pub(crate) fn heard(&self, method: &str, endpoint: &str) -> Vec<Request> {
-        self.stage.heard.of(&format!("{method} /sdapi/v1/{endpoint}"))
+    pub(crate) fn requests(&self, method: &str, endpoint: &str) -> Vec<Request> {
+        self.shared.requests.of(&format!("{method} /sdapi/v1/{endpoint}"))
     }
 
     /// Waits for the first request to that endpoint.
     pub(crate) async fn called(&self, endpoint: &str) {
-        wait::until(endpoint, async || self.heard("POST", endpoint).first().map(|_| ())).await;
+        wait::until(endpoint, async || self.requests("POST", endpoint).first().map(|_| ())).await;
     }
 
     /// Requests that no recording answers.
     pub(crate) fn unanswered(&self) -> Vec<String> {
-        self.stage.unanswered.lock().unwrap().clone()
+        self.shared.unanswered.lock().unwrap().clone()
     }
 }
 
-impl Stage {
+impl Shared {
     /// The number of the recorded call that answers the request.
     fn find(&self, method: &Method, uri: &Uri) -> Option<usize> {
         let is_it = |call: &Value| {
@@ -88,8 +88,8 @@ impl Stage {
 
 const INTERRUPT: &str = "/sdapi/v1/interrupt";
 
-/// What the worker looks up where a server has it.
-const LOOKED_UP: [&str; 9] = [
+/// The lists that the worker requests where a server has them.
+const LISTS: [&str; 9] = [
     "/sdapi/v1/progress",
     "/sdapi/v1/options",
     "/sdapi/v1/sd-models",
@@ -101,13 +101,13 @@ const LOOKED_UP: [&str; 9] = [
     "/sdapi/v1/sd-vae",
 ];
 
-async fn hear(State(stage): State<Arc<Stage>>, method: Method, uri: Uri, body: Bytes) -> Response {
-    let request = stage.heard.add(&method, &uri, &body);
-    stage.answer(&method, &uri).await.unwrap_or_else(|| {
-        if method == Method::GET && LOOKED_UP.contains(&uri.path()) {
+async fn handle(State(shared): State<Arc<Shared>>, method: Method, uri: Uri, body: Bytes) -> Response {
+    let request = shared.requests.add(&method, &uri, &body);
+    shared.answer(&method, &uri).await.unwrap_or_else(|| {
+        if method == Method::GET && LISTS.contains(&uri.path()) {
             return server::answer(&json!({ "status": 404, "body": { "detail": "Not Found" } }));
         }
-        stage.unanswered.lock().unwrap().push(request.line);
+        shared.unanswered.lock().unwrap().push(request.line);
         server::answer(&json!({ "status": 404, "body": { "detail": "Not Found" } }))
     })
 }

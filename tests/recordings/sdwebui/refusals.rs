@@ -1,4 +1,4 @@
-//! Recorded errors, met by the worker.
+//! Recorded errors, and the worker's error codes for them.
 
 use serde_json::json;
 use shared_schema::ErrorCode;
@@ -6,7 +6,7 @@ use shared_schema::ErrorCode;
 use super::{calls, generations};
 
 #[tokio::test]
-pub(super) async fn every_recorded_error_tells_whose_fault_it_is() {
+pub(super) async fn every_recorded_error_has_its_error_code() {
     use ErrorCode::{RuntimeFailed, RuntimeRejected, RuntimeUnavailable};
     let expected = [
         (RuntimeRejected, Some("/content/steps"), "steps: Input should be a valid integer"),
@@ -22,11 +22,11 @@ pub(super) async fn every_recorded_error_tells_whose_fault_it_is() {
         (RuntimeUnavailable, None, "does not serve `POST /sdapi/v1/txt2img`"),
     ];
     let recorded = calls("errors");
-    assert_eq!(recorded.len(), expected.len(), "an error was recorded whose meaning nobody has said");
+    assert_eq!(recorded.len(), expected.len(), "a recorded error has no expected error code");
 
-    for (mut call, (code, field, words)) in recorded.into_iter().zip(expected) {
-        // The worker's own calls are well-formed and go to paths that are there: what such calls were told, it is told
-        // in answer to a call of its own.
+    for (mut call, (code, field, text)) in recorded.into_iter().zip(expected) {
+        // The worker's own calls are well-formed and go to existing paths: the recorded responses to other calls are
+        // replayed to a call of its own.
         let is_a_task =
             call["request"]["body"].get("prompt").or(call["request"]["body"].get("image")).is_some();
         if !is_a_task {
@@ -40,7 +40,7 @@ pub(super) async fn every_recorded_error_tells_whose_fault_it_is() {
 
         let error = result.unwrap_err();
         assert_eq!((error.code, error.field.as_deref()), (code, field), "{error}");
-        assert!(error.message.contains(words), "{error}");
+        assert!(error.message.contains(text), "{error}");
         assert_eq!(sent["prompt"], content["prompt"]);
     }
 }

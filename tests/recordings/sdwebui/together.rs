@@ -50,8 +50,8 @@ impl Server {
         tokio::spawn(async move { runtime.run(job).await })
     }
 
-    /// Begins a run that the worker knows nothing of, as a process before it may have done.
-    fn left_behind(&self, steps: u32) {
+    /// Begins a run that is unknown to the worker, as a former process may have left it.
+    fn leave_orphan(&self, steps: u32) {
         let other = sdwebui::connect(&task::options(&self.simulation.url())).unwrap();
         tokio::spawn(async move { other.run(with("left", json!({ "steps": steps }))).await });
     }
@@ -63,7 +63,7 @@ impl Server {
         requests.filter(|request| request.method == "POST" && request.path == path).map(|it| it.at).collect()
     }
 
-    async fn until_clear(&self) {
+    async fn until_no_orphans(&self) {
         wait::until("a clear server", async || {
             self.runtime.interrupt_orphans(&[]).await.unwrap().then_some(())
         })
@@ -96,7 +96,7 @@ fn cut_short(prompt: &str) -> (String, bool) {
 }
 
 #[tokio::test]
-async fn a_run_that_is_handed_over_early_needs_no_round_trip() {
+async fn a_run_that_is_submitted_ahead_of_time_needs_no_round_trip() {
     let server = Server::start().await;
     let first = server.run(job("a")).await;
     let second = server.run(job("b")).await;
@@ -110,7 +110,7 @@ async fn a_run_that_is_handed_over_early_needs_no_round_trip() {
 }
 
 #[tokio::test]
-async fn only_the_run_in_front_is_told_how_far_it_is() {
+async fn only_the_first_run_in_the_queue_reports_progress() {
     let server = Server::start().await;
     let (first, second) = (job("a"), job("b"));
     let (first_progress, second_progress) = (first.progress.watch(), second.progress.clone());
@@ -127,7 +127,7 @@ async fn only_the_run_in_front_is_told_how_far_it_is() {
 }
 
 #[tokio::test]
-async fn an_interrupted_run_does_not_spoil_the_one_behind_it() {
+async fn an_interrupted_run_does_not_affect_the_next_one() {
     let server = Server::start().await;
     let stopped = job("a");
     let stop = stopped.stop.clone();
@@ -152,10 +152,10 @@ async fn a_run_that_is_stopped_while_it_waits_is_interrupted_in_its_turn() {
 
     stop.cancel();
     assert_eq!(second.await.unwrap().unwrap_err().code, ErrorCode::Interrupted);
-    assert_eq!(server.ran(), [], "the caller has waited for another run");
+    assert_eq!(server.ran(), [], "the caller waited for another run");
 
     assert_eq!(first.await.unwrap().unwrap().files.len(), 1);
-    server.until_clear().await;
+    server.until_no_orphans().await;
     assert_eq!(server.ran(), [to_the_end("a"), cut_short("b")]);
 }
 
@@ -206,26 +206,26 @@ async fn memory_is_freed_when_nothing_runs() {
 }
 
 #[tokio::test]
-async fn what_another_process_left_is_interrupted() {
+async fn runs_of_another_process_are_interrupted() {
     let server = Server::with_latency(Duration::from_secs(600)).await;
     assert_eq!(server.runtime.interrupt_orphans(&[]).await, Ok(true));
-    server.left_behind(6_000);
-    server.left_behind(6_000);
+    server.leave_orphan(6_000);
+    server.leave_orphan(6_000);
     wait::until("both", async || (server.posted("txt2img").len() == 2).then_some(())).await;
 
     wait::until("the first look", async || {
         (server.runtime.interrupt_orphans(&[]).await == Ok(false)).then_some(())
     })
     .await;
-    server.until_clear().await;
+    server.until_no_orphans().await;
 
     let left: Vec<_> = server.ran().into_iter().filter(|(prompt, _)| prompt == "left").collect();
     assert_eq!(left.len(), 2);
 }
 
-/// Such a server says for ever that it works on it.
+/// Such a server reports it as running for ever.
 #[tokio::test]
-async fn an_enlargement_that_failed_is_not_waited_for() {
+async fn failed_upscaling_is_not_waited_for() {
     let server = Server::start().await;
     let pixel =
         "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mNgAAAAAgAB5Sfe/AAAAABJRU5ErkJggg==";
@@ -237,14 +237,14 @@ async fn an_enlargement_that_failed_is_not_waited_for() {
     assert_eq!(client.post(url).json(&body).send().await.unwrap().status().as_u16(), 500);
 
     assert_eq!(server.runtime.interrupt_orphans(&[]).await, Ok(false));
-    server.until_clear().await;
+    server.until_no_orphans().await;
 }
 
 #[tokio::test]
-async fn a_hanging_server_is_never_clear() {
+async fn a_hanging_server_always_has_orphans() {
     let server = Server::start().await;
     server.simulation.faults().plan(Fault::Hang, 1);
-    server.left_behind(1);
+    server.leave_orphan(1);
     wait::until("the first look", async || {
         (server.runtime.interrupt_orphans(&[]).await == Ok(false)).then_some(())
     })
@@ -255,9 +255,9 @@ async fn a_hanging_server_is_never_clear() {
     assert_eq!(server.runtime.interrupt_orphans(&[]).await, Ok(false));
 }
 
-/// The run of a worker that is alive is none of what has to be cleared.
+/// The run of a live worker is no orphan.
 #[tokio::test]
-async fn a_run_that_somebody_waits_for_is_not_cleared() {
+async fn a_run_that_a_worker_waits_for_is_no_orphan() {
     let server = Server::start().await;
     let running = server.run(job("a")).await;
 
@@ -267,7 +267,7 @@ async fn a_run_that_somebody_waits_for_is_not_cleared() {
     assert_eq!((server.ran(), server.posted("interrupt").len()), (vec![to_the_end("a")], 0));
 }
 
-/// Waits until the server says so of the run that it works on, then gives the command from outside.
+/// Waits until the server reports the run in that state, then sends the command as another client.
 async fn command_when(server: &Server, command: &str, is_time: impl Fn(&Value) -> bool) {
     rustls::crypto::ring::default_provider().install_default().ok();
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -280,9 +280,9 @@ async fn command_when(server: &Server, command: &str, is_time: impl Fn(&Value) -
     client.post(format!("{api}/{command}")).send().await.unwrap();
 }
 
-/// The server forgets that somebody interrupted a run when the next begins, which is posted already.
+/// The server resets its interrupt flag when the next run begins, which is posted already.
 #[tokio::test]
-async fn a_run_that_somebody_else_interrupts_is_no_success_although_another_one_waits() {
+async fn a_run_that_another_client_interrupts_is_no_success_even_if_another_one_is_pending() {
     let server = Server::with_latency(Duration::from_secs(30)).await;
     // A step takes 3 s, and the run goes on to the end of the one in which it is interrupted.
     let first = server.run(with("a", json!({ "steps": 10 }))).await;
@@ -294,9 +294,9 @@ async fn a_run_that_somebody_else_interrupts_is_no_success_although_another_one_
     assert_eq!((error.code, error.is_retryable()), (ErrorCode::Interrupted, true));
 }
 
-/// And that somebody skipped a batch when the next begins.
+/// And its flag for a skipped batch when the next batch begins.
 #[tokio::test]
-async fn a_batch_that_somebody_else_skips_is_no_success() {
+async fn a_batch_that_another_client_skips_is_no_success() {
     let server = Server::with_latency(Duration::from_secs(12)).await;
     let running = server.run(with("a", json!({ "steps": 2, "n_iter": 2 }))).await;
 
@@ -305,9 +305,9 @@ async fn a_batch_that_somebody_else_skips_is_no_success() {
     assert_eq!(running.await.unwrap().unwrap_err().code, ErrorCode::Interrupted);
 }
 
-/// Nothing has to be seen of it: the images of the other batches are missing.
+/// The interrupt need not be observed: the images of the other batches are missing.
 #[tokio::test]
-async fn batches_that_were_not_begun_are_missed() {
+async fn missing_batches_are_no_success() {
     let server = Server::with_latency(Duration::from_secs(8)).await;
     let first = server.run(with("a", json!({ "steps": 400, "n_iter": 2 }))).await;
     let second = server.run(with("b", json!({ "steps": 1 }))).await;
@@ -319,7 +319,7 @@ async fn batches_that_were_not_begun_are_missed() {
 }
 
 #[tokio::test]
-async fn enlargements_that_somebody_else_interrupts_are_no_success() {
+async fn upscaling_that_another_client_interrupts_is_no_success() {
     let server = Server::with_latency(Duration::from_secs(4)).await;
     let pixel =
         "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mNgAAAAAgAB5Sfe/AAAAABJRU5ErkJggg==";
