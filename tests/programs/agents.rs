@@ -1,4 +1,4 @@
-//! What the predecessors' queue agents take from a message, as strictly as their Python takes it: where that raises,
+//! What the predecessors' queue agents read from a message, as strictly as their Python does: where that raises,
 //! this is an error.
 //!
 //! The first predecessor is aws-samples/stable-diffusion-on-eks, the second
@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use aws_sdk_sqs::types::MessageSystemAttributeName;
 use serde_json::{Map, Value};
 
-/// What an agent knows of a task after reading its message.
+/// The task, as an agent has read it from its message.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Reading {
     /// `str(metadata["id"])`.
@@ -65,7 +65,7 @@ fn read(body: &Value) -> Result<Reading, String> {
     };
     let task_type = metadata.get("tasktype").and_then(Value::as_str).ok_or("UnboundLocalError: tasktype")?;
     let content = payload["content"].as_object().ok_or("KeyError: content")?;
-    // The agents take keys out of it.
+    // The agents remove keys from it.
     if !matches!(content.get("alwayson_scripts"), None | Some(Value::Object(_))) {
         return Err("alwayson_scripts is no object".to_owned());
     }

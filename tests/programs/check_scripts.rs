@@ -67,7 +67,7 @@ fn all_steps_of_the_tests_run_and_the_end_lists_what_failed() {
     let (output, text) = run(&folder.0, "test", "");
     assert_eq!(output.status.code(), Some(0), "{text}");
 
-    // What starts the programs says nothing about this version if they do not build.
+    // Tests that start the programs prove nothing about this version if those do not build.
     script(&folder.0.join("bin/cargo"), "[ $1 != build ]");
     let (output, text) = run(&folder.0, "test", "");
     assert_eq!(output.status.code(), Some(1));

@@ -1,4 +1,4 @@
-//! The dead-letter Lambda: what died inside SQS or SNS gets its end, once, and its sender hears of it.
+//! The dead-letter Lambda: a message that SQS or SNS could not deliver gets its result, once, and a notification.
 
 use std::time::{Duration, Instant};
 
@@ -15,13 +15,13 @@ use simulated_runtimes::SdWebUiOptions;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// A queue that nobody works on.
-async fn unworked(lab: &Lab, name: &str, runtime_type: &'static str) -> Runtime {
+/// A queue without a worker.
+async fn queue_without_worker(lab: &Lab, name: &str, runtime_type: &'static str) -> Runtime {
     lab.runtime(name, runtime_type, "http://127.0.0.1:9".to_owned(), None, &[]).await
 }
 
-/// Lets the queue give up whatever is received a second time.
-async fn give_up_after_one_receipt(lab: &Lab, runtime: &Runtime) {
+/// Sets the queue's `maxReceiveCount` to one.
+async fn set_max_receive_count_to_one(lab: &Lab, runtime: &Runtime) {
     let sqs = &lab.clients().sqs;
     let asked = sqs.get_queue_attributes().queue_url(&runtime.queue.dead_letter_url);
     let answer = asked.attribute_names(QueueAttributeName::QueueArn).send().await.unwrap();
@@ -31,8 +31,8 @@ async fn give_up_after_one_receipt(lab: &Lab, runtime: &Runtime) {
     call.attributes(QueueAttributeName::RedrivePolicy, policy).send().await.unwrap();
 }
 
-/// Takes the next message and lets it go, as a worker does that is killed, until its queue gives it up.
-async fn die_of(lab: &Lab, runtime: &Runtime) -> Message {
+/// Receives the next message without deleting it, as a killed worker does, until its queue moves it to the dead-letter queue.
+async fn dead_letter(lab: &Lab, runtime: &Runtime) -> Message {
     let receive = async || {
         let call = lab.clients().sqs.receive_message().queue_url(&runtime.queue.url);
         let call = call.visibility_timeout(0).wait_time_seconds(1);
@@ -53,7 +53,7 @@ fn task(id: &str, task_type: &str, submission: &str) -> Value {
     json!({ "metadata": metadata, "content": { "prompt": "x" } })
 }
 
-/// A record of a message that its queue gave up after so many receipts.
+/// A record of a message that its queue moved to the dead-letter queue after so many receives.
 fn record(message_id: &str, body: &str, receipts: u32) -> Value {
     json!({
         "messageId": message_id,
@@ -71,24 +71,24 @@ fn record(message_id: &str, body: &str, receipts: u32) -> Value {
     })
 }
 
-fn all_ended() -> Value {
+fn no_failures() -> Value {
     json!({ "batchItemFailures": [] })
 }
 
-async fn told(lab: &Lab, id: &str, times: usize) -> Vec<Notification> {
+async fn completions(lab: &Lab, id: &str, times: usize) -> Vec<Notification> {
     wait::until(&format!("{times} notifications of {id}"), async || {
-        let told = lab.notifications().await.into_iter().filter(|told| told["id"] == id);
-        let told: Vec<Notification> = told.map(|told| serde_json::from_value(told).unwrap()).collect();
-        (told.len() == times).then_some(told)
+        let found = lab.notifications().await.into_iter().filter(|sent| sent["id"] == id);
+        let found: Vec<Notification> = found.map(|sent| serde_json::from_value(sent).unwrap()).collect();
+        (found.len() == times).then_some(found)
     })
     .await
 }
 
 #[tokio::test]
-async fn a_task_that_its_queue_gave_up_fails_once_however_often_it_comes() {
+async fn a_dead_lettered_task_fails_once_however_often_it_is_delivered() {
     let lab = Lab::start().await;
-    let runtime = unworked(&lab, "sdruntime", "sdwebui").await;
-    give_up_after_one_receipt(&lab, &runtime).await;
+    let runtime = queue_without_worker(&lab, "sdruntime", "sdwebui").await;
+    set_max_receive_count_to_one(&lab, &runtime).await;
     let api = lab.submit_api(&[&runtime]).await;
     let metadata = json!({
         "id": "deadly", "runtime": "sdruntime", "tasktype": "text-to-image", "prefix": "output", "context": { "order": 7 },
@@ -96,7 +96,7 @@ async fn a_task_that_its_queue_gave_up_fails_once_however_often_it_comes() {
     let task = json!({ "metadata": metadata, "content": { "prompt": "x" } });
     let (status, answer) = api.post("/v1alpha2", &json!({ "task": task })).await;
     assert!(status.is_success(), "{answer}");
-    let message = die_of(&lab, &runtime).await;
+    let message = dead_letter(&lab, &runtime).await;
     let (message_id, body) = (message.message_id.unwrap(), message.body.unwrap());
     let cause = json!({ "attempt": 1, "code": "runtime_unavailable", "message": "no answer", "at": "2026-01-01T00:00:00Z" });
     let journal = json!({ "given_back": 0, "attempts": [cause] }).to_string();
@@ -126,12 +126,12 @@ async fn a_task_that_its_queue_gave_up_fails_once_however_often_it_comes() {
     assert_eq!(kept["task"]["content"], task["content"]);
     assert_eq!((&kept["error"]["code"], &kept["message_id"]), (&json!("dead_lettered"), &json!(message_id)));
 
-    // It comes a second time, and says something else.
+    // It is delivered a second time, with other content.
     let again = json!({ "Records": [record(&message_id, &body, 9)] });
-    assert_eq!(function.invoke(again).await.unwrap(), all_ended());
-    let told = told(&lab, "deadly", 2).await;
-    assert_eq!(told[0].notification_id, told[1].notification_id);
-    assert_eq!(told[0].error, told[1].error);
+    assert_eq!(function.invoke(again).await.unwrap(), no_failures());
+    let sent = completions(&lab, "deadly", 2).await;
+    assert_eq!(sent[0].notification_id, sent[1].notification_id);
+    assert_eq!(sent[0].error, sent[1].error);
     assert_eq!(lab.json(&completion.output_url).await, out);
 }
 
@@ -141,7 +141,7 @@ async fn a_task_that_could_not_be_delivered_fails_in_the_format_of_its_runtime()
         return;
     }
     let lab = Lab::start().await;
-    let runtime = unworked(&lab, "comfyui", "comfyui").await;
+    let runtime = queue_without_worker(&lab, "comfyui", "comfyui").await;
     let api = lab.submit_api(&[&runtime]).await;
     lab.clients().sqs.delete_queue().queue_url(&runtime.queue.url).send().await.unwrap();
     let workflow = json!({ "1": { "class_type": "EmptyImage", "inputs": {} } });
@@ -161,7 +161,7 @@ async fn a_task_that_could_not_be_delivered_fails_in_the_format_of_its_runtime()
 }
 
 #[tokio::test]
-async fn a_task_that_had_ended_is_told_again_while_another_waits_for_s3() {
+async fn a_committed_task_is_notified_again_while_another_waits_for_s3() {
     if aws::skipped_elsewhere("out of order", "the AWS APIs are not broken from outside") {
         return;
     }
@@ -182,15 +182,15 @@ async fn a_task_that_had_ended_is_told_again_while_another_waits_for_s3() {
     faults.strike(Service::S3, "PutObject", AwsFault::FailBefore, 1_000);
     let answer = function.invoke(event.clone()).await.unwrap();
     assert_eq!(answer, json!({ "batchItemFailures": [{ "itemIdentifier": "b" }] }));
-    let [first, second] = told(&lab, "done", 2).await.try_into().unwrap();
+    let [first, second] = completions(&lab, "done", 2).await.try_into().unwrap();
     assert_eq!((first.notification_id, &first.image_url), (second.notification_id, &second.image_url));
     assert!(second.result && second.outputs[0].url.is_some(), "{second:?}");
-    // Lambda does not say how long the function's credentials last, so a day cannot be promised.
+    // Lambda does not report how long the function's credentials are valid, so a day cannot be promised.
     let expires_at =
         OffsetDateTime::parse(second.outputs[0].url_expires_at.as_ref().unwrap(), &Rfc3339).unwrap();
     assert!(expires_at <= OffsetDateTime::now_utc() + time::Duration::HOUR, "{second:?}");
 
-    // A task whose end cannot be looked up is not declared dead.
+    // A task whose result cannot be read is not failed.
     faults.clear();
     faults.strike(Service::S3, "GetObject", AwsFault::FailBefore, 1_000);
     let answer = function.invoke(json!({ "Records": [event["Records"][1]] })).await.unwrap();
@@ -203,23 +203,23 @@ async fn a_task_that_had_ended_is_told_again_while_another_waits_for_s3() {
     let answer = function.invoke(alone.clone()).await.unwrap();
     assert_eq!(answer, json!({ "batchItemFailures": [{ "itemIdentifier": "b" }] }));
     faults.clear();
-    assert_eq!(function.invoke(alone).await.unwrap(), all_ended());
+    assert_eq!(function.invoke(alone).await.unwrap(), no_failures());
     assert_eq!(lab.completion("new").await.error.unwrap().code, ErrorCode::DeadLettered);
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_kept_and_told_to_nobody() {
+async fn an_unreadable_message_is_stored_and_not_notified() {
     let lab = Lab::start().await;
     let function = Function::start(&lab).await;
     let event = json!({ "Records": [record("poison", "{nope", 20)] });
-    assert_eq!(function.invoke(event).await.unwrap(), all_ended());
+    assert_eq!(function.invoke(event).await.unwrap(), no_failures());
     let kept = lab.json(&format!("s3://{}/_darkroom/unreadable/poison.json", lab.shared.bucket)).await;
     assert_eq!((&kept["body"], &kept["code"]), (&json!("{nope"), &json!("unreadable_message")));
     assert_eq!(lab.notifications().await, [Value::Null; 0]);
 }
 
 #[tokio::test]
-async fn an_event_that_is_none_of_sqs_is_an_error_that_says_so_and_not_the_end() {
+async fn an_event_of_another_service_is_an_error_and_the_process_continues() {
     let lab = Lab::start().await;
     let function = Function::start(&lab).await;
     let mut nameless = json!({ "Records": [record("poison", "{}", 1)] });
@@ -231,12 +231,12 @@ async fn an_event_that_is_none_of_sqs_is_an_error_that_says_so_and_not_the_end()
             "{error}"
         );
     }
-    assert_eq!(function.invoke(json!({ "Records": [] })).await.unwrap(), all_ended());
+    assert_eq!(function.invoke(json!({ "Records": [] })).await.unwrap(), no_failures());
 }
 
 #[tokio::test]
-async fn a_bad_configuration_ends_the_process_and_names_every_bad_variable() {
-    // Nothing listens there: whoever asked for an event would fail differently.
+async fn an_invalid_configuration_ends_the_process_and_names_every_invalid_variable() {
+    // Nothing listens there: a request for an event would fail with another error.
     let mut variables = lambda_variables("dead-letter", "127.0.0.1:9");
     variables.insert("URL_EXPIRY_SECONDS", "soon".to_owned());
     let variables: Vec<(String, String)> =

@@ -1,4 +1,4 @@
-//! The dead-letter Lambda at keys that somebody else has: it reports no other task's end, and overwrites none.
+//! The dead-letter Lambda at keys of other submissions: it reports no other task's result, and overwrites none.
 
 use integration_tests::dead_letters::Function;
 use integration_tests::foreign::{SAME_32_BITS, keys_of, out_of};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use shared_schema::ErrorCode;
 use shared_schema::keys::s3_uri;
 
-/// An event with one message that its queue gave up.
+/// An event with one dead-lettered message.
 fn event(id: &str, submission: &str) -> Value {
     let metadata = json!({ "id": id, "runtime": "sdruntime", "tasktype": "text-to-image", "prefix": "output",
                            "submission": submission });
@@ -19,7 +19,7 @@ fn event(id: &str, submission: &str) -> Value {
 }
 
 #[tokio::test]
-async fn what_others_have_at_a_key_of_a_dead_task_stays_and_the_task_uses_its_next_keys() {
+async fn files_of_others_at_a_key_of_a_dead_lettered_task_stay_and_the_task_uses_its_next_keys() {
     let lab = Lab::start().await;
     let function = Function::start(&lab).await;
     for (id, foreign) in
@@ -46,12 +46,12 @@ async fn what_others_have_at_a_key_of_a_dead_task_stays_and_the_task_uses_its_ne
 }
 
 #[tokio::test]
-async fn what_an_earlier_version_committed_is_notified_again_and_anothers_commit_is_not() {
+async fn a_commit_of_an_earlier_version_is_notified_again_and_one_of_another_submission_is_not() {
     let lab = Lab::start().await;
     let function = Function::start(&lab).await;
     let [own, other] = SAME_32_BITS;
     let former = keys_of("upgraded", own).former_out();
-    // It was larger than what is read back.
+    // Larger than the part that is read back.
     let out = out_of(&lab, "upgraded", own, &former).to_string();
     let out = out.replacen('{', &format!("{{\"images\":[\"{}\"],", "x".repeat(17 * 1024 * 1024)), 1);
     lab.put(&former, out).await;
@@ -63,7 +63,10 @@ async fn what_an_earlier_version_committed_is_notified_again_and_anothers_commit
     let completion = |submission: &str| {
         completions.iter().find(|completion| completion.submission.as_str() == submission).unwrap()
     };
-    assert_eq!((completion(own).result, &completion(own).output_url), (true, &s3_uri(&lab.shared.bucket, &former)));
+    assert_eq!(
+        (completion(own).result, &completion(own).output_url),
+        (true, &s3_uri(&lab.shared.bucket, &former))
+    );
     assert_eq!(completion(other).error.as_ref().unwrap().code, ErrorCode::DeadLettered);
     assert_eq!(completion(other).output_url, s3_uri(&lab.shared.bucket, &keys_of("upgraded", other).out()));
 }

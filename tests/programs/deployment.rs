@@ -42,21 +42,21 @@ fn workflow(node: &str) -> Value {
     })
 }
 
-/// What a queue that was subscribed has been told of a task's end: raw, without an envelope.
-async fn told(stack: &Served, queue: &str, id: &str) -> Value {
+/// The completion notification of a task in a subscribed queue: raw, without an envelope.
+async fn completion(stack: &Served, queue: &str, id: &str) -> Value {
     let sqs = Clients::new(&stack.aws_url).sqs;
     let url = sqs.get_queue_url().queue_name(queue).send().await.unwrap().queue_url.unwrap();
     wait::until("the notification in the queue", async || {
         let poll = sqs.receive_message().queue_url(&url).wait_time_seconds(1);
         let message = poll.send().await.unwrap().messages.unwrap_or_default().pop()?;
-        let told: Value = serde_json::from_str(message.body.as_deref().unwrap()).unwrap();
-        (told["id"] == id && told.get("result").is_some()).then_some(told)
+        let sent: Value = serde_json::from_str(message.body.as_deref().unwrap()).unwrap();
+        (sent["id"] == id && sent.get("result").is_some()).then_some(sent)
     })
     .await
 }
 
 #[tokio::test]
-async fn a_file_that_says_everything_holds_for_front_door_and_workers() {
+async fn a_complete_file_applies_to_front_door_and_workers() {
     let mut stack = Served::start_with(&["--config", &example("full.yaml")]).await;
 
     let steep = v1alpha2("steep", "sdruntime", "text-to-image", json!({ "prompt": "x", "steps": 101 }));
@@ -84,15 +84,15 @@ async fn a_file_that_says_everything_holds_for_front_door_and_workers() {
     let flow = v1alpha2("flow", "comfyui", "pipeline", workflow("EmptyImage"));
     assert_eq!(stack.post("/v1alpha2", &flow).await.0, StatusCode::OK);
     for (id, queue) in [("switched", "studio-results-shop"), ("flow", "studio-results-newsroom")] {
-        let completion = told(&stack, queue, id).await;
+        let completion = completion(&stack, queue, id).await;
         assert_eq!(completion["result"], true, "{completion}");
         let image = stack.image(id).await;
         assert!(image.starts_with(stack.folder.0.join("studio-output")), "{}", image.display());
     }
     let printed = stack.process.printed().join("\n");
     assert!(printed.contains("  running    switched") && !printed.contains("  running    flow"), "{printed}");
-    for untold in ["pictures@example.com", "https://hooks.example.com/darkroom"] {
-        assert_eq!(printed.matches(&format!("not told    {untold}")).count(), 1, "{printed}");
+    for omitted in ["pictures@example.com", "https://hooks.example.com/darkroom"] {
+        assert_eq!(printed.matches(&format!("not told    {omitted}")).count(), 1, "{printed}");
     }
 
     // Larger than the topic's own default, which `api.messageBytes` raises.
@@ -155,7 +155,7 @@ async fn subscribed(stack: &Served, topic: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn another_file_on_the_same_folder_holds_for_what_was_subscribed_before() {
+async fn another_file_on_the_same_folder_applies_to_former_subscriptions() {
     let folder = Folder::new();
     let file = |queues: &str, runtimes: &str| {
         let file =
@@ -187,21 +187,21 @@ async fn another_file_on_the_same_folder_holds_for_what_was_subscribed_before() 
     );
     let mut stack = Served::start_in(stack.folder, &["--config", &after]).await;
     assert_eq!(subscribed(&stack, "darkroom-tasks").await, ["darkroom-first", "my-tasks"]);
-    let told_of_ends =
+    let completion_queues =
         ["darkroom-_console", "darkroom-results-newsroom", "darkroom-results-press", "my-completions"];
-    assert_eq!(subscribed(&stack, "darkroom-completions").await, told_of_ends);
+    assert_eq!(subscribed(&stack, "darkroom-completions").await, completion_queues);
 
     // The filter policy of the runtime that stays is the new one.
     let (status, answer) = stack.post("/v1alpha1", &v1alpha1("moved", "two.safetensors")).await;
     assert_eq!((status, &answer["runtime"]), (StatusCode::OK, &json!("first")), "{answer}");
     stack.image("moved").await;
     for queue in ["darkroom-results-newsroom", "darkroom-results-press", "my-completions"] {
-        assert_eq!(told(&stack, queue, "moved").await["result"], true, "{queue}");
+        assert_eq!(completion(&stack, queue, "moved").await["result"], true, "{queue}");
     }
 }
 
 #[tokio::test]
-async fn the_demo_fits_its_samples_to_the_file_and_says_where_none_does() {
+async fn the_demo_fits_its_samples_to_the_file_and_names_runtimes_without_one() {
     let folder = Folder::new();
     let file = written(
         &folder,
@@ -226,15 +226,15 @@ runtimes:
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_deployed_is_refused_with_all_of_its_faults() {
+async fn an_invalid_file_is_refused_with_all_of_its_errors() {
     let folder = Folder::new();
     let file = written(&folder, "region: nowhere\nmodelBucket: my-company-models\nruntimes: []\n");
     let mut process = start(&folder, &["--config", &file]);
     assert!(!process.exited().await.success());
-    let said = process.lines().join("\n");
-    assert!(said.contains(&format!("{file} cannot be deployed:")), "{said}");
+    let log = process.lines().join("\n");
+    assert!(log.contains(&format!("{file} cannot be deployed:")), "{log}");
     assert!(
-        said.contains("\n  region: must look like ") && said.contains("\n  runtimes: must NOT have"),
-        "{said}"
+        log.contains("\n  region: must look like ") && log.contains("\n  runtimes: must NOT have"),
+        "{log}"
     );
 }

@@ -1,4 +1,4 @@
-//! The front door as Lambda runs it: its `bootstrap` as a process, fed by API Gateway events.
+//! The front door as Lambda runs it: its `bootstrap` as a process, invoked with API Gateway events.
 
 use std::collections::HashMap;
 
@@ -18,7 +18,7 @@ pub(crate) struct Function {
 }
 
 impl Function {
-    /// Starts one that publishes to the lab's topic and knows the runtimes of `registry` (null: no registry).
+    /// Starts one that publishes to the lab's topic with that registry of runtimes (null: none).
     pub(crate) async fn start(lab: &Lab, registry: &Value) -> Self {
         let api = RuntimeApi::start().await;
         let mut variables = lambda_variables("front-door", &api.address.to_string());
@@ -31,12 +31,12 @@ impl Function {
         Self { process: bootstrap(&variables), api }
     }
 
-    /// Lets it answer an event.
+    /// Invokes it with an event.
     pub(crate) async fn invoke(&self, event: Value) -> Outcome {
         self.api.invoke(event).await
     }
 
-    /// Lets it answer an event that it must have an answer to: status, headers with lower-case names, body.
+    /// Invokes it with an event that it must answer: status, headers with lower-case names, body.
     pub(crate) async fn answer(&self, event: Value) -> Answer {
         Answer::of(&self.invoke(event).await.unwrap())
     }

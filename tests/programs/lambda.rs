@@ -20,7 +20,7 @@ fn registry() -> Value {
     ])
 }
 
-/// A queue that nobody works on.
+/// A queue without a worker.
 async fn queue(lab: &Lab, name: &str) -> Runtime {
     lab.runtime(name, "sdwebui", "http://127.0.0.1:9".to_owned(), None, &[]).await
 }
@@ -42,7 +42,7 @@ fn headless() -> Value {
 }
 
 #[tokio::test]
-async fn what_is_accepted_arrives_in_the_queue_of_its_runtime_and_no_other() {
+async fn an_accepted_task_arrives_in_the_queue_of_its_runtime_and_in_no_other() {
     let lab = Lab::start().await;
     let (runtime, other) = (queue(&lab, "sdruntime").await, queue(&lab, "other").await);
     let function = Function::start(&lab, &registry()).await;
@@ -72,7 +72,7 @@ async fn what_is_accepted_arrives_in_the_queue_of_its_runtime_and_no_other() {
         }
     }
     assert_eq!(lab.counts(&runtime.queue.url).await.0, 0, "more was published than accepted");
-    assert_eq!(lab.counts(&other.queue.url).await, (0, 0), "the filter policy let it through");
+    assert_eq!(lab.counts(&other.queue.url).await, (0, 0), "the filter policy matched it");
 
     for line in function.process.printed() {
         let line: Value = serde_json::from_str(&line).unwrap();
@@ -81,7 +81,7 @@ async fn what_is_accepted_arrives_in_the_queue_of_its_runtime_and_no_other() {
 }
 
 #[tokio::test]
-async fn what_is_refused_says_why_and_is_not_published() {
+async fn a_refused_task_gets_its_error_and_is_not_published() {
     let lab = Lab::start().await;
     let runtime = queue(&lab, "sdruntime").await;
     let function = Function::start(&lab, &registry()).await;
@@ -115,7 +115,7 @@ async fn what_is_refused_says_why_and_is_not_published() {
 }
 
 #[tokio::test]
-async fn an_event_of_another_service_is_an_error_and_not_the_end() {
+async fn an_event_of_another_service_is_an_error_and_the_process_continues() {
     let lab = Lab::start().await;
     let function = Function::start(&lab, &registry()).await;
     let outcome = function.invoke(json!({ "Records": [{ "eventSource": "aws:sqs", "body": "{}" }] })).await;
@@ -124,8 +124,8 @@ async fn an_event_of_another_service_is_an_error_and_not_the_end() {
 }
 
 #[tokio::test]
-async fn a_bad_configuration_ends_the_process_and_names_every_bad_variable() {
-    // Nothing listens there: whoever asked for an event would fail differently.
+async fn an_invalid_configuration_ends_the_process_and_names_every_invalid_variable() {
+    // Nothing listens there: a request for an event would fail with another error.
     let mut variables = lambda_variables("front-door", "127.0.0.1:9");
     for (name, value) in [
         ("SNS_TOPIC_ARN", "tasks"),

@@ -1,4 +1,4 @@
-//! `local-stack`: the demo, the `curl` line, and what a person may attach to it.
+//! `local-stack`: the demo, the `curl` line, and what its users attach to it.
 
 use std::net::TcpListener;
 use std::process::Command;
@@ -30,7 +30,7 @@ async fn the_demo_shows_an_image_of_each_runtime_and_ends() {
 }
 
 #[tokio::test]
-async fn the_demo_fails_when_a_runtime_does() {
+async fn the_demo_fails_when_a_runtime_fails() {
     let simulation = Simulation::start_sdwebui(free_port(), SdWebUiOptions::default()).await.unwrap();
     let broken =
         Fault::Exception { node: None, kind: "RuntimeError".into(), message: "shapes differ".into() };
@@ -45,11 +45,11 @@ async fn the_demo_fails_when_a_runtime_does() {
 }
 
 #[tokio::test]
-async fn attached_runtimes_do_the_work() {
+async fn attached_runtimes_process_the_tasks() {
     let webui = Simulation::start_sdwebui(free_port(), SdWebUiOptions::default()).await.unwrap();
     let comfyui = Simulation::start_comfyui(free_port(), ComfyUiOptions::default()).await.unwrap();
     let folder = Folder::new();
-    // One in place of a simulation, one beside the others; with and without a scheme.
+    // One in place of a simulation, one in addition; with and without a scheme.
     let (replaced, added) =
         (format!("sdruntime=sdwebui:{}", webui.url()), format!("mine=comfyui:{}", comfyui.address()));
     let mut demo = start(&folder, &["--demo", "--runtime", &replaced, "--runtime", &added]);
@@ -66,7 +66,7 @@ async fn the_printed_curl_line_works_when_pasted() {
         .wait_for_output("the curl line", |line| line.trim().starts_with("curl ").then(|| line.to_owned()))
         .await;
     let answer = if Command::new("curl").arg("--version").output().is_ok() {
-        // Whoever tests behind a proxy must not send loopback addresses there.
+        // Behind a proxy, requests to loopback addresses must not go through it.
         let pasted = Command::new("sh").args(["-c", &line]).env("NO_PROXY", "*").output().unwrap();
         assert!(pasted.status.success(), "{pasted:?}");
         serde_json::from_slice(&pasted.stdout).unwrap()
@@ -84,7 +84,7 @@ async fn the_printed_curl_line_works_when_pasted() {
 }
 
 #[tokio::test]
-async fn only_who_has_the_key_and_comes_from_this_machine_is_let_in() {
+async fn only_requests_with_the_key_and_from_this_machine_are_accepted() {
     let stack = Served::start().await;
     let task = format!("{}/v1alpha2", stack.url);
     let without = stack.client.post(&task).body("{}");
@@ -111,53 +111,53 @@ async fn only_who_has_the_key_and_comes_from_this_machine_is_let_in() {
 }
 
 #[tokio::test]
-async fn a_web_hook_is_asked_and_then_told() {
+async fn a_web_hook_is_confirmed_and_then_notified() {
     let mut stack = Served::start().await;
-    let (hook, heard) = hook().await;
+    let (hook, received) = hook().await;
     let sns = Clients::new(&stack.aws_url).sns;
     let topic = "arn:aws:sns:us-east-1:000000000000:darkroom-completions";
     sns.subscribe().topic_arn(topic).protocol("http").endpoint(hook).send().await.unwrap();
-    let first_heard = async |kind: &str, is_it: &dyn Fn(&Value) -> bool| {
+    let first_received = async |kind: &str, matches: &dyn Fn(&Value) -> bool| {
         wait::until(kind, async || {
-            let heard = heard.lock().unwrap();
-            heard.iter().find(|(heard, body)| heard == kind && is_it(body)).map(|(_, body)| body.clone())
+            let received = received.lock().unwrap();
+            received.iter().find(|(type_, body)| type_ == kind && matches(body)).map(|(_, body)| body.clone())
         })
         .await
     };
-    let asked = first_heard("SubscriptionConfirmation", &|_| true).await;
-    let confirmed = stack.client.get(asked["SubscribeURL"].as_str().unwrap()).send().await.unwrap();
+    let confirmation = first_received("SubscriptionConfirmation", &|_| true).await;
+    let confirmed = stack.client.get(confirmation["SubscribeURL"].as_str().unwrap()).send().await.unwrap();
     assert_eq!(confirmed.status(), StatusCode::OK);
 
     stack.submit("hooked").await;
-    let completion = |body: &Value| body["Message"].as_str().unwrap().contains("\"result\":true");
-    let told = first_heard("Notification", &completion).await;
-    assert_eq!(told["TopicArn"], topic);
-    let told: Value = serde_json::from_str(told["Message"].as_str().unwrap()).unwrap();
-    assert_eq!(told["id"], "hooked");
+    let is_completion = |body: &Value| body["Message"].as_str().unwrap().contains("\"result\":true");
+    let envelope = first_received("Notification", &is_completion).await;
+    assert_eq!(envelope["TopicArn"], topic);
+    let notification: Value = serde_json::from_str(envelope["Message"].as_str().unwrap()).unwrap();
+    assert_eq!(notification["id"], "hooked");
     let image = std::fs::read(stack.image("hooked").await).unwrap();
-    let fetched = stack.client.get(told["outputs"][0]["url"].as_str().unwrap()).send().await.unwrap();
+    let fetched = stack.client.get(notification["outputs"][0]["url"].as_str().unwrap()).send().await.unwrap();
     assert_eq!(fetched.headers()["content-type"], "image/png");
     assert_eq!(fetched.bytes().await.unwrap(), image);
 }
 
-type Heard = Arc<Mutex<Vec<(String, Value)>>>;
+type Received = Arc<Mutex<Vec<(String, Value)>>>;
 
-/// A web hook, and the type and body of each message that it heard.
-async fn hook() -> (String, Heard) {
-    let heard = Heard::default();
-    let hearing = Arc::clone(&heard);
+/// A web hook, and the type and body of each message that it received.
+async fn hook() -> (String, Received) {
+    let received = Received::default();
+    let recorder = Arc::clone(&received);
     let hear = async move |headers: HeaderMap, body: String| {
         let kind = headers["x-amz-sns-message-type"].to_str().unwrap().to_owned();
-        hearing.lock().unwrap().push((kind, serde_json::from_str(&body).unwrap()));
+        recorder.lock().unwrap().push((kind, serde_json::from_str(&body).unwrap()));
     };
     let listener = tokio::net::TcpListener::bind(free_port()).await.unwrap();
     let url = format!("http://{}/hook", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, Router::new().route("/hook", post(hear))).await });
-    (url, heard)
+    (url, received)
 }
 
 #[tokio::test]
-async fn a_task_that_died_in_its_queue_is_seen_to_fail() {
+async fn a_dead_lettered_task_is_printed_as_failed() {
     let mut stack = Served::start().await;
     let metadata = json!({ "id": "deadly", "runtime": "sdruntime", "tasktype": "text-to-image" });
     let task = json!({ "metadata": metadata, "content": { "prompt": "x" } });
@@ -170,7 +170,7 @@ async fn a_task_that_died_in_its_queue_is_seen_to_fail() {
 }
 
 #[tokio::test]
-async fn ctrl_c_ends_it() {
+async fn ctrl_c_stops_it() {
     let mut stack = Served::start().await;
     stack.submit("done").await;
     stack.image("done").await;
@@ -180,7 +180,7 @@ async fn ctrl_c_ends_it() {
     assert!(signalled.elapsed() < Duration::from_secs(10), "it took {:?}", signalled.elapsed());
 }
 
-/// Stops a stack in the middle of its work, and starts another one on its folder: every task ends once.
+/// Stops a stack with tasks in progress, and starts another one on its folder: every task completes once.
 async fn restarted(signal: &str) {
     let ids = ["one", "two", "three", "four"];
     let mut stack = Served::start_with(&["--latency-ms", "600000"]).await;
@@ -211,19 +211,19 @@ async fn restarted(signal: &str) {
     stack.process.wait_for_output("what was restored", restored).await;
     for id in ids {
         stack.image(id).await;
-        let completion = |process: &Process| {
+        let completions = |process: &Process| {
             let ends = |line: &&String| {
                 line.contains(&format!("succeeded  {id}")) || line.contains(&format!("failed     {id}"))
             };
             process.printed().iter().filter(ends).count()
         };
-        assert_eq!((completion(&first), completion(&stack.process)), (0, 1), "{id}");
+        assert_eq!((completions(&first), completions(&stack.process)), (0, 1), "{id}");
         let folder = stack.folder.0.join("darkroom-output/output").join(id);
         let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
         let outs = files.filter(|path| path.extension().is_some_and(|extension| extension == "out"));
         assert_eq!(outs.count(), 1, "{id}");
     }
-    // Nothing of them is left for a third one.
+    // Nothing of them remains for a third one.
     stack.process.signal("TERM");
     assert!(stack.process.exited().await.success());
     let printed = stack.process.printed().join("\n");
@@ -241,7 +241,7 @@ async fn a_stack_that_is_killed_loses_no_task() {
 }
 
 #[tokio::test]
-async fn a_port_that_is_taken_is_named() {
+async fn a_port_that_is_in_use_is_named() {
     let taken = TcpListener::bind(free_port()).unwrap();
     let address = taken.local_addr().unwrap().to_string();
     for (taken, other) in [("--listen", "--aws-listen"), ("--aws-listen", "--listen")] {
@@ -249,7 +249,7 @@ async fn a_port_that_is_taken_is_named() {
         let arguments = ["--data-dir", folder.path(), taken, &address, other, "127.0.0.1:0"];
         let mut process = Process::start_with("local-stack", &arguments, &[]);
         assert!(!process.exited().await.success());
-        let said = process.lines().join("\n");
-        assert!(said.contains(&format!("cannot listen on {address}")), "{said}");
+        let log = process.lines().join("\n");
+        assert!(log.contains(&format!("cannot listen on {address}")), "{log}");
     }
 }

@@ -1,5 +1,5 @@
 //! The predecessors' recorded traffic: their clients get the same answers, their agents can read our messages, their
-//! messages are worked on, and their subscribers and permissions suffice.
+//! messages are processed, and their subscribers and permissions suffice.
 
 use aws_sdk_sqs::types::{MessageSystemAttributeNameForSends, MessageSystemAttributeValue};
 use integration_tests::image_server::ImageServer;
@@ -28,7 +28,7 @@ fn in_bucket(recorded: &Value, bucket: &str) -> Value {
     serde_json::from_str(&recorded.to_string().replace("outbucket", bucket)).unwrap()
 }
 
-/// What both predecessors' code answers, where nobody recorded it.
+/// The answer of both predecessors by their code, where it was not recorded.
 fn answer_to(request: &Value, bucket: &str) -> Value {
     if request["response"].is_object() {
         return request["response"]["body"].clone();
@@ -154,7 +154,7 @@ fn v1alpha1_reading(request: &Value, bucket: &str) -> Reading {
 }
 
 #[tokio::test]
-async fn messages_that_the_predecessors_published_are_worked_on() {
+async fn messages_that_the_predecessors_published_are_processed() {
     let lab = Lab::start().await;
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
     let _worker = lab.worker(&runtime, &[("EXP_CALLBACK_WHEN_RUNNING", "true")]).await;
@@ -175,8 +175,8 @@ async fn messages_that_the_predecessors_published_are_worked_on() {
         call.send().await.unwrap();
 
         let location = format!("s3://{}/{folder}test-t2i-", lab.shared.bucket);
-        let ours = |told: &Value| told["output_url"].as_str().is_some_and(|url| url.starts_with(&location));
-        let completion = lab.notification(&format!("the end of {name}"), ours).await;
+        let ours = |sent: &Value| sent["output_url"].as_str().is_some_and(|url| url.starts_with(&location));
+        let completion = lab.notification(&format!("the completion of {name}"), ours).await;
         assert_shape(&completion, &shapes["p2_success"]);
         assert_shape(&completion, &shapes["p1_success"]);
         assert_covers(
@@ -188,8 +188,8 @@ async fn messages_that_the_predecessors_published_are_worked_on() {
         let out = lab.json(completion["output_url"].as_str().unwrap()).await;
         assert_shape(&out, &fixtures::load("predecessors/out-files.json")["txt2img_success"]);
 
-        let running = |told: &Value| told["status"] == "running" && told["context"] == context;
-        let running = lab.notification(&format!("the beginning of {name}"), running).await;
+        let running = |sent: &Value| sent["status"] == "running" && sent["context"] == context;
+        let running = lab.notification(&format!("the start of {name}"), running).await;
         assert_shape(&running, &shapes["p2_running"]);
         assert_eq!(running.get("result"), None, "{running}");
     }
@@ -232,7 +232,8 @@ async fn out_files_and_notifications_have_the_shape_that_was_recorded() {
             runtime.simulation.as_ref().unwrap().faults().plan(fault, 1);
         }
         lab.send(&runtime.queue.url, &published(shape, task_type, &content)).await;
-        let completion = lab.notification(&format!("the end of {shape}"), |told| told["id"] == shape).await;
+        let completion =
+            lab.notification(&format!("the completion of {shape}"), |sent| sent["id"] == shape).await;
         let notifications = fixtures::load("predecessors/notifications.json");
         assert_shape(&completion, &notifications[if succeeds { "p1_success" } else { "p1_failure" }]);
         assert_eq!(

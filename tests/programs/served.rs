@@ -59,7 +59,7 @@ impl Served {
 
     /// The same on a folder that another stack may have used.
     pub(crate) async fn start_in(folder: Folder, more: &[&str]) -> Self {
-        // This test's own HTTP client wants a TLS provider, though nothing here speaks TLS.
+        // This test's own HTTP client wants a TLS provider, though nothing here uses TLS.
         rustls::crypto::ring::default_provider().install_default().ok();
         let mut process = start(&folder, &[&["--api-key", KEY], more].concat());
         let mut url = async |label: &str| {
@@ -90,7 +90,7 @@ impl Served {
         (answer.status(), answer.json().await.unwrap())
     }
 
-    /// Submits a task of which nothing special is wanted.
+    /// Submits an ordinary task.
     pub(crate) async fn submit(&self, id: &str) {
         let metadata =
             json!({ "id": id, "runtime": "sdruntime", "tasktype": "text-to-image", "prefix": "output" });

@@ -22,7 +22,7 @@ const CHECKED: [&str; 7] = [
     "infra/build-functions",
     "infra/check",
 ];
-/// Programs beside those, with nothing but names of files.
+/// Other programs, with file names as their only arguments.
 const COPIES: [&str; 2] = ["cp", "zip"];
 
 /// What is done with a block.
@@ -36,7 +36,7 @@ pub(super) enum Treatment {
     Run,
 }
 
-/// An error for a block of which nobody would know whether it works.
+/// An error for a block that is neither run nor checked.
 pub(super) fn treatment(block: &Block) -> Result<Treatment, String> {
     match (block.language.as_str(), block.mark.as_str()) {
         ("json" | "text" | "yaml", "") => return Ok(Treatment::None),
@@ -198,7 +198,7 @@ fn targets(package: Option<&str>) -> Result<Vec<(String, String)>, String> {
 }
 
 #[test]
-fn a_command_that_nobody_could_type_is_a_fault() {
+fn an_invalid_command_is_a_fault() {
     let fault = |text: &str| {
         let block = Block { language: "sh".into(), text: text.into(), ..Block::default() };
         let Treatment::Check(commands) = treatment(&block)? else { return Ok(()) };

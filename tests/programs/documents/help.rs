@@ -1,8 +1,8 @@
-//! What a program says that it takes.
+//! The arguments of a program, by its help.
 
 use std::process::{Command, Stdio};
 
-/// The text that a program prints about itself.
+/// The help that a program prints.
 pub(super) struct Help(String);
 
 impl Help {

@@ -67,7 +67,7 @@ fn exists(path: &str, files: &BTreeSet<String>) -> bool {
     path.is_empty() || files.contains(path) || files.iter().any(|file| file.starts_with(&inside))
 }
 
-/// A path beside a document, from the root of the repository.
+/// A path relative to a document, from the root of the repository.
 fn resolved(document: &str, path: &str) -> String {
     let mut target = Path::new(document).parent().unwrap().to_path_buf();
     for part in Path::new(path).components() {
@@ -81,7 +81,7 @@ fn resolved(document: &str, path: &str) -> String {
 }
 
 #[test]
-fn what_leads_nowhere_is_found() {
+fn broken_links_are_found() {
     let text = "# A title, with `code`\n\
         [good](../src/lib.rs) [itself](#a-title-with-code) [folder](../src) [elsewhere](https://example.com/x#y)\n\
         `src/lib.rs` `lib.rs` `src/made/here` `and/or` `lib.txt`\n\

@@ -31,7 +31,7 @@ fn read(path: &str) -> Document {
     Document::parse(path, &text)
 }
 
-/// The documents whose commands are checked, in the order in which a reader meets them: a later page may use what an
+/// The documents whose commands are checked, in reading order: a later page may use what an
 /// earlier one made.
 fn guides() -> Vec<Document> {
     let first =

@@ -1,4 +1,4 @@
-//! The commands for the local stack, in the order of the pages, as somebody pastes them.
+//! The commands for the local stack, in the order of the pages, as users paste them.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,7 +14,7 @@ use super::guides;
 use super::markdown::{Block, Document};
 use crate::served::{Folder, KEY, Served};
 
-/// Fields whose values are others each time.
+/// Fields whose values differ each time.
 const VARYING: [&str; 12] = [
     "submission",
     "notification_id",
@@ -75,8 +75,8 @@ async fn run(name: &str, blocks: &[&Block], folder: &Path, stack: &Served) {
     let errors = fs::File::create(folder.join("errors")).unwrap();
     let mut shell = shell.stdin(Stdio::null()).stderr(errors).spawn().unwrap();
     let status = wait::until(name, async || shell.try_wait().unwrap()).await;
-    let said = fs::read_to_string(folder.join("errors")).unwrap();
-    assert!(status.success(), "the commands of {name} fail: {said}");
+    let errors = fs::read_to_string(folder.join("errors")).unwrap();
+    assert!(status.success(), "the commands of {name} fail: {errors}");
 }
 
 fn answers(printed: &str, place: &str) -> Vec<Value> {
@@ -119,7 +119,7 @@ async fn the_documented_notification_is_sent(stack: &Served) {
     assert_eq!(difference("", &documented, &sent), None, "{sent}");
 }
 
-/// Where two documents differ, but for values that are others each time.
+/// Where two documents differ, except for values that differ each time.
 fn difference(at: &str, documented: &Value, real: &Value) -> Option<String> {
     let varies = at.split('/').any(|field| VARYING.contains(&field));
     match (documented, real) {
