@@ -1,4 +1,4 @@
-//! The bounds of inputs: bytes, time, type, pixels, and what is said about each.
+//! The bounds of inputs: bytes, time, type, pixels, and the error of each.
 
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
@@ -29,7 +29,7 @@ fn chunked(pieces: impl Iterator<Item = Vec<u8>> + Send + 'static) -> Response {
 }
 
 fn small(images: &ImageServer) -> Guarded {
-    Guarded::beside(images, &[("MAX_TASK_BYTES", "1048576"), ("INPUT_TIMEOUT_SECONDS", "1")])
+    Guarded::allowing(images, &[("MAX_TASK_BYTES", "1048576"), ("INPUT_TIMEOUT_SECONDS", "1")])
 }
 
 async fn error_of(guarded: &Guarded, source: &str) -> ErrorCode {
@@ -86,7 +86,7 @@ async fn an_address_in_several_fields_is_fetched_once() {
     let images = ImageServer::start().await;
     let (cat_url, other) = (images.url("cat.png"), images.url("other.png"));
     let fetched =
-        Guarded::beside(&images, &[]).fetch_all(&[&cat_url, &other, &cat_url, &cat_url]).await.unwrap();
+        Guarded::allowing(&images, &[]).fetch_all(&[&cat_url, &other, &cat_url, &cat_url]).await.unwrap();
     assert!(fetched.iter().all(|image| *image == cat()));
     let mut asked = images.requested_paths();
     asked.sort();
@@ -113,7 +113,7 @@ async fn a_server_that_trickles_is_cut_off_in_time() {
 #[tokio::test]
 async fn bombs_are_refused_by_what_they_would_become() {
     let images = ImageServer::start().await;
-    let guarded = Guarded::beside(&images, &[]);
+    let guarded = Guarded::allowing(&images, &[]);
     let mut png = cat();
     png[16..24].copy_from_slice(&[0, 0, 0x75, 0x30, 0, 0, 0x75, 0x30]);
     let gif = [&b"GIF89a\x01\0\x01\0\0\0\0"[..], b",\0\0\0\0\x60\xea\x60\xea\0\x02\0;"].concat();
@@ -128,7 +128,7 @@ async fn bombs_are_refused_by_what_they_would_become() {
 #[tokio::test]
 async fn each_answer_of_a_server_has_its_error() {
     let images = ImageServer::start().await;
-    let guarded = Guarded::beside(&images, &[]);
+    let guarded = Guarded::allowing(&images, &[]);
     for (status, code) in [
         (StatusCode::NOT_FOUND, ErrorCode::InputNotFound),
         (StatusCode::FORBIDDEN, ErrorCode::InputNotFound),
@@ -154,7 +154,7 @@ async fn each_answer_of_a_server_has_its_error() {
 #[tokio::test]
 async fn credentials_of_a_url_go_to_its_host_and_no_further() {
     let images = ImageServer::start().await;
-    let guarded = Guarded::beside(&images, &[]);
+    let guarded = Guarded::allowing(&images, &[]);
     images.redirects("away", StatusCode::FOUND, images.url("cat.png").as_bytes());
     let url = images.url("away").replace("http://", "http://user:password@");
     assert_eq!(guarded.fetch(&url).await.unwrap(), cat());

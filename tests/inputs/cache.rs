@@ -30,7 +30,7 @@ impl Picture {
         self.sent.load(Ordering::Relaxed)
     }
 
-    /// Answers as a server does that knows its versions.
+    /// Answers as a server with versions does.
     fn answer(&self, asked: &HeaderMap) -> Response {
         let etag = format!("\"v{}\"", *self.version.lock().unwrap());
         if asked.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == etag.as_bytes()) {
@@ -49,7 +49,7 @@ impl Picture {
 #[tokio::test]
 async fn an_unchanged_input_is_sent_once_and_a_changed_one_is_never_stale() {
     let images = ImageServer::start().await;
-    let guarded = Guarded::beside(&images, &[]);
+    let guarded = Guarded::allowing(&images, &[]);
     let picture = Picture::default();
     let url = picture.on(&images, "x.png");
     for _ in 0..3 {
@@ -66,7 +66,7 @@ async fn an_unchanged_input_is_sent_once_and_a_changed_one_is_never_stale() {
 #[tokio::test]
 async fn an_input_behind_a_redirect_is_kept_and_the_redirect_is_not() {
     let images = ImageServer::start().await;
-    let guarded = Guarded::beside(&images, &[]);
+    let guarded = Guarded::allowing(&images, &[]);
     let (first, second) = (Picture::default(), Picture::default());
     second.change();
     first.on(&images, "first.png");
@@ -80,9 +80,9 @@ async fn an_input_behind_a_redirect_is_kept_and_the_redirect_is_not() {
 }
 
 #[tokio::test]
-async fn what_is_no_longer_handed_out_is_not_had_from_the_cache() {
+async fn an_input_that_is_no_longer_served_is_not_taken_from_the_cache() {
     let images = ImageServer::start().await;
-    let guarded = Guarded::beside(&images, &[]);
+    let guarded = Guarded::allowing(&images, &[]);
     let url = Picture::default().on(&images, "x.png");
     guarded.fetch(&url).await.unwrap();
     images.respond_with("x.png", |_| StatusCode::FORBIDDEN.into_response());
@@ -94,7 +94,7 @@ async fn what_is_no_longer_handed_out_is_not_had_from_the_cache() {
 #[tokio::test]
 async fn queries_and_credentials_are_part_of_the_address() {
     let images = ImageServer::start().await;
-    let guarded = Guarded::beside(&images, &[]);
+    let guarded = Guarded::allowing(&images, &[]);
     let picture = Picture::default();
     let url = picture.on(&images, "x.png");
     for query in ["", "?sig=1", "?sig=2", "?sig=1"] {
@@ -114,7 +114,7 @@ async fn without_room_nothing_is_kept() {
     let picture = Picture::default();
     let url = picture.on(&images, "x.png");
     for bytes in ["0", "300"] {
-        let guarded = Guarded::beside(&images, &[("INPUT_CACHE_BYTES", bytes)]);
+        let guarded = Guarded::allowing(&images, &[("INPUT_CACHE_BYTES", bytes)]);
         for _ in 0..2 {
             assert_eq!(guarded.fetch(&url).await.unwrap(), picture.bytes());
         }

@@ -34,7 +34,7 @@ fn encoded(images: &ImageServer, coding: &'static str, body: Vec<u8>) -> String 
 #[tokio::test]
 async fn a_compressed_answer_is_unpacked() {
     let images = ImageServer::start().await;
-    let guarded = Guarded::beside(&images, &[]);
+    let guarded = Guarded::allowing(&images, &[]);
     for (coding, body) in [
         ("gzip", gzip(&cat())),
         ("x-gzip", gzip(&cat())),
@@ -69,18 +69,19 @@ async fn a_bomb_is_refused_before_it_has_unpacked() {
     picture.resize(512 << 20, 0);
     let bomb = encoded(&images, "gzip", gzip(&picture));
     drop(picture);
-    let error = Guarded::beside(&images, &[("MAX_TASK_BYTES", "1073741824")]).fetch(&bomb).await.unwrap_err();
+    let error =
+        Guarded::allowing(&images, &[("MAX_TASK_BYTES", "1073741824")]).fetch(&bomb).await.unwrap_err();
     assert_eq!((error.code, error.field.as_deref()), (ErrorCode::InputTooLarge, Some(FIELD)), "{error:?}");
     assert!(error.message.contains("100 times its size"), "{error:?}");
 
-    let small = Guarded::beside(&images, &[("MAX_TASK_BYTES", "1048576")]).fetch(&bomb).await.unwrap_err();
+    let small = Guarded::allowing(&images, &[("MAX_TASK_BYTES", "1048576")]).fetch(&bomb).await.unwrap_err();
     assert_eq!(small.code, ErrorCode::InputTooLarge);
 }
 
 #[tokio::test]
 async fn what_cannot_be_unpacked_is_named() {
     let images = ImageServer::start().await;
-    let guarded = Guarded::beside(&images, &[]);
+    let guarded = Guarded::allowing(&images, &[]);
     let packed = gzip(&cat());
     let file = packed.clone();
     for (url, named) in [

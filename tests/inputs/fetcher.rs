@@ -1,4 +1,4 @@
-//! A fetcher for one test, with a resolver that says what the test wants.
+//! A fetcher for one test, with a resolver whose answers the test defines.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -20,17 +20,17 @@ use worker::inputs::resolve::Resolver;
 /// The field that the tests fetch for.
 pub(crate) const FIELD: &str = "/content/init_images/0";
 
-/// A fetcher, and what its resolver was asked.
+/// A fetcher, and the queries of its resolver.
 pub(crate) struct Guarded {
     fetcher: Fetcher,
     pub(crate) names: Arc<Names>,
 }
 
-/// A resolver that answers what it was told, in order; the last answer again and again.
+/// A resolver that returns the given answers in order, and repeats the last one.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
     answers: Mutex<VecDeque<Vec<IpAddr>>>,
-    asked: Mutex<Vec<String>>,
+    queries: Mutex<Vec<String>>,
 }
 
 impl Names {
@@ -40,15 +40,15 @@ impl Names {
         *self.answers.lock().unwrap() = answers.iter().map(addresses).collect();
     }
 
-    pub(crate) fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap().clone()
+    pub(crate) fn queries(&self) -> Vec<String> {
+        self.queries.lock().unwrap().clone()
     }
 }
 
 #[async_trait]
 impl Resolver for Names {
     async fn addresses(&self, name: &str) -> io::Result<Vec<IpAddr>> {
-        self.asked.lock().unwrap().push(name.to_owned());
+        self.queries.lock().unwrap().push(name.to_owned());
         let mut answers = self.answers.lock().unwrap();
         let answer = if answers.len() > 1 { answers.pop_front() } else { answers.front().cloned() };
         answer.ok_or_else(|| io::Error::other("nobody was to ask"))
@@ -80,7 +80,7 @@ impl Guarded {
     }
 
     /// A fetcher that may fetch from that server, by any name.
-    pub(crate) fn beside(images: &ImageServer, variables: &[(&str, &str)]) -> Self {
+    pub(crate) fn allowing(images: &ImageServer, variables: &[(&str, &str)]) -> Self {
         Self::new(&images.address.to_string(), variables)
     }
 

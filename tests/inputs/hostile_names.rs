@@ -1,5 +1,5 @@
-//! The corpus of hostile ids, prefixes and contents: what reaches for the files of others is refused at the door and by
-//! the worker, and what only looks so is taken.
+//! The corpus of hostile ids, prefixes and contents: what would access the files of others is refused at the front door and by
+//! the worker, and harmless lookalikes are accepted.
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -31,16 +31,16 @@ fn corpus() -> Corpus {
     serde_json::from_str(include_str!("../corpus/hostile-names.json")).unwrap()
 }
 
-/// Where the contract refuses a task, as the front door asks it, once the worker was seen to agree.
+/// Where the contract refuses a task, as the front door applies it, after a check that the worker agrees.
 fn refused(contract: &Contract, metadata: Value, content: Value) -> Vec<String> {
     let task = json!({ "metadata": metadata, "content": content });
     let pointers = |violations: Vec<Violation>| {
         violations.into_iter().map(|violation| violation.pointer).collect::<Vec<_>>()
     };
     let by_worker = contract.message(task.clone()).err().map(pointers).unwrap_or_default();
-    let at_door = contract.v1alpha2(json!({ "task": task })).err().map(pointers).unwrap_or_default();
+    let at_front_door = contract.v1alpha2(json!({ "task": task })).err().map(pointers).unwrap_or_default();
     let seen: Vec<String> = by_worker.iter().map(|pointer| format!("/task{pointer}")).collect();
-    assert_eq!(seen, at_door);
+    assert_eq!(seen, at_front_door);
     by_worker
 }
 
@@ -79,7 +79,7 @@ fn hostile_ids_and_prefixes_are_refused() {
 }
 
 #[test]
-fn odd_names_are_taken_and_their_files_lie_where_they_say() {
+fn odd_names_are_accepted_and_their_files_are_at_the_keys_of_these_names() {
     let contract = Contract::new(Registry::default());
     let corpus = corpus();
     let submission = Submission::mint();
@@ -119,7 +119,7 @@ fn keys_are_never_longer_than_s3_takes() {
 }
 
 #[test]
-fn contents_that_reach_for_others_are_refused_and_others_are_taken() {
+fn contents_that_would_access_files_of_others_are_refused_and_others_are_accepted() {
     let contract = Contract::new(Registry::default());
     for Content { about, tasktype, content, refused: expected, media } in corpus().contents {
         let fields = runtimes::default_for(tasktype).media_fields(tasktype, &content);

@@ -19,14 +19,14 @@ fn corpus() -> impl Iterator<Item = (&'static str, Option<&'static str>)> {
 
 async fn assert_refused(guarded: &Guarded, what: &str, url: &str, addresses: Option<&str>) {
     guarded.names.answer(addresses.as_slice());
-    let asked = guarded.names.asked().len();
+    let asked = guarded.names.queries().len();
     let error = guarded.fetch(url).await.expect_err(what);
     assert_eq!(
         (error.code, error.field.as_deref()),
         (ErrorCode::InputRefused, Some(FIELD)),
         "{what}: {error:?}"
     );
-    assert_eq!(guarded.names.asked().len() - asked, addresses.iter().len(), "{what}: names were looked up");
+    assert_eq!(guarded.names.queries().len() - asked, addresses.iter().len(), "{what}: names were looked up");
     assert!(!error.is_retryable());
 }
 
@@ -42,7 +42,7 @@ async fn every_hostile_address_is_refused() {
 #[tokio::test]
 async fn every_hostile_address_is_refused_as_the_target_of_a_redirect() {
     let images = ImageServer::start().await;
-    let guarded = Guarded::beside(&images, &[]);
+    let guarded = Guarded::allowing(&images, &[]);
     let statuses = [301, 302, 303, 307, 308].map(|status| StatusCode::from_u16(status).unwrap());
     // Anything else is a path on the server that redirects.
     let absolute =
@@ -57,9 +57,9 @@ async fn every_hostile_address_is_refused_as_the_target_of_a_redirect() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_judged_however_late_it_comes() {
+async fn every_redirect_of_a_chain_is_checked() {
     let images = ImageServer::start().await;
-    let guarded = Guarded::beside(&images, &[]);
+    let guarded = Guarded::allowing(&images, &[]);
     let inside = images.redirects("3", StatusCode::FOUND, b"http://[::ffff:169.254.169.254]/latest/");
     let second = images.redirects("2", StatusCode::FOUND, inside.as_bytes());
     let relative = images.redirects("1", StatusCode::FOUND, b"/2");
@@ -75,7 +75,7 @@ async fn a_redirect_is_judged_however_late_it_comes() {
 async fn an_allowed_server_cannot_lead_to_another_port_of_its_machine() {
     let images = ImageServer::start().await;
     let secret = ImageServer::start().await;
-    let guarded = Guarded::beside(&images, &[]);
+    let guarded = Guarded::allowing(&images, &[]);
     let away = images.redirects("away", StatusCode::SEE_OTHER, secret.url("x.png").as_bytes());
     assert_refused(&guarded, "another port", &away, None).await;
     assert!(secret.requested_paths().is_empty());

@@ -1,4 +1,4 @@
-//! The worker's guarded fetcher, asked directly: hostile addresses, bounds, cache, and what it says when it fails.
+//! The worker's guarded fetcher, called directly: hostile addresses, bounds, cache, and its errors.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 

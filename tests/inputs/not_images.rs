@@ -1,4 +1,4 @@
-//! What servers answer in place of an image: the error says what it is and what to do.
+//! Responses of servers that are no images: the error names what it is and what to do.
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +15,7 @@ use crate::fetcher::{FIELD, Guarded};
 #[tokio::test]
 async fn each_wrong_file_is_named() {
     let images = ImageServer::start().await;
-    let guarded = Guarded::beside(&images, &[]);
+    let guarded = Guarded::allowing(&images, &[]);
     let half = cat()[..cat().len() / 2].to_vec();
     for (path, body, named) in [
         ("share", b"<!DOCTYPE html><html><body>SECRET</body></html>".to_vec(), "web page (HTML)"),
@@ -37,14 +37,14 @@ async fn each_wrong_file_is_named() {
 #[tokio::test]
 async fn a_page_is_answered_with_the_link_to_send() {
     let images = ImageServer::start().await;
-    let error = Guarded::beside(&images, &[]).fetch(&images.url("page.html")).await.unwrap_err();
+    let error = Guarded::allowing(&images, &[]).fetch(&images.url("page.html")).await.unwrap_err();
     assert!(error.message.contains("link to the file itself"), "{error:?}");
 }
 
 #[tokio::test]
 async fn bytes_decide_and_neither_length_nor_type_is_needed() {
     let images = ImageServer::start().await;
-    let guarded = Guarded::beside(&images, &[]);
+    let guarded = Guarded::allowing(&images, &[]);
     let typed = images
         .respond_with("typed-text.png", |_| ([(header::CONTENT_TYPE, "text/plain")], cat()).into_response());
     let unmeasured = images.respond_with("nolength.png", |_| {
@@ -57,9 +57,9 @@ async fn bytes_decide_and_neither_length_nor_type_is_needed() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_busy_for_a_moment_is_asked_once_more() {
+async fn a_request_to_a_briefly_busy_server_is_retried_once() {
     let images = ImageServer::start().await;
-    let guarded = Guarded::beside(&images, &[]);
+    let guarded = Guarded::allowing(&images, &[]);
     for (path, busy, fetched) in [("once", 1, true), ("twice", 2, false)] {
         let asked = AtomicUsize::new(0);
         let url = images.respond_with(path, move |_| {
@@ -103,6 +103,6 @@ async fn a_transfer_that_is_shorter_than_announced_is_worth_a_retry() {
         (StatusCode::PARTIAL_CONTENT, [(header::CONTENT_RANGE, "bytes 0-19/99")], cat()[..20].to_vec())
             .into_response()
     });
-    let error = Guarded::beside(&images, &[]).fetch(&partial).await.unwrap_err();
+    let error = Guarded::allowing(&images, &[]).fetch(&partial).await.unwrap_err();
     assert!(!error.is_retryable() && error.field.as_deref() == Some(FIELD), "{error:?}");
 }

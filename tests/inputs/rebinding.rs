@@ -1,4 +1,4 @@
-//! Names that change their minds: what was judged is what is connected to.
+//! DNS rebinding: the address that was checked is the address that is connected to.
 //!
 //! In these tests 127.0.0.2 is an address that inputs may come from (by its network), and 127.0.0.1 one that they may not.
 
@@ -32,7 +32,7 @@ async fn a_name_is_looked_up_once_for_a_connection() {
     guarded.names.answer(&[OPEN, SECRET]);
     let url = format!("http://rebind.test:{}/cat.png", open.address.port());
     assert_eq!(guarded.fetch(&url).await.unwrap(), cat());
-    assert_eq!(guarded.names.asked(), ["rebind.test"]);
+    assert_eq!(guarded.names.queries(), ["rebind.test"]);
     assert!(secret.requested_paths().is_empty());
 }
 
@@ -48,7 +48,7 @@ async fn a_name_that_leads_elsewhere_the_next_time_is_refused() {
     let url = format!("http://rebind.test:{}/away", open.address.port());
     let error = guarded.fetch(&url).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::InputRefused);
-    assert_eq!(guarded.names.asked().len(), 2);
+    assert_eq!(guarded.names.queries().len(), 2);
     assert_eq!((open.requested_paths().len(), secret.requested_paths().len()), (1, 0));
 }
 
