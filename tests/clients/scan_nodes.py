@@ -26,7 +26,7 @@ from scan_types import (
 )
 
 SKIPPED = {".git", ".venv", "tests", "tests-unit", "test", "node_modules", "web", "js"}
-MOST_CALLS = 6
+MAX_CALL_DEPTH = 6
 
 UPLOADS = {
     "image_upload": "image", "animated_image_upload": "image", "video_upload": "video", "audio_upload": "audio",
@@ -212,7 +212,7 @@ class Flow:
     def follow(self, function, tainted, depth=0):
         """`tainted` maps names of a function to the inputs in them; yields the inputs that it returns."""
         key = (id(function), tuple(sorted((name, tuple(sorted(value))) for name, value in tainted.items())))
-        if depth > MOST_CALLS or key in self.seen:
+        if depth > MAX_CALL_DEPTH or key in self.seen:
             return set().union(*tainted.values()) if tainted else set()
         self.seen.add(key)
         scope, based = dict(tainted), set()

@@ -1,4 +1,4 @@
-//! Calls as a policy speaks of them: the action, the kind of resource, and which part of a bucket.
+//! Calls in the terms of a policy: the action, the kind of resource, and the part of a bucket.
 
 use std::collections::BTreeSet;
 
@@ -14,12 +14,12 @@ pub(crate) struct Call {
     pub(crate) action: String,
     /// What it is for: `tasks` and `completions` are topics, `queue` is the runtime's, `results` and `inputs` are buckets.
     pub(crate) resource: &'static str,
-    /// For objects: where in the bucket. Results stand wherever callers want them, `<prefix>/*`.
+    /// For objects: the part of the bucket. Results have the prefix of the caller's choice, `<prefix>/*`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) key: Option<String>,
 }
 
-/// What the program that signs with that access key did, each thing once.
+/// The calls of the program that signs with that access key, each once.
 pub(crate) fn made_by(access_key: &str, lab: &Lab, records: &[CallRecord]) -> BTreeSet<Call> {
     let own = records.iter().filter(|record| record.caller == access_key);
     own.flat_map(|record| record.iam_actions().into_iter().map(|action| call(action, lab, &record.subject)))
@@ -30,7 +30,7 @@ fn call(action: String, lab: &Lab, subject: &Subject) -> Call {
     let (resource, key) = match subject {
         Subject::Topic { arn, .. } if *arn == lab.shared.tasks_topic_arn => ("tasks", None),
         Subject::Topic { arn, .. } if *arn == lab.shared.completions_topic_arn => ("completions", None),
-        Subject::Topic { arn, .. } => panic!("nobody made the topic {arn}"),
+        Subject::Topic { arn, .. } => panic!("unknown topic {arn}"),
         Subject::Queue { name, .. } if name.ends_with("-dlq") => ("dead-letter queue", None),
         Subject::Queue { .. } => ("queue", None),
         Subject::Object { bucket, key } if *bucket == lab.shared.bucket => ("results", Some(key)),

@@ -1,4 +1,4 @@
-//! What the programs of one deployment are to be told, as the local stack tells them.
+//! The variables of the programs of one deployment, as the local stack sets them.
 
 use deployment_config::Config;
 use local_stack::config;

@@ -19,8 +19,8 @@ fn named(document: &str, begin: &str, end: &str, services: &[&str]) -> BTreeSet<
     actions.map(|(action, _)| action.to_owned()).collect()
 }
 
-/// The actions that a program was seen to need.
-fn seen(calls: &Value, program: &str) -> BTreeSet<String> {
+/// The actions that a program was observed to need.
+fn observed(calls: &Value, program: &str) -> BTreeSet<String> {
     let calls = calls[program].as_array().unwrap();
     calls.iter().map(|call| call["action"].as_str().unwrap().to_owned()).collect()
 }
@@ -35,12 +35,12 @@ async fn the_documents_name_the_actions_that_the_programs_need() {
     }
     let calls = serde_json::to_value(scenes::calls().await).unwrap();
     let worker = named(SECURITY, "\n### Worker\n", "\n### ", &["sqs", "sns", "s3"]);
-    assert_eq!(seen(&calls, "worker"), worker);
+    assert_eq!(observed(&calls, "worker"), worker);
     // What it needs of its queues is Lambda's to use.
     let dead_letter = named(SECURITY, "\n### Dead-letter function\n", "\n## ", &["sns", "s3"]);
-    assert_eq!(seen(&calls, "dead_letter"), dead_letter);
+    assert_eq!(observed(&calls, "dead_letter"), dead_letter);
     let front_door = named(SECURITY, "\n### Front door\n", "\n### ", &["sns", "s3"]);
-    assert_eq!(seen(&calls, "front_door"), front_door);
+    assert_eq!(observed(&calls, "front_door"), front_door);
 
     let stored =
         calls["front_door"].as_array().unwrap().iter().filter(|call| call["action"] == "s3:PutObject");

@@ -1,13 +1,13 @@
-//! What a deployment must set, grant and route, told by the code itself, as JSON on standard output:
+//! What a deployment must set, grant and route, derived from the code itself, as JSON on standard output:
 //!
 //! ```sh
 //! cargo run -p integration-tests --example contract
 //! cargo run -p integration-tests --example contract -- --config infra/examples/full.yaml
 //! ```
 //!
-//! Nothing is listed here a second time: variables are those that the programs ask for, ports and paths those that they
+//! Nothing is listed here a second time: variables are those that the programs look up, ports and paths those that they
 //! use, and the calls those that they make while they do every kind of thing that they can be made to do. With a file,
-//! it also says what the front door and the workers of that deployment are to be told.
+//! it also has the variables of the front door and the workers of that deployment.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a harness fails by panicking")]
 #![allow(clippy::print_stdout, reason = "the document is what it is for")]
@@ -34,7 +34,7 @@ use shared_schema::message::Route;
 /// Prints what the code expects of a deployment, and does in it.
 #[derive(Debug, Clone, Parser)]
 struct Arguments {
-    /// The file of a deployment, such as `infra/config.yaml`: says what its programs are to be told, too.
+    /// The file of a deployment, such as `infra/config.yaml`: adds the variables of its programs.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }

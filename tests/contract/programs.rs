@@ -6,23 +6,23 @@ use worker::config::SHUTDOWN_MARGIN_SECONDS;
 use worker::health::port;
 use worker::runtimes::{REGISTRY, RuntimeType};
 
-use crate::variables::asked;
+use crate::variables::variables_of;
 
 /// The front door's Lambda.
 pub(crate) fn front_door() -> Value {
     let paths = PATHS.iter().map(|(method, path)| json!({ "method": method.as_str(), "path": path }));
     json!({
-        "variables": asked(|lookup| api_lambda::Config::from_vars(lookup)),
+        "variables": variables_of(|lookup| api_lambda::Config::from_vars(lookup)),
         "paths": paths.collect::<Vec<_>>(),
     })
 }
 
-/// The worker, and the runtimes that it expects beside it.
+/// The worker, and the runtimes that it expects in its pod.
 pub(crate) fn worker() -> Value {
     let runtimes: Map<String, Value> =
         REGISTRY.iter().map(|known| (known.name().to_owned(), runtime(known))).collect();
     json!({
-        "variables": asked(|lookup| worker::config::Config::from_vars(lookup)),
+        "variables": variables_of(|lookup| worker::config::Config::from_vars(lookup)),
         "health_port": port::DEFAULT_PORT,
         "paths": {
             "liveness": port::LIVENESS,
@@ -48,5 +48,5 @@ fn runtime(known: &RuntimeType) -> Value {
 
 /// The dead-letter Lambda.
 pub(crate) fn dead_letter() -> Value {
-    json!({ "variables": asked(|lookup| worker::dead_letter::Config::from_vars(lookup)) })
+    json!({ "variables": variables_of(|lookup| worker::dead_letter::Config::from_vars(lookup)) })
 }

@@ -1,4 +1,4 @@
-//! Everything that the programs can be made to do, done once beside each type of runtime, to see what they call.
+//! Everything that the programs do, once with each type of runtime, to record their calls.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ const WORKER: &str = "worker";
 /// What makes a task larger than a message (262,144 bytes).
 const LARGE: usize = 300_000;
 
-/// What stands around the programs.
+/// The environment of the programs.
 struct Scene {
     lab: Lab,
     api: SubmitApi,
@@ -40,7 +40,7 @@ pub(crate) async fn calls() -> BTreeMap<&'static str, BTreeSet<Call>> {
     let api = lab.submit_api_with(&clients, &[&webui, &comfyui]).await;
 
     let scene = Scene { lab, api, uploads };
-    tokio::join!(scene.live_beside(&webui), scene.live_beside(&comfyui));
+    tokio::join!(scene.process_all(&webui), scene.process_all(&comfyui));
 
     let lab = &scene.lab;
     let records = lab.aws.embedded.as_ref().unwrap().calls();
@@ -53,8 +53,8 @@ pub(crate) async fn calls() -> BTreeMap<&'static str, BTreeSet<Call>> {
 }
 
 impl Scene {
-    /// Every way in which a task can come to a worker and end, and then the dead letters.
-    async fn live_beside(&self, runtime: &Runtime) {
+    /// Every way in which a worker receives and completes a task, and then the dead letters.
+    async fn process_all(&self, runtime: &Runtime) {
         let lab = &self.lab;
         let queue = &runtime.queue.url;
         let images = ImageServer::start().await;
@@ -67,7 +67,7 @@ impl Scene {
         ];
         let mut worker = lab.worker(runtime, &settings).await;
 
-        // Done, and told of with a URL that opens; then the message comes again, as if its deletion had been lost.
+        // Committed, and notified with a URL that works; then the message is redelivered, as if its deletion had failed.
         let done = self.submit(runtime, "done", plain(runtime, "")).await;
         let completion = lab.completion(&id(runtime, "done")).await;
         let opened = reqwest::get(completion.outputs[0].url.as_ref().unwrap()).await.unwrap();
@@ -85,7 +85,7 @@ impl Scene {
             assert!(completion.result, "{name}: {:?}", completion.error);
         }
 
-        // Failed, come back, and failed for good.
+        // Failed, redelivered, and failed finally.
         runtime.simulation.as_ref().unwrap().faults().plan(Fault::NotJson, 2);
         self.submit(runtime, "failed", plain(runtime, "y")).await;
         let error = lab.completion(&id(runtime, "failed")).await.error.unwrap();
@@ -94,31 +94,31 @@ impl Scene {
         lab.send(queue, "{nope").await;
         lab.emptied(queue).await;
 
-        // Given back, because the worker has to go.
+        // Released, because the worker stops.
         self.submit(runtime, "given-back", with_image(runtime, &images.url("silent"))).await;
-        wait::until("the input to be asked for", async || {
+        wait::until("the request for the input", async || {
             (!images.requested_paths().is_empty()).then_some(())
         })
         .await;
         worker.signal("TERM");
         assert!(worker.exited().await.success());
-        assert_eq!(lab.counts(queue).await, (1, 0), "the task was not given back");
+        assert_eq!(lab.counts(queue).await, (1, 0), "the task was not released");
 
-        self.bury(runtime, &done).await;
+        self.dead_letter(runtime, &done).await;
     }
 
-    /// Lets the dead-letter function end a task that had ended before, one that had not, and what cannot be read.
-    async fn bury(&self, runtime: &Runtime, done: &Value) {
+    /// Lets the dead-letter function complete a committed task, one without a result, and an unreadable message.
+    async fn dead_letter(&self, runtime: &Runtime, done: &Value) {
         let function = Function::start(&self.lab).await;
-        let mut died = done.clone();
-        died["metadata"]["id"] = json!(id(runtime, "died"));
-        died["metadata"]["submission"] = json!(id(runtime, "died"));
+        let mut dead = done.clone();
+        dead["metadata"]["id"] = json!(id(runtime, "dead"));
+        dead["metadata"]["submission"] = json!(id(runtime, "dead"));
         let queue = &runtime.queue.dead_letter_url;
-        for body in [done.to_string(), died.to_string(), "{nope".to_owned()] {
+        for body in [done.to_string(), dead.to_string(), "{nope".to_owned()] {
             self.lab.send(queue, &body).await;
         }
         dead_letters::drain(&self.lab, queue, &function).await;
-        assert!(self.lab.completion(&id(runtime, "died")).await.error.is_some());
+        assert!(self.lab.completion(&id(runtime, "dead")).await.error.is_some());
     }
 
     /// Submits a task, and returns the message that it became.
@@ -145,7 +145,7 @@ fn task_type(runtime: &Runtime, content: &Value) -> &'static str {
     }
 }
 
-/// A task with this text somewhere in it.
+/// A task with this text in it.
 fn plain(runtime: &Runtime, text: &str) -> Value {
     if runtime.runtime_type == "comfyui" {
         let inputs = json!({ "width": 64, "height": 64, "batch_size": 1, "color": 0x20_40_60 });

@@ -18,7 +18,7 @@ use crate::bodies;
 use crate::sample::{Sample, micros};
 use crate::table::{Row, Table};
 
-/// Takes every message at once.
+/// Accepts every message at once.
 struct Instantly;
 
 impl Publisher for Instantly {

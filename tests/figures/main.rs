@@ -1,4 +1,4 @@
-//! Measures the front door and the worker, and prints the figures beside the project's aims and its predecessors'.
+//! Measures the front door and the worker, and prints the figures compared with the project's aims and its predecessors'.
 //!
 //! `figures/README.md` holds the commands, and says how each figure comes about.
 
@@ -23,13 +23,13 @@ use integration_tests::{aws, binaries};
 use crate::backlog::Selection;
 use crate::table::Table;
 
-/// Measures the front door and the worker, and prints the figures beside the aims and the predecessors'.
+/// Measures the front door and the worker, and prints the figures compared with the aims and the predecessors'.
 #[derive(Parser)]
 struct Arguments {
-    /// Only shows that everything still works: the figures mean little.
+    /// Only checks that everything still works: the figures mean little.
     #[arg(long)]
     quick: bool,
-    /// Only the worker's backlog, and of it only the cells that have all of these words, such as `1024 gpu-500 aws-50`;
+    /// Only the worker's backlog, and of it only the cells that have all of these terms, such as `1024 gpu-500 aws-50`;
     /// the empty text stands for all cells.
     #[arg(long, value_name = "WORDS")]
     cells: Option<String>,
@@ -45,7 +45,7 @@ struct Effort {
     starts: usize,
     /// Invocations of the Lambda before its memory is read.
     invocations: usize,
-    /// About how long the GPU works off the backlog of one cell, in seconds.
+    /// The approximate GPU time of the backlog of one cell, in seconds.
     gpu_seconds: u32,
     /// The most tasks of one cell.
     tasks: u32,
@@ -63,7 +63,7 @@ const FULL: Effort = Effort {
     least_tasks: 6,
 };
 
-/// Shows that everything still works; its figures mean little.
+/// Checks that everything still works; its figures mean little.
 const QUICK: Effort =
     Effort { requests: 50, calls: 10, starts: 2, invocations: 5, gpu_seconds: 2, tasks: 4, least_tasks: 2 };
 
@@ -78,7 +78,7 @@ async fn main() -> anyhow::Result<()> {
 
     println!("{}", machine::describe()?);
     let selection = match &arguments.cells {
-        Some(words) => Selection::with_words(words),
+        Some(terms) => Selection::with_terms(terms),
         None => {
             front_door(&effort).await?;
             worker(&effort).await?;

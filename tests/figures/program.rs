@@ -1,4 +1,4 @@
-//! A shipped program as a process of its own, and what Linux knows about it.
+//! A shipped program as a process of its own, and its figures in Linux.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -45,7 +45,7 @@ impl Program {
         Ok(Self { child, started, logged })
     }
 
-    /// When the process was made.
+    /// When the process was started.
     pub(crate) fn started(&self) -> Instant {
         self.started
     }

@@ -151,7 +151,7 @@ impl Kind {
         }
     }
 
-    /// The bytes of a task as files, and once more as base64 where the runtime speaks it: what a worker has to hold.
+    /// The bytes of a task as files, and once more as base64 where the runtime uses it: what a worker has to hold.
     pub(super) fn bytes(&self, image_bytes: usize) -> usize {
         let base64 = |bytes: usize| bytes.div_ceil(3) * 4;
         let decoded = image_bytes + self.input_bytes.unwrap_or_default();
@@ -163,7 +163,7 @@ impl Kind {
 }
 
 impl Cell {
-    /// By what it is selected.
+    /// The name by which it is selected.
     pub(super) fn name(&self) -> String {
         let Self { kind, gpu_ms, aws_ms } = self;
         let progress = kind.progress.map_or("", |progress| match progress {
@@ -187,9 +187,9 @@ impl Cell {
     }
 
     /// The share of the time that the GPU should be busy at least; there is no aim for one that takes no time.
-    pub(super) fn least_busy(&self) -> Option<f64> {
+    pub(super) fn min_busy(&self) -> Option<f64> {
         match self.gpu_ms {
-            // The first run of a kind may have an end that no forecast knows, and these cells have few.
+            // The end of the first run of a kind cannot be estimated, and these cells have few runs.
             _ if self.kind.progress.is_some() => None,
             0 => None,
             500 => Some(0.98),
@@ -198,17 +198,17 @@ impl Cell {
     }
 
     /// How long the GPU may be free between two jobs, as a rule, in milliseconds: less than any round trip to it.
-    pub(super) fn most_gap_ms(&self) -> Option<f64> {
+    pub(super) fn max_gap_ms(&self) -> Option<f64> {
         (self.gpu_ms > 0).then_some(2.0)
     }
 
     /// The CPU time that a task may take, in milliseconds; the aim is for images of 1024².
-    pub(super) fn most_cpu_ms(&self) -> Option<f64> {
+    pub(super) fn max_cpu_ms(&self) -> Option<f64> {
         (self.kind.side == 1024).then_some(10.0)
     }
 
     /// What the predecessor needed for the same, if it was measured: its busy share and tasks per second for this duration.
-    pub(super) fn predecessor(&self) -> Option<(&'static Predecessor, predecessor::Pace)> {
+    pub(super) fn predecessor(&self) -> Option<(&'static Predecessor, predecessor::Throughput)> {
         let row = &self.kind.predecessor?[AWS_MS.iter().position(|ms| *ms == self.aws_ms)?];
         let column = self.kind.gpu_ms.iter().position(|ms| *ms == self.gpu_ms)?;
         Some((row, row.paces[column]))

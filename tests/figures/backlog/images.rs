@@ -1,4 +1,4 @@
-//! A server of images that takes its time, as one across a network does.
+//! A server of images with the latency of a network.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;

@@ -25,7 +25,7 @@ pub(super) struct Measurement {
     pub(super) peak_megabytes: f64,
 }
 
-/// Both ways of working off the backlog of one cell.
+/// Both ways of processing the backlog of one cell.
 pub(super) struct Both {
     pub(super) pipelined: Measurement,
     pub(super) sequential: Option<Measurement>,

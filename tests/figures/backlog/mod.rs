@@ -1,7 +1,7 @@
-//! A worker that works off a backlog: how much of the time its GPU is busy, and what that costs the worker.
+//! A worker that processes a backlog: the share of the time that its GPU is busy, and what that costs the worker.
 //!
 //! Each cell is one kind of task, one duration of its run and one latency of AWS. It is measured twice, one after the other:
-//! with the pipeline, and with the same worker working strictly on one task at a time.
+//! with the pipeline, and with the same worker processing strictly one task at a time.
 
 mod cell;
 mod images;
@@ -25,8 +25,8 @@ impl Selection {
         Self(KINDS.iter().flat_map(Kind::cells).collect())
     }
 
-    /// Every cell that has all of these words in its name.
-    pub(crate) fn with_words(words: &str) -> Self {
+    /// Every cell that has all of these terms in its name.
+    pub(crate) fn with_terms(words: &str) -> Self {
         let is_meant = |cell: &Cell| {
             let name = cell.name();
             words.split_whitespace().all(|wanted| name.split(' ').any(|word| word == wanted))

@@ -45,9 +45,9 @@ impl Report {
         let mut line = cells(gpu, aws, "pipelined", &both.pipelined);
         let Measurement { busy, gaps, cpu_per_task, peak_megabytes, .. } = &both.pipelined;
         let is_missed = [
-            (3, cell.least_busy().is_some_and(|least| *busy < least)),
-            (5, cell.most_gap_ms().is_some_and(|most| millis(gaps.median()) >= most)),
-            (9, cell.most_cpu_ms().is_some_and(|most| millis(*cpu_per_task) >= most)),
+            (3, cell.min_busy().is_some_and(|least| *busy < least)),
+            (5, cell.max_gap_ms().is_some_and(|most| millis(gaps.median()) >= most)),
+            (9, cell.max_cpu_ms().is_some_and(|most| millis(*cpu_per_task) >= most)),
             (10, *peak_megabytes > most_memory),
         ];
         for (column, _) in is_missed.into_iter().filter(|(_, missed)| *missed) {

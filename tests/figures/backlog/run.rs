@@ -1,4 +1,4 @@
-//! Has a backlog worked off by a worker process, and watches the runtime's slot and the process meanwhile.
+//! Lets a worker process a backlog, and measures the runtime's slot and the process meanwhile.
 
 use std::time::Instant;
 
@@ -27,7 +27,7 @@ struct Site {
 pub(super) async fn run(cell: &Cell, tasks: usize) -> Result<Both> {
     let site = Site::new(cell).await?;
     // The simulation draws its one picture; it is not measured.
-    site.work_off(1, "true").await?;
+    site.process_backlog(1, "true").await?;
     let pipelined = site.measure(tasks, "true").await?;
     let sequential = match cell.kind.progress {
         None => Some(site.measure((tasks / 2).max(2), "false").await?),
@@ -47,7 +47,7 @@ impl Site {
     }
 
     async fn measure(&self, tasks: usize, pipeline: &str) -> Result<Measurement> {
-        let (worker, cpu_per_task, jobs) = self.work_off(tasks, pipeline).await?;
+        let (worker, cpu_per_task, jobs) = self.process_backlog(tasks, pipeline).await?;
         let posted = self.posted()?;
         let posted = &posted[posted.len().saturating_sub(tasks)..];
         Measurement::new(&jobs, posted, cpu_per_task, worker.memory()?.peak)
@@ -55,7 +55,7 @@ impl Site {
 
     /// All tasks wait in the queue before the worker starts. Returns the worker, its CPU time per task after the first,
     /// which warms it up, and the jobs.
-    async fn work_off(
+    async fn process_backlog(
         &self,
         tasks: usize,
         pipeline: &str,
