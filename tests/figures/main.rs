@@ -1,6 +1,6 @@
 //! Measures the front door and the worker, and prints the figures compared with the project's aims and its predecessors'.
 //!
-//! `figures/README.md` holds the commands, and says how each figure comes about.
+//! `figures/README.md` holds the commands, and describes how each figure is measured.
 
 #![allow(clippy::print_stdout, reason = "a table on the terminal is what a benchmark is for")]
 

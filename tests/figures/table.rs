@@ -1,4 +1,4 @@
-//! The table: what was measured, what came out, what is aimed at, what the predecessor needs.
+//! The table: what was measured, the figure, the aim, and the predecessor's figure.
 
 use std::fmt;
 

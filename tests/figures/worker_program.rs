@@ -31,7 +31,7 @@ pub(crate) async fn measure(effort: &Effort, table: &mut Table) -> Result<()> {
 
     let worker = Program::start("worker", &variables)?;
     worker.logs("ready")?;
-    // A long poll takes a second: at least one has come and gone.
+    // A long poll takes a second: at least one has completed.
     tokio::time::sleep(Duration::from_secs(2)).await;
     table.push(Row::new("resident, idle", worker.memory()?.resident, "MB").aim(20.0).predecessor("72 MB"));
     Ok(())

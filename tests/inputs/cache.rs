@@ -64,7 +64,7 @@ async fn an_unchanged_input_is_sent_once_and_a_changed_one_is_never_stale() {
 }
 
 #[tokio::test]
-async fn an_input_behind_a_redirect_is_kept_and_the_redirect_is_not() {
+async fn an_input_behind_a_redirect_is_cached_and_the_redirect_is_not() {
     let images = ImageServer::start().await;
     let guarded = Guarded::allowing(&images, &[]);
     let (first, second) = (Picture::default(), Picture::default());
@@ -105,11 +105,11 @@ async fn queries_and_credentials_are_part_of_the_address() {
     for _ in 0..2 {
         guarded.fetch(&secret).await.unwrap();
     }
-    assert_eq!(picture.sent(), 5, "an answer to credentials was kept");
+    assert_eq!(picture.sent(), 5, "a response to credentials was cached");
 }
 
 #[tokio::test]
-async fn without_room_nothing_is_kept() {
+async fn without_room_nothing_is_cached() {
     let images = ImageServer::start().await;
     let picture = Picture::default();
     let url = picture.on(&images, "x.png");
@@ -123,7 +123,7 @@ async fn without_room_nothing_is_kept() {
 }
 
 #[tokio::test]
-async fn objects_are_asked_for_by_their_etag() {
+async fn objects_are_requested_with_their_etag() {
     let s3 = ImageServer::start().await;
     let guarded = Guarded::with_s3(&s3.url(""), "", &[]);
     let picture = Picture::default();

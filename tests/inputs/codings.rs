@@ -1,4 +1,4 @@
-//! Inputs that are stored or sent compressed: unpacked where their server says so, and never to more than is reasonable.
+//! Inputs that are stored or sent compressed: unpacked as their server declares, and never beyond a limit.
 
 use std::io::Write;
 

@@ -1,4 +1,4 @@
-//! The recorded requests, made tasks again.
+//! Tasks made from the recorded requests.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub(crate) fn job(tasktype: &str, content: &Value, inputs: Vec<Input>) -> Job {
     Job::new(Arc::new(task), inputs)
 }
 
-/// Runs the job, and returns by what the run can be found again, too.
+/// Runs the job, and returns its result and the handle for its adoption.
 pub(crate) async fn run(runtime: &dyn Runtime, mut job: Job) -> (Result<RunOutput, TaskError>, RunHandle) {
     let (handles, mut reported) = mpsc::unbounded_channel();
     job.handles = handles;

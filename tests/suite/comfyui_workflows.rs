@@ -305,7 +305,7 @@ async fn blocked_nodes_are_named_with_or_without_a_reason() {
         assert_eq!(has_reason, verbose);
 
         workflow.as_object_mut().unwrap().remove("7");
-        // What a blocked node yields comes out of the cache without a message.
+        // The output of a blocked node comes from the cache without a message.
         workflow["5"]["inputs"]["seed"] = json!(2);
         let error = client(&simulation).run(job(&workflow)).await.unwrap_err();
         assert_eq!(error.code, ErrorCode::NoOutput);

@@ -1,4 +1,4 @@
-//! A prompt goes in over HTTP, an image comes out of S3: once for each task type of the SD WebUI runtime.
+//! A prompt is submitted over HTTP, an image is stored in S3: once for each task type of the SD WebUI runtime.
 
 use integration_tests::image_server::cat;
 use integration_tests::lab::Lab;
@@ -79,7 +79,7 @@ async fn every_post_runs_even_when_ids_repeat() {
 }
 
 #[tokio::test]
-async fn images_of_every_task_type_come_out() {
+async fn images_of_every_task_type_are_stored() {
     let lab = Lab::start().await;
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
     let api = lab.submit_api(&[&runtime]).await;

@@ -60,10 +60,10 @@ async fn a_pod_is_annotated_once_for_a_stream_of_tasks_and_the_annotations_are_r
     }
     let _worker = worker_in_pod(&lab, &runtime, &kubernetes).await;
 
-    let patches = patched(&kubernetes, busy()).await;
-    assert_eq!(patches.line, "PATCH /api/v1/namespaces/darkroom/pods/gpu-1");
-    assert_eq!(patches.content_type, "application/merge-patch+json");
-    assert_eq!(patches.authorization, "Bearer first");
+    let patch = patched(&kubernetes, busy()).await;
+    assert_eq!(patch.line, "PATCH /api/v1/namespaces/darkroom/pods/gpu-1");
+    assert_eq!(patch.content_type, "application/merge-patch+json");
+    assert_eq!(patch.authorization, "Bearer first");
 
     kubernetes.rotate_token("second");
     assert_eq!(patched(&kubernetes, idle()).await.authorization, "Bearer second");

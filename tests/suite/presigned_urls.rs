@@ -23,8 +23,8 @@ async fn container_credentials(lifetimes: &'static [u64]) -> (ImageServer, Strin
     let requests = AtomicUsize::new(0);
     let url = server.respond_with("credentials", move |_| {
         let n = requests.fetch_add(1, Ordering::Relaxed);
-        let lifetimes = Duration::from_secs(lifetimes[n.min(lifetimes.len() - 1)]);
-        let expiration = OffsetDateTime::from(SystemTime::now() + lifetimes).format(&Rfc3339).unwrap();
+        let lifetime = Duration::from_secs(lifetimes[n.min(lifetimes.len() - 1)]);
+        let expiration = OffsetDateTime::from(SystemTime::now() + lifetime).format(&Rfc3339).unwrap();
         Json(json!({ "AccessKeyId": format!("ASIA{}", n + 1), "SecretAccessKey": "secret", "Token": "token",
                      "Expiration": expiration }))
         .into_response()

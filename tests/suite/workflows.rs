@@ -91,7 +91,7 @@ async fn images_of_loader_nodes_are_uploaded_from_anywhere() {
         assert!(completion.result, "{id}: {:?}", completion.error);
         assert_eq!((completion.outputs[0].width, completion.outputs[0].height), (Some(64), Some(48)), "{id}");
     }
-    // No address ever reached the runtime, and what did is a name in a folder that nobody else can guess.
+    // No address ever reached the runtime, only a name in a folder that other clients cannot guess.
     let queued = runtime.simulation.as_ref().unwrap().requests();
     let prompts: Vec<&Value> = queued
         .iter()

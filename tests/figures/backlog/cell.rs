@@ -91,7 +91,7 @@ pub(super) const KINDS: &[Kind] = &[
     ahead("comfyui", "pipeline", ProgressReports::Missing),
 ];
 
-/// Whether the next job is handed over ahead of time, with runs of many lengths and that kind of progress.
+/// Whether the next job is submitted ahead of time, with runs of many lengths and that kind of progress.
 const fn ahead(runtime_type: &'static str, task_type: &'static str, progress: ProgressReports) -> Kind {
     Kind {
         runtime_type,

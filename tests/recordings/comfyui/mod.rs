@@ -22,7 +22,7 @@ use crate::OwnTests;
 pub(crate) const OWN_TESTS: OwnTests = &[
     ("information-endpoints", runs::a_server_that_has_started_is_ready),
     ("interrupted", runs::a_stop_interrupts_the_run_inside_the_runtime),
-    ("upload-image", runs::a_renamed_upload_goes_into_the_workflow_under_its_new_name),
+    ("upload-image", runs::a_renamed_upload_is_in_the_workflow_under_its_new_name),
 ];
 
 fn recording(name: &str) -> Value {

@@ -10,7 +10,7 @@ use crate::task;
 const SAVED: &str = "output/{{FOLDER}}/o_00001_.png";
 
 #[tokio::test]
-async fn a_result_is_stored_whatever_else_its_history_entry_holds() {
+async fn a_result_is_stored_whatever_else_its_history_entry_contains() {
     let content = fixtures::load("cases/11-nan-in-runtime-json/request.json");
     let case = Script::case("11-nan-in-runtime-json/runtime-history.txt").with_file(SAVED);
     let deep = format!("{}NaN{}", "[".repeat(5_000), "]".repeat(5_000));
@@ -38,7 +38,7 @@ async fn a_result_is_stored_whatever_else_its_history_entry_holds() {
 }
 
 #[tokio::test]
-async fn a_neighbours_odd_values_hide_no_job_in_the_queue() {
+async fn odd_values_of_another_job_hide_no_job_in_the_queue() {
     let content = fixtures::load("cases/11-nan-in-runtime-json/request-neighbour.json");
     let deep = format!("{}{}", "[".repeat(5_000), "]".repeat(5_000));
     for odd in ["NaN", "Infinity", "1e999", r#""\ud800""#, &deep] {
@@ -59,9 +59,9 @@ async fn a_neighbours_odd_values_hide_no_job_in_the_queue() {
     }
 }
 
-/// Older servers take extra data of any type, as long as no client id has to go into it.
+/// Older servers accept extra data of any type, unless they must add a client id to it.
 #[tokio::test]
-async fn a_neighbours_extra_data_of_any_type_hides_no_job_in_the_queue() {
+async fn extra_data_of_any_type_of_another_job_hides_no_job_in_the_queue() {
     let content = fixtures::load("cases/11-nan-in-runtime-json/request-neighbour.json");
     for odd in [r#""x""#, r#"["x", [0.5]]"#, "[]", "-7", "null", "true"] {
         let image = json!({ "filename": "o_00001_.png", "subfolder": "{{FOLDER}}", "type": "output" });
@@ -76,7 +76,7 @@ async fn a_neighbours_extra_data_of_any_type_hides_no_job_in_the_queue() {
         let output = runtime.run(task::job("pipeline", &content, Vec::new())).await;
         assert_eq!(output.map(|output| output.files.len()), Ok(1), "{odd}");
 
-        // What a former process left behind that job is found.
+        // The orphan of a former process, after that job, is found.
         assert_eq!(runtime.interrupt_orphans(&[]).await, Ok(false), "{odd}");
         let deletions = server.requests().of("POST /queue");
         assert_eq!(deletions[0].json(), json!({ "delete": ["left"] }), "{odd}");

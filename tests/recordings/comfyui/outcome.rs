@@ -1,4 +1,4 @@
-//! How each recorded workflow has to end for the caller of the task.
+//! The expected result of each recorded workflow.
 
 use serde_json::{Value, json};
 use shared_schema::ErrorCode;
@@ -7,17 +7,22 @@ use worker::runtimes::RunOutput;
 
 use super::files;
 
-/// The end of a task.
+/// The result of a task.
 pub(super) enum Outcome {
     /// Files of one node, in order.
     Files { node: &'static str, key: &'static str, kind: &'static str, names: Vec<String> },
     /// No file, but this under `outputs` of the report.
     Texts(Value),
-    /// A failure whose message contains `says`.
-    Failure { code: ErrorCode, node: Option<&'static str>, field: Option<&'static str>, says: &'static str },
+    /// A failure whose message contains this text.
+    Failure {
+        code: ErrorCode,
+        node: Option<&'static str>,
+        field: Option<&'static str>,
+        contains: &'static str,
+    },
 }
 
-/// How the recording of that name has to end.
+/// The expected result of the recording of that name.
 pub(super) fn of(name: &str) -> Outcome {
     use ErrorCode::{RuntimeFailed, RuntimeRejected};
     match name {
@@ -43,9 +48,9 @@ pub(super) fn of(name: &str) -> Outcome {
         }
         "error-missing-model" => {
             let field = Some("/content/1/inputs/ckpt_name");
-            let says =
+            let contains =
                 "node 1 (CheckpointLoaderSimple): Value not in list: ckpt_name: 'not-there.safetensors'";
-            failed(RuntimeRejected, Some("1"), field, says)
+            failed(RuntimeRejected, Some("1"), field, contains)
         }
         "error-no-outputs" => failed(RuntimeRejected, None, None, "Prompt has no outputs"),
         "error-unknown-node" => failed(
@@ -63,8 +68,8 @@ pub(super) fn of(name: &str) -> Outcome {
             "node 98 (SaveImage): Exception when validating node: '97'",
         ),
         "execution-error" => {
-            let says = "SaveImage failed: Exception: **** ERROR: Saving image outside the output folder is not allowed.";
-            failed(RuntimeFailed, Some("2"), None, says)
+            let contains = "SaveImage failed: Exception: **** ERROR: Saving image outside the output folder is not allowed.";
+            failed(RuntimeFailed, Some("2"), None, contains)
         }
         other => panic!("the test has no expected result for `{other}`"),
     }
@@ -79,13 +84,13 @@ fn failed(
     code: ErrorCode,
     node: Option<&'static str>,
     field: Option<&'static str>,
-    says: &'static str,
+    contains: &'static str,
 ) -> Outcome {
-    Outcome::Failure { code, node, field, says }
+    Outcome::Failure { code, node, field, contains }
 }
 
-/// Asserts that the task ended so.
-pub(super) fn assert_ended(
+/// Asserts that the task has that result.
+pub(super) fn assert_result(
     recording: &Value,
     id: &Value,
     expected: Outcome,
@@ -116,14 +121,14 @@ pub(super) fn assert_ended(
             assert_eq!(output.report, json!({ "code": 200, "prompt_id": id, "outputs": outputs }), "{name}");
             assert_eq!(output.files, [], "{name}");
         }
-        Outcome::Failure { code, node, field, says } => {
+        Outcome::Failure { code, node, field, contains } => {
             let error = result.map(|output| panic!("{name} succeeded: {output:?}")).unwrap_err();
             assert_eq!(
                 (error.code, error.node_id.as_deref(), error.field.as_deref()),
                 (code, node, field),
                 "{name}: {error}"
             );
-            assert!(error.message.contains(says), "{name}: {error}");
+            assert!(error.message.contains(contains), "{name}: {error}");
             let text = format!("{error} {:?}", error.reason);
             for secret in ["/opt", "traceback", "tensor(", "Traceback", "sd15_random"] {
                 assert!(!text.contains(secret), "{name} discloses `{secret}`: {text}");

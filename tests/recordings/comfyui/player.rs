@@ -1,4 +1,4 @@
-//! A server that plays one recording of ComfyUI, a hundred times as fast.
+//! A server that replays one recording of ComfyUI, a hundred times as fast.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -31,7 +31,7 @@ pub(crate) struct Player {
 struct Shared {
     recording: Value,
     information: Value,
-    /// The answers to uploads, in turn.
+    /// The answers to uploads, in order.
     uploads: Mutex<VecDeque<Value>>,
     progress: watch::Sender<Progress>,
     requests: RequestLog,
@@ -39,7 +39,7 @@ struct Shared {
     unanswered: Mutex<Vec<String>>,
 }
 
-/// How far the recording was played.
+/// The progress of the replay.
 #[derive(Default)]
 struct Progress {
     /// The id in the socket's address.
@@ -52,7 +52,7 @@ struct Progress {
 }
 
 impl Player {
-    /// Plays that recording. What was recorded apart from it, calls for information and uploads, is added.
+    /// Replays that recording. What was recorded apart from it, calls for information and uploads, is added.
     pub(crate) async fn start(recording: Value, uploads: &[Value]) -> Self {
         let shared = Arc::new(Shared {
             recording,
@@ -62,11 +62,12 @@ impl Player {
             requests: RequestLog::default(),
             unanswered: Mutex::default(),
         });
-        let router = Router::new().route("/ws", get(listen)).fallback(handle).with_state(Arc::clone(&shared));
+        let router =
+            Router::new().route("/ws", get(open_socket)).fallback(handle).with_state(Arc::clone(&shared));
         Self { url: server::serve(router).await, shared }
     }
 
-    /// The body of the one `POST /prompt`, once it came.
+    /// The body of the one `POST /prompt`, once it has arrived.
     pub(crate) async fn posted(&self) -> Value {
         wait::until("a workflow", async || self.shared.progress.borrow().posted.clone()).await
     }
@@ -96,7 +97,7 @@ impl Shared {
         self.recording["request"]["body"]["prompt_id"].as_str().unwrap()
     }
 
-    /// Recorded JSON with the worker's job id in place of the recorded one, wherever it stands.
+    /// Recorded JSON with the worker's job id in place of each recorded one.
     fn with_id(&self, recorded: &Value, id: &str) -> Value {
         serde_json::from_str(&recorded.to_string().replace(self.recorded_id(), id)).unwrap()
     }
@@ -108,7 +109,7 @@ impl Shared {
             ("GET", "/prompt") => &self.information["prompt"],
             ("POST", "/prompt") => &self.take(serde_json::from_slice(body).ok()?),
             ("GET", "/queue") => &self.queue(),
-            // By hand: who else's jobs ended lately was not recorded.
+            // By hand: the history of other clients' jobs was not recorded.
             ("GET", "/history") => &json!({ "status": 200, "body": {} }),
             ("GET", _) if path.starts_with("/history/") => &self.history(path.strip_prefix("/history/")?),
             ("GET", "/view") => return self.view(uri),
@@ -134,7 +135,7 @@ impl Shared {
         answer
     }
 
-    /// The job itself was not recorded in the queue, but its history entry begins with what stood there.
+    /// The job itself was not recorded in the queue, but its history entry begins with the same values.
     fn queue(&self) -> Value {
         let progress = self.progress.borrow();
         let mut queue = self.information["queue"].clone();
@@ -143,7 +144,7 @@ impl Shared {
             let id = posted["prompt_id"].as_str().unwrap();
             let mut job = self.with_id(job, id);
             job[3]["client_id"] = posted["client_id"].clone();
-            // Another one, if the server takes no ids of its callers.
+            // Another one, if the server accepts no ids of its callers.
             if self.recording["response"]["body"]["prompt_id"] != self.recorded_id() {
                 job[1] = self.recording["response"]["body"]["prompt_id"].clone();
             }
@@ -173,7 +174,7 @@ impl Shared {
         Some(answer.header("content-type", content_type).body(Body::from(files::content(view))).unwrap())
     }
 
-    /// Plays the frames. The run goes on when nobody listens any more.
+    /// Replays the frames. The run continues when the client has disconnected.
     async fn play(&self, mut socket: WebSocket, client_id: &str) {
         let mut frames = self.recording["websocket"].as_array().unwrap().iter();
         let mut greeting = frames.next().unwrap()["text"].clone();
@@ -207,7 +208,7 @@ impl Shared {
         while socket.recv().await.is_some() {}
     }
 
-    /// A recorded frame. Of a binary one, only the beginning and the length were kept.
+    /// A recorded frame. Of a binary one, only the beginning and the length were recorded.
     fn message(&self, frame: &Value, id: &str) -> Message {
         match frame.get("text") {
             Some(text) => Message::text(self.with_id(text, id).to_string()),
@@ -239,7 +240,7 @@ struct Listener {
     client_id: String,
 }
 
-async fn listen(
+async fn open_socket(
     State(shared): State<Arc<Shared>>,
     Query(Listener { client_id }): Query<Listener>,
     upgrade: WebSocketUpgrade,

@@ -1,4 +1,4 @@
-//! Results in the shapes that nodes of all makers give them, as they were reported or as the nodes' source code writes them.
+//! Results in the formats of many custom nodes, as reported by users or by the nodes' source code.
 
 use integration_tests::fixtures;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use worker::runtimes::{RunOutput, comfyui};
 use super::scripted_server::{FURTHER, Frame, Script, ScriptedServer};
 use crate::task;
 
-/// Runs that content against that server. The server, and how the task ended.
+/// Runs that content against that server. Returns the server and the result.
 pub(super) async fn run(script: Script, content: &Value) -> (ScriptedServer, Result<RunOutput, TaskError>) {
     let server = ScriptedServer::start(script).await;
     let runtime = comfyui::connect(&task::options(&server.url)).unwrap();
@@ -19,7 +19,7 @@ pub(super) async fn run(script: Script, content: &Value) -> (ScriptedServer, Res
     (server, result)
 }
 
-/// What a task yields whose nodes show these outputs; the files' contents are their names.
+/// The output of a task whose nodes report these outputs; the files' contents are their names.
 async fn shown(outputs: Value, files: &[&str]) -> RunOutput {
     let content = json!({
         "1": { "class_type": "EmptyImage", "inputs": {} },
@@ -57,7 +57,7 @@ async fn a_model_that_is_named_by_its_path_is_a_result() {
 }
 
 #[tokio::test]
-async fn a_path_that_the_caller_typed_is_not_fetched_and_no_result() {
+async fn a_path_in_the_callers_text_is_not_fetched_and_no_result() {
     let content = fixtures::load("cases/06-3d-output-as-path/request-preview3d.json");
     let script = Script::succeeds_with(&json!({ "1": { "result": ["3d/other.glb", null, null] } }))
         .with_file("output/3d/other.glb");
@@ -93,7 +93,7 @@ async fn files_are_found_under_any_key_and_name() {
 }
 
 #[tokio::test]
-async fn a_video_is_a_result_wherever_it_lies() {
+async fn a_video_is_a_result_in_any_folder() {
     // As VHS_VideoCombine writes it with `save_output` off.
     let video = json!({ "filename": "clip_00001.mp4", "subfolder": "{{FOLDER}}", "type": "temp",
         "format": "video/h264-mp4", "frame_rate": 8.0, "workflow": "clip_00001.png", "fullpath": "/opt/ComfyUI/temp/x/clip_00001.mp4" });
@@ -106,7 +106,7 @@ async fn a_video_is_a_result_wherever_it_lies() {
 }
 
 #[tokio::test]
-async fn a_run_whose_only_files_are_previews_says_so() {
+async fn a_run_whose_only_files_are_previews_has_a_warning() {
     let preview = json!({ "filename": "ComfyUI_temp_a_00001_.png", "subfolder": "", "type": "temp" });
     let output = shown(json!({ "2": { "images": [preview] } }), &["temp//ComfyUI_temp_a_00001_.png"]).await;
     assert_eq!((output.files.len(), codes(&output)), (1, vec![WarningCode::OnlyPreviews]));
@@ -123,7 +123,7 @@ async fn the_pictures_of_a_loop_are_in_its_order() {
 }
 
 #[tokio::test]
-async fn a_file_outside_of_the_output_folder_ends_the_task_at_once() {
+async fn a_file_outside_of_the_output_folder_fails_the_task_without_a_retry() {
     let content = fixtures::load("cases/33-saved-outside-the-output-folder/request.json");
     let case = Script::case("33-saved-outside-the-output-folder/runtime-history.json");
     let (server, result) = run(case, &content).await;
@@ -137,7 +137,7 @@ async fn a_file_outside_of_the_output_folder_ends_the_task_at_once() {
     assert!(!error.message.contains("/mnt"), "{error}");
     assert_eq!(views(&server).len(), 1);
 
-    // Beside results it is only named.
+    // With other results it is only named in a warning.
     let outside = json!({ "filename": "x.png", "subfolder": "../../mnt", "type": "output" });
     let inside = json!({ "filename": "y.png", "subfolder": "shared", "type": "output" });
     let output = shown(json!({ "2": { "images": [outside, inside] } }), &["output/shared/y.png"]).await;
@@ -155,7 +155,7 @@ fn image(format: u8, bytes: &[u8]) -> Frame {
     Frame::Binary([&[0, 0, 0, 1, 0, 0, 0, format], bytes].concat())
 }
 
-/// As `ETN_SendImageWebSocket` of comfyui-tooling-nodes does it.
+/// As `ETN_SendImageWebSocket` of comfyui-tooling-nodes.
 #[tokio::test]
 async fn images_of_any_node_that_sends_over_the_socket_are_collected() {
     let content = fixtures::load("cases/09-other-websocket-output/request.json");
@@ -176,7 +176,7 @@ async fn images_of_any_node_that_sends_over_the_socket_are_collected() {
         (stored(&output), output.warnings),
         (vec!["first".to_owned(), "second".to_owned()], Vec::new())
     );
-    // The same workflow again has to run again: what is in ComfyUI's cache was sent to the first job.
+    // The same workflow must run again: the images in ComfyUI's cache were sent to the first job only.
     let posted = server.requests().of("POST /prompt")[0].json();
     assert!(
         posted["prompt"]["2"]["inputs"].as_object().unwrap().len()
@@ -184,7 +184,7 @@ async fn images_of_any_node_that_sends_over_the_socket_are_collected() {
     );
 }
 
-/// As `ETN_SaveImageCache` does it.
+/// As `ETN_SaveImageCache`.
 #[tokio::test]
 async fn images_in_the_cache_of_an_extension_are_collected() {
     let content = json!({ "2": { "class_type": "ETN_SaveImageCache", "inputs": { "images": ["1", 0], "format": "PNG" } } });
@@ -198,7 +198,7 @@ async fn images_in_the_cache_of_an_extension_are_collected() {
     assert_eq!(output.report["outputs"]["2"]["images"], json!([{ "file": 1, "type": "http" }]));
 }
 
-/// ComfyUI 0.33 at a dependency cycle that comes into being while the workflow runs.
+/// ComfyUI 0.33 at a dependency cycle that arises while the workflow runs.
 #[tokio::test]
 async fn a_run_that_failed_in_part_is_a_failure() {
     let failure = json!({ "node_id": "7", "node_type": "TestDynamicDependencyCycle", "traceback": [],
@@ -215,7 +215,7 @@ async fn a_run_that_failed_in_part_is_a_failure() {
     assert!(error.message.contains("Dependency cycle detected"), "{error}");
 }
 
-/// The message of an `ExecutionBlocker` comes over the socket only.
+/// The message of an `ExecutionBlocker` is sent over the socket only.
 #[tokio::test]
 async fn a_blocked_node_is_a_warning_of_the_run_and_the_reason_of_an_empty_one() {
     let blocked = Frame::Text(format!(
@@ -244,9 +244,9 @@ async fn a_blocked_node_is_a_warning_of_the_run_and_the_reason_of_an_empty_one()
     assert!(error.message.contains("no face in"), "{error}");
 }
 
-/// What comes late of the first job neither ends the wait for the second one nor hides what that one sends.
+/// Late frames of the first job neither end the wait for the second one nor hide its frames.
 #[tokio::test]
-async fn an_image_of_a_job_that_was_queued_again_is_collected_whatever_comes_late_of_the_job_before() {
+async fn an_image_of_a_job_that_was_queued_again_is_collected_despite_late_frames_of_the_job_before() {
     let content = json!({
         "1": { "class_type": "EmptyImage", "inputs": {} },
         "2": { "class_type": "SaveImageWebsocket", "inputs": { "images": ["1", 0] } },
@@ -278,7 +278,7 @@ async fn an_image_of_a_job_that_was_queued_again_is_collected_whatever_comes_lat
 }
 
 #[tokio::test]
-async fn a_run_without_results_is_made_again_only_for_a_cached_output_that_nothing_blocked() {
+async fn a_run_without_results_is_repeated_only_for_a_cached_output_that_was_not_blocked() {
     let content = json!({
         "1": { "class_type": "EmptyImage", "inputs": {} },
         "2": { "class_type": "SaveImage", "inputs": { "images": ["1", 0], "filename_prefix": "o" } },
@@ -298,7 +298,7 @@ async fn a_run_without_results_is_made_again_only_for_a_cached_output_that_nothi
 }
 
 #[tokio::test]
-async fn the_history_of_all_is_asked_of_a_run_that_may_go_on() {
+async fn the_whole_history_is_requested_for_a_run_that_may_queue_further_jobs() {
     let content = fixtures::load("cases/26-loops-and-expanded-nodes/request.json");
     let image = json!({ "filename": "o_00001_.png", "subfolder": "{{FOLDER}}", "type": "output" });
     let begun =

@@ -1,4 +1,4 @@
-//! Recorded workflows, run again by the worker.
+//! Recorded workflows, repeated by the worker.
 
 use std::sync::Arc;
 
@@ -52,11 +52,11 @@ impl Replay {
         self.recording["name"].as_str().unwrap()
     }
 
-    /// Asserts that the job is still in the history, and not any more when it is not needed.
+    /// Asserts that the job stays in the history until its results are stored, and is deleted then.
     async fn assert_forgotten(&self) {
         assert!(
             self.player.requests().of("POST /history").is_empty(),
-            "{} was forgotten too early",
+            "{} was deleted too early",
             self.name()
         );
         self.runtime.forget(&self.handle).await;
@@ -66,15 +66,15 @@ impl Replay {
         assert_eq!(self.player.unanswered(), Vec::<String>::new(), "{}", self.name());
     }
 
-    /// Asserts that another process, which has not the inputs any more, collects the same results.
+    /// Asserts that another process, without the inputs, collects the same results.
     async fn assert_adoptable(&self) {
         let another = comfyui::connect(&task::options(&self.player.url)).unwrap();
         let job = task::job("pipeline", &self.recording["request"]["body"]["prompt"], Vec::new());
         assert_eq!(another.adopt(job, &self.handle).await, Some(self.result.clone()), "{}", self.name());
     }
 
-    /// Asserts that the worker posted what was recorded, with ids of its own and all results going to a folder of its
-    /// own. The recorded `extra_data`, which asks for previews, is not the worker's to send.
+    /// Asserts that the worker posted what was recorded, with ids of its own and all results in a folder of its
+    /// own. The recorded `extra_data`, which requests previews, is not sent by the worker.
     async fn assert_posted(&self, image: Option<&str>) {
         let posted = self.player.posted().await;
         let name = self.name();
@@ -132,7 +132,7 @@ async fn every_recorded_workflow_has_its_expected_result() {
         }
         replay.assert_forgotten().await;
         let id = &replay.player.posted().await["prompt_id"];
-        outcome::assert_ended(&replay.recording, id, outcome::of(&name), replay.result);
+        outcome::assert_result(&replay.recording, id, outcome::of(&name), replay.result);
     }
 }
 
@@ -148,7 +148,7 @@ async fn a_job_with_node_errors_is_removed_from_the_runtime() {
 }
 
 #[tokio::test]
-pub(super) async fn a_renamed_upload_goes_into_the_workflow_under_its_new_name() {
+pub(super) async fn a_renamed_upload_is_in_the_workflow_under_its_new_name() {
     let replay = replay("load-scale-invert-save-and-preview", upload_answers().1).await;
 
     replay.assert_posted(Some("darkroom/up/darkroom-input (1).png")).await;
@@ -158,8 +158,8 @@ pub(super) async fn a_renamed_upload_goes_into_the_workflow_under_its_new_name()
     assert!(upload.body.windows(picture.len()).any(|part| part == picture), "the picture was not sent whole");
 }
 
-/// Runs the recorded workflow that was interrupted. `strike` comes when the runtime has it.
-async fn interrupted(strike: impl FnOnce(&Player, &CancellationToken)) -> Replay {
+/// Runs the recorded workflow that was interrupted. `interrupt` is called when the runtime has it.
+async fn interrupted(interrupt: impl FnOnce(&Player, &CancellationToken)) -> Replay {
     let recording = recording("interrupted");
     let player = Player::start(recording.clone(), &[]).await;
     let runtime = comfyui::connect(&task::options(&player.url)).unwrap();
@@ -167,7 +167,7 @@ async fn interrupted(strike: impl FnOnce(&Player, &CancellationToken)) -> Replay
     let stop = job.stop.clone();
     let ((result, handle), ()) = tokio::join!(task::run(&*runtime, job), async {
         player.posted().await;
-        strike(&player, &stop);
+        interrupt(&player, &stop);
     });
     let replay = Replay { recording, player, runtime, result, handle };
     replay.assert_posted(None).await;
@@ -187,7 +187,7 @@ pub(super) async fn a_stop_interrupts_the_run_inside_the_runtime() {
 }
 
 #[tokio::test]
-async fn a_run_that_somebody_else_interrupts_is_no_failure_of_the_workflow() {
+async fn a_run_that_another_client_interrupts_is_no_failure_of_the_workflow() {
     let replay = interrupted(|player, _| player.interrupt()).await;
 
     let error = replay.result.unwrap_err();
@@ -203,7 +203,7 @@ pub(super) async fn a_server_that_has_started_is_ready() {
     assert_eq!(runtime.pin_settings().await, Ok(()));
     let [stats, length, again, cancellation] = player.requests().lines().try_into().unwrap();
     assert_eq!([&*stats, &*length, &*again], ["GET /system_stats", "GET /prompt", "GET /system_stats"]);
-    // Whether it can cancel by id is found out with an id that no job has.
+    // An id that no job has shows whether it can cancel by id.
     assert!(
         cancellation.starts_with("POST /api/jobs/") && cancellation.ends_with("/cancel"),
         "{cancellation}"

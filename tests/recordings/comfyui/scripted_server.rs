@@ -34,7 +34,7 @@ pub(super) struct Script {
     pub(super) second: Option<String>,
     /// The same of the job [`FURTHER`], if there is one: it is in the history from the start.
     pub(super) further: Option<String>,
-    /// What `/queue` answers once the job is posted; of a job that comes into the history late, until it is there.
+    /// What `/queue` answers once the job is posted; of a job that is late in the history, until it is there.
     pub(super) queue: String,
     /// How often the job is requested, from the queue or the history, before it is in the history.
     pub(super) looks: usize,

@@ -40,10 +40,10 @@ async fn an_older_servers_rejection_is_explained() {
     assert_eq!(error.message, expected);
 }
 
-/// Servers before the callers' ids mint their own: the job is found by its client. Such servers interrupt whatever runs, so that
-/// they are asked to only while the job does.
+/// Older servers ignore the caller's id and generate one: the job is found by its client. Such servers interrupt whatever runs, so
+/// that the worker calls them only while the job runs.
 #[tokio::test]
-async fn a_job_under_another_id_is_taken_back() {
+async fn a_job_under_another_id_is_cancelled() {
     let other = "0b5a2f35-12ab-4c59-9f52-6d1f8a1c3b7e";
     let body = json!({ "prompt_id": other, "number": 0, "node_errors": {} });
     let (player, error) = answered("interrupted", json!({ "status": 200, "body": body })).await;
@@ -67,7 +67,7 @@ async fn a_proxys_error_page_is_not_the_workflows_fault() {
     assert!(!error.message.contains("html"), "{error}");
 }
 
-/// A person's title of a node says nothing about what is missing.
+/// The title of a node does not identify the missing class.
 #[tokio::test]
 async fn a_missing_node_is_named_by_its_class_and_id() {
     let content = fixtures::load("cases/20-odd-but-legal-nodes/request.json");
@@ -86,9 +86,9 @@ async fn a_missing_node_is_named_by_its_class_and_id() {
     );
 }
 
-/// Newer servers refuse an id that they know: the job is there, and followed.
+/// Newer servers reject an id that is in use: the job has been accepted, and is followed.
 #[tokio::test]
-async fn a_job_that_the_server_has_already_is_followed() {
+async fn a_job_that_the_server_has_already_accepted_is_followed() {
     let mut recording = recording("images-batch-of-3");
     let prompt = recording["request"]["body"]["prompt"].clone();
     let error = json!({ "type": "duplicate_prompt_id", "message": "prompt_id is already in use" });

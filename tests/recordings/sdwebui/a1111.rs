@@ -166,7 +166,7 @@ pub(super) async fn its_enlargements_become_files() {
     }
 }
 
-/// Somebody else's interrupt: the recorded answer is a success, and `/progress` says so until the next run begins.
+/// Another client's interrupt: the recorded answer is a success, and `/progress` reports the interrupt until the next run begins.
 #[tokio::test]
 pub(super) async fn an_interrupted_run_yields_nothing() {
     let mut calls = calls("progress-and-interrupt");

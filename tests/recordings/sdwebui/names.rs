@@ -153,7 +153,7 @@ async fn the_second_pass_works_on_every_server() {
 }
 
 #[tokio::test]
-async fn the_format_of_images_is_the_one_asked_for_and_no_other_tasks() {
+async fn the_format_of_images_is_the_tasks_own_and_no_other_tasks() {
     for (dialect, own, other) in [
         (Dialect::Automatic1111, "png", "jpg"),
         (Dialect::Forge, "png", "webp"),

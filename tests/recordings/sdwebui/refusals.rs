@@ -35,7 +35,7 @@ pub(super) async fn every_recorded_error_has_its_error_code() {
         }
         let content = call["request"]["body"].clone();
         let tasktype = generations::task_type(call["request"]["path"].as_str().unwrap());
-        // Inputs are left where they are. Fetching, which comes before, would have refused some of them.
+        // Inputs are not fetched: the fetcher would have refused some of them.
         let (result, sent) = generations::run(tasktype, &content, Vec::new(), call.clone()).await;
 
         let error = result.unwrap_err();

@@ -229,7 +229,7 @@ async fn failed_upscaling_is_not_waited_for() {
     let server = Server::start().await;
     let pixel =
         "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mNgAAAAAgAB5Sfe/AAAAABJRU5ErkJggg==";
-    // Another client's: the worker asks for no enlarger that is not there.
+    // Another client's: the worker requests no upscaler that does not exist.
     let body = json!({ "image": pixel, "upscaler_1": "No such" });
     rustls::crypto::ring::default_provider().install_default().ok();
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -284,7 +284,7 @@ async fn command_when(server: &Server, command: &str, is_time: impl Fn(&Value) -
 #[tokio::test]
 async fn a_run_that_another_client_interrupts_is_no_success_even_if_another_one_is_pending() {
     let server = Server::with_latency(Duration::from_secs(30)).await;
-    // A step takes 3 s, and the run goes on to the end of the one in which it is interrupted.
+    // A step takes 3 s, and the run continues to the end of the step in which it is interrupted.
     let first = server.run(with("a", json!({ "steps": 10 }))).await;
     let _second = server.run(with("b", json!({ "steps": 10 }))).await;
 
