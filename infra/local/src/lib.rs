@@ -6,7 +6,7 @@ mod guard;
 
 pub mod aws;
 pub mod provision;
-mod removed;
+mod stale_subscriptions;
 
 pub mod config;
 pub mod runtimes;

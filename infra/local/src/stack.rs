@@ -18,8 +18,8 @@ use crate::config;
 use crate::dead_letters;
 use crate::front_door;
 use crate::provision::{self, Clients, Shared};
-use crate::removed;
 use crate::runtimes::Running;
+use crate::stale_subscriptions;
 
 /// How long running tasks may still take when the stack stops, in seconds, whatever a deployment allows: nobody waits
 /// minutes for a laptop.
@@ -97,7 +97,7 @@ impl Stack {
         let config = options.config;
         let shared = provision::shared(&clients, &config.name).await?;
         provision::take_messages_of(&clients, &shared, config.api.message_bytes).await?;
-        removed::unsubscribe(&clients, &shared, &config).await?;
+        stale_subscriptions::unsubscribe(&clients, &shared, &config).await?;
         for queue in &config.subscriptions.queues {
             provision::completion_queue(&clients, &shared, &format!("results-{queue}")).await?;
         }

@@ -6,7 +6,7 @@ mod envelope;
 mod error;
 mod filter_policy;
 mod http_delivery;
-mod kept;
+mod persistence;
 mod publication;
 mod subscription;
 mod topic;
@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::delivery::Delivery;
 use self::http_delivery::HttpDelivery;
-use self::kept::Kept;
+use self::persistence::Kept;
 use self::publication::Publication;
 use self::subscription::Subscription;
 use self::topic::Topic;
