@@ -274,7 +274,11 @@ impl PodRecord {
     }
 }
 
-async fn simulation(runtime_type: &str, latency: Duration, listen: SocketAddr) -> Result<Simulation> {
+async fn simulation(
+    runtime_type: &str,
+    latency: Duration,
+    listen: SocketAddr,
+) -> Result<Simulation, simulated_runtimes::Error> {
     let behaviour = Behaviour { latency, predrawn: true, ..Behaviour::default() };
     match runtime_type {
         "comfyui" => {

@@ -202,7 +202,7 @@ async fn restarted(signal: &str) {
     if signal == "TERM" {
         assert!(status.success());
         let printed = stack.process.printed().join("\n");
-        assert!(printed.contains(&format!("kept        {all}")), "{printed}");
+        assert!(printed.contains(&format!("stored      {all}")), "{printed}");
     }
     let Served { folder, process: first, .. } = stack;
 

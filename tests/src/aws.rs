@@ -36,8 +36,8 @@ impl Aws {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             data_dir: folder.clone(),
             latency,
-            keeps_calls: true,
-            keeps_messages: false,
+            record_calls: true,
+            persist_messages: false,
         };
         let embedded = EmbeddedAws::start(options).await.unwrap();
         let url = embedded.url();

@@ -63,7 +63,7 @@ impl Function {
         if !messages.is_empty()
             && let Ok(answer) = self.invoke(source.event(&messages)).await
         {
-            source.settle(&messages, &answer).await.unwrap();
+            source.delete_processed(&messages, &answer).await.unwrap();
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Defaults stand in the schema alone: what a file leaves out is filled in from there, as Ajv does with `useDefaults`.
+//! Defaults are in the schema only. Fields that a file omits are filled in from there, as Ajv does with `useDefaults`.
 
 use serde_json::Value;
 
-/// Fills in what `instance`, which is to keep to `schema`, leaves out. References lead into `root`.
+/// Fills in the fields that `instance`, which should conform to `schema`, omits. References point into `root`.
 pub(crate) fn fill(instance: &mut Value, schema: &Value, root: &Value) {
     let referred = schema.get("$ref").and_then(Value::as_str).and_then(|target| target.strip_prefix('#'));
     if let Some(definition) = referred.and_then(|pointer| root.pointer(pointer)) {
@@ -31,7 +31,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn what_is_left_out_is_filled_in_down_to_the_last_field() {
+    fn omitted_fields_are_filled_in_at_every_level() {
         let schema = json!({
             "properties": {
                 "a": { "default": 1 },

@@ -48,7 +48,7 @@ enum Command {
     },
     /// Writes the files that follow from the types of runtimes, below the current directory.
     Generate {
-        /// Only compare them with what they should be.
+        /// Only compare them with the expected content.
         #[arg(long)]
         check: bool,
     },
@@ -76,8 +76,8 @@ fn run(command: Command) -> Result<(), Vec<String>> {
         }
         Command::Sample { file, runtime, id, prefix, prompt, model } => {
             let Checked { config, .. } = Checked::load(&file).map_err(|error| error.faults)?;
-            let wishes = sample::Wishes { id, prefix, prompt, model };
-            let sample = sample::sample(&registry(&config.runtimes), &runtime, &wishes);
+            let options = sample::SampleOptions { id, prefix, prompt, model };
+            let sample = sample::sample(&registry(&config.runtimes), &runtime, &options);
             print(&sample.map_err(|error| vec![error.to_string()])?.body);
         }
         Command::Generate { check } => {
@@ -97,6 +97,6 @@ fn run(command: Command) -> Result<(), Vec<String>> {
 }
 
 fn print(json: &Value) {
-    // A reader that has closed the pipe wants no more.
+    // Fails only if the reader has closed the pipe.
     let _ = writeln!(std::io::stdout(), "{json}");
 }

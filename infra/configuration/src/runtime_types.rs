@@ -1,4 +1,4 @@
-//! What a deployment has to know of a type of runtime: its `deployment.yaml`, and what follows for the schema.
+//! The deployment properties of a type of runtime: its `deployment.yaml`, and what follows for the schema.
 
 use std::collections::BTreeMap;
 
@@ -13,12 +13,12 @@ use crate::{defaults, yaml};
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Deployment {
-    /// What people call it.
+    /// Its display name.
     title: String,
     /// Fields of a runtime in the configuration that it needs, each with the reason.
     #[serde(default)]
     required: BTreeMap<String, String>,
-    /// Fields that must keep their defaults, since they have no effect, each with the reason.
+    /// Fields that must have their defaults, since they have no effect, each with the reason.
     #[serde(default)]
     unsupported: BTreeMap<String, String>,
 }
@@ -74,12 +74,12 @@ fn condition(
     for (field, reason) in &of.unsupported {
         let field_schema =
             fields.get(field).ok_or(format!("{}: there is no field {field}", contract.name()))?;
-        let kept = field_schema.get("default").cloned().map(|mut default| {
+        let required_default = field_schema.get("default").cloned().map(|mut default| {
             defaults::fill(&mut default, field_schema, root);
             json!({ "description": reason, "const": default })
         });
         let forbidden = || json!({ "description": reason, "not": {} });
-        properties.insert(field.clone(), kept.unwrap_or_else(forbidden));
+        properties.insert(field.clone(), required_default.unwrap_or_else(forbidden));
     }
     let mut then = json!({ "properties": properties });
     if !of.required.is_empty() {

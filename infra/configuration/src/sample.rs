@@ -5,18 +5,18 @@ use serde_json::{Value, json};
 use shared_schema::runtimes::{Sample, SampleFields};
 use shared_schema::{Contract, Registry, Violation};
 
-/// By how much images are made smaller, in each direction, until a runtime's limits allow them.
+/// The factors by which width and height are divided until a runtime's limits allow the image.
 const REDUCTIONS: [u32; 4] = [1, 2, 4, 8];
 
-/// The side of the image that tasks bring along which need one, in pixels.
+/// Width and height of the input image of tasks that need one, in pixels.
 const INPUT_SIDE: u32 = 64;
 
 /// Width and height in pixels.
 type Size = (u32, u32);
 
-/// What a user wants of a sample.
+/// The fields of a sample that its user sets.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wishes {
+pub struct SampleOptions {
     /// The task's id.
     pub id: String,
     /// The prefix of its results.
@@ -65,7 +65,11 @@ pub enum SampleError {
 /// # Errors
 ///
 /// When the runtime accepts none: see [`SampleError`].
-pub fn sample(registry: &Registry, runtime: &str, wishes: &Wishes) -> Result<SampleTask, SampleError> {
+pub fn sample(
+    registry: &Registry,
+    runtime: &str,
+    options: &SampleOptions,
+) -> Result<SampleTask, SampleError> {
     let unknown = || SampleError::UnknownRuntime(runtime.to_owned());
     let entry = registry.by_name(runtime).ok_or_else(unknown)?;
     let samples = entry.contract().map_or("[]", |contract| contract.files().samples);
@@ -75,12 +79,12 @@ pub fn sample(registry: &Registry, runtime: &str, wishes: &Wishes) -> Result<Sam
     let contract = Contract::new(registry.clone());
     let mut refusal = "its type has none".to_owned();
     for sample in samples.into_iter().filter(|sample| entry.takes(sample.task_type)) {
-        if !sample.fields.model.is_empty() && wishes.model.is_none() {
+        if !sample.fields.model.is_empty() && options.model.is_none() {
             continue;
         }
         for size in sizes(&sample) {
-            let content = content(&sample, size, max_steps, wishes);
-            let Wishes { id, prefix, .. } = wishes;
+            let content = content(&sample, size, max_steps, options);
+            let SampleOptions { id, prefix, .. } = options;
             let metadata =
                 json!({ "id": id, "runtime": runtime, "tasktype": sample.task_type, "prefix": prefix });
             let body = json!({ "task": { "metadata": metadata, "content": content } });
@@ -106,7 +110,7 @@ fn sizes(sample: &Sample) -> Vec<Size> {
     REDUCTIONS.map(|by| (width / by, height / by)).to_vec()
 }
 
-fn content(sample: &Sample, (width, height): Size, max_steps: u64, wishes: &Wishes) -> Value {
+fn content(sample: &Sample, (width, height): Size, max_steps: u64, options: &SampleOptions) -> Value {
     let SampleFields { width: widths, height: heights, steps, prompt, model, image } = &sample.fields;
     let mut content = sample.content.clone();
     let mut set = |pointers: &[String], value: Value| {
@@ -119,10 +123,10 @@ fn content(sample: &Sample, (width, height): Size, max_steps: u64, wishes: &Wish
     set(widths, width.into());
     set(heights, height.into());
     set(image, picture().into());
-    if let Some(text) = &wishes.prompt {
+    if let Some(text) = &options.prompt {
         set(prompt, text.as_str().into());
     }
-    if let Some(name) = &wishes.model {
+    if let Some(name) = &options.model {
         set(model, name.as_str().into());
     }
     for pointer in steps {
@@ -156,9 +160,12 @@ mod tests {
         let mut entry = json!({ "name": "r", "type": "sdwebui" });
         entry.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
         let registry = serde_json::from_value(json!([entry])).unwrap();
-        let wishes =
-            Wishes { id: "id".to_owned(), model: Some("m.safetensors".to_owned()), ..Wishes::default() };
-        let sample = sample(&registry, "r", &wishes)?;
+        let options = SampleOptions {
+            id: "id".to_owned(),
+            model: Some("m.safetensors".to_owned()),
+            ..SampleOptions::default()
+        };
+        let sample = sample(&registry, "r", &options)?;
         Ok((sample.body["task"]["metadata"]["tasktype"].clone(), sample.size))
     }
 
@@ -179,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_runtime_that_accepts_none_says_why() {
+    fn a_runtime_that_accepts_no_sample_is_an_error_with_the_reason() {
         let settings = json!({ "type": "comfyui", "allowed_nodes": ["Exotic"] });
         let error = chosen(settings).unwrap_err().to_string();
         assert!(

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::{defaults, runtime_types};
 
-/// Where the part of the schema is that follows from the types of runtimes, relative to the repository.
+/// The file of the part of the schema that is generated from the types of runtimes, relative to the repository.
 pub(crate) const RUNTIME_TYPES_FILE: &str = "infra/runtime-types.schema.json";
 
 /// The `$id` of that part, beside the one of the schema.
@@ -95,7 +95,7 @@ fn reason(error: &ValidationError<'_>) -> Option<&'static str> {
     document.pointer(&described)?.get("description")?.as_str()
 }
 
-/// The wording of validators in general.
+/// The messages of validators in general.
 fn described(error: &ValidationError<'_>) -> Vec<String> {
     match error.kind() {
         Kind::AdditionalProperties { unexpected } => {

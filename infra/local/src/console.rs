@@ -1,11 +1,11 @@
-//! What a person sees of the stack: where things are, and each task as it begins and ends.
+//! The output of the stack: its addresses, and each task when it starts and when it completes.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use deployment_config::Subscriptions;
-use deployment_config::sample::{Wishes, sample};
+use deployment_config::sample::{SampleOptions, sample};
 use serde_json::Value;
 use shared_schema::Notification;
 use shared_schema::printable::printable;
@@ -22,59 +22,62 @@ const QUEUE: &str = "_console";
 /// How long one poll of the console waits, in seconds.
 const POLL_SECONDS: i32 = 20;
 
-/// Prints one line. The only place of the stack that writes to standard output.
+/// Prints one line. Nothing else in the stack writes to standard output.
 #[expect(clippy::print_stdout, reason = "this is the program's user interface")]
-pub fn say(line: impl std::fmt::Display) {
+pub fn print_line(line: impl std::fmt::Display) {
     println!("{line}");
 }
 
-/// Says where everything is, with a `curl` line that works when pasted.
-pub fn welcome(stack: &Stack, data_dir: &Path) {
-    say("Darkroom is up.\n");
-    say(format_args!("  front door  {}   x-api-key: {}", stack.url, stack.api_key));
-    say(format_args!("  aws apis    {}   any credentials, region us-east-1", stack.aws.url()));
-    say(format_args!("  results     {}", stack.bucket_folder(data_dir).display()));
+/// Prints all addresses, and a `curl` command that submits a task.
+pub fn print_startup(stack: &Stack, data_dir: &Path) {
+    print_line("Darkroom is up.\n");
+    print_line(format_args!("  front door  {}   x-api-key: {}", stack.url, stack.api_key));
+    print_line(format_args!("  aws apis    {}   any credentials, region us-east-1", stack.aws.url()));
+    print_line(format_args!("  results     {}", stack.bucket_folder(data_dir).display()));
     for runtime in &stack.runtimes {
         let kind = if runtime.simulation.is_some() { "simulated " } else { "" };
         let deployed = &runtime.deployed;
-        say(format_args!(
+        print_line(format_args!(
             "  runtime     {} ({kind}{} at {})",
             deployed.name, deployed.runtime_type, runtime.url
         ));
     }
     subscriptions(stack);
     for (queue, messages) in &stack.restored {
-        say(format_args!("  restored    {messages} messages in {queue}"));
+        print_line(format_args!("  restored    {messages} messages in {queue}"));
     }
     let names = stack.runtimes.iter().map(|runtime| &runtime.deployed.name);
     let (id, prefix) = ("my-first-task".to_owned(), PREFIX.to_owned());
-    let wishes = Wishes { id, prefix, ..Wishes::default() };
-    let mut samples = names.map(|name| sample(&stack.registry, name, &wishes));
+    let options = SampleOptions { id, prefix, ..SampleOptions::default() };
+    let mut samples = names.map(|name| sample(&stack.registry, name, &options));
     if let Some(sample) = samples.find_map(Result::ok) {
-        say("\nSubmit a task:\n");
-        say(format_args!(
+        print_line("\nSubmit a task:\n");
+        print_line(format_args!(
             "  curl -s {}/v1alpha2 -H 'x-api-key: {}' -d '{}'\n",
             stack.url, stack.api_key, sample.body
         ));
     }
 }
 
-/// What stays for the next process, said when the stack has stopped.
-pub fn farewell(data_dir: &Path, kept: &[(String, usize)]) {
-    for (queue, messages) in kept {
-        say(format_args!("  kept        {messages} messages in {queue}, below {}", data_dir.display()));
+/// Prints the messages that the next process restores.
+pub fn print_shutdown(data_dir: &Path, stored: &[(String, usize)]) {
+    for (queue, messages) in stored {
+        print_line(format_args!(
+            "  stored      {messages} messages in {queue}, below {}",
+            data_dir.display()
+        ));
     }
 }
 
-/// Who hears of results, and who does not although the deployment's file says so.
+/// Prints the subscribers to results, and those of the deployment's file that this stack does not notify.
 fn subscriptions(stack: &Stack) {
     let prefix = &stack.shared.prefix;
     for queue in &stack.subscriptions.queues {
-        say(format_args!("  told        {prefix}-results-{queue} (SQS queue)"));
+        print_line(format_args!("  notified    {prefix}-results-{queue} (SQS queue)"));
     }
     let Subscriptions { emails, webhooks, .. } = &stack.subscriptions;
-    for untold in emails.iter().chain(webhooks) {
-        say(format_args!("  not told    {untold}: this stack sends nothing to others' addresses"));
+    for address in emails.iter().chain(webhooks) {
+        print_line(format_args!("  skipped     {address}: this stack sends nothing to external addresses"));
     }
 }
 
@@ -86,23 +89,23 @@ pub struct Completions {
     seen: HashSet<uuid::Uuid>,
 }
 
-/// What the completion topic told.
+/// A notification of the completion topic.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    /// A task began to run.
+    /// A task started.
     Running(Value),
-    /// A task ended.
-    Ended(Box<Notification>),
+    /// A task succeeded or failed.
+    Completed(Box<Notification>),
 }
 
 impl Completions {
-    /// Subscribes to everything that is completed from now on.
+    /// Subscribes to the tasks that complete from now on.
     pub async fn subscribe(stack: &Stack) -> Result<Self, Error> {
         let queue_url = provision::completion_queue(&stack.clients, &stack.shared, QUEUE).await?;
         Ok(Self { sqs: stack.clients.sqs.clone(), queue_url, seen: HashSet::new() })
     }
 
-    /// Waits for the next event. A completion that is told twice is one event.
+    /// Waits for the next event. A notification that is delivered twice is one event.
     pub async fn next(&mut self) -> Result<Event, Error> {
         loop {
             let poll = self.sqs.receive_message().queue_url(&self.queue_url).wait_time_seconds(POLL_SECONDS);
@@ -118,40 +121,40 @@ impl Completions {
             if body["status"] == "running" {
                 return Ok(Event::Running(body["id"].clone()));
             }
-            let ended: Notification =
+            let completed: Notification =
                 serde_json::from_value(body).context("a completion is no notification")?;
-            if self.seen.insert(ended.notification_id) {
-                return Ok(Event::Ended(Box::new(ended)));
+            if self.seen.insert(completed.notification_id) {
+                return Ok(Event::Completed(Box::new(completed)));
             }
         }
     }
 }
 
-/// One line about an event.
+/// Prints an event.
 pub fn report(stack: &Stack, data_dir: &Path, event: &Event) {
     match event {
-        Event::Running(id) => say(format_args!("  running    {}", printable(&plain(id)))),
-        Event::Ended(ended) if ended.result => {
-            let id = printable(ended.id.as_str());
-            say(format_args!("  succeeded  {id} in {} ms", ended.timings.run_ms));
-            for path in files(stack, data_dir, ended) {
-                say(format_args!("             {}", printable(&path.display().to_string())));
+        Event::Running(id) => print_line(format_args!("  running    {}", printable(&plain(id)))),
+        Event::Completed(notification) if notification.result => {
+            let id = printable(notification.id.as_str());
+            print_line(format_args!("  succeeded  {id} in {} ms", notification.timings.run_ms));
+            for path in files(stack, data_dir, notification) {
+                print_line(format_args!("             {}", printable(&path.display().to_string())));
             }
         }
-        Event::Ended(ended) => {
-            let error = ended.error.as_ref();
+        Event::Completed(notification) => {
+            let error = notification.error.as_ref();
             let code = error.map_or("unknown", |error| error.code.as_str());
             let message = error.map_or("", |error| error.message.as_str());
-            let id = printable(ended.id.as_str());
-            say(format_args!("  failed     {id}: {code}: {}", printable(message)));
+            let id = printable(notification.id.as_str());
+            print_line(format_args!("  failed     {id}: {code}: {}", printable(message)));
         }
     }
 }
 
-/// Where the files of a task are on this machine.
-pub fn files(stack: &Stack, data_dir: &Path, ended: &Notification) -> Vec<PathBuf> {
+/// The paths of the output files of a task.
+pub fn files(stack: &Stack, data_dir: &Path, notification: &Notification) -> Vec<PathBuf> {
     let bucket = format!("s3://{}/", stack.shared.bucket);
-    let keys = ended.image_url.iter().filter_map(|uri| uri.strip_prefix(&bucket));
+    let keys = notification.image_url.iter().filter_map(|uri| uri.strip_prefix(&bucket));
     keys.map(|key| crate::aws::object_path(data_dir, &stack.shared.bucket, key)).collect()
 }
 

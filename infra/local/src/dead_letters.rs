@@ -8,20 +8,24 @@ use worker::dead_letter::{Config, DeadLetters};
 use crate::event_source::EventSource;
 use crate::provision::Clients;
 
-/// How long the function may take, in seconds.
-const FUNCTION_SECONDS: u32 = 30;
+/// The timeout of the function, in seconds.
+const FUNCTION_TIMEOUT_SECONDS: u32 = 30;
 
-/// Ends whatever gets into the queue. Returns only when SQS does not answer as it should.
-pub(crate) async fn empty(clients: &Clients, queue_url: &str, config: &Config) -> anyhow::Result<Infallible> {
+/// Processes the messages of the queue. Returns only when a call of SQS fails.
+pub(crate) async fn process(
+    clients: &Clients,
+    queue_url: &str,
+    config: &Config,
+) -> anyhow::Result<Infallible> {
     let function = DeadLetters::new(&clients.sdk, config);
-    let source = EventSource::new(clients, queue_url, FUNCTION_SECONDS).await?;
+    let source = EventSource::new(clients, queue_url, FUNCTION_TIMEOUT_SECONDS).await?;
     loop {
-        let messages = source.receive(EventSource::LONGEST_POLL_SECONDS).await?;
+        let messages = source.receive(EventSource::MAX_POLL_SECONDS).await?;
         if messages.is_empty() {
             continue;
         }
         let event = serde_json::from_value(source.event(&messages))?;
-        let answer = function.handle(&event, Duration::from_secs(FUNCTION_SECONDS.into())).await;
-        source.settle(&messages, &serde_json::to_value(answer)?).await?;
+        let answer = function.handle(&event, Duration::from_secs(FUNCTION_TIMEOUT_SECONDS.into())).await;
+        source.delete_processed(&messages, &serde_json::to_value(answer)?).await?;
     }
 }

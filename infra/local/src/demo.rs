@@ -1,4 +1,4 @@
-//! `--demo`: one sample task per runtime through the front door, shown until their images are files.
+//! `--demo`: submits one sample task per runtime to the front door, and checks the images.
 
 use std::collections::HashMap;
 use std::io::Cursor;
@@ -6,19 +6,19 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use deployment_config::sample::{SampleTask, Wishes, sample};
+use deployment_config::sample::{SampleOptions, SampleTask, sample};
 use serde_json::Value;
 use shared_schema::{Notification, runtimes};
 
 use crate::Error;
-use crate::console::{self, Completions, Event, say};
+use crate::console::{self, Completions, Event, print_line};
 use crate::runtimes::Running;
 use crate::stack::Stack;
 
 /// How long the demo waits for all of its tasks: a real runtime may have to load its model first.
-const PATIENCE: Duration = Duration::from_secs(900);
+const TIMEOUT: Duration = Duration::from_secs(900);
 
-/// Where the results of samples go.
+/// The prefix of the results of samples.
 pub(crate) const PREFIX: &str = "output";
 
 /// Runs the demo.
@@ -41,38 +41,38 @@ async fn submit_and_check(
         let name = &runtime.deployed.name;
         let id = format!("demo-{name}");
         let model = first_checkpoint(&client, runtime).await;
-        let wishes = Wishes { id: id.clone(), prefix: PREFIX.to_owned(), model, prompt: None };
-        let task = match sample(&stack.registry, name, &wishes) {
+        let options = SampleOptions { id: id.clone(), prefix: PREFIX.to_owned(), model, prompt: None };
+        let task = match sample(&stack.registry, name, &options) {
             Ok(task) => task,
             Err(reason) => {
-                say(format_args!("  skipped    {reason}"));
+                print_line(format_args!("  skipped    {reason}"));
                 continue;
             }
         };
         submit(&client, stack, &task.body).await?;
-        say(format_args!("  submitted  {id} to {name}"));
+        print_line(format_args!("  submitted  {id} to {name}"));
         waiting.insert(id, task);
     }
     ensure!(!waiting.is_empty(), "no runtime accepts any of the samples");
-    let shown = async {
+    let completed = async {
         while !waiting.is_empty() {
             let event = completions.next().await?;
             console::report(stack, data_dir, &event);
-            if let Event::Ended(ended) = event
-                && let Some(sample) = waiting.remove(ended.id.as_str())
+            if let Event::Completed(notification) = event
+                && let Some(sample) = waiting.remove(notification.id.as_str())
             {
-                check(stack, data_dir, &client, &ended, sample.size).await?;
+                check(stack, data_dir, &client, &notification, sample.size).await?;
             }
         }
         anyhow::Ok(())
     };
-    tokio::time::timeout(PATIENCE, shown).await.context("the demo's tasks did not end in time")?
+    tokio::time::timeout(TIMEOUT, completed).await.context("the demo's tasks did not complete in time")?
 }
 
 async fn submit(client: &reqwest::Client, stack: &Stack, body: &Value) -> anyhow::Result<()> {
     let request =
         client.post(format!("{}/v1alpha2", stack.url)).header("x-api-key", &stack.api_key).json(body);
-    let answer = request.send().await.context("the front door does not answer")?;
+    let answer = request.send().await.context("the front door does not respond")?;
     let status = answer.status();
     ensure!(
         status.is_success(),
@@ -92,19 +92,19 @@ async fn first_checkpoint(client: &reqwest::Client, runtime: &Running) -> Option
     answer.json::<Vec<String>>().await.ok()?.into_iter().next()
 }
 
-/// The image must be there three times: as a file, behind its presigned URL, and valid at the size asked for.
+/// The image must exist as a file, be served by its presigned URL, and be valid with the requested size.
 async fn check(
     stack: &Stack,
     data_dir: &Path,
     client: &reqwest::Client,
-    ended: &Notification,
+    notification: &Notification,
     (width, height): (u32, u32),
 ) -> anyhow::Result<()> {
-    let id = &ended.id;
-    ensure!(ended.result, "task {id} failed");
-    let files = console::files(stack, data_dir, ended);
+    let id = &notification.id;
+    ensure!(notification.result, "task {id} failed");
+    let files = console::files(stack, data_dir, notification);
     ensure!(!files.is_empty(), "task {id} yielded no image");
-    for (file, output) in files.iter().zip(&ended.outputs) {
+    for (file, output) in files.iter().zip(&notification.outputs) {
         let bytes = std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
         let size = imagesize::blob_size(&bytes).with_context(|| format!("{} is no image", file.display()))?;
         ensure!(

@@ -1,4 +1,4 @@
-//! The front door on loopback, behind a check of the API key that answers as API Gateway does.
+//! The front door on loopback, behind a check of the API key with the responses of API Gateway.
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, StatusCode};
@@ -12,7 +12,7 @@ use crate::guard;
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 
-/// Puts the key, and protection from web pages that a browser on this machine shows, before the front door.
+/// Adds the check of the API key, and a check against cross-site requests of a browser on this machine.
 pub fn protected(front_door: Router, api_key: String) -> Router {
     front_door
         .layer(middleware::from_fn_with_state(api_key, check_key))
@@ -20,9 +20,9 @@ pub fn protected(front_door: Router, api_key: String) -> Router {
 }
 
 async fn check_key(State(api_key): State<String>, request: Request, next: Next) -> Response {
-    let open = request.uri().path().trim_end_matches('/').ends_with("/healthz");
+    let is_public = request.uri().path().trim_end_matches('/').ends_with("/healthz");
     let given = request.headers().get(API_KEY).map(axum::http::HeaderValue::as_bytes);
-    if open || given == Some(api_key.as_bytes()) {
+    if is_public || given == Some(api_key.as_bytes()) {
         return next.run(request).await;
     }
     let body = Json(json!({ "message": "Forbidden" }));

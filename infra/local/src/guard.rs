@@ -1,4 +1,4 @@
-//! Refuses requests that a web page made through a browser: the listener is on loopback and takes any
+//! Refuses requests that a web page made through a browser: the listener is on loopback and accepts any
 //! credentials, so DNS rebinding (a foreign name that resolves to 127.0.0.1) and cross-site requests would
 //! otherwise reach it.
 
@@ -31,7 +31,7 @@ fn is_loopback(url: &str) -> bool {
 }
 
 fn refusal(reason: &'static str) -> Box<Response> {
-    tracing::warn!(reason, "refused a request of another site");
+    tracing::warn!(reason, "cross-site request refused");
     Box::new((StatusCode::FORBIDDEN, reason).into_response())
 }
 
@@ -40,7 +40,7 @@ mod tests {
     use super::is_loopback;
 
     #[test]
-    fn loopback_names_and_addresses_pass_with_any_port() {
+    fn loopback_names_and_addresses_are_accepted_with_any_port() {
         for host in
             ["localhost", "localhost:4566", "s3.localhost:1", "127.0.0.1", "127.8.9.1:80", "[::1]:4566"]
         {
@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn other_names_and_addresses_do_not() {
+    fn other_names_and_addresses_are_refused() {
         for host in
             ["example.com", "localhost.example.com", "10.0.0.1", "0.0.0.0", "[::2]", "notlocalhost", ""]
         {

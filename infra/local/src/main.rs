@@ -19,15 +19,15 @@ async fn main() -> anyhow::Result<()> {
     let data_dir = options.data_dir.clone();
     let stack = Stack::start(options.stack()?).await?;
     let mut completions = Completions::subscribe(&stack).await?;
-    console::welcome(&stack, &data_dir);
+    console::print_startup(&stack, &data_dir);
 
     let result = tokio::select! {
         result = work(&options, &stack, &mut completions) => result,
         () = stopping.cancelled() => Ok(()),
     };
-    console::say("\nstopping");
-    let kept = stack.stop().await;
-    console::farewell(&data_dir, &kept);
+    console::print_line("\nstopping");
+    let stored = stack.stop().await;
+    console::print_shutdown(&data_dir, &stored);
     result
 }
 

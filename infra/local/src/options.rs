@@ -18,26 +18,26 @@ use crate::stack::StackOptions;
 #[derive(Debug, Clone, Parser)]
 #[command(name = "local-stack", version)]
 pub struct Options {
-    /// Where the front door listens; port 0 picks a free one.
+    /// Where the front door listens; port 0 selects a free one.
     #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
     pub listen: SocketAddr,
-    /// Where the AWS APIs listen; port 0 picks a free one.
+    /// Where the AWS APIs listen; port 0 selects a free one.
     #[arg(long, default_value = "127.0.0.1:4566", value_name = "ADDRESS")]
     pub aws_listen: SocketAddr,
-    /// Where buckets are kept, as folders and files.
+    /// The folder that stores buckets, as folders and files.
     #[arg(long, default_value = "data", value_name = "FOLDER")]
     pub data_dir: PathBuf,
     /// The file of a deployment, such as `infra/config.yaml`: its runtimes run here, instead of one of each type.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// The key that clients send as `x-api-key`; one is made up otherwise.
+    /// The key that clients send as `x-api-key`; generated if absent.
     #[arg(long, value_name = "KEY")]
     pub api_key: Option<String>,
     /// A real runtime, in place of the simulation of that name or beside the others: `NAME=TYPE:URL`, for example
     /// `sdruntime=sdwebui:http://127.0.0.1:7860` (repeatable).
     #[arg(long = "runtime", value_name = "NAME=TYPE:URL")]
     pub runtimes: Vec<Attachment>,
-    /// How long a simulated runtime takes for a run, in milliseconds.
+    /// The duration of a simulated run, in milliseconds.
     #[arg(long, default_value_t = 1500, value_name = "MS")]
     pub latency_ms: u64,
     /// Submit one sample task per runtime, show the images, and exit.
@@ -97,7 +97,7 @@ impl Options {
         for Attachment { name, runtime_type, url } in &self.runtimes {
             let unlisted = Runtime::unlisted(name, runtime_type)?;
             match config.runtimes.iter_mut().find(|runtime| runtime.name == *name) {
-                // What the file says of it holds for the real one, too.
+                // The settings of the file apply to the real one, too.
                 Some(listed) if self.config.is_some() => ensure!(
                     listed.runtime_type == *runtime_type,
                     "--runtime {name} is of the type {runtime_type}, in the file of the type {}",
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_real_runtime_takes_the_place_of_the_simulation_of_its_name() {
+    fn a_real_runtime_replaces_the_simulation_of_its_name() {
         let stack = parse(&[
             "--runtime",
             "sdruntime=sdwebui:http://127.0.0.1:7860",
@@ -143,15 +143,11 @@ mod tests {
         .unwrap();
         assert_eq!(names(&stack), ["sdruntime", "comfyui", "second"]);
         assert_eq!(stack.attached["sdruntime"], "http://127.0.0.1:7860");
-        assert_eq!(
-            stack.config.runtimes[0].served_models(),
-            [""; 0],
-            "nobody knows the models of a real one"
-        );
+        assert_eq!(stack.config.runtimes[0].served_models(), [""; 0], "the models of a real one are unknown");
     }
 
     #[test]
-    fn what_a_file_says_of_a_runtime_holds_for_the_real_one() {
+    fn the_settings_of_a_file_apply_to_the_real_runtime() {
         let minimal = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/minimal.yaml");
         let with = |runtime: &str| parse(&["--config", minimal, "--runtime", runtime]);
         let stack = with("sdruntime=sdwebui:http://127.0.0.1:7860").unwrap();
@@ -162,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_attachment_says_what_is_expected() {
+    fn an_invalid_attachment_is_refused() {
         for bad in ["comfyui", "a=b", "a=fooocus:http://x", "a/b=comfyui:http://x", "a=comfyui:"] {
             assert!(parse(&["--runtime", bad]).is_err(), "{bad}");
         }

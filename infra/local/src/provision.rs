@@ -1,4 +1,4 @@
-//! Makes what a deployment makes: bucket, topics, and per runtime a queue with its dead-letter queue and subscription.
+//! Creates the resources of a deployment: bucket, topics, and per runtime a queue with its dead-letter queue and subscription.
 //!
 //! Through the AWS APIs, so that it works on the embedded endpoints and on any other.
 
@@ -12,7 +12,7 @@ use shared_schema::message::Route;
 use crate::Error;
 use crate::aws::REGION;
 
-/// How long a message stays hidden when nobody extends it, in seconds; the worker asks for its own anyway.
+/// The default visibility timeout, in seconds; the worker sets its own.
 const VISIBILITY_SECONDS: u32 = 120;
 
 /// How often a message may be received before SQS moves it to the dead-letter queue: a safety net well above the
@@ -22,7 +22,7 @@ const MAX_RECEIVE_COUNT: u32 = 20;
 /// Clients for one AWS endpoint.
 #[derive(Debug, Clone)]
 pub struct Clients {
-    /// What they are made from.
+    /// Their shared configuration.
     pub sdk: SdkConfig,
     /// Buckets and objects, addressed by path.
     pub s3: aws_sdk_s3::Client,
@@ -38,7 +38,7 @@ impl Clients {
         Self::with_access_key(url, "test")
     }
 
-    /// The same with another access key, by which the embedded endpoints know who calls.
+    /// The same with another access key, by which the embedded endpoints identify the caller.
     pub fn with_access_key(url: &str, access_key: &str) -> Self {
         let credentials = Credentials::new(access_key, "test", None, None, "local stack");
         let sdk = SdkConfig::builder()
@@ -58,16 +58,16 @@ impl Clients {
     }
 }
 
-/// What all runtimes share.
+/// The resources that all runtimes share.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shared {
-    /// The beginning of every name.
+    /// The prefix of every name.
     pub prefix: String,
     /// The bucket for results.
     pub bucket: String,
     /// The topic that tasks are published to.
     pub tasks_topic_arn: String,
-    /// The topic that hears of results.
+    /// The topic that results are published to.
     pub completions_topic_arn: String,
 }
 
@@ -80,13 +80,14 @@ pub struct RuntimeQueue {
     pub dead_letter_url: String,
 }
 
-/// Makes `<prefix>-output`, `<prefix>-tasks` and `<prefix>-completions`, or finds them.
+/// Creates `<prefix>-output`, `<prefix>-tasks` and `<prefix>-completions` unless they exist.
 pub async fn shared(clients: &Clients, prefix: &str) -> Result<Shared, Error> {
     let results = format!("{prefix}-output");
     bucket(clients, &results).await?;
     let topic = async |name: String| -> Result<String, Error> {
-        let made = clients.sns.create_topic().name(name).send().await.context("a topic cannot be made")?;
-        Ok(made.topic_arn.context("a topic without an ARN")?)
+        let created =
+            clients.sns.create_topic().name(name).send().await.context("a topic cannot be created")?;
+        Ok(created.topic_arn.context("a topic without an ARN")?)
     };
     Ok(Shared {
         bucket: results,
@@ -96,24 +97,24 @@ pub async fn shared(clients: &Clients, prefix: &str) -> Result<Shared, Error> {
     })
 }
 
-/// Makes a bucket, or finds it.
+/// Creates a bucket unless it exists.
 pub async fn bucket(clients: &Clients, name: &str) -> Result<(), Error> {
     if clients.s3.head_bucket().bucket(name).send().await.is_err() {
-        let made = clients.s3.create_bucket().bucket(name).send().await;
-        made.with_context(|| format!("the bucket {name} cannot be made"))?;
+        let created = clients.s3.create_bucket().bucket(name).send().await;
+        created.with_context(|| format!("the bucket {name} cannot be created"))?;
     }
     Ok(())
 }
 
-/// Lets the task topic take messages of up to so many bytes.
-pub async fn take_messages_of(clients: &Clients, shared: &Shared, bytes: u32) -> Result<(), Error> {
+/// Sets the maximum message size of the task topic, in bytes.
+pub async fn set_max_message_size(clients: &Clients, shared: &Shared, bytes: u32) -> Result<(), Error> {
     let call = clients.sns.set_topic_attributes().topic_arn(&shared.tasks_topic_arn);
     let call = call.attribute_name("MaximumMessageSize").attribute_value(bytes.to_string());
-    call.send().await.context("the size of messages cannot be set")?;
+    call.send().await.context("the maximum message size cannot be set")?;
     Ok(())
 }
 
-/// Makes `<prefix>-<runtime>` and `<prefix>-<runtime>-dlq`, subscribed to tasks for that runtime or one of its models.
+/// Creates `<prefix>-<runtime>` and `<prefix>-<runtime>-dlq`, subscribed to tasks for that runtime or one of its models.
 pub async fn runtime_queue(
     clients: &Clients,
     shared: &Shared,
@@ -140,7 +141,7 @@ pub async fn runtime_queue(
     Ok(RuntimeQueue { url, dead_letter_url })
 }
 
-/// Makes `<prefix>-<name>`, a queue that hears of every result, raw.
+/// Creates `<prefix>-<name>`, a queue that receives every notification, with raw message delivery.
 pub async fn completion_queue(clients: &Clients, shared: &Shared, name: &str) -> Result<String, Error> {
     let url = queue(clients, &format!("{}-{name}", shared.prefix), None).await?;
     let subscription = clients.sns.subscribe().topic_arn(&shared.completions_topic_arn).protocol("sqs");
@@ -163,15 +164,15 @@ async fn queue(clients: &Clients, name: &str, dead_letter_arn: Option<&str>) -> 
         let redrive = json!({ "deadLetterTargetArn": arn, "maxReceiveCount": MAX_RECEIVE_COUNT });
         call = call.attributes(QueueAttributeName::RedrivePolicy, redrive.to_string());
     }
-    let made = call.send().await.with_context(|| format!("the queue {name} cannot be made"))?;
-    Ok(made.queue_url.context("a queue without a URL")?)
+    let created = call.send().await.with_context(|| format!("the queue {name} cannot be created"))?;
+    Ok(created.queue_url.context("a queue without a URL")?)
 }
 
 /// The ARN of the queue at `url`.
 pub(crate) async fn queue_arn(clients: &Clients, url: &str) -> Result<String, Error> {
-    let asked =
+    let request =
         clients.sqs.get_queue_attributes().queue_url(url).attribute_names(QueueAttributeName::QueueArn);
-    let answer = asked.send().await.context("a queue's attributes cannot be read")?;
-    let arn = answer.attributes.and_then(|mut attributes| attributes.remove(&QueueAttributeName::QueueArn));
+    let response = request.send().await.context("a queue's attributes cannot be read")?;
+    let arn = response.attributes.and_then(|mut attributes| attributes.remove(&QueueAttributeName::QueueArn));
     Ok(arn.context("a queue without an ARN")?)
 }

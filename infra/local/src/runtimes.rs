@@ -1,4 +1,4 @@
-//! The runtimes of the stack: simulated here, or real ones that somebody runs.
+//! The runtimes of the stack: simulations, or real servers.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -8,21 +8,21 @@ use simulated_runtimes::{Behaviour, Setup, Simulation};
 
 /// A runtime of the stack.
 pub struct Running {
-    /// What is deployed.
+    /// Its configuration.
     pub deployed: Runtime,
-    /// Where it listens.
+    /// The address of its API.
     pub url: String,
-    /// What does the work, unless somebody else runs it.
+    /// The simulation; `None` for a real server.
     pub simulation: Option<Simulation>,
 }
 
 impl Running {
-    /// A server that somebody runs at `url`.
+    /// A real server at `url`.
     pub(crate) fn attached(deployed: Runtime, url: String) -> Self {
         Self { deployed, url, simulation: None }
     }
 
-    /// Starts a simulation, of which each run takes `latency`.
+    /// Starts a simulation whose runs take `latency` each.
     pub(crate) async fn simulated(deployed: Runtime, latency: Duration) -> anyhow::Result<Self> {
         let behaviour = Behaviour { latency, ..Behaviour::default() };
         let free_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));

@@ -21,8 +21,8 @@ use crate::provision::{self, Clients, Shared};
 use crate::runtimes::Running;
 use crate::stale_subscriptions;
 
-/// How long running tasks may still take when the stack stops, in seconds, whatever a deployment allows: nobody waits
-/// minutes for a laptop.
+/// How long running tasks may continue when the stack stops, in seconds, instead of the minutes of a deployment: a local
+/// stack stops quickly.
 const DRAIN_SECONDS: u64 = 5;
 
 /// What to start.
@@ -32,7 +32,7 @@ pub struct StackOptions {
     pub listen: SocketAddr,
     /// Where the AWS APIs listen, on loopback.
     pub aws_listen: SocketAddr,
-    /// Where buckets are kept, as folders and files.
+    /// The folder that stores buckets, as folders and files.
     pub data_dir: PathBuf,
     /// The key that clients send as `x-api-key`.
     pub api_key: String,
@@ -40,7 +40,7 @@ pub struct StackOptions {
     pub config: Config,
     /// Where real runtimes listen, by their names; the others are simulated.
     pub attached: HashMap<String, String>,
-    /// How long a simulated runtime takes for a run.
+    /// The duration of a simulated run.
     pub latency: Duration,
 }
 
@@ -52,15 +52,15 @@ pub struct Stack {
     pub aws: EmbeddedAws,
     /// Clients for them.
     pub clients: Clients,
-    /// What was made in them.
+    /// The resources that were created.
     pub shared: Shared,
     /// The key for the front door.
     pub api_key: String,
-    /// What the front door knows of the runtimes.
+    /// The runtimes that the front door checks tasks against.
     pub registry: Registry,
     /// The runtimes, each with a worker.
     pub runtimes: Vec<Running>,
-    /// Who is to hear of results.
+    /// The subscribers to results.
     pub subscriptions: Subscriptions,
     /// Queues that held messages when the stack started, and how many.
     pub restored: Vec<(String, usize)>,
@@ -69,11 +69,11 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Starts everything and returns when the front door answers.
+    /// Starts everything and returns when the front door accepts requests.
     ///
     /// # Errors
     ///
-    /// When an address is not on loopback or taken, or a folder cannot be made.
+    /// When an address is not on loopback or is in use, or a folder cannot be created.
     pub async fn start(options: StackOptions) -> Result<Self, Error> {
         Ok(Self::start_all(options).await?)
     }
@@ -88,15 +88,15 @@ impl Stack {
             listen: options.aws_listen,
             data_dir: options.data_dir.clone(),
             latency: Duration::ZERO,
-            keeps_calls: false,
-            keeps_messages: true,
+            record_calls: false,
+            persist_messages: true,
         })
         .await?;
-        let restored = aws.held();
+        let restored = aws.message_counts();
         let clients = Clients::new(&aws.url());
         let config = options.config;
         let shared = provision::shared(&clients, &config.name).await?;
-        provision::take_messages_of(&clients, &shared, config.api.message_bytes).await?;
+        provision::set_max_message_size(&clients, &shared, config.api.message_bytes).await?;
         stale_subscriptions::unsubscribe(&clients, &shared, &config).await?;
         for queue in &config.subscriptions.queues {
             provision::completion_queue(&clients, &shared, &format!("results-{queue}")).await?;
@@ -127,13 +127,13 @@ impl Stack {
         Ok(stack)
     }
 
-    /// The folder that a bucket is kept in.
+    /// The folder of the bucket.
     pub fn bucket_folder(&self, data_dir: &Path) -> PathBuf {
         data_dir.join(&self.shared.bucket)
     }
 
-    /// Stops: workers give back or finish what they have, then the rest ends. Returns the queues that still hold messages, which
-    /// the next stack on the same folder restores, and how many.
+    /// Graceful shutdown: workers finish or release their tasks, then the rest stops. Returns the queues that still hold
+    /// messages, which the next stack on the same folder restores, and how many.
     pub async fn stop(self) -> Vec<(String, usize)> {
         self.stopping.cancel();
         self.tasks.close();
@@ -141,17 +141,17 @@ impl Stack {
         for simulation in self.runtimes.into_iter().filter_map(|runtime| runtime.simulation) {
             simulation.stop().await;
         }
-        let kept = self.aws.held();
+        let stored = self.aws.message_counts();
         self.aws.stop().await;
-        kept
+        stored
     }
 
-    /// A queue for the runtime, and who works on it.
+    /// Creates the queue of a runtime and starts its worker.
     async fn start_worker(&self, config: &Config, runtime: &Running) -> anyhow::Result<()> {
         let Running { deployed, url, .. } = runtime;
         let models = deployed.served_models();
         let queue = provision::runtime_queue(&self.clients, &self.shared, &deployed.name, &models).await?;
-        self.empty_dead_letters(config, queue.dead_letter_url)?;
+        self.process_dead_letters(config, queue.dead_letter_url)?;
         for bucket in &deployed.inputs.buckets {
             provision::bucket(&self.clients, bucket).await?;
         }
@@ -165,7 +165,7 @@ impl Stack {
             ("INPUT_ALLOW_HOSTS", self.input_hosts(deployed)),
             ("INPUT_S3_BUCKETS", self.input_buckets(deployed)),
             ("DRAIN_SECONDS", DRAIN_SECONDS.to_string()),
-            // The workers share one process, and nobody probes them.
+            // The workers share one process, and have no probes.
             ("HEALTH_LISTEN", "off".to_owned()),
         ]);
         let config = worker::config::Config::from_vars(|name| variables.get(name).cloned())?;
@@ -173,7 +173,7 @@ impl Stack {
         let (name, stopping) = (deployed.name.clone(), self.stopping.clone());
         self.tasks.spawn(async move {
             if let Err(error) = worker::supervisor::run(config, cloud, stopping).await {
-                tracing::error!(runtime = %name, %error, "worker ended");
+                tracing::error!(runtime = %name, %error, "worker failed");
             }
         });
         Ok(())
@@ -196,7 +196,7 @@ impl Stack {
             .join(",")
     }
 
-    fn empty_dead_letters(&self, config: &Config, queue_url: String) -> anyhow::Result<()> {
+    fn process_dead_letters(&self, config: &Config, queue_url: String) -> anyhow::Result<()> {
         let variables = HashMap::from([
             ("SNS_TOPIC_ARN", self.shared.completions_topic_arn.clone()),
             ("S3_BUCKET", self.shared.bucket.clone()),
@@ -206,9 +206,9 @@ impl Stack {
         let config = worker::dead_letter::Config::from_vars(|name| variables.get(name).cloned())?;
         let (clients, stopping) = (self.clients.clone(), self.stopping.clone());
         self.tasks.spawn(async move {
-            let emptying = dead_letters::empty(&clients, &queue_url, &config);
-            if let Some(Err(error)) = stopping.run_until_cancelled(emptying).await {
-                tracing::error!(queue = queue_url, %error, "dead letters are not ended any more");
+            let processing = dead_letters::process(&clients, &queue_url, &config);
+            if let Some(Err(error)) = stopping.run_until_cancelled(processing).await {
+                tracing::error!(queue = queue_url, %error, "dead letters are no longer processed");
             }
         });
         Ok(())
@@ -230,7 +230,7 @@ impl Stack {
             let served =
                 axum::serve(listener, router).with_graceful_shutdown(stopping.cancelled_owned()).await;
             if let Err(error) = served {
-                tracing::error!(%error, "front door ended");
+                tracing::error!(%error, "front door stopped");
             }
         });
         Ok(())

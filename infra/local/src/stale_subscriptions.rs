@@ -1,4 +1,4 @@
-//! A start on a folder of before with another configuration: what was subscribed then, and is not configured any more.
+//! Subscriptions of an earlier start on the same folder whose runtime or queue is no longer configured.
 
 use anyhow::Context;
 use deployment_config::Config;
@@ -12,22 +12,22 @@ struct Subscribed {
     queue_arn: String,
 }
 
-/// Ends the subscriptions of runtimes and queues of results that an earlier configuration had. What a person has subscribed
-/// stays, and so do all queues, with what is in them.
+/// Deletes the subscriptions of runtimes and result queues that an earlier configuration had. Subscriptions of users stay,
+/// and so do all queues, with their messages.
 pub(crate) async fn unsubscribe(clients: &Clients, shared: &Shared, config: &Config) -> anyhow::Result<()> {
     let of_runtimes: Vec<_> =
         config.runtimes.iter().map(|runtime| format!("{}-{}", shared.prefix, runtime.name)).collect();
     for queue in queues_of(clients, &shared.tasks_topic_arn).await? {
         let is_configured = of_runtimes.iter().any(|name| name == queue.name());
         if !is_configured && is_of_a_runtime(clients, &queue).await? {
-            end(clients, &queue).await?;
+            delete(clients, &queue).await?;
         }
     }
     let of_results = format!("{}-results-", shared.prefix);
     for queue in queues_of(clients, &shared.completions_topic_arn).await? {
         let results = queue.name().strip_prefix(&of_results);
         if results.is_some_and(|name| !config.subscriptions.queues.iter().any(|queue| queue == name)) {
-            end(clients, &queue).await?;
+            delete(clients, &queue).await?;
         }
     }
     Ok(())
@@ -53,18 +53,18 @@ async fn queues_of(clients: &Clients, topic_arn: &str) -> anyhow::Result<Vec<Sub
     Ok(found)
 }
 
-/// The queue of a runtime has what cannot be delivered to it in its own dead-letter queue.
+/// Whether the redrive policy names the dead-letter queue of a runtime's queue.
 async fn is_of_a_runtime(clients: &Clients, queue: &Subscribed) -> anyhow::Result<bool> {
-    let asked = clients.sns.get_subscription_attributes().subscription_arn(&queue.arn).send().await;
-    let attributes = asked.context("a subscription cannot be read")?.attributes.unwrap_or_default();
+    let response = clients.sns.get_subscription_attributes().subscription_arn(&queue.arn).send().await;
+    let attributes = response.context("a subscription cannot be read")?.attributes.unwrap_or_default();
     let redrive =
         attributes.get("RedrivePolicy").and_then(|policy| serde_json::from_str::<Value>(policy).ok());
     Ok(redrive.is_some_and(|policy| policy["deadLetterTargetArn"] == format!("{}-dlq", queue.queue_arn)))
 }
 
-async fn end(clients: &Clients, queue: &Subscribed) -> anyhow::Result<()> {
-    let ended = clients.sns.unsubscribe().subscription_arn(&queue.arn).send().await;
-    ended.with_context(|| format!("the queue {} cannot be unsubscribed", queue.name()))?;
-    tracing::info!(queue = queue.name(), "not configured any more, unsubscribed");
+async fn delete(clients: &Clients, queue: &Subscribed) -> anyhow::Result<()> {
+    let deleted = clients.sns.unsubscribe().subscription_arn(&queue.arn).send().await;
+    deleted.with_context(|| format!("the queue {} cannot be unsubscribed", queue.name()))?;
+    tracing::info!(queue = queue.name(), "no longer configured, unsubscribed");
     Ok(())
 }

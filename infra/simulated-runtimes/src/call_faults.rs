@@ -1,5 +1,4 @@
-//! Faults that a test orders for calls of one kind, whatever they are about: the connection breaks, or the answer is 500,
-//! before or after the call took effect.
+//! Fault injection for HTTP calls: the connection breaks, or the response is 500, before or after the call takes effect.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,20 +11,20 @@ use axum::{
 
 use crate::{connection::Cutter, machine::Machine};
 
-/// What goes wrong with one call.
+/// The failure of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallFault {
-    /// The connection breaks; nothing is done.
+    /// The connection breaks; the call has no effect.
     DropBefore,
-    /// What was asked is done, then the connection breaks: the client cannot know that it happened.
+    /// The call takes effect, then the connection breaks: the client does not know that it took effect.
     DropAfter,
-    /// The answer is 500; nothing is done.
+    /// The response is 500; the call has no effect.
     FailBefore,
-    /// What was asked is done, then the answer is 500.
+    /// The call takes effect, then the response is 500.
     FailAfter,
 }
 
-/// An order for a fault: which calls shall suffer it.
+/// An order to inject a fault into the calls that match.
 #[derive(Debug, Clone)]
 pub struct Order {
     method: Method,
@@ -36,85 +35,85 @@ pub struct Order {
 }
 
 impl Order {
-    /// The next call of `method` whose path begins so (`/sdapi/v1/progress`, `/history/`) shall suffer `fault`.
+    /// The next call of `method` whose path has the prefix `path` (`/sdapi/v1/progress`, `/history/`) fails with `fault`.
     pub fn new(method: Method, path: &str, fault: CallFault) -> Self {
         Self { method, path: path.to_owned(), fault, skip: 0, calls: 1 }
     }
 
-    /// Spare so many calls first.
+    /// Skips the first matching calls.
     pub fn skip(self, calls: usize) -> Self {
         Self { skip: calls, ..self }
     }
 
-    /// Strike so many calls, one after the other.
+    /// The number of consecutive calls that fail.
     pub fn times(self, calls: usize) -> Self {
         Self { calls, ..self }
     }
 
-    fn concerns(&self, method: &Method, path: &str) -> bool {
+    fn matches(&self, method: &Method, path: &str) -> bool {
         self.method == *method && path.starts_with(&self.path)
     }
 
-    /// Whether two orders are for the same calls, whatever shall become of them.
-    fn is_for_the_calls_of(&self, other: &Self) -> bool {
+    /// Whether two orders match the same calls.
+    fn has_same_target(&self, other: &Self) -> bool {
         (&self.method, &self.path) == (&other.method, &other.path)
     }
 }
 
-/// The orders that wait for their calls. May be changed while the simulation runs.
+/// The pending orders. They may be changed while the simulation runs.
 #[derive(Debug, Default)]
 pub struct CallFaults {
-    waiting: Mutex<Vec<Order>>,
+    pending: Mutex<Vec<Order>>,
 }
 
 impl CallFaults {
-    /// Takes an order, in place of an earlier one for the same calls. Of several that concern a call, the first one that
-    /// has no call left to spare strikes.
+    /// Adds an order; it replaces an earlier one for the same calls. Of several that match a call, the first one that
+    /// has no call left to skip is applied.
     pub fn order(&self, order: Order) {
-        let mut waiting = self.waiting();
-        waiting.retain(|earlier| !earlier.is_for_the_calls_of(&order));
-        waiting.push(order);
+        let mut pending = self.pending();
+        pending.retain(|earlier| !earlier.has_same_target(&order));
+        pending.push(order);
     }
 
-    /// How many calls an order, or what took its place, has still to strike.
+    /// How many calls an order, or its replacement, has still to fail.
     pub fn left_of(&self, order: &Order) -> usize {
-        let waiting = self.waiting();
-        waiting.iter().find(|other| other.is_for_the_calls_of(order)).map_or(0, |order| order.calls)
+        let pending = self.pending();
+        pending.iter().find(|other| other.has_same_target(order)).map_or(0, |order| order.calls)
     }
 
-    /// Cancels an order, or what took its place.
+    /// Cancels an order, or its replacement.
     pub fn cancel(&self, order: &Order) {
-        self.waiting().retain(|other| !other.is_for_the_calls_of(order));
+        self.pending().retain(|other| !other.has_same_target(order));
     }
 
     fn next(&self, method: &Method, path: &str) -> Option<CallFault> {
-        let mut waiting = self.waiting();
-        let mut struck = None;
-        for order in waiting.iter_mut().filter(|order| order.concerns(method, path)) {
+        let mut pending = self.pending();
+        let mut injected = None;
+        for order in pending.iter_mut().filter(|order| order.matches(method, path)) {
             if order.skip > 0 {
                 order.skip -= 1;
-            } else if struck.is_none() && order.calls > 0 {
+            } else if injected.is_none() && order.calls > 0 {
                 order.calls -= 1;
-                struck = Some(order.fault);
+                injected = Some(order.fault);
             }
         }
-        waiting.retain(|order| order.calls > 0);
-        struck
+        pending.retain(|order| order.calls > 0);
+        injected
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Vec<Order>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn pending(&self) -> MutexGuard<'_, Vec<Order>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Middleware: lets a call suffer what was ordered for it, and passes on the others.
-pub(crate) async fn strike(
+/// Middleware: injects the faults into the calls that they match.
+pub(crate) async fn inject(
     State(machine): State<Arc<Machine>>,
     ConnectInfo(cutter): ConnectInfo<Cutter>,
     request: Request,
     next: Next,
 ) -> Response {
-    let failure = || (StatusCode::INTERNAL_SERVER_ERROR, "a test ordered this failure").into_response();
+    let failure = || (StatusCode::INTERNAL_SERVER_ERROR, "a test injected this failure").into_response();
     match machine.call_faults.next(request.method(), request.uri().path()) {
         None => next.run(request).await,
         Some(CallFault::DropBefore) => {
@@ -122,9 +121,9 @@ pub(crate) async fn strike(
             failure()
         }
         Some(CallFault::DropAfter) => {
-            let answer = next.run(request).await;
+            let response = next.run(request).await;
             cutter.cut();
-            answer
+            response
         }
         Some(CallFault::FailBefore) => failure(),
         Some(CallFault::FailAfter) => {
@@ -139,17 +138,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn calls_are_spared_and_struck_as_ordered() {
+    fn calls_are_skipped_and_fail_as_ordered() {
         let faults = CallFaults::default();
         let order = Order::new(Method::GET, "/history/", CallFault::DropAfter).skip(1).times(2);
         faults.order(order.clone());
-        let struck: Vec<_> = (0..4).map(|_| faults.next(&Method::GET, "/history/1")).collect();
-        assert_eq!(struck, [None, Some(CallFault::DropAfter), Some(CallFault::DropAfter), None]);
+        let injected: Vec<_> = (0..4).map(|_| faults.next(&Method::GET, "/history/1")).collect();
+        assert_eq!(injected, [None, Some(CallFault::DropAfter), Some(CallFault::DropAfter), None]);
         assert_eq!(faults.left_of(&order), 0);
     }
 
     #[test]
-    fn other_methods_and_paths_are_left_alone() {
+    fn other_methods_and_paths_are_not_affected() {
         let faults = CallFaults::default();
         let order = Order::new(Method::POST, "/queue", CallFault::FailBefore);
         faults.order(order.clone());

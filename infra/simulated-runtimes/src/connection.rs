@@ -1,4 +1,4 @@
-//! TCP connections that a handler, or the end of the simulation, can cut: a peer then sees a reset instead of an answer.
+//! TCP connections that a handler, or the stop of the simulation, can cut: the peer gets a reset instead of a response.
 
 use std::{
     future::Future as _,
@@ -18,10 +18,10 @@ use tokio::{
 };
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-/// Accepts connections until the process of the simulation "dies", which cuts all of them at once.
+/// Accepts connections until the simulation stops, which cuts all of them at once.
 pub(crate) struct CuttableListener {
     pub(crate) listener: TcpListener,
-    pub(crate) died: CancellationToken,
+    pub(crate) stopped: CancellationToken,
 }
 
 impl Listener for CuttableListener {
@@ -30,7 +30,7 @@ impl Listener for CuttableListener {
 
     async fn accept(&mut self) -> (CuttableStream, SocketAddr) {
         let (stream, peer) = Listener::accept(&mut self.listener).await;
-        let cut = self.died.child_token();
+        let cut = self.stopped.child_token();
         (CuttableStream { stream, until_cut: Box::pin(cut.clone().cancelled_owned()), cut }, peer)
     }
 
@@ -85,7 +85,7 @@ impl AsyncWrite for CuttableStream {
     }
 }
 
-/// Lets a handler cut the connection that its request came on.
+/// Lets a handler cut the connection of its request.
 #[derive(Clone)]
 pub(crate) struct Cutter(CancellationToken);
 

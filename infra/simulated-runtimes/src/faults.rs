@@ -1,14 +1,14 @@
-//! What can be made to go wrong, and when.
+//! Fault injection for runs.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::samples::Sample;
 
-/// One way in which a runtime fails. Where only one runtime can fail so, the other does not see the fault.
+/// A failure of a runtime. A fault of only one of the two runtimes has no effect in the other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
-    /// The run raises a Python exception. SD WebUI answers 500 in its dialect (SD.Next: 200 without images), ComfyUI ends
+    /// The run raises a Python exception. SD WebUI answers 500 in its dialect (SD.Next: 200 without images), ComfyUI fails
     /// the job with `execution_error`.
     Exception {
         /// ComfyUI: id or class of the node that raises; the first node that runs if absent or not reached.
@@ -19,14 +19,14 @@ pub enum Fault {
         message: String,
     },
     /// From this run on every run raises this exception at once, until the process restarts: what follows a sticky CUDA error.
-    /// Everything else goes on answering.
+    /// All other calls are still answered.
     Broken {
         /// Class of the exception, such as `AcceleratorError`.
         kind: String,
         /// Text of the exception.
         message: String,
     },
-    /// The GPU's memory does not suffice: the exception that PyTorch raises then.
+    /// PyTorch's exception for a lack of GPU memory.
     OutOfMemory,
     /// A run (SD WebUI) or `POST /prompt` (ComfyUI) is answered with this status and a text that is not JSON, as by a proxy.
     PlainText {
@@ -39,32 +39,32 @@ pub enum Fault {
     NoImages,
     /// SD WebUI: the images in the answer are not base64.
     InvalidBase64,
-    /// The run never ends, not even when it is interrupted. It holds the runtime until the simulation is stopped.
+    /// The run never finishes, not even when it is interrupted. It occupies the runtime until the simulation is stopped.
     Hang,
     /// The connection breaks before a run (SD WebUI) or a `POST /prompt` (ComfyUI) had any effect.
     DropBeforeWork,
     /// The connection breaks after the run (SD WebUI), or after the prompt was queued (ComfyUI), instead of an answer.
     DropAfterWork,
-    /// The pictures of a run are files of this format, whatever the settings or the file's name say.
+    /// The pictures of a run are files of this format, regardless of the settings and the file's name.
     OtherFormat(Sample),
     /// SD WebUI: the next model switch (options or override) reports success and leaves the model as it is.
     IgnoreModelSwitch,
-    /// ComfyUI: the WebSocket of the job's client is dropped when its first node begins. The job goes on.
+    /// ComfyUI: the WebSocket of the job's client is dropped when its first node begins. The job continues.
     DropWebSocket,
-    /// ComfyUI: the worker thread dies when it should take the job: HTTP goes on answering, the job stays pending for ever.
+    /// ComfyUI: the worker thread crashes when it dequeues the job: HTTP is still answered, the job stays pending.
     DeadWorker,
-    /// ComfyUI: the process restarts in mid-run, after the first node began: queue, history, cache and sockets are gone.
+    /// ComfyUI: the process restarts in mid-run, after the first node began: queue, history, cache and sockets are lost.
     Restart,
     /// ComfyUI: `GET /view` answers 404.
     MissingFile,
 }
 
-/// The occasion on which a fault strikes.
+/// When a fault takes effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Occasion {
-    /// A run begins (SD WebUI) or a prompt is posted (ComfyUI).
+    /// A run is requested (SD WebUI) or a prompt is posted (ComfyUI).
     Request,
-    /// ComfyUI's worker takes a prompt from the queue; SD WebUI's run has the runtime for itself.
+    /// ComfyUI's worker dequeues a prompt; SD WebUI's run acquires the runtime.
     Run,
     ModelSwitch,
     View,
@@ -91,7 +91,7 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// Plans `fault` for the next `times` occasions on which it can strike. Faults for the same occasion strike in the order
+    /// Plans `fault` for the next `times` occasions of its kind. Faults for the same kind of occasion take effect in the order
     /// in which they were planned, one per occasion.
     pub fn plan(&self, fault: Fault, times: u32) {
         if times > 0 {
@@ -99,7 +99,7 @@ impl Faults {
         }
     }
 
-    /// Forgets all that is planned. What struck already, such as a hanging run, stays.
+    /// Cancels all planned faults. Those in effect, such as a hanging run, stay.
     pub fn clear(&self) {
         self.lock().clear();
     }
@@ -109,13 +109,13 @@ impl Faults {
         *self.broken_since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The process restarts: it is not broken any more.
+    /// Repairs a broken process: it has restarted.
     pub(crate) fn restarted(&self) {
         self.lock().retain(|(fault, _)| !matches!(fault, Fault::Broken { .. }));
         *self.broken_since.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    pub(crate) fn strike(&self, occasion: Occasion) -> Option<Fault> {
+    pub(crate) fn next(&self, occasion: Occasion) -> Option<Fault> {
         let mut planned = self.lock();
         let index = planned.iter().position(|(fault, _)| fault.occasion() == occasion)?;
         let (fault, times) = planned.get_mut(index)?;
@@ -142,38 +142,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fault_strikes_as_often_as_planned_and_only_on_its_occasion() {
+    fn a_fault_occurs_as_often_as_planned_and_only_on_its_occasion() {
         let faults = Faults::default();
         faults.plan(Fault::MissingFile, 1);
         faults.plan(Fault::OutOfMemory, 2);
         faults.plan(Fault::Hang, 1);
 
-        let struck: Vec<_> = std::iter::from_fn(|| faults.strike(Occasion::Run)).collect();
+        let injected: Vec<_> = std::iter::from_fn(|| faults.next(Occasion::Run)).collect();
 
-        assert_eq!(struck, [Fault::OutOfMemory, Fault::OutOfMemory, Fault::Hang]);
-        assert_eq!(faults.strike(Occasion::View), Some(Fault::MissingFile));
-        assert_eq!(faults.strike(Occasion::View), None);
+        assert_eq!(injected, [Fault::OutOfMemory, Fault::OutOfMemory, Fault::Hang]);
+        assert_eq!(faults.next(Occasion::View), Some(Fault::MissingFile));
+        assert_eq!(faults.next(Occasion::View), None);
     }
 
     #[test]
-    fn what_is_broken_stays_so_until_the_process_restarts() {
+    fn a_broken_process_stays_broken_until_it_restarts() {
         let faults = Faults::default();
         let broken = Fault::Broken { kind: "RuntimeError".into(), message: "x".into() };
         faults.plan(broken.clone(), 1);
         assert_eq!(faults.broken_since(), None);
-        assert_eq!([(); 3].map(|()| faults.strike(Occasion::Run)), [(); 3].map(|()| Some(broken.clone())));
+        assert_eq!([(); 3].map(|()| faults.next(Occasion::Run)), [(); 3].map(|()| Some(broken.clone())));
         assert!(faults.broken_since().is_some());
         faults.restarted();
-        assert_eq!((faults.strike(Occasion::Run), faults.broken_since()), (None, None));
+        assert_eq!((faults.next(Occasion::Run), faults.broken_since()), (None, None));
     }
 
     #[test]
-    fn clearing_forgets_what_is_planned() {
+    fn clear_cancels_planned_faults() {
         let faults = Faults::default();
         faults.plan(Fault::Hang, 3);
 
         faults.clear();
 
-        assert_eq!(faults.strike(Occasion::Run), None);
+        assert_eq!(faults.next(Occasion::Run), None);
     }
 }

@@ -4,6 +4,7 @@ mod behaviour;
 mod call_faults;
 mod comfyui;
 mod connection;
+mod error;
 mod faults;
 mod job_slot;
 mod machine;
@@ -18,6 +19,7 @@ mod server;
 pub use behaviour::{Behaviour, ProgressReports};
 pub use call_faults::{CallFault, CallFaults, Order};
 pub use comfyui::{ComfyUiOptions, ComfyUiVersion};
+pub use error::Error;
 pub use faults::{Fault, Faults};
 pub use job_slot::BusyInterval;
 pub use registry::{REGISTRY, Setup, SimulatedType};
@@ -26,5 +28,5 @@ pub use samples::Sample;
 pub use sdwebui::{Dialect, SdWebUiOptions};
 pub use server::{Hold, Simulation};
 
-/// The checkpoint that both simulations offer unless told otherwise, as SD WebUI downloads it by default.
+/// The checkpoint that both simulations offer by default, as SD WebUI downloads it by default.
 pub const DEFAULT_MODEL: &str = "v1-5-pruned-emaonly.safetensors";

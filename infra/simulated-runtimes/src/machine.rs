@@ -1,4 +1,4 @@
-//! What both runtimes share: the machine they run on.
+//! The state that both simulations share.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use tokio::sync::RwLock;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    behaviour::{Behaviour, Pace},
+    behaviour::{Behaviour, StepTimer},
     call_faults::CallFaults,
     faults::Faults,
     job_slot::JobSlot,
@@ -24,10 +24,10 @@ pub(crate) struct Machine {
     pub(crate) gpu: JobSlot,
     pub(crate) requests: RequestLog,
     pub(crate) artist: Artist,
-    /// Locked for writing while runs are to stand still between two steps.
+    /// Locked for writing while runs are paused between two steps.
     pub(crate) held: Arc<RwLock<()>>,
     /// Cancelled when the simulation stops: connections are cut, jobs are abandoned.
-    pub(crate) died: CancellationToken,
+    pub(crate) stopped: CancellationToken,
 }
 
 impl Machine {
@@ -41,12 +41,12 @@ impl Machine {
             gpu: JobSlot::default(),
             requests: RequestLog::default(),
             held: Arc::default(),
-            died: CancellationToken::new(),
+            stopped: CancellationToken::new(),
         }
     }
 
-    /// The pace of a run that begins now, whose steps weigh so much together.
-    pub(crate) fn pace(&self, weight: f64) -> Pace {
-        Pace::new(&self.behaviour, weight, Arc::clone(&self.held))
+    /// The timer of a run that starts now; `weight` is the sum of the weights of its steps.
+    pub(crate) fn step_timer(&self, weight: f64) -> StepTimer {
+        StepTimer::new(&self.behaviour, weight, Arc::clone(&self.held))
     }
 }

@@ -13,10 +13,10 @@ struct Arguments {
     /// The type of runtime.
     #[arg(value_parser = PossibleValuesParser::new(REGISTRY.iter().map(|known| known.name)))]
     runtime: String,
-    /// Address to listen on; port 0 picks a free one.
+    /// Address to listen on; port 0 selects a free one.
     #[arg(long, default_value = "127.0.0.1:7860")]
     listen: SocketAddr,
-    /// Time that one run takes, in milliseconds.
+    /// The duration of a run, in milliseconds.
     #[arg(long, default_value_t = 1_000)]
     latency_ms: u64,
     /// How progress is reported.
@@ -25,10 +25,10 @@ struct Arguments {
     /// Checkpoint on disk; may be given several times.
     #[arg(long = "model", default_value = DEFAULT_MODEL)]
     models: Vec<String>,
-    /// Whose interface to have, where the type has several.
+    /// The version of the interface, where the type has several.
     #[arg(long)]
     version: Option<String>,
-    /// The folder for the runtime's files; in memory if it is left out.
+    /// The folder for the runtime's files; in memory if absent.
     #[arg(long)]
     folder: Option<PathBuf>,
 }

@@ -2,9 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use anyhow::Context as _;
-
-use crate::{Behaviour, DEFAULT_MODEL, Simulation, comfyui, sdwebui};
+use crate::{Behaviour, DEFAULT_MODEL, Error, Simulation, comfyui, sdwebui};
 
 /// All of them, one line each.
 pub static REGISTRY: [SimulatedType; 2] = [sdwebui::TYPE, comfyui::TYPE];
@@ -12,15 +10,15 @@ pub static REGISTRY: [SimulatedType; 2] = [sdwebui::TYPE, comfyui::TYPE];
 /// One type of runtime.
 #[derive(Debug)]
 pub struct SimulatedType {
-    /// Its name, as the worker's `RUNTIME_TYPE` has it.
+    /// Its name, as in the worker's `RUNTIME_TYPE`.
     pub name: &'static str,
-    /// Which interface it has.
+    /// Its interface.
     pub about: &'static str,
     /// Starts one; called inside a Tokio runtime.
-    pub(crate) start: fn(SocketAddr, Setup) -> anyhow::Result<Simulation>,
+    pub(crate) start: fn(SocketAddr, Setup) -> Result<Simulation, Error>,
 }
 
-/// What simulations of every type can be given.
+/// The options that all types of simulations have.
 #[derive(Debug, Clone)]
 pub struct Setup {
     /// Name of the runtime, printed on every generated picture.
@@ -29,7 +27,7 @@ pub struct Setup {
     pub models: Vec<String>,
     /// How long runs take, and how progress is reported.
     pub behaviour: Behaviour,
-    /// Whose interface it has, where there are several.
+    /// The version of the interface, where there are several.
     pub version: Option<String>,
     /// The folder for its files; in memory if absent.
     pub folder: Option<PathBuf>,
@@ -48,13 +46,13 @@ impl Default for Setup {
 }
 
 impl Simulation {
-    /// Starts a simulation of the type of that name. Port 0 picks a free one.
+    /// Starts a simulation of the type of that name. Port 0 selects a free one.
     ///
     /// # Errors
     /// There is no such type or version, or the address cannot be bound.
-    pub async fn of_type(name: &str, listen: SocketAddr, setup: Setup) -> anyhow::Result<Self> {
+    pub async fn of_type(name: &str, listen: SocketAddr, setup: Setup) -> Result<Self, Error> {
         let known = REGISTRY.iter().find(|known| known.name == name);
-        let known = known.with_context(|| format!("there is no simulation of the type {name}"))?;
+        let known = known.ok_or_else(|| Error::UnknownType(name.to_owned()))?;
         (known.start)(listen, setup)
     }
 }

@@ -1,4 +1,4 @@
-//! What the runtime was asked: tests look here for what a client really sent.
+//! The log of requests, for tests.
 
 use std::{
     collections::VecDeque,
@@ -17,16 +17,16 @@ use serde_json::Value;
 
 use crate::machine::Machine;
 
-/// How many requests are remembered; the oldest are forgotten.
-const REMEMBERED_REQUESTS: usize = 2_000;
-/// Bodies above this size, in bytes, are not remembered.
-const REMEMBERED_BODY: usize = 1024 * 1024;
-/// How many of the last bodies are remembered.
-const REMEMBERED_BODIES: usize = 100;
+/// The maximum number of recorded requests; the oldest are dropped.
+const MAX_REQUESTS: usize = 2_000;
+/// Bodies above this size, in bytes, are not recorded.
+const MAX_RECORDED_BODY: usize = 1024 * 1024;
+/// How many of the last bodies are recorded.
+const MAX_RECORDED_BODIES: usize = 100;
 /// Largest request body, in bytes: ComfyUI's `--max-upload-size` of 100 MB.
 const MAX_BODY: usize = 104_857_600;
 
-/// One HTTP request, as it came.
+/// One HTTP request, as it was received.
 #[derive(Debug, Clone)]
 pub struct RecordedRequest {
     /// The method, such as `POST`.
@@ -35,7 +35,7 @@ pub struct RecordedRequest {
     pub path: String,
     /// The body if it was JSON of at most 1 MiB, for the last 100 requests that had one.
     pub body: Option<Value>,
-    /// When the body had arrived.
+    /// When the body was received.
     pub at: Instant,
 }
 
@@ -48,14 +48,14 @@ impl RequestLog {
     }
 
     fn record(&self, method: Method, path: String, body: &Bytes) {
-        let body = if body.len() <= REMEMBERED_BODY { serde_json::from_slice(body).ok() } else { None };
+        let body = if body.len() <= MAX_RECORDED_BODY { serde_json::from_slice(body).ok() } else { None };
         let mut requests = self.lock();
         requests.push_back(RecordedRequest { method, path, body, at: Instant::now() });
-        if requests.len() > REMEMBERED_REQUESTS {
+        if requests.len() > MAX_REQUESTS {
             requests.pop_front();
         }
         let mut with_body = requests.iter_mut().rev().filter(|request| request.body.is_some());
-        if let Some(oldest) = with_body.nth(REMEMBERED_BODIES) {
+        if let Some(oldest) = with_body.nth(MAX_RECORDED_BODIES) {
             oldest.body = None;
         }
     }
@@ -65,7 +65,7 @@ impl RequestLog {
     }
 }
 
-/// Middleware: reads the whole body, remembers the request and passes it on.
+/// Middleware: reads the whole body, records the request and forwards it.
 pub(crate) async fn record(State(machine): State<Arc<Machine>>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let Ok(body) = axum::body::to_bytes(body, MAX_BODY).await else {

@@ -1,12 +1,12 @@
-//! Starting and stopping a simulation.
+//! Starts and stops a simulation.
 
 use std::{
+    io,
     net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use anyhow::Context as _;
 use axum::{Router, extract::DefaultBodyLimit, middleware};
 use tokio::{
     net::{TcpListener, TcpSocket},
@@ -15,6 +15,7 @@ use tokio::{
 };
 
 use crate::{
+    Error,
     call_faults::{self, CallFaults},
     connection::{CuttableListener, Cutter},
     faults::Faults,
@@ -26,8 +27,8 @@ use crate::{
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;
 
-/// Runs stand still while this lives.
-#[must_use = "runs go on when it is dropped"]
+/// Runs are paused while this exists.
+#[must_use = "runs continue when it is dropped"]
 #[derive(Debug)]
 pub struct Hold(#[expect(dead_code, reason = "held, not used")] OwnedRwLockWriteGuard<()>);
 
@@ -39,7 +40,7 @@ pub struct Simulation {
 }
 
 impl Simulation {
-    /// Serves the interface of a runtime. Port 0 picks a free one. Connections are refused until the start-up delay is over.
+    /// Serves the interface of a runtime. Port 0 selects a free one. Connections are refused until the start-up delay is over.
     ///
     /// # Errors
     /// The address cannot be bound.
@@ -48,12 +49,13 @@ impl Simulation {
         machine: Arc<Machine>,
         router: Router,
         startup_delay: Duration,
-    ) -> anyhow::Result<Self> {
-        // A bound socket that does not listen yet keeps the port and refuses connections.
-        let (socket, address) = bind(listen)?;
+    ) -> Result<Self, Error> {
+        let failed = |source| Error::Listen { address: listen, source };
+        // A bound socket that does not listen yet reserves the port and refuses connections.
+        let (socket, address) = bind(listen).map_err(failed)?;
         let shared = Arc::clone(&machine);
         let serving = if startup_delay.is_zero() {
-            let listener = socket.listen(BACKLOG).context("listening")?;
+            let listener = socket.listen(BACKLOG).map_err(failed)?;
             tokio::spawn(serve(listener, router, shared))
         } else {
             tokio::spawn(async move {
@@ -77,33 +79,33 @@ impl Simulation {
         format!("http://{}", self.address)
     }
 
-    /// When it worked, and on what: the finished jobs in order, at most the last 10,000.
+    /// The finished jobs in order, at most the last 10,000.
     pub fn busy(&self) -> Vec<BusyInterval> {
         self.machine.gpu.intervals()
     }
 
-    /// The job that it works on now: what [`BusyInterval`] calls its label, and when it began.
+    /// The running job: its label, as in [`BusyInterval`], and its start.
     pub fn running(&self) -> Option<(String, Instant)> {
         self.machine.gpu.running()
     }
 
-    /// What it was asked, in order: at most the last 2,000 requests.
+    /// The requests in order, at most the last 2,000.
     pub fn requests(&self) -> Vec<RecordedRequest> {
         self.machine.requests.all()
     }
 
-    /// What is planned to go wrong. May be changed at any time.
+    /// The planned faults of runs. They may be changed at any time.
     pub fn faults(&self) -> &Faults {
         &self.machine.faults
     }
 
-    /// Which calls shall fail, whatever they are about. May be changed at any time.
+    /// The planned faults of calls. They may be changed at any time.
     pub fn call_faults(&self) -> &CallFaults {
         &self.machine.call_faults
     }
 
-    /// Makes runs stand still between two steps until the returned value is dropped: what a test does meanwhile happens in the
-    /// middle of a run, on a slow machine too.
+    /// Pauses runs between two steps until the returned value is dropped: what a test does meanwhile happens in the middle of a
+    /// run, on a slow machine too.
     pub async fn hold(&self) -> Hold {
         Hold(Arc::clone(&self.machine.held).write_owned().await)
     }
@@ -111,12 +113,12 @@ impl Simulation {
     /// Stops it and waits until its port is free again.
     pub async fn stop(mut self) {
         self.kill();
-        // Ends with an error only because it was aborted.
+        // The error is that it was aborted.
         let _ = (&mut self.serving).await;
     }
 
     fn kill(&self) {
-        self.machine.died.cancel();
+        self.machine.stopped.cancel();
         self.serving.abort();
     }
 }
@@ -127,21 +129,20 @@ impl Drop for Simulation {
     }
 }
 
-fn bind(listen: SocketAddr) -> anyhow::Result<(TcpSocket, SocketAddr)> {
-    let socket = if listen.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }
-        .context("making a socket")?;
+fn bind(listen: SocketAddr) -> io::Result<(TcpSocket, SocketAddr)> {
+    let socket = if listen.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     // As tokio's own listener does: a port whose last connections still linger can be bound again.
-    socket.set_reuseaddr(true).context("preparing the socket")?;
-    socket.bind(listen).with_context(|| format!("binding {listen}"))?;
-    let address = socket.local_addr().context("reading the bound address")?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(listen)?;
+    let address = socket.local_addr()?;
     Ok((socket, address))
 }
 
 async fn serve(listener: TcpListener, router: Router, machine: Arc<Machine>) {
-    let listener = CuttableListener { listener, died: machine.died.clone() };
+    let listener = CuttableListener { listener, stopped: machine.stopped.clone() };
     let router = router
         .layer(DefaultBodyLimit::disable())
-        .layer(middleware::from_fn_with_state(Arc::clone(&machine), call_faults::strike))
+        .layer(middleware::from_fn_with_state(Arc::clone(&machine), call_faults::inject))
         .layer(middleware::from_fn_with_state(machine, requests::record));
     if let Err(error) = axum::serve(listener, router.into_make_service_with_connect_info::<Cutter>()).await {
         tracing::error!(%error, "the simulated runtime stopped serving");

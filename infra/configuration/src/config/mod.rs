@@ -1,4 +1,4 @@
-//! A checked file, as types: what the rules and the local stack read. What concerns only AWS stays JSON.
+//! A validated file, as types: the fields that the rules and the local stack read. Fields for AWS only stay JSON.
 
 mod runtime;
 
@@ -27,7 +27,7 @@ pub struct Checked {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Config {
-    /// The beginning of every name.
+    /// The prefix of every name.
     pub name: String,
     /// The AWS region.
     pub region: String,
@@ -35,9 +35,9 @@ pub struct Config {
     pub partition: Option<String>,
     /// The API.
     pub api: Api,
-    /// What happens to results.
+    /// How results are stored.
     pub results: Results,
-    /// Who is notified of results.
+    /// The subscribers to results.
     pub subscriptions: Subscriptions,
     /// The runtimes, each with a queue and a worker.
     pub runtimes: Vec<Runtime>,
@@ -53,7 +53,7 @@ pub struct Api {
     pub message_bytes: u32,
 }
 
-/// What happens to results.
+/// How results are stored.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Results {
@@ -63,7 +63,7 @@ pub struct Results {
     pub lifetime_days: u32,
 }
 
-/// Who is notified of results.
+/// The subscribers to results.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Subscriptions {
     /// Addresses that get an email; the local stack sends none.

@@ -21,7 +21,7 @@ pub struct Runtime {
     pub models: Vec<String>,
     /// Whether the checkpoint is loaded that a task names.
     pub dynamic_model: bool,
-    /// The only task types that it takes; empty means all of its type.
+    /// The only task types that it accepts; empty means all of its type.
     pub task_types: Vec<TaskType>,
     /// What one task may ask for.
     pub limits: Limits,
@@ -31,21 +31,21 @@ pub struct Runtime {
     pub allowed_settings: Vec<String>,
     /// Scripts that tasks may select although they run with parameters of their own.
     pub allowed_scripts: Vec<String>,
-    /// Whether it takes tasks that are too large for a message.
+    /// Whether it accepts tasks that are too large for a message.
     pub claim_check: bool,
     /// Where input images may come from, besides every public address.
     pub inputs: Inputs,
-    /// How many jobs the runtime is given at once.
+    /// How many jobs are submitted to the runtime at the same time.
     pub concurrency: u32,
-    /// Notify when a task begins, too.
+    /// Whether a notification is also sent when a task starts.
     pub notify_running: bool,
-    /// How many pods.
+    /// The range of the number of pods.
     pub replicas: Replicas,
-    /// When there are how many pods.
+    /// When the number of pods changes.
     pub scaling: Scaling,
-    /// Bounds of time.
+    /// Time limits.
     pub deadlines: Deadlines,
-    /// Attempts before a failure that a retry might cure is final.
+    /// Attempts before a retryable failure becomes final.
     pub attempts: u32,
 }
 
@@ -81,48 +81,48 @@ pub struct Inputs {
     pub buckets: Vec<String>,
 }
 
-/// How many pods, each with one GPU.
+/// The range of the number of pods, each with one GPU.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Replicas {
     /// Pods that always run.
     pub min: u32,
-    /// Pods at most.
+    /// The maximum number of pods.
     pub max: u32,
 }
 
-/// When there are how many pods.
+/// When the number of pods changes.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Scaling {
-    /// Times with at least so many pods.
+    /// Periods with a minimum number of pods.
     pub schedules: Vec<Schedule>,
 }
 
-/// A time with at least so many pods.
+/// A period with a minimum number of pods.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Schedule {
     /// Five cron fields.
     pub start: String,
     /// Five cron fields.
     pub end: String,
-    /// Pods at least.
+    /// The minimum number of pods.
     pub replicas: u32,
 }
 
-/// Bounds of time, in seconds.
+/// Time limits, in seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Deadlines {
     /// The longest run.
     pub run: u32,
-    /// What a running task may still take when its pod has to stop.
+    /// How long a running task may continue during a graceful shutdown.
     pub drain: u32,
     /// The pod's `terminationGracePeriodSeconds`.
     pub grace: u32,
-    /// How long a task stays hidden after its worker's last sign of life.
+    /// The visibility timeout: how long a task stays hidden after its worker's last extension.
     pub visibility: u32,
 }
 
 impl Runtime {
-    /// A runtime of which no file says anything: it accepts all that its type accepts, and which models it has is not known.
+    /// A runtime that is in no file: it accepts all that its type accepts, and its models are unknown.
     ///
     /// # Errors
     ///
@@ -132,7 +132,7 @@ impl Runtime {
         Self::deserialize(schema::runtime(known))
     }
 
-    /// The checkpoints that lead to it; none means any.
+    /// The checkpoints whose tasks are routed to it; none means any.
     pub fn served_models(&self) -> Vec<String> {
         let mut served: Vec<String> = self.model.iter().cloned().collect();
         served.extend(self.models.iter().filter(|model| Some(*model) != self.model.as_ref()).cloned());

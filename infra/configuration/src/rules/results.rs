@@ -1,8 +1,8 @@
-//! How long results live, beside how long tasks wait.
+//! The lifetime of results, compared with the retention of tasks.
 
 use crate::config::Config;
 
-/// How long SQS keeps a task that waits, in days: its own default, and the predecessors'.
+/// The message retention of SQS, in days: its default, which the predecessors use, too.
 const TASK_RETENTION_DAYS: u32 = 4;
 
 /// The bucket's lifecycle rule has no exceptions, so it also deletes tasks that are too large for a message.

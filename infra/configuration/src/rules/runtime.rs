@@ -5,7 +5,7 @@ use crate::config::Runtime;
 /// SQS hides a message for at most 12 hours (SQS quotas). The worker has the same rule.
 const MAX_HIDDEN_SECONDS: u32 = 43_200;
 
-/// What the worker needs after `drain` to interrupt the run, to give the message back and to exit. The worker has the same rule.
+/// What the worker needs after `drain` to interrupt the run, to release the message and to exit. The worker has the same rule.
 const SHUTDOWN_MARGIN_SECONDS: u32 = 10;
 
 /// What is wrong, with the place below the runtime.

@@ -3,7 +3,7 @@ use std::path::Path;
 use deployment_config::Checked;
 
 #[test]
-fn every_example_and_the_file_that_is_deployed_load() {
+fn every_example_and_the_deployed_file_load() {
     let infra = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let examples = std::fs::read_dir(infra.join("examples")).unwrap();
     let files = examples.map(|entry| entry.unwrap().path()).chain([infra.join("config.yaml")]);
@@ -12,7 +12,7 @@ fn every_example_and_the_file_that_is_deployed_load() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_named() {
+fn a_missing_file_is_named() {
     let error = Checked::load(Path::new("no-such-file.yaml")).unwrap_err().to_string();
     assert!(error.starts_with("no-such-file.yaml cannot be deployed:\n  it cannot be read: "), "{error}");
 }

@@ -1,9 +1,9 @@
-//! What is wrong with a file is named with its place, all of it at once.
+//! Every fault of a file is reported at once, with its place.
 
 use crate::{SMALLEST, faults_of};
 
 #[test]
-fn every_fault_is_named_at_once_with_its_place() {
+fn every_fault_is_reported_at_once_with_its_place() {
     let mut faults = faults_of(
         "
 region: nowhere
@@ -45,7 +45,7 @@ runtimes:
 }
 
 #[test]
-fn a_file_may_lack_what_is_required_or_be_no_yaml_or_be_nothing() {
+fn missing_fields_invalid_yaml_and_empty_files_are_reported() {
     let lacks = ["region", "modelBucket", "runtimes"].map(|field| format!("the file: lacks `{field}`"));
     for empty in ["", "# nothing\n", "---\n", "null"] {
         assert_eq!(faults_of(empty), lacks, "{empty:?}");
@@ -58,7 +58,7 @@ fn a_file_may_lack_what_is_required_or_be_no_yaml_or_be_nothing() {
 }
 
 #[test]
-fn a_key_stands_once_words_are_no_booleans_and_numbers_may_be_written_with_a_point() {
+fn duplicate_keys_are_refused_words_are_no_booleans_and_integral_floats_are_integers() {
     let [fault] = faults_of(&format!("{SMALLEST}region: us-east-1\n")).try_into().unwrap();
     assert!(fault.contains("region") && fault.contains("line 8"), "{fault}");
     let faults = faults_of(&format!("{SMALLEST}    claimCheck: no\n"));
@@ -69,7 +69,7 @@ fn a_key_stands_once_words_are_no_booleans_and_numbers_may_be_written_with_a_poi
 }
 
 #[test]
-fn aliases_without_end_are_refused() {
+fn exponential_aliases_are_refused() {
     let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
     for n in 1..12 {
         let before = format!("*a{}", n - 1);
@@ -78,7 +78,7 @@ fn aliases_without_end_are_refused() {
     assert_eq!(faults_of(&text).len(), 1);
 }
 
-/// A right file with these lines at its top level, these fields of the first runtime, and these further runtimes.
+/// A valid file with these lines at its top level, these fields of the first runtime, and these further runtimes.
 fn file(top: &str, fields: &str, more: &str) -> String {
     format!("{SMALLEST}{fields}{more}{top}")
 }

@@ -1,4 +1,4 @@
-//! The file of a deployment: the examples load, and what is wrong is named with its place.
+//! The file of a deployment: the examples load, and faults are reported with their place.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
@@ -19,7 +19,7 @@ runtimes:
     model: v1-5.safetensors
 ";
 
-/// What is wrong with a text.
+/// The faults of a file.
 fn faults_of(text: &str) -> Vec<String> {
     Checked::parse(text).err().unwrap_or_default()
 }

@@ -7,7 +7,7 @@ use shared_schema::Limits;
 use crate::SMALLEST;
 
 #[test]
-fn what_is_left_out_is_the_schemas_default() {
+fn omitted_fields_have_the_defaults_of_the_schema() {
     let config = Checked::parse(SMALLEST).unwrap().config;
     assert_eq!((config.name.as_str(), config.api.message_bytes), ("darkroom", 262_144));
     assert_eq!(config.results.url_seconds, 86_400);
@@ -48,7 +48,7 @@ fn the_front_doors_registry_follows_from_the_file() {
 }
 
 #[test]
-fn a_runtime_of_no_file_takes_all_that_its_type_takes() {
+fn an_unlisted_runtime_accepts_all_that_its_type_accepts() {
     let unlisted = [Runtime::unlisted("mine", "sdwebui").unwrap()];
     let limits = Limits::default();
     let expected = json!([{ "name": "mine", "type": "sdwebui", "models": [], "task_types": [], "limits": limits, "claim_check": true }]);

@@ -1,4 +1,4 @@
-//! The log of calls, for tests: who asked for what, when it was done, and how it was answered.
+//! The log of calls, for tests: the caller, the action and its subject, the times and the status.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use super::permissions;
 use super::protocol::Call;
 use super::sqs;
 
-/// One call that has ended.
+/// A finished call.
 #[derive(Debug, Clone)]
 pub struct CallRecord {
     /// The service that was called.
@@ -24,15 +24,15 @@ pub struct CallRecord {
     pub caller: String,
     /// What the call was about.
     pub subject: Subject,
-    /// When it had arrived.
-    pub began: Instant,
-    /// When it was done; `None` if it was refused, failed, or was given up before.
+    /// When it was received.
+    pub started: Instant,
+    /// When it took effect; `None` if it was refused, failed, or was cancelled before.
     pub took_effect: Option<Instant>,
-    /// When it was answered or given up.
-    pub ended: Instant,
+    /// When it was answered or cancelled.
+    pub finished: Instant,
     /// The status of the answer; `None` if the connection broke instead, on whichever side.
     pub status: Option<StatusCode>,
-    /// What a test had ordered for it.
+    /// The fault that was injected.
     pub fault: Option<Fault>,
 }
 
@@ -40,7 +40,7 @@ impl CallRecord {
     /// The actions that a role must allow for the call to be answered as it was, named as in a policy.
     pub fn iam_actions(&self) -> Vec<String> {
         let mut actions = vec![permissions::iam_action(self.service, &self.action)];
-        // Who may not list is told "forbidden" instead: see `permissions`.
+        // Without the permission to list, the response is 403 instead: see `permissions`.
         if self.service == Service::S3 && self.status == Some(StatusCode::NOT_FOUND) {
             actions.push(permissions::LISTING.to_owned());
         }
@@ -62,9 +62,9 @@ pub enum Subject {
     Queue {
         /// The queue's name.
         name: String,
-        /// The deliveries that were handed out, or the one whose handle was given.
+        /// The deliveries of a receive, or the one whose handle was given.
         deliveries: Vec<Delivery>,
-        /// The visibility timeout that was asked for.
+        /// The requested visibility timeout.
         visibility: Option<Duration>,
     },
     /// A topic.
@@ -76,27 +76,27 @@ pub enum Subject {
     },
 }
 
-/// One reception of a message.
+/// One receive of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Delivery {
     /// The id that SQS gave the message.
     pub message_id: String,
     /// The receipt handle, which no other delivery has.
     pub receipt_handle: String,
-    /// The message's body, where it was handed out.
+    /// The message's body, of a receive.
     pub body: Option<String>,
 }
 
-/// All calls so far, if they are kept.
+/// All finished calls, if they are recorded.
 #[derive(Debug, Default)]
 pub(super) struct CallLog(Option<Mutex<Vec<CallRecord>>>);
 
 impl CallLog {
-    pub(super) fn new(keeps: bool) -> Self {
-        Self(keeps.then(Mutex::default))
+    pub(super) fn new(is_enabled: bool) -> Self {
+        Self(is_enabled.then(Mutex::default))
     }
 
-    /// The calls that have ended, but for the first `skipped` of them.
+    /// The finished calls without the first `skipped` of them.
     pub(super) fn after(&self, skipped: usize) -> Vec<CallRecord> {
         self.records().map_or_else(Vec::new, |records| records.iter().skip(skipped).cloned().collect())
     }
@@ -105,8 +105,8 @@ impl CallLog {
         self.records().map_or(0, |records| records.len())
     }
 
-    /// Notes that a call has arrived. It is logged when what this returns is dropped, answered or not.
-    pub(super) fn begin(
+    /// Starts the record of a call. It is logged when the returned value is dropped, answered or not.
+    pub(super) fn start(
         &self,
         service: Service,
         action: &str,
@@ -119,9 +119,9 @@ impl CallLog {
             action: action.to_owned(),
             caller: caller.to_owned(),
             subject,
-            began: now,
+            started: now,
             took_effect: None,
-            ended: now,
+            finished: now,
             status: None,
             fault: None,
         });
@@ -133,27 +133,27 @@ impl CallLog {
     }
 }
 
-/// A call that is under way. A client that goes away drops it with the rest of its call.
+/// A call in progress. A client that disconnects drops it with the rest of its call.
 pub(super) struct OpenRecord<'a> {
     log: &'a CallLog,
     record: Option<CallRecord>,
 }
 
 impl OpenRecord<'_> {
-    pub(super) fn suffers(&mut self, fault: Option<Fault>) {
+    pub(super) fn set_fault(&mut self, fault: Option<Fault>) {
         if let Some(record) = &mut self.record {
             record.fault = fault;
         }
     }
 
-    /// The call was carried out; `handed_out` are the messages that a receiver gets.
-    pub(super) fn took_effect(&mut self, handed_out: Vec<Delivery>) {
+    /// The call took effect; `received` are the messages of a receive.
+    pub(super) fn took_effect(&mut self, received: Vec<Delivery>) {
         let Some(record) = &mut self.record else { return };
         record.took_effect = Some(Instant::now());
         if let Subject::Queue { deliveries, .. } = &mut record.subject
-            && !handed_out.is_empty()
+            && !received.is_empty()
         {
-            *deliveries = handed_out;
+            *deliveries = received;
         }
     }
 
@@ -167,13 +167,13 @@ impl OpenRecord<'_> {
 impl Drop for OpenRecord<'_> {
     fn drop(&mut self) {
         if let (Some(mut records), Some(record)) = (self.log.records(), self.record.take()) {
-            records.push(CallRecord { ended: Instant::now(), ..record });
+            records.push(CallRecord { finished: Instant::now(), ..record });
         }
     }
 }
 
 impl Subject {
-    /// The name by which a fault can be ordered for it.
+    /// The name that a fault can be restricted to.
     pub(super) fn resource(&self) -> &str {
         match self {
             Self::Object { key, .. } => key,
@@ -209,7 +209,7 @@ impl Subject {
 }
 
 /// The messages in the answer of `ReceiveMessage`; none in any other.
-pub(super) fn handed_out(output: &Value) -> Vec<Delivery> {
+pub(super) fn received(output: &Value) -> Vec<Delivery> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let delivery = |message: &Value| {
         Some(Delivery {

@@ -1,5 +1,5 @@
-//! TCP connections that a request handler can cut, so that a test can see how a client copes with a server
-//! that goes away without answering.
+//! TCP connections that a request handler can cut, so that a test can check how a client handles a server
+//! that disconnects without a response.
 
 use std::io;
 use std::net::SocketAddr;
@@ -30,14 +30,14 @@ impl Listener for CuttableListener {
     }
 }
 
-/// The handle by which a request handler ends the connection that its request came on.
+/// The handle by which a request handler cuts the connection of its request.
 #[derive(Clone, Default)]
 pub(super) struct Connection {
     cut: Arc<AtomicBool>,
 }
 
 impl Connection {
-    /// Lets no further byte through: whatever the handler answers now is never sent.
+    /// Sends no further byte: the response of the handler is discarded.
     pub(super) fn cut(&self) {
         self.cut.store(true, Ordering::Release);
     }

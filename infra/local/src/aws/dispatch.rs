@@ -1,4 +1,4 @@
-//! Every request comes in here: is it allowed, which service and action is it for, shall it fail.
+//! The entry point of every request: checks it, finds its service and action, and injects faults.
 
 use std::fs::File;
 use std::net::SocketAddr;
@@ -34,7 +34,7 @@ const TOPICS: &str = ".topics.json";
 /// Larger than any call of SQS or SNS: a batch of 1 MiB, escaped.
 const BODY_LIMIT: usize = 8 * 1024 * 1024;
 
-/// The emulated services and what is put before all of them.
+/// The emulated services, and the checks before all of them.
 pub(super) struct Services {
     s3: S3,
     sns: Sns,
@@ -43,11 +43,11 @@ pub(super) struct Services {
     pub(super) faults: Faults,
     pub(super) calls: CallLog,
     latency: Duration,
-    /// The right to what is kept.
+    /// Protects the persisted messages from other processes.
     _lock: Option<File>,
 }
 
-/// A call, before the service that it is for looks at it.
+/// A call, before its service handles it.
 struct Incoming<'a> {
     connection: Connection,
     caller: &'a str,
@@ -56,10 +56,10 @@ struct Incoming<'a> {
     subject: Subject,
 }
 
-/// What a service did: its answer, and the messages that it handed out.
-struct Done {
+/// The outcome of a call: its response, and the messages of a receive.
+struct Outcome {
     response: Response,
-    handed_out: Vec<Delivery>,
+    received: Vec<Delivery>,
 }
 
 impl Services {
@@ -68,52 +68,52 @@ impl Services {
         address: SocketAddr,
         stop: CancellationToken,
     ) -> anyhow::Result<Self> {
-        let kept = |name: &str| options.keeps_messages.then(|| options.data_dir.join(name));
-        let lock = options.keeps_messages.then(|| disk::lock(&options.data_dir)).transpose()?;
-        let sqs = Arc::new(Sqs::new(kept(QUEUES), stop.clone())?);
+        let persisted = |name: &str| options.persist_messages.then(|| options.data_dir.join(name));
+        let lock = options.persist_messages.then(|| disk::lock(&options.data_dir)).transpose()?;
+        let sqs = Arc::new(Sqs::new(persisted(QUEUES), stop.clone())?);
         Ok(Self {
             s3: S3::new(&options.data_dir, address)?,
-            sns: Sns::new(Arc::clone(&sqs), address, kept(TOPICS), stop)?,
+            sns: Sns::new(Arc::clone(&sqs), address, persisted(TOPICS), stop)?,
             sqs,
             permissions: Permissions::default(),
             faults: Faults::default(),
-            calls: CallLog::new(options.keeps_calls),
+            calls: CallLog::new(options.record_calls),
             latency: options.latency,
             _lock: lock,
         })
     }
 
-    /// Waits for deliveries that are under way, after the stop signal.
+    /// Waits for deliveries in progress, after the stop signal.
     pub(super) async fn finish_deliveries(&self) {
         self.sns.finish_deliveries().await;
     }
 
-    /// Runs a call with the latency and the fault that were ordered for it, if the caller may make it.
+    /// Runs a call with the latency and the fault that were configured for it, if the caller has the permission.
     async fn answer(
         &self,
         incoming: Incoming<'_>,
         failure: impl FnOnce(Fault) -> Response,
-        run: impl AsyncFnOnce(Option<Fault>) -> Done,
+        run: impl AsyncFnOnce(Option<Fault>) -> Outcome,
     ) -> Response {
         let Incoming { connection, caller, service, action, subject } = incoming;
         let resource = subject.resource().to_owned();
-        let mut record = self.calls.begin(service, action, caller, subject);
+        let mut record = self.calls.start(service, action, caller, subject);
         tokio::time::sleep(self.latency).await;
         let fault = if self.permissions.allow(caller, service, action) {
             self.faults.next(service, action, caller, &resource)
         } else {
             Some(Fault::Deny)
         };
-        record.suffers(fault);
+        record.set_fault(fault);
         if let Some(Fault::DelayBefore(delay)) = fault {
             tokio::time::sleep(delay).await;
         }
         let response = match fault {
             Some(fault) if fault.prevents() => failure(fault),
             fault => {
-                let Done { response, handed_out } = run(fault).await;
+                let Outcome { response, received } = run(fault).await;
                 if response.status().is_success() {
-                    record.took_effect(handed_out);
+                    record.took_effect(received);
                 }
                 match fault {
                     Some(Fault::FailAfter) => failure(Fault::FailAfter),
@@ -176,12 +176,12 @@ async fn s3_object(
 ) -> Response {
     let action = services.s3.action(request.method(), request.uri());
     let subject = Subject::of_object(request.uri().path());
-    let tells_what_is_missing = services.permissions.tell_what_is_missing(caller);
+    let may_list = services.permissions.may_list(caller);
     let run = async |_| {
         let response = services.s3.call(request).await;
-        let is_hidden = response.status() == StatusCode::NOT_FOUND && !tells_what_is_missing;
+        let is_hidden = response.status() == StatusCode::NOT_FOUND && !may_list;
         let response = if is_hidden { S3::failure(Fault::Deny) } else { response };
-        Done { response, handed_out: Vec::new() }
+        Outcome { response, received: Vec::new() }
     };
     let incoming = Incoming { connection, caller, service: Service::S3, action, subject };
     services.answer(incoming, S3::failure, run).await
@@ -197,7 +197,7 @@ async fn queue_or_topic(
     let failure = |fault| {
         let error = match fault {
             Fault::Deny => ServiceError::denied(),
-            _ => ServiceError::internal("The test asked for this failure."),
+            _ => ServiceError::internal("The test injected this failure."),
         };
         call.answer(Err(error))
     };
@@ -209,15 +209,15 @@ async fn queue_or_topic(
         if let Err(error) = &outcome {
             tracing::debug!(?service, action = call.action, %error, "aws call refused");
         }
-        let handed_out = outcome.as_ref().map(calls::handed_out).unwrap_or_default();
-        Done { response: call.answer(outcome), handed_out }
+        let received = outcome.as_ref().map(calls::received).unwrap_or_default();
+        Outcome { response: call.answer(outcome), received }
     };
     let subject = Subject::of_call(service, call);
     let incoming = Incoming { connection, caller, service, action: &call.action, subject };
     services.answer(incoming, failure, run).await
 }
 
-/// How a request speaks to SQS or SNS.
+/// The protocol of a request to SQS or SNS.
 enum ServiceProtocol {
     /// SQS: the JSON protocol, with the `X-Amz-Target`.
     Json(String),

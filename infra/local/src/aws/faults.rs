@@ -1,4 +1,4 @@
-//! Faults that a test orders: coming calls of one action fail or are slow, before or after they took effect.
+//! Fault injection for tests: future calls of one action fail or are slow, before or after they take effect.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,31 +14,31 @@ pub enum Service {
     Sqs,
 }
 
-/// What goes wrong with one call.
+/// The failure of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// Answer that the caller's role does not allow this, without doing anything.
+    /// Respond that the caller's role does not allow this, without effect.
     Deny,
-    /// Answer 409 without doing anything, as S3 answers a conditional write that races with another change.
+    /// Respond with 409 without effect, as S3 does to a conditional write that races with another change.
     Conflict,
-    /// Answer 500 without doing anything.
+    /// Respond with 500 without effect.
     FailBefore,
-    /// Do what was asked, then answer 500: the client cannot know that it happened.
+    /// Run the call, then respond with 500: the client does not know that it took effect.
     FailAfter,
-    /// Close the connection without doing or answering anything.
+    /// Close the connection without effect or response.
     DropBefore,
-    /// Do what was asked, then close the connection without an answer.
+    /// Run the call, then close the connection without a response.
     DropAfter,
-    /// Do nothing for so long, then what was asked, unless the client has gone away meanwhile.
+    /// Wait, then run the call unless the client has disconnected meanwhile.
     DelayBefore(Duration),
-    /// Do what was asked, and answer so much later.
+    /// Run the call, and delay the response.
     DelayAfter(Duration),
     /// `Publish` only: each subscriber gets the message twice, as SNS may deliver it.
     DeliverTwice,
 }
 
 impl Fault {
-    /// Whether the call is answered without being carried out.
+    /// Whether the call has no effect.
     pub(super) fn prevents(self) -> bool {
         matches!(self, Fault::Deny | Fault::Conflict | Fault::FailBefore | Fault::DropBefore)
     }
@@ -48,7 +48,7 @@ impl Fault {
     }
 }
 
-/// An order for a fault: which calls shall suffer it.
+/// An order to inject a fault into the calls that match.
 #[derive(Debug, Clone)]
 pub struct Order {
     service: Service,
@@ -61,7 +61,7 @@ pub struct Order {
 }
 
 impl Order {
-    /// The next call of `action` (its API name: `Publish`, `PutObject`) shall suffer `fault`.
+    /// The next call of `action` (its API name: `Publish`, `PutObject`) fails with `fault`.
     pub fn new(service: Service, action: &str, fault: Fault) -> Self {
         let (action, about) = (action.to_owned(), String::new());
         Self { service, action, fault, caller: None, about, skip: 0, calls: 1 }
@@ -72,103 +72,103 @@ impl Order {
         Self { caller: Some(access_key.to_owned()), ..self }
     }
 
-    /// Only calls about something whose name ends so: an object's key, a queue's name, a topic's ARN. With a `*` in it, only
-    /// what begins with the text before and ends with the text behind.
-    pub fn about(self, ending: &str) -> Self {
-        Self { about: ending.to_owned(), ..self }
+    /// Only calls about a resource whose name has this suffix: an object's key, a queue's name, a topic's ARN. With a `*` in
+    /// it, the name must have the text before it as prefix and the text after it as suffix.
+    pub fn about(self, suffix: &str) -> Self {
+        Self { about: suffix.to_owned(), ..self }
     }
 
-    /// Spare so many calls first.
+    /// Skips the first matching calls.
     pub fn skip(self, calls: usize) -> Self {
         Self { skip: calls, ..self }
     }
 
-    /// Strike so many calls, one after the other.
+    /// The number of consecutive calls that fail.
     ///
-    /// SDKs retry by themselves: a fault that the caller should notice needs as many calls as its client makes.
+    /// SDKs retry: a fault that the caller should notice needs as many calls as its client makes.
     pub fn times(self, calls: usize) -> Self {
         Self { calls, ..self }
     }
 
-    fn concerns(&self, service: Service, action: &str, caller: &str, resource: &str) -> bool {
+    fn matches(&self, service: Service, action: &str, caller: &str, resource: &str) -> bool {
         self.service == service
             && self.action == action
             && self.caller.as_ref().is_none_or(|wanted| wanted == caller)
             && match self.about.split_once('*') {
-                Some((beginning, ending)) => resource.starts_with(beginning) && resource.ends_with(ending),
+                Some((prefix, suffix)) => resource.starts_with(prefix) && resource.ends_with(suffix),
                 None => resource.ends_with(&self.about),
             }
     }
 
-    /// Whether two orders are for the same calls, whatever shall become of them.
-    fn is_for_the_calls_of(&self, other: &Self) -> bool {
+    /// Whether two orders match the same calls.
+    fn has_same_target(&self, other: &Self) -> bool {
         (self.service, &self.action, &self.caller, &self.about)
             == (other.service, &other.action, &other.caller, &other.about)
     }
 }
 
-/// The faults that wait for their calls.
+/// The pending orders.
 #[derive(Debug, Default)]
 pub struct Faults {
-    waiting: Mutex<Vec<Order>>,
+    pending: Mutex<Vec<Order>>,
 }
 
 impl Faults {
-    /// Lets the next `calls` calls of `action` suffer `fault`, whoever makes them.
+    /// Makes the next `calls` calls of `action` fail with `fault`, for every caller.
     ///
-    /// A later order takes the place of an earlier one; zero calls cancel it.
+    /// A later order replaces an earlier one; zero calls cancel it.
     pub fn strike(&self, service: Service, action: &str, fault: Fault, calls: usize) {
         self.order(Order::new(service, action, fault).times(calls));
     }
 
-    /// Takes an order, in place of an earlier one for the same calls. Of several that concern a call, the first one that
-    /// has no call left to spare strikes.
+    /// Adds an order; it replaces an earlier one for the same calls. Of several that match a call, the first one that
+    /// has no call left to skip is applied.
     pub fn order(&self, order: Order) {
-        let mut waiting = self.waiting();
-        waiting.retain(|earlier| !earlier.is_for_the_calls_of(&order));
-        waiting.push(order);
+        let mut pending = self.pending();
+        pending.retain(|earlier| !earlier.has_same_target(&order));
+        pending.push(order);
     }
 
-    /// How many calls an order, or what took its place, has still to strike.
+    /// How many calls an order, or its replacement, has still to fail.
     pub fn left_of(&self, order: &Order) -> usize {
-        let waiting = self.waiting();
-        waiting.iter().find(|other| other.is_for_the_calls_of(order)).map_or(0, |order| order.calls)
+        let pending = self.pending();
+        pending.iter().find(|other| other.has_same_target(order)).map_or(0, |order| order.calls)
     }
 
-    /// Cancels an order, or what took its place.
+    /// Cancels an order, or its replacement.
     pub fn cancel(&self, order: &Order) {
-        self.waiting().retain(|other| !other.is_for_the_calls_of(order));
+        self.pending().retain(|other| !other.has_same_target(order));
     }
 
     /// Cancels all orders.
     pub fn clear(&self) {
-        self.waiting().clear();
+        self.pending().clear();
     }
 
-    /// How many faults ordered for `action` have not struck yet.
+    /// How many calls of `action` have still to fail.
     pub fn left(&self, service: Service, action: &str) -> usize {
-        let waiting = self.waiting();
-        let ordered = waiting.iter().filter(|order| order.service == service && order.action == action);
-        ordered.map(|order| order.calls).sum()
+        let pending = self.pending();
+        let orders = pending.iter().filter(|order| order.service == service && order.action == action);
+        orders.map(|order| order.calls).sum()
     }
 
     pub(super) fn next(&self, service: Service, action: &str, caller: &str, resource: &str) -> Option<Fault> {
-        let mut waiting = self.waiting();
-        let mut struck = None;
-        for order in waiting.iter_mut().filter(|order| order.concerns(service, action, caller, resource)) {
+        let mut pending = self.pending();
+        let mut injected = None;
+        for order in pending.iter_mut().filter(|order| order.matches(service, action, caller, resource)) {
             if order.skip > 0 {
                 order.skip -= 1;
-            } else if struck.is_none() && order.calls > 0 {
+            } else if injected.is_none() && order.calls > 0 {
                 order.calls -= 1;
-                struck = Some(order.fault);
+                injected = Some(order.fault);
             }
         }
-        waiting.retain(|order| order.calls > 0);
-        struck
+        pending.retain(|order| order.calls > 0);
+        injected
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Vec<Order>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn pending(&self) -> MutexGuard<'_, Vec<Order>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -181,15 +181,15 @@ mod tests {
     }
 
     #[test]
-    fn calls_are_spared_and_struck_as_ordered() {
+    fn calls_are_skipped_and_fail_as_ordered() {
         let faults = Faults::default();
         faults.order(Order::new(Service::Sns, "Publish", Fault::FailAfter).skip(2).times(2));
-        let struck: Vec<_> = (0..5).map(|_| publish(&faults, "a")).collect();
-        assert_eq!(struck, [None, None, Some(Fault::FailAfter), Some(Fault::FailAfter), None]);
+        let injected: Vec<_> = (0..5).map(|_| publish(&faults, "a")).collect();
+        assert_eq!(injected, [None, None, Some(Fault::FailAfter), Some(Fault::FailAfter), None]);
     }
 
     #[test]
-    fn other_callers_and_actions_are_left_alone() {
+    fn other_callers_and_actions_are_not_affected() {
         let faults = Faults::default();
         faults.order(Order::new(Service::Sns, "Publish", Fault::Deny).by("a"));
         assert_eq!(publish(&faults, "b"), None);
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_call_is_about_can_matter() {
+    fn an_order_can_be_restricted_to_a_resource() {
         let faults = Faults::default();
         let order = Order::new(Service::S3, "PutObject", Fault::FailBefore).about(".out");
         faults.order(order.clone());
@@ -207,8 +207,8 @@ mod tests {
         assert_eq!(faults.next(Service::S3, "PutObject", "a", "x/x.out"), Some(Fault::FailBefore));
         assert_eq!(faults.left_of(&order), 0);
         faults.order(Order::new(Service::S3, "PutObject", Fault::Deny).about("x/*.json"));
-        for (key, struck) in [("y/x/1.json", None), ("x/1.out", None), ("x/1.json", Some(Fault::Deny))] {
-            assert_eq!(faults.next(Service::S3, "PutObject", "a", key), struck, "{key}");
+        for (key, injected) in [("y/x/1.json", None), ("x/1.out", None), ("x/1.json", Some(Fault::Deny))] {
+            assert_eq!(faults.next(Service::S3, "PutObject", "a", key), injected, "{key}");
         }
         faults.order(order.clone());
         faults.cancel(&order);
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_later_order_takes_the_place_of_an_earlier_one_for_the_same_calls() {
+    fn a_later_order_replaces_an_earlier_one_for_the_same_calls() {
         let faults = Faults::default();
         faults.strike(Service::Sns, "Publish", Fault::Deny, 3);
         faults.order(Order::new(Service::Sns, "Publish", Fault::FailBefore).by("a"));

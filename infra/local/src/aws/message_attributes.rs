@@ -40,7 +40,7 @@ impl MessageAttribute {
         self.data_type.split('.').next().unwrap_or_default()
     }
 
-    /// What is wrong with the attribute, in AWS's words.
+    /// Checks the attribute; the error is AWS's message.
     pub(crate) fn check(&self, name: &str) -> Result<(), String> {
         if !matches!(self.base_type(), "String" | "Number" | "Binary") {
             return Err(format!("The message attribute '{name}' has an invalid message attribute type."));
@@ -74,12 +74,12 @@ impl MessageAttribute {
     }
 }
 
-/// The characters of XML 1.0, the only ones that a message and its attributes may hold (`SendMessage`).
+/// The characters of XML 1.0, the only ones allowed in a message and its attributes (`SendMessage`).
 pub(crate) fn is_allowed(character: char) -> bool {
     matches!(character, '\t' | '\n' | '\r' | '\u{20}'..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..)
 }
 
-/// What the attributes add to a message's size: names, types and values.
+/// The size of the attributes: names, types and values.
 pub(crate) fn size(attributes: &MessageAttributes) -> usize {
     attributes
         .iter()

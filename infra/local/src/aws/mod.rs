@@ -35,7 +35,7 @@ pub const REGION: &str = "us-east-1";
 /// The one account.
 pub const ACCOUNT: &str = "000000000000";
 
-/// How long [`EmbeddedAws::stop`] waits for calls and deliveries that are under way.
+/// How long [`EmbeddedAws::stop`] waits for calls and deliveries in progress.
 const STOP_DEADLINE: Duration = Duration::from_secs(5);
 
 /// The name of a queue or topic across services.
@@ -44,7 +44,7 @@ fn arn(service: &str, name: &str) -> String {
 }
 
 /// The file of an object of the emulated S3, whether it exists or not. It is `<data_dir>/<bucket>/<key>`, except
-/// for keys that hold what a file name cannot.
+/// for keys with characters that a file name cannot have.
 pub fn object_path(data_dir: &Path, bucket: &str, key: &str) -> PathBuf {
     s3::object_path(data_dir, bucket, key)
 }
@@ -52,17 +52,17 @@ pub fn object_path(data_dir: &Path, bucket: &str, key: &str) -> PathBuf {
 /// How to start the embedded endpoints.
 #[derive(Debug, Clone)]
 pub struct AwsOptions {
-    /// A loopback address; port 0 takes a free one.
+    /// A loopback address; port 0 selects a free one.
     pub listen: SocketAddr,
-    /// Objects become files in one folder per bucket below this folder, which is created if need be.
+    /// Objects become files in one folder per bucket below this folder, which is created if it does not exist.
     pub data_dir: PathBuf,
-    /// Passes before each call takes effect, as a network would make it.
+    /// The delay before each call takes effect, as of a network.
     pub latency: Duration,
-    /// Keeps a record of every call, for [`EmbeddedAws::calls`]. It is never shortened: for tests only.
-    pub keeps_calls: bool,
-    /// Keeps queues with their messages, topics and subscriptions below `data_dir`, for the next process. Otherwise they end with
-    /// this one.
-    pub keeps_messages: bool,
+    /// Records every call, for [`EmbeddedAws::calls`]. The log is unbounded: for tests only.
+    pub record_calls: bool,
+    /// Persists queues with their messages, topics and subscriptions below `data_dir`, for the next process. Otherwise they
+    /// are in memory only.
+    pub persist_messages: bool,
 }
 
 /// S3, SNS and SQS on one port, until it is stopped or dropped.
@@ -79,7 +79,7 @@ impl EmbeddedAws {
     ///
     /// # Errors
     ///
-    /// When the address is not on loopback or is taken, or the folder cannot be made.
+    /// When the address is not on loopback or is in use, or the folder cannot be created.
     pub async fn start(options: AwsOptions) -> Result<Self, Error> {
         Ok(Self::serve(options).await?)
     }
@@ -111,23 +111,23 @@ impl EmbeddedAws {
         format!("http://{}", self.address)
     }
 
-    /// How many messages the queues hold, visible or not, by the queues' names and without the empty ones.
-    pub fn held(&self) -> Vec<(String, usize)> {
-        self.services.sqs.held()
+    /// The number of messages, visible or not, of each queue that is not empty, by the queue's name.
+    pub fn message_counts(&self) -> Vec<(String, usize)> {
+        self.services.sqs.message_counts()
     }
 
-    /// Lets a test break calls.
+    /// Fault injection for tests.
     pub fn faults(&self) -> &Faults {
         &self.services.faults
     }
 
-    /// Gives the callers with this access key id a role: they may do nothing else than these actions, named as in a
-    /// policy (`s3:PutObject`). Everybody else may do everything.
+    /// Gives the callers with this access key id a role that allows only these actions, named as in a policy
+    /// (`s3:PutObject`). All other callers may do everything.
     pub fn allow_only(&self, access_key: &str, actions: &[&str]) {
         self.services.permissions.allow_only(access_key, actions);
     }
 
-    /// Every call that has ended, in that order, if [`AwsOptions::keeps_calls`].
+    /// Every finished call, in the order of completion, if [`AwsOptions::record_calls`].
     pub fn calls(&self) -> Vec<CallRecord> {
         self.calls_after(0)
     }
@@ -137,7 +137,7 @@ impl EmbeddedAws {
         self.services.calls.after(skipped)
     }
 
-    /// How many calls have ended, if they are kept.
+    /// The number of finished calls, if they are recorded.
     pub fn call_count(&self) -> usize {
         self.services.calls.count()
     }
@@ -145,12 +145,12 @@ impl EmbeddedAws {
     /// Delivers a message a second time although it is hidden, as a standard queue may ("at-least-once delivery"): a
     /// copy of it, with the same id, is visible now, and deliveries of either copy do not touch the other one.
     ///
-    /// Copies every message of the queue that is in flight, or only that with `message_id`; says how many.
+    /// Copies every message of the queue that is in flight, or only that with `message_id`; returns how many.
     pub fn deliver_again(&self, queue_url: &str, message_id: Option<&str>) -> usize {
         self.services.sqs.deliver_again(queue_url, message_id)
     }
 
-    /// Answers what is under way, ends long polls and stops listening.
+    /// Graceful shutdown: finishes calls in progress, cancels long polls and stops listening.
     pub async fn stop(self) {
         self.stop.disarm().cancel();
         let finished = async {

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::faults::Service;
 
-/// What S3 wants of whoever is to hear that an object does not exist.
+/// The permission without which S3 does not disclose that an object does not exist.
 pub(super) const LISTING: &str = "s3:ListBucket";
 
 /// The roles by access key id.
@@ -26,9 +26,9 @@ impl Permissions {
         self.grant(caller, &iam_action(service, action))
     }
 
-    /// Whether S3 tells the caller that an object does not exist. To whoever may not list the bucket it says that reading
-    /// is forbidden (S3 API reference, `GetObject`).
-    pub(super) fn tell_what_is_missing(&self, caller: &str) -> bool {
+    /// Whether the caller may list buckets. Otherwise S3 responds with 403 instead of 404 to a request for a missing object
+    /// (S3 API reference, `GetObject`).
+    pub(super) fn may_list(&self, caller: &str) -> bool {
         self.grant(caller, LISTING)
     }
 

@@ -1,4 +1,4 @@
-//! What runs when no file is given: one simulation of each type that a predecessor has, under the names that the documents use.
+//! The deployment without a file: one simulation of each type that a predecessor has, under the names that the documents use.
 
 use deployment_config::{Checked, Config, ConfigError};
 use serde_json::json;
@@ -6,7 +6,7 @@ use simulated_runtimes::DEFAULT_MODEL;
 
 use crate::aws::REGION;
 
-/// The deployment that runs when no file is given.
+/// The deployment that runs without a file.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! What a worker is told of its runtime.
+//! The environment variables of a worker.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +10,8 @@ pub(crate) fn runtime_types(config: &Config) -> String {
     types.collect::<Vec<_>>().join(",")
 }
 
-/// The worker's variables, as far as the file decides them: not where queue, topic, bucket and runtime are, and not how
-/// the process ends.
+/// The worker's variables that follow from the file: not the addresses of queue, topic, bucket and runtime, and not the
+/// shutdown of the process.
 pub fn worker_variables(config: &Config, runtime: &Runtime) -> BTreeMap<&'static str, String> {
     BTreeMap::from([
         ("RUNTIME_NAME", runtime.name.clone()),

@@ -24,7 +24,7 @@ async fn a_call_is_logged_with_its_caller_and_object() {
     assert_eq!((put.service, put.caller.as_str(), put.subject), (Service::S3, "worker-3", subject));
     assert_eq!(put.status.unwrap().as_u16(), 200);
     let took_effect = put.took_effect.unwrap();
-    assert!(put.began <= took_effect && took_effect <= put.ended);
+    assert!(put.started <= took_effect && took_effect <= put.finished);
 
     let [get] = of(&aws, "GetObject").try_into().unwrap();
     assert_eq!((get.status.unwrap().as_u16(), get.took_effect), (404, None));
@@ -54,7 +54,7 @@ async fn deliveries_are_logged_by_message_and_handle() {
 }
 
 #[tokio::test]
-async fn what_became_of_a_call_is_logged() {
+async fn the_outcome_of_a_call_is_logged() {
     let aws = start().await;
     let topic = aws.topic("t").await;
     for fault in [Fault::FailBefore, Fault::FailAfter, Fault::DropBefore, Fault::DropAfter] {
@@ -82,7 +82,7 @@ async fn what_became_of_a_call_is_logged() {
 }
 
 #[tokio::test]
-async fn a_call_that_its_client_gives_up_is_logged_too() {
+async fn a_call_that_its_client_cancels_is_logged() {
     let aws = start().await;
     let queue = aws.queue("q").await;
     let poll = aws.sqs.receive_message().queue_url(&queue).wait_time_seconds(20).send();

@@ -7,7 +7,7 @@ use local_stack::aws::{Fault, Order, Service};
 use crate::support::start;
 
 #[tokio::test]
-async fn sdks_retry_over_a_passing_fault() {
+async fn sdks_retry_after_a_transient_fault() {
     let aws = start().await;
     let topic = aws.topic("t").await;
     for fault in [Fault::FailBefore, Fault::DropBefore] {
@@ -18,7 +18,7 @@ async fn sdks_retry_over_a_passing_fault() {
 }
 
 #[tokio::test]
-async fn a_fault_after_the_effect_makes_the_retry_a_repetition() {
+async fn a_retry_after_a_lost_response_repeats_the_call() {
     let aws = start().await;
     let queue = aws.queue("q").await;
     for fault in [Fault::FailAfter, Fault::DropAfter] {
@@ -29,7 +29,7 @@ async fn a_fault_after_the_effect_makes_the_retry_a_repetition() {
 }
 
 #[tokio::test]
-async fn a_lasting_fault_reaches_the_caller() {
+async fn a_persistent_fault_is_returned_to_the_caller() {
     let aws = start().await;
     aws.s3.create_bucket().bucket("pictures").send().await.unwrap();
     let put = || aws.s3.put_object().bucket("pictures").key("a").body(ByteStream::from_static(b"x")).send();
@@ -42,7 +42,7 @@ async fn a_lasting_fault_reaches_the_caller() {
 }
 
 #[tokio::test]
-async fn one_caller_of_several_can_be_struck() {
+async fn a_fault_can_be_restricted_to_one_caller() {
     let aws = start().await;
     aws.s3.create_bucket().bucket("pictures").send().await.unwrap();
     let put = async |client: &aws_sdk_s3::Client| {
@@ -70,7 +70,7 @@ async fn a_slow_call_takes_effect_before_or_after_the_delay() {
 }
 
 #[tokio::test]
-async fn a_short_delay_only_takes_time() {
+async fn a_short_delay_only_delays_the_call() {
     let aws = start().await;
     let topic = aws.topic("t").await;
     for fault in [Fault::DelayBefore(Duration::from_millis(50)), Fault::DelayAfter(Duration::from_millis(50))]
@@ -83,10 +83,10 @@ async fn a_short_delay_only_takes_time() {
 }
 
 #[tokio::test]
-async fn a_conditional_write_can_meet_a_conflict() {
+async fn a_conditional_write_can_fail_with_a_conflict() {
     let aws = start().await;
     aws.s3.create_bucket().bucket("pictures").send().await.unwrap();
-    // The SDK does not try again by itself.
+    // The SDK does not retry this.
     aws.endpoints.faults().strike(Service::S3, "PutObject", Fault::Conflict, 1);
     let put = || aws.s3.put_object().bucket("pictures").key("a").if_none_match("*").send();
     let error = put().await.unwrap_err();
@@ -96,7 +96,7 @@ async fn a_conditional_write_can_meet_a_conflict() {
 }
 
 #[tokio::test]
-async fn a_publication_can_arrive_twice() {
+async fn a_publication_can_be_delivered_twice() {
     let aws = start().await;
     let (queue, topic) = (aws.queue("q").await, aws.topic("t").await);
     aws.subscribe(&topic, &queue, &[]).await;

@@ -12,7 +12,7 @@ async fn requests_of_other_sites_are_refused() {
     assert_eq!(status("origin", "https://example.com").await, 403);
     assert_eq!(status("origin", "null").await, 403);
     assert_eq!(status("origin", "http://localhost:8080").await, 200);
-    // It passes; the first version of listing is not emulated.
+    // It is accepted; the first version of listing is not emulated.
     assert_eq!(status("host", "pictures.localhost").await, 501);
     assert_eq!(status("host", "127.0.0.1").await, 200);
 }

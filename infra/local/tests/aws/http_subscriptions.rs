@@ -54,7 +54,7 @@ impl Subscriber {
 }
 
 #[tokio::test]
-async fn an_endpoint_gets_messages_once_it_confirmed_by_url() {
+async fn an_endpoint_that_confirms_by_url_receives_messages() {
     let aws = start().await;
     let topic = aws.topic("t").await;
     let mut subscriber = Subscriber::start(&[]).await;
@@ -82,7 +82,7 @@ async fn an_endpoint_gets_messages_once_it_confirmed_by_url() {
 }
 
 #[tokio::test]
-async fn an_endpoint_can_confirm_by_token_and_take_raw_messages() {
+async fn an_endpoint_that_confirms_by_token_receives_raw_messages() {
     let aws = start().await;
     let topic = aws.topic("t").await;
     let mut subscriber = Subscriber::start(&[]).await;
@@ -98,7 +98,7 @@ async fn an_endpoint_can_confirm_by_token_and_take_raw_messages() {
 }
 
 #[tokio::test]
-async fn deliveries_are_retried_after_server_errors_and_buried_after_client_errors() {
+async fn deliveries_are_retried_after_server_errors_and_dead_lettered_after_client_errors() {
     let aws = start().await;
     let (topic, dead) = (aws.topic("t").await, aws.queue("dead").await);
     let statuses = [StatusCode::OK, StatusCode::INTERNAL_SERVER_ERROR, StatusCode::OK, StatusCode::GONE];

@@ -4,7 +4,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use crate::support::start;
 
 #[tokio::test]
-async fn a_caller_with_a_role_may_do_what_it_says_and_nothing_else() {
+async fn a_role_allows_its_actions_and_nothing_else() {
     let aws = start().await;
     aws.s3.create_bucket().bucket("pictures").send().await.unwrap();
     aws.endpoints.allow_only("p1", &["s3:PutObject"]);
@@ -20,7 +20,7 @@ async fn a_caller_with_a_role_may_do_what_it_says_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn who_may_read_but_not_list_is_not_told_what_is_missing() {
+async fn a_missing_object_is_forbidden_without_the_permission_to_list() {
     let aws = start().await;
     aws.s3.create_bucket().bucket("pictures").send().await.unwrap();
     let get = async |key: &str| {
@@ -33,7 +33,7 @@ async fn who_may_read_but_not_list_is_not_told_what_is_missing() {
 }
 
 #[tokio::test]
-async fn queues_and_topics_ask_for_roles_too() {
+async fn queues_and_topics_check_roles_too() {
     let aws = start().await;
     let (queue, topic) = (aws.queue("q").await, aws.topic("t").await);
     aws.endpoints.allow_only("test", &["sqs:ReceiveMessage"]);

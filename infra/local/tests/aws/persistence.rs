@@ -1,4 +1,4 @@
-//! Queues, messages, topics and subscriptions outlive the process, if they are to be kept.
+//! Persisted queues, messages, topics and subscriptions are restored by the next process.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -21,8 +21,8 @@ fn options(folder: &Path) -> AwsOptions {
         listen: "127.0.0.1:0".parse().unwrap(),
         data_dir: folder.to_owned(),
         latency: std::time::Duration::ZERO,
-        keeps_calls: false,
-        keeps_messages: true,
+        record_calls: false,
+        persist_messages: true,
     }
 }
 
@@ -36,8 +36,8 @@ async fn on(folder: &Path) -> Aws {
     Aws { endpoints, sns: aws_sdk_sns::Client::new(&config), sqs: aws_sdk_sqs::Client::new(&config) }
 }
 
-/// Nothing is written then: an end like any other.
-async fn end(aws: Aws) {
+/// Stops the endpoints. This writes nothing, so it is the same as a crash.
+async fn stop(aws: Aws) {
     aws.endpoints.stop().await;
 }
 
@@ -72,7 +72,7 @@ fn files(folder: &Path, queue: &str) -> Vec<PathBuf> {
 }
 
 #[tokio::test]
-async fn messages_come_back_as_they_were_sent_and_as_often_as_they_were_received() {
+async fn messages_are_restored_with_attributes_and_receive_counts() {
     let folder = folder();
     let before = on(&folder).await;
     let url_before = queue(&before, "q").await;
@@ -88,10 +88,10 @@ async fn messages_come_back_as_they_were_sent_and_as_often_as_they_were_received
     delayed.delay_seconds(900).send().await.unwrap();
     let delete = before.sqs.delete_message().queue_url(&url_before);
     delete.receipt_handle(deleted.receipt_handle.unwrap()).send().await.unwrap();
-    end(before).await;
+    stop(before).await;
 
     let after = on(&folder).await;
-    assert_eq!(after.endpoints.held(), [("q".to_owned(), 3)]);
+    assert_eq!(after.endpoints.message_counts(), [("q".to_owned(), 3)]);
     let url = url(&after, "q").await;
     let messages = receive(&after, &url).await;
     assert_eq!(bodies(&messages), ["in flight", "waits"]);
@@ -104,14 +104,14 @@ async fn messages_come_back_as_they_were_sent_and_as_often_as_they_were_received
     let sent_at =
         |message: &Message| message.attributes().unwrap()[&MessageSystemAttributeName::SentTimestamp].clone();
     assert_eq!(sent_at(&messages[0]), sent_at(&received[0]));
-    // A handle of before is stale, as it is when the visibility timeout has passed.
+    // A handle from before the restart is stale, as it is when the visibility timeout has passed.
     let stale = after.sqs.delete_message().queue_url(&url);
     stale.receipt_handle(received[0].receipt_handle().unwrap()).send().await.unwrap();
-    assert_eq!(after.endpoints.held(), [("q".to_owned(), 3)]);
+    assert_eq!(after.endpoints.message_counts(), [("q".to_owned(), 3)]);
 }
 
 #[tokio::test]
-async fn a_restored_queue_takes_the_attributes_with_which_it_is_made_again() {
+async fn a_restored_queue_gets_the_attributes_of_the_next_create_call() {
     let folder = folder();
     let before = on(&folder).await;
     let create = |aws: &Aws, seconds: &str| {
@@ -120,7 +120,7 @@ async fn a_restored_queue_takes_the_attributes_with_which_it_is_made_again() {
     };
     let made = create(&before, "60").await.unwrap().queue_url.unwrap();
     send(&before, &made, "stays").await;
-    end(before).await;
+    stop(before).await;
 
     let after = on(&folder).await;
     let url = create(&after, "90").await.unwrap().queue_url.unwrap();
@@ -132,7 +132,7 @@ async fn a_restored_queue_takes_the_attributes_with_which_it_is_made_again() {
 }
 
 #[tokio::test]
-async fn what_is_deleted_or_unfinished_does_not_come_back() {
+async fn deleted_and_unfinished_messages_are_not_restored() {
     let folder = folder();
     let before = on(&folder).await;
     for name in ["deleted", "unfinished"] {
@@ -140,26 +140,26 @@ async fn what_is_deleted_or_unfinished_does_not_come_back() {
         send(&before, &url, name).await;
     }
     before.sqs.delete_queue().queue_url(url(&before, "deleted").await).send().await.unwrap();
-    end(before).await;
-    let [kept] = files(&folder, "unfinished").try_into().unwrap();
-    std::fs::rename(&kept, kept.with_extension("unfinished")).unwrap();
+    stop(before).await;
+    let [stored] = files(&folder, "unfinished").try_into().unwrap();
+    std::fs::rename(&stored, stored.with_extension("unfinished")).unwrap();
 
     let after = on(&folder).await;
-    assert_eq!(after.endpoints.held(), []);
+    assert_eq!(after.endpoints.message_counts(), []);
     let queues = after.sqs.list_queues().send().await.unwrap().queue_urls.unwrap();
     assert_eq!(queues.len(), 1, "{queues:?}");
     assert_eq!(files(&folder, "unfinished"), [] as [PathBuf; 0]);
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_read_stays_and_hinders_no_other() {
+async fn a_file_that_cannot_be_read_stays_and_does_not_affect_others() {
     let folder = folder();
     let before = on(&folder).await;
     let made = queue(&before, "q").await;
     send(&before, &made, "first").await;
     let [first] = files(&folder, "q").try_into().unwrap();
     send(&before, &made, "second").await;
-    end(before).await;
+    stop(before).await;
     std::fs::write(&first, "{").unwrap();
 
     let after = on(&folder).await;
@@ -174,7 +174,7 @@ async fn a_file_that_cannot_be_read_is_not_overwritten_by_the_next_message() {
     let folder = folder();
     let before = on(&folder).await;
     send(&before, &queue(&before, "q").await, "only").await;
-    end(before).await;
+    stop(before).await;
     let [only] = files(&folder, "q").try_into().unwrap();
     std::fs::write(&only, "{").unwrap();
 
@@ -201,13 +201,13 @@ async fn a_queue_may_be_its_own_dead_letter_queue_and_two_may_be_each_others() {
     for _ in 0..20 {
         tokio::join!(poll("self"), poll("one"), poll("other"));
     }
-    end(aws).await;
-    let kept = ["self", "one", "other"].map(|name| files(&folder, name).len());
-    assert_eq!((kept[0], kept[1] + kept[2]), (1, 2));
+    stop(aws).await;
+    let stored = ["self", "one", "other"].map(|name| files(&folder, name).len());
+    assert_eq!((stored[0], stored[1] + stored[2]), (1, 2));
 }
 
 #[tokio::test]
-async fn a_message_that_dies_while_the_process_does_is_in_one_queue_only() {
+async fn a_message_moved_during_a_crash_is_in_one_queue_only() {
     let folder = folder();
     let before = on(&folder).await;
     queue(&before, "dead").await;
@@ -217,22 +217,22 @@ async fn a_message_that_dies_while_the_process_does_is_in_one_queue_only() {
     let call = call.attributes(QueueAttributeName::RedrivePolicy, redrive.to_string());
     let made = call.attributes(QueueAttributeName::VisibilityTimeout, "0").send().await.unwrap();
     let made = made.queue_url.unwrap();
-    send(&before, &made, "dies").await;
-    assert_eq!(bodies(&receive(&before, &made).await), ["dies"]);
+    send(&before, &made, "moved").await;
+    assert_eq!(bodies(&receive(&before, &made).await), ["moved"]);
     let [file] = files(&folder, "q").try_into().unwrap();
-    let kept = std::fs::read(&file).unwrap();
+    let stored = std::fs::read(&file).unwrap();
     assert_eq!(receive(&before, &made).await.len(), 0);
-    end(before).await;
-    // As if the process had ended before the message was gone from its first queue.
-    std::fs::write(&file, kept).unwrap();
+    stop(before).await;
+    // As if the process had crashed before the message was deleted from its first queue.
+    std::fs::write(&file, stored).unwrap();
 
     let after = on(&folder).await;
-    assert_eq!(after.endpoints.held(), [("dead".to_owned(), 1)]);
+    assert_eq!(after.endpoints.message_counts(), [("dead".to_owned(), 1)]);
     assert!(!file.exists());
 }
 
 #[tokio::test]
-async fn topics_and_subscriptions_come_back() {
+async fn topics_and_subscriptions_are_restored() {
     let folder = folder();
     let before = on(&folder).await;
     queue(&before, "q").await;
@@ -243,7 +243,7 @@ async fn topics_and_subscriptions_come_back() {
         call.set_attributes(Some(HashMap::from([("RawMessageDelivery".to_owned(), raw.to_owned())]))).send()
     };
     let arn = subscribe(&before, "false").await.unwrap().subscription_arn.unwrap();
-    end(before).await;
+    stop(before).await;
 
     let after = on(&folder).await;
     after.sns.publish().topic_arn(&topic).message("enveloped").send().await.unwrap();
@@ -261,6 +261,6 @@ async fn two_processes_do_not_share_a_folder_of_queues() {
     let first = on(&folder).await;
     let refused = EmbeddedAws::start(options(&folder)).await.unwrap_err().to_string();
     assert!(refused.contains("use another --data-dir"), "{refused}");
-    end(first).await;
+    stop(first).await;
     on(&folder).await;
 }

@@ -21,7 +21,7 @@ fn element<'a>(xml: &'a str, name: &str) -> &'a str {
 const VERSION: (&str, &str) = ("Version", "2010-03-31");
 
 #[tokio::test]
-async fn lists_and_maps_go_both_ways() {
+async fn lists_and_maps_are_read_and_written() {
     let aws = start().await;
     let (topic, queue) = (aws.topic("t").await, aws.queue("q").await);
     let subscribe = [
@@ -65,7 +65,7 @@ async fn lists_and_maps_go_both_ways() {
 }
 
 #[tokio::test]
-async fn errors_have_their_codes() {
+async fn errors_have_the_codes_of_aws() {
     let aws = start().await;
     let (status, xml) = post(&aws, "/", &[("Action", "Dance"), VERSION]).await;
     assert_eq!((status, element(&xml, "Code")), (400, "InvalidAction"));

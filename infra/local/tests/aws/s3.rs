@@ -37,7 +37,7 @@ async fn keys(aws: &Aws, prefix: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn an_object_is_a_file_and_keeps_its_type_and_metadata() {
+async fn an_object_is_a_file_with_type_and_metadata() {
     let aws = with_bucket().await;
     let body = ByteStream::from_static(b"picture");
     let put = aws.s3.put_object().bucket(BUCKET).key("out/id/id-1.png").body(body).content_type("image/png");
@@ -62,7 +62,7 @@ async fn a_part_of_an_object_can_be_read() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_reported_as_such() {
+async fn a_missing_object_or_bucket_is_reported() {
     let aws = with_bucket().await;
     let error = aws.s3.get_object().bucket(BUCKET).key("none").send().await.unwrap_err().into_service_error();
     assert!(error.is_no_such_key());
@@ -75,7 +75,7 @@ async fn what_is_not_there_is_reported_as_such() {
 }
 
 #[tokio::test]
-async fn any_key_that_s3_allows_comes_back() {
+async fn every_key_that_s3_allows_can_be_read_and_listed() {
     let aws = with_bucket().await;
     let long = format!("out/{}/x.png", "ü".repeat(480));
     let keys =
@@ -126,7 +126,7 @@ async fn keys_are_listed_in_order_by_page_and_by_folder() {
 }
 
 #[tokio::test]
-async fn of_racing_conditional_puts_one_wins() {
+async fn one_of_several_concurrent_conditional_puts_succeeds() {
     let aws = with_bucket().await;
     let race = (0..16).map(|number: i32| {
         let put = aws.s3.put_object().bucket(BUCKET).key("claim").if_none_match("*");
@@ -205,7 +205,7 @@ async fn expired_url(client: &aws_sdk_s3::Client, key: &str) -> String {
 }
 
 #[tokio::test]
-async fn streamed_bodies_arrive_whole() {
+async fn streamed_bodies_are_stored_completely() {
     let aws = with_bucket().await;
     let file = aws.data_dir.join("source");
     let content: Vec<u8> = (0..300_000_u32).map(|number| number as u8).collect();
@@ -216,7 +216,7 @@ async fn streamed_bodies_arrive_whole() {
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_fit_its_checksum_is_not_stored() {
+async fn a_body_with_a_wrong_checksum_is_not_stored() {
     let aws = with_bucket().await;
     let put = aws.s3.put_object().bucket(BUCKET).key("a").body(ByteStream::from_static(b"x"));
     let error = put.checksum_sha256("47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=").send().await.unwrap_err();

@@ -33,7 +33,7 @@ async fn a_queue_gets_the_message_in_an_envelope() {
 }
 
 #[tokio::test]
-async fn raw_delivery_keeps_message_and_attributes() {
+async fn raw_delivery_preserves_message_and_attributes() {
     let aws = start().await;
     let (topic, queue) = (aws.topic("t").await, aws.queue("q").await);
     aws.subscribe(&topic, &queue, &[("RawMessageDelivery", "true")]).await;
@@ -45,7 +45,7 @@ async fn raw_delivery_keeps_message_and_attributes() {
 }
 
 #[tokio::test]
-async fn filter_policies_choose_the_queues() {
+async fn filter_policies_select_the_queues() {
     let aws = start().await;
     let topic = aws.topic("t").await;
     let (a, b) = (aws.queue("a").await, aws.queue("b").await);
@@ -84,7 +84,7 @@ async fn filter_policies_choose_the_queues() {
 }
 
 #[tokio::test]
-async fn the_trace_header_travels_with_the_message() {
+async fn the_trace_header_is_delivered_with_the_message() {
     let aws = start().await;
     let (topic, queue) = (aws.topic("t").await, aws.queue("q").await);
     aws.subscribe(&topic, &queue, &[]).await;
@@ -132,7 +132,7 @@ async fn the_size_limit_is_the_topics() {
 }
 
 #[tokio::test]
-async fn what_no_queue_takes_goes_to_the_subscriptions_dead_letter_queue() {
+async fn an_undeliverable_message_moves_to_the_dead_letter_queue_of_the_subscription() {
     let aws = start().await;
     let (topic, gone, dead) = (aws.topic("t").await, aws.queue("gone").await, aws.queue("dead").await);
     let redrive = format!(r#"{{"deadLetterTargetArn": "{}"}}"#, queue_arn(&dead));
@@ -143,7 +143,7 @@ async fn what_no_queue_takes_goes_to_the_subscriptions_dead_letter_queue() {
 }
 
 #[tokio::test]
-async fn topics_and_subscriptions_are_found_and_ended() {
+async fn topics_and_subscriptions_are_listed_and_deleted() {
     let aws = start().await;
     let (topic, queue) = (aws.topic("t").await, aws.queue("q").await);
     assert_eq!(aws.topic("t").await, topic);

@@ -12,7 +12,7 @@ async fn send(aws: &Aws, queue: &str, body: &str) -> String {
 }
 
 /// Receives without deleting.
-async fn take(aws: &Aws, queue: &str, visibility: i32) -> Option<Message> {
+async fn receive(aws: &Aws, queue: &str, visibility: i32) -> Option<Message> {
     let received = aws.sqs.receive_message().queue_url(queue).visibility_timeout(visibility);
     let received =
         received.message_system_attribute_names(MessageSystemAttributeName::All).send().await.unwrap();
@@ -24,7 +24,7 @@ fn handle(message: &Message) -> &str {
 }
 
 #[tokio::test]
-async fn a_message_comes_with_its_attributes_and_counts() {
+async fn a_message_is_received_with_its_attributes_and_counts() {
     let aws = start().await;
     let queue = aws.queue("q").await;
     let text = |value: &str| {
@@ -61,7 +61,7 @@ async fn a_message_comes_with_its_attributes_and_counts() {
 }
 
 #[tokio::test]
-async fn attributes_come_by_name_and_by_prefix() {
+async fn attributes_are_selected_by_name_and_by_prefix() {
     let aws = start().await;
     let queue = aws.queue("q").await;
     let text = MessageAttributeValue::builder().data_type("String").string_value("v").build().unwrap();
@@ -84,24 +84,24 @@ async fn attributes_come_by_name_and_by_prefix() {
 }
 
 #[tokio::test]
-async fn a_received_message_is_hidden_until_it_is_given_back() {
+async fn a_received_message_is_hidden_until_it_is_released() {
     let aws = start().await;
     let queue = aws.queue("q").await;
     send(&aws, &queue, "b").await;
-    let first = take(&aws, &queue, 60).await.unwrap();
-    assert!(take(&aws, &queue, 60).await.is_none());
+    let first = receive(&aws, &queue, 60).await.unwrap();
+    assert!(receive(&aws, &queue, 60).await.is_none());
     assert_eq!(aws.count(&queue, "ApproximateNumberOfMessagesNotVisible").await, 1);
     assert_eq!(aws.count(&queue, "ApproximateNumberOfMessages").await, 0);
 
     let release = aws.sqs.change_message_visibility().queue_url(&queue).receipt_handle(handle(&first));
     release.visibility_timeout(0).send().await.unwrap();
     assert_eq!(aws.count(&queue, "ApproximateNumberOfMessages").await, 1);
-    let second = take(&aws, &queue, 60).await.unwrap();
+    let second = receive(&aws, &queue, 60).await.unwrap();
     assert_eq!(second.attributes().unwrap()[&MessageSystemAttributeName::ApproximateReceiveCount], "2");
 }
 
 #[tokio::test]
-async fn a_long_poll_wakes_when_a_message_is_sent_given_back_or_times_out() {
+async fn a_long_poll_wakes_when_a_message_is_sent_released_or_times_out() {
     let aws = start().await;
     let queue = aws.queue("q").await;
     let poll =
@@ -125,7 +125,7 @@ async fn a_long_poll_does_not_wait_longer_than_a_shortened_visibility() {
     let aws = start().await;
     let queue = aws.queue("q").await;
     send(&aws, &queue, "b").await;
-    let first = take(&aws, &queue, 60).await.unwrap();
+    let first = receive(&aws, &queue, 60).await.unwrap();
     let poll = aws.sqs.receive_message().queue_url(&queue).wait_time_seconds(20).send();
     let shorten = aws.sqs.change_message_visibility().queue_url(&queue).receipt_handle(handle(&first));
     let started = Instant::now();
@@ -136,7 +136,7 @@ async fn a_long_poll_does_not_wait_longer_than_a_shortened_visibility() {
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_takes_no_message() {
+async fn a_client_that_disconnects_receives_no_message() {
     let aws = start().await;
     let queue = aws.queue("q").await;
     let poll = aws.sqs.receive_message().queue_url(&queue).wait_time_seconds(20).send();
@@ -152,8 +152,8 @@ async fn a_stale_handle_deletes_nothing_and_extends_nothing() {
     let aws = start().await;
     let queue = aws.queue("q").await;
     send(&aws, &queue, "b").await;
-    let stale = take(&aws, &queue, 0).await.unwrap();
-    let current = take(&aws, &queue, 60).await.unwrap();
+    let stale = receive(&aws, &queue, 0).await.unwrap();
+    let current = receive(&aws, &queue, 60).await.unwrap();
 
     aws.sqs.delete_message().queue_url(&queue).receipt_handle(handle(&stale)).send().await.unwrap();
     assert_eq!(aws.count(&queue, "ApproximateNumberOfMessagesNotVisible").await, 1);
@@ -175,7 +175,7 @@ async fn handles_that_cannot_be_used_are_refused() {
     assert!(delete.unwrap_err().into_service_error().is_receipt_handle_is_invalid());
 
     send(&aws, &queue, "b").await;
-    let message = take(&aws, &queue, 0).await.unwrap();
+    let message = receive(&aws, &queue, 0).await.unwrap();
     let change = |seconds| {
         let change = aws.sqs.change_message_visibility().queue_url(&queue).receipt_handle(handle(&message));
         change.visibility_timeout(seconds).send()
@@ -188,16 +188,16 @@ async fn handles_that_cannot_be_used_are_refused() {
 }
 
 #[tokio::test]
-async fn twelve_hours_after_its_receipt_no_message_is_hidden() {
+async fn the_visibility_timeout_is_limited_to_twelve_hours_after_the_receipt() {
     let aws = start().await;
     let queue = aws.queue("q").await;
     send(&aws, &queue, "b").await;
-    let message = take(&aws, &queue, 60).await.unwrap();
+    let message = receive(&aws, &queue, 60).await.unwrap();
     let extend = |seconds| {
         let change = aws.sqs.change_message_visibility().queue_url(&queue).receipt_handle(handle(&message));
         change.visibility_timeout(seconds).send()
     };
-    // A moment has passed since the receipt, so that not even this fits any more.
+    // Time has passed since the receipt, so this exceeds the limit, too.
     let error = extend(43_200).await.unwrap_err().into_service_error();
     assert_eq!(error.meta().code(), Some("InvalidParameterValue"));
     assert!(error.meta().message().unwrap().contains("beyond the limit [43200 seconds]"), "{error:?}");
@@ -210,10 +210,10 @@ async fn a_hidden_message_can_be_delivered_again() {
     let queue = aws.queue("q").await;
     let id = send(&aws, &queue, "b").await;
     assert_eq!(aws.endpoints.deliver_again(&queue, None), 0, "nothing is in flight");
-    let first = take(&aws, &queue, 60).await.unwrap();
+    let first = receive(&aws, &queue, 60).await.unwrap();
     assert_eq!(aws.endpoints.deliver_again(&queue, Some("another")), 0);
     assert_eq!(aws.endpoints.deliver_again(&queue, Some(&id)), 1);
-    let second = take(&aws, &queue, 60).await.unwrap();
+    let second = receive(&aws, &queue, 60).await.unwrap();
     assert_eq!((&first.message_id, &first.body), (&second.message_id, &second.body));
     assert_ne!(first.receipt_handle, second.receipt_handle);
     assert_eq!(
@@ -230,7 +230,7 @@ async fn a_hidden_message_can_be_delivered_again() {
 }
 
 #[tokio::test]
-async fn a_message_received_too_often_moves_to_the_dead_letter_queue_whole() {
+async fn a_message_received_too_often_moves_to_the_dead_letter_queue_with_all_its_data() {
     let aws = start().await;
     let dead = aws.queue("q-dlq").await;
     let redrive = format!(r#"{{"deadLetterTargetArn":"{}","maxReceiveCount":2}}"#, queue_arn(&dead));
@@ -247,9 +247,9 @@ async fn a_message_received_too_often_moves_to_the_dead_letter_queue_whole() {
     let sent = sent.message_system_attributes(MessageSystemAttributeNameForSends::AwsTraceHeader, trace);
     let sent = sent.send().await.unwrap();
 
-    assert!(take(&aws, &queue, 0).await.is_some());
-    assert!(take(&aws, &queue, 0).await.is_some());
-    assert!(take(&aws, &queue, 0).await.is_none());
+    assert!(receive(&aws, &queue, 0).await.is_some());
+    assert!(receive(&aws, &queue, 0).await.is_some());
+    assert!(receive(&aws, &queue, 0).await.is_none());
     let message = aws.next_message(&dead).await.unwrap();
     assert_eq!(message.message_id, sent.message_id);
     assert_eq!(message.body(), Some("b"));
@@ -264,7 +264,7 @@ async fn batches_succeed_and_fail_entry_by_entry() {
     let aws = start().await;
     let queue = aws.queue("q").await;
     send(&aws, &queue, "b").await;
-    let message = take(&aws, &queue, 60).await.unwrap();
+    let message = receive(&aws, &queue, 60).await.unwrap();
     let entry = |id: &str, handle: &str| {
         DeleteMessageBatchRequestEntry::builder().id(id).receipt_handle(handle).build().unwrap()
     };
@@ -281,7 +281,7 @@ async fn batches_succeed_and_fail_entry_by_entry() {
 }
 
 #[tokio::test]
-async fn messages_that_sqs_does_not_take_are_refused() {
+async fn messages_that_sqs_does_not_accept_are_refused() {
     let aws = start().await;
     let queue = aws.queue("q").await;
     let send = |body: String| aws.sqs.send_message().queue_url(&queue).message_body(body).send();
@@ -343,15 +343,15 @@ async fn fifo_queues_are_refused() {
 }
 
 #[tokio::test]
-async fn stopping_ends_long_polls() {
+async fn stopping_cancels_long_polls() {
     let aws = start().await;
     let queue = aws.queue("q").await;
     let poll = tokio::spawn(aws.sqs.receive_message().queue_url(&queue).wait_time_seconds(20).send());
-    // Another round trip, behind which the poll is under way.
+    // Another round trip, after which the poll is in progress.
     aws.count(&queue, "ApproximateNumberOfMessages").await;
     let started = Instant::now();
     aws.endpoints.stop().await;
-    let ended = poll.await.unwrap();
-    assert!(ended.is_err() || ended.unwrap().messages.is_none());
+    let received = poll.await.unwrap();
+    assert!(received.is_err() || received.unwrap().messages.is_none());
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
 }

@@ -17,7 +17,7 @@ pub(crate) struct Aws {
     pub(crate) data_dir: DataDir,
 }
 
-/// A folder that goes with its test.
+/// A folder that is deleted after its test.
 pub(crate) struct DataDir(pub(crate) PathBuf);
 
 impl std::ops::Deref for DataDir {
@@ -41,8 +41,8 @@ pub(crate) async fn start() -> Aws {
         listen: "127.0.0.1:0".parse().unwrap(),
         data_dir: data_dir.clone(),
         latency: Duration::ZERO,
-        keeps_calls: true,
-        keeps_messages: false,
+        record_calls: true,
+        persist_messages: false,
     };
     let endpoints = EmbeddedAws::start(options).await.unwrap();
     let config = sdk_config(&endpoints, "test", "test");

@@ -1,4 +1,4 @@
-//! What ComfyUI remembers from one prompt to the next: the results of nodes whose inputs did not change.
+//! The cache across prompts: the results of nodes whose inputs did not change.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -14,7 +14,7 @@ use super::{
     nodes::{self, Made},
 };
 
-/// Results by signature. Those that the last prompt did not mention are forgotten.
+/// Results by signature. Those that the last prompt did not use are dropped.
 #[derive(Default)]
 pub(super) struct Cache(HashMap<String, Arc<Made>>);
 
@@ -28,8 +28,8 @@ impl Cache {
     }
 
     pub(super) fn keep_only(&mut self, signatures: &HashMap<String, String>) {
-        let kept: HashSet<_> = signatures.values().collect();
-        self.0.retain(|signature, _| kept.contains(signature));
+        let used: HashSet<_> = signatures.values().collect();
+        self.0.retain(|signature, _| used.contains(signature));
     }
 
     pub(super) fn clear(&mut self) {
@@ -50,7 +50,7 @@ fn sign(comfy: &Comfy, job: &Job, node: &str, signatures: &mut HashMap<String, S
     if let Some(signature) = signatures.get(node) {
         return signature.clone();
     }
-    // Nodes that no output needs are not checked: they may be in a circle.
+    // Nodes that no output needs are not checked: they may form a cycle.
     signatures.insert(node.to_owned(), String::new());
     let mut inputs: Vec<(&String, &Value)> = job.inputs(node).collect();
     inputs.sort_by_key(|(name, _)| *name);

@@ -12,14 +12,14 @@ use super::{
     cache::{self, Cache},
     graph::Plan,
     job::{Job, link},
-    messages::Narrator,
+    messages::EventSender,
     nodes::{Call, Data, EXPANDING, Made, Raised},
 };
-use crate::{behaviour::Pace, faults::Fault, python};
+use crate::{behaviour::StepTimer, faults::Fault, python};
 
-/// How a prompt ended, as the history tells it.
+/// The outcome of a prompt, as in the history.
 #[derive(Default)]
-pub(super) struct Ending {
+pub(super) struct JobOutcome {
     pub(super) completed: bool,
     pub(super) outputs: Map<String, Value>,
     pub(super) meta: Map<String, Value>,
@@ -30,7 +30,7 @@ pub(super) struct Ending {
 enum Stop {
     Raised(Raised),
     Interrupted,
-    /// The process restarts: nobody will ever hear of this job again.
+    /// The process restarts: the job is lost without an event.
     Restart,
 }
 
@@ -40,38 +40,37 @@ pub(super) async fn execute(
     job: &Arc<Job>,
     fault: Option<Fault>,
     cache: &mut Cache,
-) -> Option<Ending> {
+) -> Option<JobOutcome> {
     comfy.interrupted.store(false, Ordering::SeqCst);
-    let mut narrator = Narrator::new(comfy, job);
-    narrator.milestone("execution_start", json!({}));
+    let mut events = EventSender::new(comfy, job);
+    events.milestone("execution_start", json!({}));
     let signatures = cache::signatures(comfy, job);
     cache.keep_only(&signatures);
     let mut execution = Execution::new(comfy, job, fault, cache, &signatures);
     let cached: Vec<_> = job.prompt.keys().filter(|node| execution.cached(node).is_some()).collect();
-    narrator.milestone("execution_cached", json!({"nodes": cached}));
-    match execution.run(&mut narrator).await {
+    events.milestone("execution_cached", json!({"nodes": cached}));
+    match execution.run(&mut events).await {
         Ok(()) => {
-            narrator.milestone("execution_success", json!({}));
-            execution.ending.completed = true;
+            events.milestone("execution_success", json!({}));
+            execution.outcome.completed = true;
         }
         Err((node, Stop::Interrupted)) => {
             let data =
                 json!({"node_id": node, "node_type": job.class(&node), "executed": execution.executed});
-            narrator.milestone("execution_interrupted", with_id_first(job, data));
+            events.milestone("execution_interrupted", with_id_first(job, data));
         }
         Err((node, Stop::Raised(raised))) => {
-            narrator
-                .milestone("execution_error", with_id_first(job, execution.describe_error(&node, &raised)));
+            events.milestone("execution_error", with_id_first(job, execution.describe_error(&node, &raised)));
         }
         Err((_, Stop::Restart)) => return None,
     }
-    let mut ending = execution.ending;
-    if !ending.completed {
-        ending.outputs.clear();
-        ending.meta.clear();
+    let mut outcome = execution.outcome;
+    if !outcome.completed {
+        outcome.outputs.clear();
+        outcome.meta.clear();
     }
-    ending.messages = narrator.kept;
-    Some(ending)
+    outcome.messages = events.history;
+    Some(outcome)
 }
 
 /// The message of the input that blocks a node, if one does.
@@ -96,7 +95,7 @@ struct Execution<'a> {
     fault: Option<Fault>,
     /// Nodes that ran, in order.
     executed: Vec<String>,
-    ending: Ending,
+    outcome: JobOutcome,
 }
 
 impl<'a> Execution<'a> {
@@ -107,32 +106,32 @@ impl<'a> Execution<'a> {
         cache: &'a mut Cache,
         signatures: &'a HashMap<String, String>,
     ) -> Self {
-        Self { comfy, job, cache, signatures, fault, executed: Vec::new(), ending: Ending::default() }
+        Self { comfy, job, cache, signatures, fault, executed: Vec::new(), outcome: JobOutcome::default() }
     }
 
     fn cached(&self, node: &str) -> Option<&Arc<Made>> {
         self.cache.get(self.signatures.get(node)?)
     }
 
-    async fn run(&mut self, narrator: &mut Narrator<'_>) -> Result<(), (String, Stop)> {
+    async fn run(&mut self, events: &mut EventSender<'_>) -> Result<(), (String, Stop)> {
         let mut plan = Plan::new(self.job, &self.comfy.definitions, |node| self.cached(node).is_some());
         let fresh: Vec<_> =
             plan.nodes().filter(|node| self.cached(node).is_none()).map(str::to_owned).collect();
         let steps: u32 = fresh.iter().map(|node| 1 + self.sampler_steps(node)).sum();
-        let mut pace = self.comfy.machine.pace(steps.into());
+        let mut timer = self.comfy.machine.step_timer(steps.into());
         let failing = self.failing_node(&fresh);
         while let Some(node) = plan.next() {
             if let Some(made) = self.cached(&node).cloned() {
-                self.show_cached(narrator, &node, &made);
+                self.show_cached(events, &node, &made);
             } else {
-                narrator.node_begins(&node);
+                events.node_started(&node);
                 let fails = failing.is_none() || failing.as_ref() == Some(&node);
-                let made = self.run_node(narrator, &node, &mut pace, fails).await;
+                let made = self.run_node(events, &node, &mut timer, fails).await;
                 let made = made.map_err(|stop| (node.clone(), stop))?;
                 if let Some(shown) = &made.shown {
-                    self.show(narrator, &node, shown);
+                    self.show(events, &node, shown);
                 }
-                narrator.node_ends(&node);
+                events.node_finished(&node);
                 self.executed.push(node.clone());
             }
             plan.done(&node);
@@ -142,33 +141,33 @@ impl<'a> Execution<'a> {
 
     async fn run_node(
         &mut self,
-        narrator: &mut Narrator<'_>,
+        events: &mut EventSender<'_>,
         node: &str,
-        pace: &mut Pace,
+        timer: &mut StepTimer,
         fails: bool,
     ) -> Result<Arc<Made>, Stop> {
         self.check_interrupt()?;
         if fails {
-            self.strike().await?;
+            self.inject_fault().await?;
         }
         let inputs = self.inputs(node);
         if let Some(message) = blocked(&inputs) {
             if let Some(message) = message {
-                narrator.blocked(node, self.job.class(node), &self.executed, message);
+                events.blocked(node, self.job.class(node), &self.executed, message);
             }
             let outputs = vec![Data::Blocked(None); self.comfy.definitions.outputs(self.job.class(node))];
-            return Ok(self.keep(node, Made { outputs, ..Made::default() }));
+            return Ok(self.cache_result(node, Made { outputs, ..Made::default() }));
         }
         let steps = self.sampler_steps(node);
         for step in 1..=steps {
-            pace.step(1.0).await;
+            timer.step(1.0).await;
             self.check_interrupt()?;
-            narrator.node_steps(node, step, steps);
+            events.node_steps(node, step, steps);
             if self.previews() {
-                narrator.preview(node);
+                events.preview(node);
             }
         }
-        pace.step(1.0).await;
+        timer.step(1.0).await;
         let spoiled = match self.fault {
             Some(Fault::OtherFormat(sample)) => Some(sample),
             _ => None,
@@ -180,14 +179,14 @@ impl<'a> Execution<'a> {
         let made = made.map_err(Stop::Raised)?;
         let count = u32::try_from(made.frames.len()).unwrap_or(u32::MAX);
         for (index, frame) in (0..).zip(&made.frames) {
-            narrator.node_steps(node, index, count);
-            narrator.output_picture(frame);
+            events.node_steps(node, index, count);
+            events.output_picture(frame);
         }
-        Ok(self.keep(node, made))
+        Ok(self.cache_result(node, made))
     }
 
-    /// Puts what a node made into the cache.
-    fn keep(&mut self, node: &str, made: Made) -> Arc<Made> {
+    /// Puts the result of a node into the cache.
+    fn cache_result(&mut self, node: &str, made: Made) -> Arc<Made> {
         let made = Arc::new(made);
         if let Some(signature) = self.signatures.get(node) {
             self.cache.insert(signature.clone(), Arc::clone(&made));
@@ -195,8 +194,8 @@ impl<'a> Execution<'a> {
         made
     }
 
-    /// What is planned to go wrong goes wrong once, now.
-    async fn strike(&mut self) -> Result<(), Stop> {
+    /// Injects the planned fault, once.
+    async fn inject_fault(&mut self) -> Result<(), Stop> {
         match self.fault.take() {
             Some(Fault::Exception { kind, message, .. } | Fault::Broken { kind, message }) => {
                 Err(Stop::Raised(Raised { kind, message }))
@@ -221,30 +220,30 @@ impl<'a> Execution<'a> {
         fresh.iter().find(|node| *node == wanted || self.job.class(node) == wanted).cloned()
     }
 
-    /// Nothing is said of the nodes that a cached node was expanded into.
+    /// No event is sent for the nodes that a cached node was expanded into.
     fn tells_cached(&self, node: &str) -> bool {
-        let is_told = self.job.client().is_some() || self.comfy.version.shows_cached_to_nobody();
-        is_told && self.job.class(node) != EXPANDING
+        let has_event = self.job.client().is_some() || self.comfy.version.shows_cached_without_client();
+        has_event && self.job.class(node) != EXPANDING
     }
 
-    /// A cached output is shown again, unless nobody is there to see it: then the history has no outputs either.
-    fn show_cached(&mut self, narrator: &mut Narrator<'_>, node: &str, made: &Made) {
+    /// A cached output is sent again if there is a client; without one the history has no outputs either.
+    fn show_cached(&mut self, events: &mut EventSender<'_>, node: &str, made: &Made) {
         if let Some(shown) = made.shown.as_ref().filter(|_| self.tells_cached(node)) {
-            self.show(narrator, node, shown);
+            self.show(events, node, shown);
         }
-        narrator.node_ends(node);
+        events.node_finished(node);
     }
 
-    /// What a node that was expanded has to show is that of the node that it was expanded into.
-    fn show(&mut self, narrator: &Narrator<'_>, node: &str, shown: &Value) {
+    /// The output of an expanded node is that of the node that it was expanded into.
+    fn show(&mut self, events: &EventSender<'_>, node: &str, shown: &Value) {
         let (id, parent) = match self.job.class(node) {
             EXPANDING => (format!("{node}.0.0.1"), Some(node)),
             _ => (node.to_owned(), None),
         };
-        narrator.executed(&id, node, shown);
+        events.executed(&id, node, shown);
         let meta = json!({"node_id": id, "display_node": node, "parent_node": parent, "real_node_id": node});
-        self.ending.outputs.insert(id.clone(), shown.clone());
-        self.ending.meta.insert(id, meta);
+        self.outcome.outputs.insert(id.clone(), shown.clone());
+        self.outcome.meta.insert(id, meta);
     }
 
     fn check_interrupt(&self) -> Result<(), Stop> {
@@ -264,7 +263,7 @@ impl<'a> Execution<'a> {
         matches!(method, Some("auto" | "latent2rgb" | "taesd"))
     }
 
-    /// The values of a node's inputs; links are followed to what was made.
+    /// The values of a node's inputs; links are resolved to results.
     fn inputs(&self, node: &str) -> Vec<(String, Data)> {
         let value = |value: &Value| match link(value) {
             Some((from, slot)) => self.cached(from)?.outputs.get(slot).cloned(),

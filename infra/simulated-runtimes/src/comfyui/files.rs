@@ -1,4 +1,4 @@
-//! The input, output and temp folders: in memory, and on the disk, too, if there is to be a folder.
+//! The input, output and temp folders: in memory, and also on disk if a folder is configured.
 
 use std::{
     collections::VecDeque,
@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 
-/// Bytes that all files together may take; the oldest give way.
+/// The maximum size of all files together, in bytes; the oldest are dropped.
 const CAPACITY: usize = 512 * 1024 * 1024;
 
 /// One of ComfyUI's folders.
@@ -62,17 +62,17 @@ impl File {
 
 pub(super) struct Files {
     files: VecDeque<File>,
-    /// Where they lie on the disk, each in the folder of its kind.
+    /// Their folder on disk, with a subfolder for each kind.
     on_disk: Option<PathBuf>,
 }
 
 impl Files {
-    /// None yet, to be kept on the disk, too, in `on_disk`.
+    /// No files yet; they are also stored on disk in `on_disk`.
     pub(super) fn new(on_disk: Option<PathBuf>) -> Self {
         Self { files: VecDeque::new(), on_disk }
     }
 
-    /// What somebody deleted from the disk is gone.
+    /// A file that was deleted from the disk is deleted here, too.
     pub(super) fn look(&mut self) {
         if let Some(root) = &self.on_disk {
             self.files.retain(|file| file.path_in(root).exists());
@@ -83,7 +83,7 @@ impl Files {
         self.files.iter().find(|file| file.folder == folder && file.path == path)
     }
 
-    /// Whether anything lies in a folder, or below it.
+    /// Whether there is any file in a folder, or below it.
     pub(super) fn has_folder(&self, folder: Folder, path: &str) -> bool {
         let below = format!("{path}/");
         self.files.iter().any(|file| file.folder == folder && file.path.starts_with(&below))

@@ -23,7 +23,7 @@ impl Plan {
     pub(super) fn new(job: &Job, definitions: &Definitions, cached: impl Fn(&str) -> bool) -> Self {
         let mut plan = Self { waiting: Vec::new() };
         for output in &job.outputs {
-            // Depth first, the last input first: ComfyUI takes nodes from the end of its list.
+            // Depth first, the last input first: ComfyUI pops nodes from the end of its list.
             let mut nodes = vec![output.clone()];
             while let Some(node) = nodes.pop() {
                 if plan.waiting.iter().any(|waiting| waiting.node == node) {
@@ -43,7 +43,7 @@ impl Plan {
         self.waiting.iter().map(|waiting| waiting.node.as_str())
     }
 
-    /// Takes the next node that can run. Outputs go first, then what leads to an output directly or over one node.
+    /// Removes the next node that can run. Outputs are first, then nodes with a distance to an output of one or two.
     pub(super) fn next(&mut self) -> Option<String> {
         let ready = |waiting: &&Waiting| waiting.needs.is_empty();
         let chosen = (0..=2)
@@ -56,7 +56,7 @@ impl Plan {
         Some(node)
     }
 
-    /// The node ran: what waited for it may go on.
+    /// Marks the node as done: its dependents may run.
     pub(super) fn done(&mut self, node: &str) {
         for waiting in &mut self.waiting {
             waiting.needs.remove(node);

@@ -11,17 +11,17 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Comfy, execution::Ending, job::Job};
+use super::{Comfy, execution::JobOutcome, job::Job};
 
-/// Entries above this number push out the oldest.
+/// The maximum number of entries; the oldest are dropped.
 const MAX_ENTRIES: usize = 10_000;
 
 #[derive(Default)]
 pub(super) struct History(Map<String, Value>);
 
 impl History {
-    /// Remembers how a job ended. A later job with the same id replaces the entry.
-    pub(super) fn add(&mut self, job: &Job, ending: &Ending) {
+    /// Adds the outcome of a job. A later job with the same id replaces the entry.
+    pub(super) fn add(&mut self, job: &Job, outcome: &JobOutcome) {
         if self.0.len() >= MAX_ENTRIES
             && let Some(oldest) = self.0.keys().next().cloned()
         {
@@ -29,13 +29,13 @@ impl History {
         }
         let entry = json!({
             "prompt": job.describe(),
-            "outputs": ending.outputs,
+            "outputs": outcome.outputs,
             "status": {
-                "status_str": if ending.completed { "success" } else { "error" },
-                "completed": ending.completed,
-                "messages": ending.messages,
+                "status_str": if outcome.completed { "success" } else { "error" },
+                "completed": outcome.completed,
+                "messages": outcome.messages,
             },
-            "meta": ending.meta,
+            "meta": outcome.meta,
         });
         self.0.insert(job.id.clone(), entry);
     }

@@ -1,4 +1,4 @@
-//! Routes that only tell: system, features, node classes, models.
+//! Read-only routes: system, features, node classes, models.
 
 use std::sync::Arc;
 

@@ -25,7 +25,7 @@ impl Job {
         self.number.as_f64().unwrap_or_default()
     }
 
-    /// The client that hears about this job.
+    /// The client that receives the events of this job.
     pub(super) fn client(&self) -> Option<&str> {
         self.extra_data.get("client_id").and_then(Value::as_str)
     }

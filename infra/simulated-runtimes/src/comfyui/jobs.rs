@@ -67,7 +67,7 @@ pub(super) async fn one(State(comfy): State<Arc<Comfy>>, Path(id): Path<String>)
     }
 }
 
-/// Takes a job out of the queue, or interrupts it if it runs. One that has ended, or that is not known, is no error.
+/// Removes a job from the queue, or interrupts it if it runs. A finished or unknown job is no error.
 pub(super) async fn cancel(State(comfy): State<Arc<Comfy>>, Path(id): Path<String>) -> Response {
     super::json(StatusCode::OK, &json!({"cancelled": cancelled(&comfy, &id)}))
 }
@@ -78,8 +78,8 @@ pub(super) async fn cancel_several(State(comfy): State<Arc<Comfy>>, body: Bytes)
     let Some(ids) = body.get("job_ids").and_then(Value::as_array) else {
         return super::json(StatusCode::BAD_REQUEST, &json!({"error": "job_ids must be a list"}));
     };
-    let struck = ids.iter().filter_map(Value::as_str).filter(|id| cancelled(&comfy, id)).count();
-    super::json(StatusCode::OK, &json!({"cancelled": struck > 0}))
+    let count = ids.iter().filter_map(Value::as_str).filter(|id| cancelled(&comfy, id)).count();
+    super::json(StatusCode::OK, &json!({"cancelled": count > 0}))
 }
 
 fn cancelled(comfy: &Comfy, id: &str) -> bool {
@@ -88,7 +88,7 @@ fn cancelled(comfy: &Comfy, id: &str) -> bool {
         comfy.interrupted.store(true, Ordering::SeqCst);
         return true;
     }
-    let was_pending = queue.forget(id);
+    let was_pending = queue.remove(id);
     drop(queue);
     if was_pending {
         messages::status(comfy);

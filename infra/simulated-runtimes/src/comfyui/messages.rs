@@ -1,4 +1,4 @@
-//! The events of a job, told over the WebSocket and kept for the history.
+//! The events of a job, sent over the WebSocket and stored in the history.
 
 use axum::extract::ws::Message;
 use serde_json::{Map, Value, json};
@@ -13,29 +13,29 @@ pub(super) fn queue_status(comfy: &Comfy) -> Value {
     json!({"status": {"exec_info": {"queue_remaining": comfy.queue().remaining()}}})
 }
 
-/// Tells everybody how many jobs are left.
+/// Sends the number of remaining jobs to all clients.
 pub(super) fn status(comfy: &Comfy) {
     let status = queue_status(comfy);
     comfy.sockets().send(None, "status", &status);
 }
 
-/// Tells about one job.
-pub(super) struct Narrator<'a> {
+/// Sends the events of one job.
+pub(super) struct EventSender<'a> {
     comfy: &'a Comfy,
     job: &'a Job,
-    /// What the history will tell.
-    pub(super) kept: Vec<Value>,
+    /// The events for the history.
+    pub(super) history: Vec<Value>,
     /// `progress_state`: every node that ran or runs.
     progress: Map<String, Value>,
 }
 
-impl<'a> Narrator<'a> {
+impl<'a> EventSender<'a> {
     pub(super) fn new(comfy: &'a Comfy, job: &'a Job) -> Self {
-        Self { comfy, job, kept: Vec::new(), progress: Map::new() }
+        Self { comfy, job, history: Vec::new(), progress: Map::new() }
     }
 
-    /// An event of the job that the history keeps. Without a client id nobody hears it, except an interruption, which
-    /// everybody hears then.
+    /// An event that is stored in the history. Without a client id it is not sent, except an interruption, which is sent to all
+    /// clients then.
     pub(super) fn milestone(&mut self, kind: &str, data: Value) {
         let mut data = self.with_id(data);
         data.insert("timestamp".to_owned(), json!(job::now()));
@@ -43,17 +43,17 @@ impl<'a> Narrator<'a> {
         if self.job.client().is_some() || kind == "execution_interrupted" {
             self.comfy.sockets().send(self.job.client(), kind, &data);
         }
-        self.kept.push(json!([kind, data]));
+        self.history.push(json!([kind, data]));
     }
 
     /// The node begins.
-    pub(super) fn node_begins(&mut self, node: &str) {
+    pub(super) fn node_started(&mut self, node: &str) {
         self.note(node, json!(0.0), json!(1.0), "running");
         self.tell_progress();
         if let Some(client) = self.job.client() {
             self.comfy.sockets().running = Some((client.to_owned(), node.to_owned()));
         }
-        self.tell("executing", json!({"node": node, "display_node": node}));
+        self.send("executing", json!({"node": node, "display_node": node}));
     }
 
     /// A node with a progress bar did one more step.
@@ -90,23 +90,23 @@ impl<'a> Narrator<'a> {
         self.comfy.sockets().send_picture(self.job.client(), &plain, Some(&with_metadata));
     }
 
-    /// An output node has something to show.
+    /// The output of an output node.
     pub(super) fn executed(&self, node: &str, display_node: &str, output: &Value) {
-        self.tell("executed", json!({"node": node, "display_node": display_node, "output": output}));
+        self.send("executed", json!({"node": node, "display_node": display_node, "output": output}));
     }
 
-    /// A node does not run, since another one blocks it. The history does not keep this.
+    /// A node does not run, since another one blocks it. This is not stored in the history.
     pub(super) fn blocked(&self, node: &str, class: &str, executed: &[String], message: &str) {
         let data = json!({
             "node_id": node, "node_type": class, "executed": executed,
             "exception_message": format!("Execution Blocked: {message}"), "exception_type": "ExecutionBlocked",
             "traceback": [], "current_inputs": [], "current_outputs": [],
         });
-        self.tell("execution_error", data);
+        self.send("execution_error", data);
     }
 
     /// The node is done.
-    pub(super) fn node_ends(&mut self, node: &str) {
+    pub(super) fn node_finished(&mut self, node: &str) {
         let max = self.progress.get(node).and_then(|state| state.get("max")).cloned();
         // A cached node never began.
         let max = max.unwrap_or_else(|| json!(1));
@@ -114,19 +114,19 @@ impl<'a> Narrator<'a> {
         self.tell_progress();
     }
 
-    /// The last event of a job: by now the history is there.
+    /// The last event of a job: the history has its entry by now.
     pub(super) fn farewell(&self) {
         self.comfy.sockets().running = None;
-        self.tell("executing", json!({"node": null}));
+        self.send("executing", json!({"node": null}));
     }
 
-    fn tell(&self, kind: &str, data: Value) {
+    fn send(&self, kind: &str, data: Value) {
         if let Some(client) = self.job.client() {
             self.comfy.sockets().send(Some(client), kind, &Value::Object(self.with_id(data)));
         }
     }
 
-    /// Without a client id everybody hears this one.
+    /// Without a client id this one is sent to all clients.
     fn tell_progress(&self) {
         if self.reports_nothing() {
             return;

@@ -39,7 +39,7 @@ use tokio::sync::Notify;
 pub use self::version::ComfyUiVersion;
 use self::{definitions::Definitions, files::Files, history::History, queue::Queue, websocket::Sockets};
 use crate::{
-    DEFAULT_MODEL, Simulation,
+    DEFAULT_MODEL, Error, Simulation,
     behaviour::Behaviour,
     machine::Machine,
     python,
@@ -53,11 +53,11 @@ pub struct ComfyUiOptions {
     pub name: String,
     /// File names of the checkpoints on disk.
     pub models: Vec<String>,
-    /// What it costs in time.
+    /// Its delays.
     pub behaviour: Behaviour,
-    /// Whose interface it speaks.
+    /// The version of its interface.
     pub version: ComfyUiVersion,
-    /// The folder in which its folders `input`, `output` and `temp` are; without one, files are in memory only.
+    /// The folder of its folders `input`, `output` and `temp` are; without one, files are in memory only.
     pub folder: Option<PathBuf>,
 }
 
@@ -66,23 +66,23 @@ pub(crate) const TYPE: SimulatedType = SimulatedType {
     name: "comfyui",
     about: "the interface of ComfyUI; --version is 0.3, 0.25, 0.33 or 0.45",
     start: |listen, Setup { name, models, behaviour, version, folder }| {
-        let version = version.map(|version| version.parse()).transpose().map_err(anyhow::Error::msg)?;
+        let version = version.map(|version| version.parse()).transpose().map_err(Error::Unsupported)?;
         let version = version.unwrap_or_default();
         start(listen, ComfyUiOptions { name, models, behaviour, version, folder })
     },
 };
 
 impl Simulation {
-    /// Starts a simulated ComfyUI. Port 0 picks a free one. Connections are refused until the start-up delay is over.
+    /// Starts a simulated ComfyUI. Port 0 selects a free one. Connections are refused until the start-up delay is over.
     ///
     /// # Errors
     /// The address cannot be bound.
-    pub async fn start_comfyui(listen: SocketAddr, options: ComfyUiOptions) -> anyhow::Result<Self> {
+    pub async fn start_comfyui(listen: SocketAddr, options: ComfyUiOptions) -> Result<Self, Error> {
         start(listen, options)
     }
 }
 
-fn start(listen: SocketAddr, options: ComfyUiOptions) -> anyhow::Result<Simulation> {
+fn start(listen: SocketAddr, options: ComfyUiOptions) -> Result<Simulation, Error> {
     let machine = Arc::new(Machine::new(options.name.clone(), options.behaviour.clone()));
     let router = router(Arc::clone(&machine), &options);
     Simulation::start(listen, machine, router, options.behaviour.startup_delay)
@@ -114,7 +114,7 @@ struct Comfy {
     /// Set by `/interrupt`, read between nodes and at sampler steps, cleared when a prompt begins.
     interrupted: AtomicBool,
     /// Set by `/free`: the worker drops its cache before the next prompt.
-    forget_cache: AtomicBool,
+    clear_cache: AtomicBool,
 }
 
 impl Comfy {
@@ -148,7 +148,7 @@ pub(crate) fn router(machine: Arc<Machine>, options: &ComfyUiOptions) -> Router 
         sockets: Mutex::default(),
         files: Mutex::new(Files::new(options.folder.clone())),
         interrupted: AtomicBool::new(false),
-        forget_cache: AtomicBool::new(false),
+        clear_cache: AtomicBool::new(false),
     });
     tokio::spawn(worker::run(Arc::clone(&comfy)));
     let routes = Router::new()
@@ -188,7 +188,7 @@ fn json(status: StatusCode, body: &Value) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json; charset=utf-8")], python::dumps(body)).into_response()
 }
 
-/// What aiohttp answers when a handler raised an exception.
+/// aiohttp's response when a handler raised an exception.
 fn trouble() -> Response {
     let text = "500 Internal Server Error\n\nServer got itself in trouble";
     (StatusCode::INTERNAL_SERVER_ERROR, text).into_response()

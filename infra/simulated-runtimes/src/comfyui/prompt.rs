@@ -1,4 +1,4 @@
-//! `/prompt`: queues a prompt, and tells how many are left.
+//! `/prompt`: queues a prompt, and returns the number of remaining ones.
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ pub(super) async fn post(
     ConnectInfo(cutter): ConnectInfo<Cutter>,
     body: Bytes,
 ) -> Response {
-    let fault = comfy.machine.faults.strike(Occasion::Request);
+    let fault = comfy.machine.faults.next(Occasion::Request);
     match fault {
         Some(Fault::PlainText { status }) => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -54,7 +54,7 @@ pub(super) async fn post(
     answer
 }
 
-/// Checks and queues a prompt. `Err` is the bare text that ComfyUI answers when it trips over the shape of the request.
+/// Checks and queues a prompt. `Err` is the bare text that ComfyUI answers when the shape of the request raises an exception.
 fn enqueue(comfy: &Comfy, body: &[u8]) -> Result<Response, Response> {
     let trouble = |()| super::trouble();
     let Ok(Value::Object(mut body)) = serde_json::from_slice(body) else { return Err(super::trouble()) };
@@ -98,7 +98,7 @@ fn enqueue(comfy: &Comfy, body: &[u8]) -> Result<Response, Response> {
     if queued { Ok(super::json(StatusCode::OK, &answer)) } else { Err(super::trouble()) }
 }
 
-/// The place in the queue: as the request says, else the count of prompts so far, negative to go to the front.
+/// The place in the queue: from the request, else the count of prompts so far, negative to go to the front.
 fn number(comfy: &Comfy, body: &Map<String, Value>) -> Result<Value, ()> {
     match body.get("number") {
         Some(Value::Number(number)) => Ok(json!(number.as_f64())),

@@ -19,7 +19,7 @@ pub(super) struct Queue {
     running: Option<Job>,
     /// Number of the next prompt; invalid prompts use one up too.
     counter: i64,
-    /// Two pending jobs cannot be ordered: taking the next one kills ComfyUI's worker thread.
+    /// Two pending jobs cannot be ordered: dequeuing the next one crashes ComfyUI's worker thread.
     poisoned: bool,
 }
 
@@ -31,7 +31,7 @@ impl Queue {
     }
 
     /// Queues a job behind those with a lower number. False if another pending job has the same number and id: ComfyUI then
-    /// answers with an error, queues the job all the same, and its worker dies.
+    /// answers with an error, still queues the job, and its worker crashes.
     pub(super) fn push(&mut self, job: Job) -> bool {
         let key = |job: &Job| (job.order(), job.id.clone());
         let twin = self.pending.iter().any(|other| key(other) == key(&job));
@@ -46,8 +46,8 @@ impl Queue {
         self.running.iter().chain(&self.pending).any(|job| job.id == id)
     }
 
-    /// Forgets a job that waits. Whether it did.
-    pub(super) fn forget(&mut self, id: &str) -> bool {
+    /// Removes a pending job; returns whether there was one.
+    pub(super) fn remove(&mut self, id: &str) -> bool {
         let before = self.pending.len();
         self.pending.retain(|job| job.id != id);
         self.pending.len() != before
@@ -61,7 +61,7 @@ impl Queue {
         self.poisoned
     }
 
-    /// Takes the next job to run it.
+    /// Dequeues the next job.
     pub(super) fn begin(&mut self) -> Option<Job> {
         if self.pending.is_empty() {
             return None;
@@ -70,7 +70,7 @@ impl Queue {
         self.running.clone()
     }
 
-    pub(super) fn end(&mut self) {
+    pub(super) fn finish(&mut self) {
         self.running = None;
     }
 
@@ -94,7 +94,7 @@ pub(super) async fn list(State(comfy): State<Arc<Comfy>>) -> Response {
     super::json(StatusCode::OK, &json!({"queue_running": running, "queue_pending": describe(&queue.pending)}))
 }
 
-/// Forgets pending jobs; a running one goes on. Unknown ids are ignored.
+/// Deletes pending jobs; a running one continues. Unknown ids are ignored.
 pub(super) async fn change(State(comfy): State<Arc<Comfy>>, body: Bytes) -> Response {
     let Ok(Value::Object(body)) = serde_json::from_slice(&body) else { return super::trouble() };
     let mut queue = comfy.queue();
@@ -113,14 +113,14 @@ pub(super) async fn change(State(comfy): State<Arc<Comfy>>, body: Bytes) -> Resp
     StatusCode::OK.into_response()
 }
 
-/// Interrupts whatever runs, or with a `prompt_id` that job if it is the one that runs.
+/// Interrupts the running job, or with a `prompt_id` that job if it is the one that runs.
 pub(super) async fn interrupt(State(comfy): State<Arc<Comfy>>, body: Bytes) -> Response {
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let strikes = match body.get("prompt_id").and_then(Value::as_str) {
+    let interrupts = match body.get("prompt_id").and_then(Value::as_str) {
         Some(id) => comfy.queue().running().is_some_and(|job| job.id == id),
         None => true,
     };
-    if strikes {
+    if interrupts {
         comfy.interrupted.store(true, Ordering::SeqCst);
     }
     StatusCode::OK.into_response()
@@ -130,7 +130,7 @@ pub(super) async fn interrupt(State(comfy): State<Arc<Comfy>>, body: Bytes) -> R
 pub(super) async fn free(State(comfy): State<Arc<Comfy>>, body: Bytes) -> Response {
     let Ok(Value::Object(body)) = serde_json::from_slice(&body) else { return super::trouble() };
     if body.get("free_memory").and_then(Value::as_bool).unwrap_or_default() {
-        comfy.forget_cache.store(true, Ordering::SeqCst);
+        comfy.clear_cache.store(true, Ordering::SeqCst);
     }
     StatusCode::OK.into_response()
 }

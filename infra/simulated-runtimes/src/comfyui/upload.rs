@@ -26,7 +26,7 @@ struct Form {
     folder: Option<String>,
 }
 
-/// Stores an image. Answers with the name it got: another one if the name is taken by other bytes.
+/// Stores an image. Answers with the name it got: another one if a file with other content has the name.
 pub(super) async fn image(State(comfy): State<Arc<Comfy>>, form: Multipart) -> Response {
     let Some(form) = read(form).await else { return super::trouble() };
     let Some(content) = form.content.filter(|_| !form.name.is_empty()) else {

@@ -1,4 +1,4 @@
-//! The versions whose interfaces the simulation speaks, and in what they differ.
+//! The supported versions of the interface, and their differences.
 
 use std::str::FromStr;
 
@@ -17,7 +17,7 @@ pub enum ComfyUiVersion {
 }
 
 impl ComfyUiVersion {
-    /// As `/system_stats` says it.
+    /// The version in `/system_stats`.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::V0_3 => "0.3.64",
@@ -47,8 +47,8 @@ impl ComfyUiVersion {
         self >= Self::V0_45
     }
 
-    /// Whether the history has the outputs of cached nodes, although no client hears of them.
-    pub(super) fn shows_cached_to_nobody(self) -> bool {
+    /// Whether the history has the outputs of cached nodes, although they are sent to no client.
+    pub(super) fn shows_cached_without_client(self) -> bool {
         self != Self::V0_25
     }
 }

@@ -41,7 +41,7 @@ pub(super) async fn view(
     if leads_outside(&wanted.subfolder) {
         return StatusCode::FORBIDDEN.into_response();
     }
-    if comfy.machine.faults.strike(Occasion::View).is_some() {
+    if comfy.machine.faults.next(Occasion::View).is_some() {
         return StatusCode::NOT_FOUND.into_response();
     }
     let name = name.rsplit_once('/').map_or(name, |(_, name)| name);
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_are_written_as_http_wants_them() {
+    fn dates_have_the_format_of_http() {
         assert_eq!(http_date(784_111_777), "Sun, 06 Nov 1994 08:49:37 GMT");
     }
 }

@@ -1,4 +1,4 @@
-//! `/ws`: who hears what.
+//! `/ws`: sends events to clients.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -17,29 +17,29 @@ use uuid::Uuid;
 use super::{Comfy, information, messages};
 use crate::python;
 
-/// The open sockets. Of several sockets with one client id only the newest hears anything; the others stay open.
+/// The open sockets. Of several sockets with one client id only the newest receives events; the others stay open.
 #[derive(Default)]
 pub(super) struct Sockets {
     newest: HashMap<String, Socket>,
     silent: Vec<Socket>,
     opened: u64,
-    /// The node that runs and the client it runs for: a client that comes back is told.
+    /// The node that runs and the client it runs for: a client that reconnects is sent this.
     pub(super) running: Option<(String, String)>,
 }
 
 struct Socket {
     number: u64,
     outbox: UnboundedSender<Message>,
-    /// The client wants previews with metadata.
+    /// The client has requested previews with metadata.
     metadata: bool,
 }
 
 impl Sockets {
-    /// Sends to one client, or to everybody.
+    /// Sends to one client, or to all.
     pub(super) fn send(&self, client: Option<&str>, kind: &str, data: &Value) {
         let message = text(kind, data);
         for socket in self.listeners(client) {
-            // A socket that is just closing hears nothing more.
+            // A socket that is closing receives nothing more.
             let _ = socket.outbox.send(message.clone());
         }
     }
@@ -57,7 +57,7 @@ impl Sockets {
         }
     }
 
-    /// Drops the connections of one client, or of everybody.
+    /// Drops the connections of one client, or of all.
     pub(super) fn cut(&mut self, client: Option<&str>) {
         match client {
             Some(client) => _ = self.newest.remove(client),
@@ -118,7 +118,7 @@ async fn converse(comfy: Arc<Comfy>, mut socket: WebSocket, client: String) {
         tokio::select! {
             message = inbox.recv() => match message {
                 Some(message) => if socket.send(message).await.is_err() { break },
-                // Cut: the connection ends without a closing handshake.
+                // Cut: the connection is closed without a closing handshake.
                 None => return,
             },
             message = socket.recv() => match message {
@@ -148,7 +148,7 @@ impl Sockets {
     }
 }
 
-/// The first words to a client: the state of the queue and, if its job runs, the node.
+/// The first message to a client: the state of the queue and, if its job runs, the node.
 fn greet(comfy: &Comfy, client: &str, outbox: &UnboundedSender<Message>) -> u64 {
     let mut status = messages::queue_status(comfy);
     if let Some(data) = status.as_object_mut() {

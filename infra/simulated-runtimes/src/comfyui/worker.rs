@@ -1,14 +1,14 @@
-//! The worker thread: takes one job after the other from the queue.
+//! The worker thread: runs the jobs of the queue one after the other.
 
 use std::sync::{Arc, atomic::Ordering};
 
-use super::{Comfy, cache::Cache, execution, messages, messages::Narrator};
+use super::{Comfy, cache::Cache, execution, messages, messages::EventSender};
 use crate::faults::{Fault, Occasion};
 
-/// Works until the simulation stops.
+/// Runs jobs until the simulation stops.
 pub(super) async fn run(comfy: Arc<Comfy>) {
-    let died = comfy.machine.died.clone();
-    died.run_until_cancelled(work(&comfy)).await;
+    let stopped = comfy.machine.stopped.clone();
+    stopped.run_until_cancelled(work(&comfy)).await;
 }
 
 async fn work(comfy: &Arc<Comfy>) {
@@ -17,30 +17,30 @@ async fn work(comfy: &Arc<Comfy>) {
         while !comfy.queue().has_work() {
             comfy.queued.notified().await;
         }
-        let fault = comfy.machine.faults.strike(Occasion::Run);
+        let fault = comfy.machine.faults.next(Occasion::Run);
         if fault == Some(Fault::DeadWorker) || comfy.queue().is_poisoned() {
-            // The thread is gone; HTTP goes on as if nothing had happened.
+            // The thread has crashed; HTTP is not affected.
             return std::future::pending().await;
         }
         let Some(job) = comfy.queue().begin().map(Arc::new) else { continue };
-        if comfy.forget_cache.swap(false, Ordering::SeqCst) {
+        if comfy.clear_cache.swap(false, Ordering::SeqCst) {
             cache.clear();
         }
-        let gpu = comfy.machine.gpu.take(job.id.clone()).await;
+        let gpu = comfy.machine.gpu.acquire(job.id.clone()).await;
         messages::status(comfy);
-        let Some(ending) = execution::execute(comfy, &job, fault, &mut cache).await else {
+        let Some(outcome) = execution::execute(comfy, &job, fault, &mut cache).await else {
             restart(comfy, &mut cache);
             continue;
         };
         drop(gpu);
-        comfy.history().add(&job, &ending);
-        comfy.queue().end();
+        comfy.history().add(&job, &outcome);
+        comfy.queue().finish();
         messages::status(comfy);
-        Narrator::new(comfy, &job).farewell();
+        EventSender::new(comfy, &job).farewell();
     }
 }
 
-/// All that is not on disk is gone.
+/// Discards all state that is not on disk.
 fn restart(comfy: &Comfy, cache: &mut Cache) {
     cache.clear();
     comfy.machine.faults.restarted();

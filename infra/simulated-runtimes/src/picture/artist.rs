@@ -1,4 +1,4 @@
-//! Drawing the placeholder for a generated picture.
+//! Draws the placeholder of a generated picture.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -15,7 +15,7 @@ use super::{Caption, Picture, colour, png_file};
 /// Width and height.
 type PixelSize = (u32, u32);
 
-/// Draws pictures, or hands out the same ones again when speed is all that matters.
+/// Draws pictures, or reuses predrawn ones for speed.
 pub(crate) struct Artist {
     predrawn: Option<Predrawn>,
 }
@@ -27,7 +27,7 @@ struct Predrawn {
     base64: BySize<Bytes>,
 }
 
-/// What is made once for each size.
+/// A cache with one value per size.
 type BySize<T> = Mutex<HashMap<PixelSize, T>>;
 
 impl Artist {
@@ -69,7 +69,7 @@ impl Artist {
     }
 }
 
-/// What was made for that size, or is made now.
+/// The cached value for that size, or a new one.
 fn once<T: Clone, E>(made: &BySize<T>, size: PixelSize, make: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
     match made.lock().unwrap_or_else(PoisonError::into_inner).entry(size) {
         Entry::Occupied(made) => Ok(made.get().clone()),

@@ -1,4 +1,4 @@
-//! Writing a caption on a picture.
+//! Writes a caption on a picture.
 
 use std::convert::Infallible;
 
@@ -16,12 +16,12 @@ use embedded_graphics::{
 
 use super::Picture;
 
-/// What stands on a picture, from top to bottom.
+/// The text on a picture, from top to bottom.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Caption {
     /// Which runtime drew it, with which model.
     pub(crate) heading: String,
-    /// What was asked for; wrapped between words, cut where the picture ends.
+    /// The prompt; wrapped between words, cut where the picture ends.
     pub(crate) text: String,
     /// Seed, size and the like.
     pub(crate) footer: String,
@@ -43,7 +43,7 @@ impl Caption {
         let heading = wrap(&self.heading, page.columns());
         let footer = wrap(&self.footer, page.columns());
         let text = wrap(&self.text, page.columns());
-        // The text matters most: heading and footer give way on small pictures.
+        // The text matters most: heading and footer are omitted on small pictures.
         let frame = heading.len() + footer.len() + 2;
         if frame >= rows {
             page.print(0, text.iter().take(rows), WHITE);
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn the_caption_leaves_its_marks_on_pictures_of_any_size() {
+    fn the_caption_is_visible_on_all_but_tiny_pictures() {
         for (width, height) in [(1, 1), (8, 8), (64, 64), (100, 2000), (512, 512), (1024, 768)] {
             let blank = Picture::solid(width, height, [0; 3]);
             let mut picture = blank.clone();

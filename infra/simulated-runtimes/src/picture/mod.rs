@@ -1,4 +1,4 @@
-//! Pictures: pixels, what can be done with them, and PNG files.
+//! Pictures: pixels, operations on them, and PNG files.
 
 mod artist;
 mod caption;

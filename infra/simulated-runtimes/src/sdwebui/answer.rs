@@ -1,4 +1,4 @@
-//! From an accepted request to its answer, with what can go wrong on the way.
+//! From an accepted request to its response, faults included.
 
 use std::{future::Future, sync::Arc};
 
@@ -17,13 +17,13 @@ use crate::{
     job_slot::RunningJob,
 };
 
-/// Answers with what `work` yields. The work goes on to its end even if the client goes away.
+/// Responds with the result of `work`, which is completed even if the client disconnects.
 pub(super) async fn answer(
     webui: &Arc<WebUi>,
     cutter: Cutter,
     work: impl Future<Output = Result<impl IntoResponse + Send + 'static, Failure>> + Send + 'static,
 ) -> Result<Response, Failure> {
-    let fault = webui.machine.faults.strike(Occasion::Request);
+    let fault = webui.machine.faults.next(Occasion::Request);
     match fault {
         Some(Fault::PlainText { status }) => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -36,8 +36,8 @@ pub(super) async fn answer(
         }
         _ => {}
     }
-    let died = webui.machine.died.clone();
-    let work = tokio::spawn(async move { died.run_until_cancelled_owned(work).await });
+    let stopped = webui.machine.stopped.clone();
+    let work = tokio::spawn(async move { stopped.run_until_cancelled_owned(work).await });
     let result = work.await.ok().flatten();
     if fault == Some(Fault::DropAfterWork) {
         cutter.cut();
@@ -48,7 +48,7 @@ pub(super) async fn answer(
     }
 }
 
-/// What a generation is answered with.
+/// The response to a generation.
 pub(super) struct Generated {
     /// Base64.
     pub(super) images: Vec<Bytes>,
@@ -74,7 +74,7 @@ impl IntoResponse for Generated {
     }
 }
 
-/// The base64 that stands in an answer, unless a fault spoils it.
+/// The base64 of an image in a response, unless a fault corrupts it.
 pub(super) fn transport(base64: Bytes, fault: Option<&Fault>) -> Bytes {
     match fault {
         Some(Fault::InvalidBase64) => Bytes::from_static(b"%%% not base64 %%%"),
@@ -84,24 +84,24 @@ pub(super) fn transport(base64: Bytes, fault: Option<&Fault>) -> Bytes {
 }
 
 impl WebUi {
-    /// Waits for the runtime. What is planned to go wrong with the run strikes now, or is handed to the caller.
+    /// Waits for the runtime. The planned fault of the run takes effect now, or is returned to the caller.
     pub(super) async fn take_turn(
         &self,
         job: &'static str,
         label: &str,
     ) -> Result<(RunningJob, Option<Fault>), Failure> {
-        let running = self.machine.gpu.take(label.to_owned()).await;
-        let fault = self.machine.faults.strike(Occasion::Run);
+        let running = self.machine.gpu.acquire(label.to_owned()).await;
+        let fault = self.machine.faults.next(Occasion::Run);
         match fault {
             Some(Fault::Exception { kind, message, .. }) => Err(Failure::Exception { kind, message }),
             Some(Fault::Broken { kind, message }) => {
                 self.progress().begin(job, 1, 1);
-                self.progress().end(self.dialect);
+                self.progress().finish(self.dialect);
                 Err(Failure::Exception { kind, message })
             }
             Some(Fault::OutOfMemory) => Err(Failure::out_of_memory()),
             Some(Fault::Hang) => {
-                // It has begun, and heeds no interrupt.
+                // It has started, and ignores interrupts.
                 self.progress().begin(job, 1, 1);
                 std::future::pending().await
             }

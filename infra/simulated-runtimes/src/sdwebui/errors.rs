@@ -1,4 +1,4 @@
-//! Error answers in the words of each dialect.
+//! Error responses of each dialect.
 
 use std::sync::Arc;
 
@@ -12,14 +12,14 @@ use serde_json::{Value, json};
 
 use super::{Dialect, WebUi};
 
-/// Why a call failed. Becomes an answer in [`render`], where the dialect is known.
+/// Why a call failed. Becomes a response in [`render`], where the dialect is known.
 #[derive(Debug, Clone)]
 pub(super) enum Failure {
     /// The body does not fit the model of the request: FastAPI's list of violations.
     Validation(Vec<Value>),
     /// FastAPI's `HTTPException`.
     Http { status: StatusCode, detail: String },
-    /// An exception that nobody caught.
+    /// An uncaught exception.
     Exception { kind: String, message: String },
 }
 
@@ -32,7 +32,7 @@ impl Failure {
         Self::Exception { kind: kind.to_owned(), message: message.to_owned() }
     }
 
-    /// What PyTorch raises when the GPU's memory does not suffice.
+    /// PyTorch's exception for a lack of GPU memory.
     pub(super) fn out_of_memory() -> Self {
         Self::exception(
             "OutOfMemoryError",

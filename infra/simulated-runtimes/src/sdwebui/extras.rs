@@ -113,7 +113,7 @@ async fn upscale(
         Some(target) => format!("<p>{}, Postprocess upscaler: {upscaler}</p>", target.describe()),
         None => "<p></p>".to_owned(),
     };
-    let mut pace = webui.machine.pace(count.into());
+    let mut timer = webui.machine.step_timer(count.into());
     let mut upscaled = Vec::new();
     for image in images {
         webui.progress().next_job();
@@ -121,7 +121,7 @@ async fn upscale(
         if webui.progress().interrupted() {
             break;
         }
-        // Whatever is raised here leaves `/progress` as it is until the next run begins, as SD WebUI does.
+        // An exception here leaves `/progress` as it is until the next run begins, as SD WebUI does.
         if !UPSCALERS.contains(&upscaler) {
             return Err(Failure::exception(
                 "AssertionError",
@@ -129,7 +129,7 @@ async fn upscale(
             ));
         }
         if target.is_some() {
-            pace.step(1.0).await;
+            timer.step(1.0).await;
         }
         if webui.progress().skipped() {
             continue;
@@ -138,7 +138,7 @@ async fn upscale(
         let file = tokio::task::spawn_blocking(move || resize(&webui, &image, target.as_ref())).await;
         upscaled.push(file.map_err(|error| Failure::exception("RuntimeError", &error.to_string()))??);
     }
-    webui.progress().end(webui.dialect);
+    webui.progress().finish(webui.dialect);
     drop(job);
     let is_single = label == "extra-single-image";
     if is_single && upscaled.is_empty() {
@@ -158,7 +158,7 @@ async fn upscale(
     }))
 }
 
-/// How large a picture shall become.
+/// The target size of a picture.
 #[derive(Clone)]
 enum Target {
     Times(f64),
@@ -192,7 +192,7 @@ impl Target {
     }
 }
 
-/// The image as a PNG in its new size. A format that cannot be read here is replaced by a picture that says so.
+/// The image as a PNG in its new size. A format that cannot be read here is replaced by a picture with a note.
 fn resize(webui: &WebUi, image: &[u8], target: Option<&Target>) -> Result<bytes::Bytes, Failure> {
     let (width, height) = images::size(image).unwrap_or((1, 1));
     let (width, height) = target.map_or((width, height), |target| target.apply(width, height));

@@ -75,7 +75,7 @@ pub(super) struct Generation {
 /// One pass of the sampler.
 pub(super) struct Pass {
     pub(super) steps: u32,
-    /// How long one of its steps takes, where one of the first pass takes 1.
+    /// The weight of one of its steps; that of the first pass is 1.
     pub(super) step_weight: f64,
 }
 
@@ -112,14 +112,14 @@ impl Generation {
         self.parameters.get("override_settings").and_then(Value::as_object).cloned().unwrap_or_default()
     }
 
-    /// The echo loses an override that is dropped.
-    pub(super) fn forget_override(&mut self, key: &str) {
+    /// Removes a dropped override from the echo.
+    pub(super) fn drop_override(&mut self, key: &str) {
         if let Some(Value::Object(overrides)) = self.parameters.get_mut("override_settings") {
             overrides.shift_remove(key);
         }
     }
 
-    /// The sampler that runs, and its schedule: an unknown sampler gives way to a default.
+    /// The sampler that runs, and its schedule: an unknown sampler is replaced by a default.
     pub(super) fn sampler(&self) -> (String, String) {
         let name = match self.text("sampler_name") {
             "" => self.text("sampler_index"),
@@ -128,7 +128,7 @@ impl Generation {
         samplers::resolve(name, self.text("scheduler"))
     }
 
-    /// Width and height of the pictures in the end, after the second pass if there is one.
+    /// Final width and height of the pictures, after the second pass if there is one.
     pub(super) fn final_size(&self) -> (i64, i64) {
         let (width, height) = (self.integer("width"), self.integer("height"));
         if !self.boolean("enable_hr") {
@@ -145,7 +145,7 @@ impl Generation {
         }
     }
 
-    /// The passes of the sampler over each image: a second one over the enlarged image, if it was asked for.
+    /// The passes of the sampler over each image: a second one over the enlarged image, if the request enables it.
     pub(super) fn passes(&self) -> Vec<Pass> {
         let steps = |field: &str| u32::try_from(self.integer(field)).unwrap_or(u32::MAX);
         let mut passes = vec![Pass { steps: steps("steps"), step_weight: 1.0 }];

@@ -81,7 +81,7 @@ pub(super) async fn png_info(State(webui): State<Arc<WebUi>>, body: Bytes) -> Re
     Ok(Json(json!({"info": infotext, "items": items, "parameters": parameters(&infotext)})))
 }
 
-/// What the interface fills in when an infotext does not say.
+/// The defaults that the interface uses for what an infotext omits.
 const ASSUMED: &str = r#"{"Clip skip": "1", "Hires resize-1": 0, "Hires resize-2": 0, "Hires sampler": "Use same sampler",
     "Hires schedule type": "Use same scheduler", "Hires checkpoint": "Use same checkpoint", "Hires prompt": "",
     "Hires negative prompt": "", "Mask mode": "Inpaint masked", "Masked content": "original",
@@ -89,7 +89,7 @@ const ASSUMED: &str = r#"{"Clip skip": "1", "Hires resize-1": 0, "Hires resize-2
     "Schedule min sigma": 0, "Schedule rho": 0, "VAE Encoder": "Full", "VAE Decoder": "Full", "FP8 weight": "Disable",
     "Refiner switch by sampling steps": false, "Hires VAE/TE": ["Use same choices"]}"#;
 
-/// Takes an infotext apart, as the interface does when it is pasted there.
+/// Parses an infotext, as the interface does when it is pasted there.
 fn parameters(infotext: &str) -> Map<String, Value> {
     let mut parameters = Map::new();
     let Some((prompts, settings)) = infotext.rsplit_once('\n') else { return parameters };

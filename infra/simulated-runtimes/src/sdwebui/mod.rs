@@ -23,7 +23,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::ensure;
 use axum::{
     Json, Router,
     extract::{Request, State},
@@ -36,7 +35,7 @@ use serde_json::{Value, json};
 
 use self::{errors::Failure, models::Models, options::Settings, progress::Progress};
 use crate::{
-    DEFAULT_MODEL, Simulation,
+    DEFAULT_MODEL, Error, Simulation,
     behaviour::Behaviour,
     machine::Machine,
     registry::{Setup, SimulatedType},
@@ -49,13 +48,13 @@ pub struct SdWebUiOptions {
     pub name: String,
     /// File names of the checkpoints on disk; the first one is loaded at the start.
     pub models: Vec<String>,
-    /// File names of the networks that prompts may name (`<lora:NAME:1>`). Others are left out without a word.
+    /// File names of the networks that prompts may name (`<lora:NAME:1>`). Others are ignored without an error.
     pub loras: Vec<String>,
-    /// Names of the styles that requests may name. Others are left out without a word.
+    /// Names of the styles that requests may name. Others are ignored without an error.
     pub styles: Vec<String>,
-    /// Which relative of SD WebUI answers.
+    /// The fork of SD WebUI that is simulated.
     pub dialect: Dialect,
-    /// What it costs in time.
+    /// Its delays.
     pub behaviour: Behaviour,
 }
 
@@ -64,22 +63,24 @@ pub(crate) const TYPE: SimulatedType = SimulatedType {
     name: "sdwebui",
     about: "the API of SD WebUI (AUTOMATIC1111, Forge)",
     start: |listen, Setup { name, models, behaviour, version, folder }| {
-        ensure!(version.is_none() && folder.is_none(), "SD WebUI has one version and no folder");
+        if version.is_some() || folder.is_some() {
+            return Err(Error::Unsupported("SD WebUI has one version and no folder".to_owned()));
+        }
         start(listen, SdWebUiOptions { name, models, behaviour, ..SdWebUiOptions::default() })
     },
 };
 
 impl Simulation {
-    /// Starts a simulated SD WebUI. Port 0 picks a free one.
+    /// Starts a simulated SD WebUI. Port 0 selects a free one.
     ///
     /// # Errors
     /// The address cannot be bound.
-    pub async fn start_sdwebui(listen: SocketAddr, options: SdWebUiOptions) -> anyhow::Result<Self> {
+    pub async fn start_sdwebui(listen: SocketAddr, options: SdWebUiOptions) -> Result<Self, Error> {
         start(listen, options)
     }
 }
 
-fn start(listen: SocketAddr, options: SdWebUiOptions) -> anyhow::Result<Simulation> {
+fn start(listen: SocketAddr, options: SdWebUiOptions) -> Result<Simulation, Error> {
     let machine = Arc::new(Machine::new(options.name.clone(), options.behaviour.clone()));
     let router = router(Arc::clone(&machine), options);
     Simulation::start(listen, machine, router, Duration::ZERO)
@@ -98,7 +99,7 @@ impl Default for SdWebUiOptions {
     }
 }
 
-/// The relatives of SD WebUI answer errors and control calls differently.
+/// The forks of SD WebUI, whose responses to errors and control calls differ.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Dialect {
     /// SD WebUI Forge f2.0.1, as recorded.

@@ -1,4 +1,4 @@
-//! Checkpoints: what is on disk, by which names it is known, and which one is loaded.
+//! Checkpoints: files, names, and the loaded one.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Dialect, WebUi, errors::Failure};
 
-/// Where checkpoints lie on the server.
+/// The folder of checkpoints on the server.
 const FOLDER: &str = "/opt/webui/models/Stable-diffusion";
 /// Digits of the short hash.
 const SHORT_HASH: usize = 10;
@@ -24,7 +24,7 @@ pub(super) struct Checkpoint {
 
 impl Checkpoint {
     fn new(dialect: Dialect, file: &str) -> Self {
-        // There is no file to hash; its name will do.
+        // There is no file to hash, so the name is hashed.
         let digest = Sha256::digest(file.as_bytes());
         let sha256 = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         Self { file: file.to_owned(), sha256, hashed: false, dialect }

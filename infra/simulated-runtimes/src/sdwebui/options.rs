@@ -1,4 +1,4 @@
-//! Settings: `GET` and `POST /options`, and what an override leaves behind.
+//! Settings: `GET` and `POST /options`, and the settings that an override changes.
 
 use std::sync::Arc;
 
@@ -47,7 +47,7 @@ impl Settings {
         self.stored.insert("sd_checkpoint_hash".to_owned(), json!(checkpoint.sha256));
     }
 
-    /// Sets all of `values` and returns what can be put back: only keys that had been stored before. The others leak into
+    /// Sets all of `values` and returns what can be restored: only keys that had been stored before. The others leak into
     /// later requests.
     pub(super) fn set_all(&mut self, values: &Map<String, Value>) -> Result<Map<String, Value>, Failure> {
         if let Some(unknown) = values.keys().find(|key| !self.defaults.contains_key(*key)) {
@@ -80,14 +80,14 @@ fn show_as_float(value: &mut Value) {
 }
 
 pub(super) async fn set(State(webui): State<Arc<WebUi>>, body: Bytes) -> Result<Json<Value>, Failure> {
-    // An object without known fields: FastAPI takes any.
+    // An object without known fields: FastAPI accepts any.
     fields::validate(webui.dialect, &body, &[])?;
     let mut values: Map<String, Value> = serde_json::from_slice(&body).unwrap_or_default();
     let checkpoint = values.shift_remove("sd_model_checkpoint");
     let mut models = webui.models();
     let mut settings = webui.settings();
     if let Some(name) = checkpoint.as_ref().and_then(Value::as_str)
-        && webui.machine.faults.strike(Occasion::ModelSwitch).is_none()
+        && webui.machine.faults.next(Occasion::ModelSwitch).is_none()
     {
         match models.select(name) {
             Some(checkpoint) => settings.select_model(checkpoint),

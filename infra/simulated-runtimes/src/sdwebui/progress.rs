@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use super::{Dialect, WebUi};
 use crate::behaviour::ProgressReports;
 
-/// The state of the current run, or what is left of the last one.
+/// The state of the current run, or the remains of the last one.
 pub(super) struct Progress {
     skipped: bool,
     interrupted: bool,
@@ -40,7 +40,7 @@ impl Default for Progress {
 }
 
 impl Progress {
-    /// A run begins: an interrupt from before it is forgotten. Returns the time stamp of the run.
+    /// A run starts: an earlier interrupt is discarded. Returns the time stamp of the run.
     pub(super) fn begin(&mut self, job: &'static str, job_count: u32, sampling_steps: u32) -> String {
         let now = OffsetDateTime::now_utc();
         let (date, time) = (now.date(), now.time());
@@ -77,7 +77,7 @@ impl Progress {
         self.sampling_steps = steps;
     }
 
-    /// One sampling step is done. False if the sampler shall stop here.
+    /// One sampling step is done. Returns false if the sampler has to stop here.
     pub(super) fn step(&mut self) -> bool {
         self.sampling_step += 1;
         !self.interrupted && !self.skipped
@@ -94,8 +94,8 @@ impl Progress {
         self.sampling_step = 0;
     }
 
-    /// SD.Next forgets an interrupt then, the others when the next run begins.
-    pub(super) fn end(&mut self, dialect: Dialect) {
+    /// The run is done. SD.Next discards an interrupt now, the others when the next run starts.
+    pub(super) fn finish(&mut self, dialect: Dialect) {
         if dialect == Dialect::SdNext {
             (self.interrupted, self.skipped) = (false, false);
         }
@@ -139,13 +139,13 @@ pub(super) async fn progress(State(webui): State<Arc<WebUi>>) -> Json<Value> {
     Json(webui.progress().describe(webui.machine.behaviour.progress))
 }
 
-/// Strikes whatever runs, between two steps; the next run forgets it.
+/// Interrupts the current run, between two steps; the next run discards it.
 pub(super) async fn interrupt(State(webui): State<Arc<WebUi>>) -> Response {
     webui.progress().interrupted = true;
     webui.controlled(json!({}))
 }
 
-/// Ends the current batch early; the next one runs.
+/// Stops the current batch; the next one runs.
 pub(super) async fn skip(State(webui): State<Arc<WebUi>>) -> Response {
     webui.progress().skipped = true;
     webui.controlled(Value::Null)

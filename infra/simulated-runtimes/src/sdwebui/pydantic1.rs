@@ -1,5 +1,5 @@
-//! Checks values as pydantic 1 does, which AUTOMATIC1111 and SD.Next have: fractions of whole numbers are cut off, and numbers
-//! are taken for text.
+//! Checks values as pydantic 1 does, which AUTOMATIC1111 and SD.Next have: integers are truncated, and numbers
+//! are converted to strings.
 
 use serde_json::{Value, json};
 

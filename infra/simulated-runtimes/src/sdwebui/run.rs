@@ -1,4 +1,4 @@
-//! Generates pictures when the turn of a request has come.
+//! Generates the pictures of a request.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ const MAX_PIXELS: i64 = 64 * 1024 * 1024;
 /// Pixels of a picture for each of its latent image, in one direction.
 const LATENT_PIXEL: i64 = 8;
 
-/// Runs `generation` as soon as all that came before are done. Its images are encoded while the next run goes on already.
+/// Runs `generation` after all earlier ones. Its images are encoded while the next run proceeds.
 pub(super) async fn generate(webui: Arc<WebUi>, mut generation: Generation) -> Result<Generated, Failure> {
     let (job, fault) = webui.take_turn(generation.job, generation.text("prompt")).await?;
     if fault == Some(Fault::NoImages) {
@@ -66,7 +66,7 @@ async fn produce(webui: &Arc<WebUi>, generation: &Generation) -> Result<Produced
     let first_steps = passes.first().map_or(0, |pass| pass.steps);
     let mut report = Report::new(webui, webui.progress().begin(generation.job, jobs, first_steps));
     let weight: f64 = passes.iter().map(|pass| f64::from(pass.steps) * pass.step_weight).sum();
-    let mut pace = webui.machine.pace(weight * f64::from(iterations));
+    let mut timer = webui.machine.step_timer(weight * f64::from(iterations));
     let mut seed = generation.seed;
     for _ in 0..iterations {
         webui.progress().begin_batch();
@@ -76,7 +76,7 @@ async fn produce(webui: &Arc<WebUi>, generation: &Generation) -> Result<Produced
         for pass in &passes {
             webui.progress().begin_pass(pass.steps);
             for _ in 0..pass.steps {
-                pace.step(pass.step_weight).await;
+                timer.step(pass.step_weight).await;
                 if !webui.progress().step() {
                     break;
                 }
@@ -93,11 +93,11 @@ async fn produce(webui: &Arc<WebUi>, generation: &Generation) -> Result<Produced
         && generation.value("hr_additional_modules").is_null()
     {
         // After the first pass.
-        webui.progress().end(webui.dialect);
+        webui.progress().finish(webui.dialect);
         return Err(Failure::exception("TypeError", "argument of type 'NoneType' is not iterable"));
     }
     let pictures = draw(webui, generation, &mut report, width, height).await;
-    webui.progress().end(webui.dialect);
+    webui.progress().finish(webui.dialect);
     Ok(Produced { pictures: pictures?, report })
 }
 
@@ -191,7 +191,7 @@ async fn encode(
     }
 }
 
-/// What a run puts back when it ends: settings that were known before, and the model.
+/// What a run restores when it is done: settings that were stored before, and the model.
 pub(super) struct Restore {
     settings: Map<String, Value>,
     model: Option<usize>,
@@ -207,10 +207,10 @@ impl WebUi {
         let mut overrides = generation.overrides();
         if let Some(name) = overrides.shift_remove("sd_model_checkpoint") {
             match models.by_alias(name.as_str().unwrap_or_default()) {
-                Some(_) if self.machine.faults.strike(Occasion::ModelSwitch).is_some() => {}
+                Some(_) if self.machine.faults.next(Occasion::ModelSwitch).is_some() => {}
                 Some(model) => models.load(model),
                 None if self.dialect == Dialect::Automatic1111 => {}
-                None => generation.forget_override("sd_model_checkpoint"),
+                None => generation.drop_override("sd_model_checkpoint"),
             }
         }
         let before = settings.set_all(&overrides)?;
@@ -223,7 +223,7 @@ impl WebUi {
         Ok(Restore { settings: Map::new(), model: None })
     }
 
-    /// Settings that nobody had set before are not put back: SD WebUI restores only what its settings file knows.
+    /// Settings that had not been set before are not restored: SD WebUI restores only what is in its settings file.
     fn restore_settings(&self, restore: Restore) {
         self.settings().put_back(restore.settings);
         if let Some(model) = restore.model {

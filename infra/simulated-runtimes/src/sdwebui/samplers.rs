@@ -48,7 +48,7 @@ pub(super) fn check(dialect: Dialect, parameters: &Map<String, Value>) -> Result
 }
 
 /// Name of the sampler and label of the schedule that really run. Names of the time before schedules were separate, such as
-/// `DPM++ 2M Karras`, are understood; an unknown sampler gives way to the first one.
+/// `DPM++ 2M Karras`, are understood; an unknown sampler is replaced by the first one.
 pub(super) fn resolve(sampler: &str, schedule: &str) -> (String, String) {
     let label = |wanted: &str| {
         let matches = |(name, label): &&(&str, &str)| {
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_sampler_gives_way_to_a_default() {
+    fn an_unknown_sampler_is_replaced_by_a_default() {
         assert_eq!(resolve("Nope", ""), ("DPM++ 2M".to_owned(), "Automatic".to_owned()));
     }
 }

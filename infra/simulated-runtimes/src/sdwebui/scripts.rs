@@ -48,7 +48,7 @@ pub(super) async fn control_nets() -> Json<Value> {
     Json(json!({"model_list": ["None", "control_v11p_sd15_canny [d14c016b]"]}))
 }
 
-/// Its preprocessors. The extension for AUTOMATIC1111 keeps some under other names than its page shows, and takes both; Forge
+/// Its preprocessors. The extension for AUTOMATIC1111 has some under other names than its page shows, and accepts both; Forge
 /// has one name for each.
 pub(super) async fn control_net_modules(
     State(webui): State<Arc<WebUi>>,

@@ -78,7 +78,7 @@ async fn a_cached_job_without_client_has_no_outputs() {
 }
 
 #[tokio::test]
-async fn an_exception_strikes_in_the_node_that_is_named() {
+async fn an_exception_is_raised_in_the_named_node() {
     let simulation = start(Behaviour::default()).await;
     let fault = Fault::Exception {
         node: Some("SaveImage".into()),
@@ -97,7 +97,7 @@ async fn an_exception_strikes_in_the_node_that_is_named() {
 }
 
 #[tokio::test]
-async fn a_pending_job_can_be_deleted_and_leaves_no_trace() {
+async fn a_deleted_pending_job_is_neither_in_queue_nor_in_history() {
     let simulation = start(Behaviour::default()).await;
     simulation.faults().plan(Fault::Hang, 1);
     let hanging = queue(&simulation, json!({"prompt": workflow(1), "client_id": "me"})).await;
@@ -112,7 +112,7 @@ async fn a_pending_job_can_be_deleted_and_leaves_no_trace() {
 }
 
 #[tokio::test]
-async fn a_dead_worker_leaves_jobs_pending() {
+async fn a_crashed_worker_leaves_jobs_pending() {
     let simulation = start(Behaviour::default()).await;
     let id = "9547f7c5-d1cf-4938-8037-e0b5503ca8e1";
     simulation.faults().plan(Fault::DeadWorker, 1);
@@ -125,7 +125,7 @@ async fn a_dead_worker_leaves_jobs_pending() {
 }
 
 #[tokio::test]
-async fn a_restart_forgets_the_job() {
+async fn a_restart_loses_the_job() {
     let simulation = start(Behaviour::default()).await;
     simulation.faults().plan(Fault::Restart, 1);
 

@@ -1,4 +1,4 @@
-//! What the simulations promise beyond the recordings: one job at a time, faults, and what tests can ask them.
+//! Behaviour beyond the recordings: one job at a time, faults, and records for tests.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
 
@@ -30,7 +30,7 @@ async fn until(simulation: &Simulation, condition: impl Fn(&Simulation) -> bool)
     tokio::time::timeout(Duration::from_secs(30), waiting).await.unwrap();
 }
 
-/// Jobs of at least `latency` each, none beginning before the one before has ended.
+/// Jobs of at least `latency` each, none starting before the previous one is finished.
 fn assert_one_at_a_time(intervals: &[BusyInterval], latency: Duration) {
     for interval in intervals {
         assert!(interval.end - interval.start >= latency, "{interval:?}");

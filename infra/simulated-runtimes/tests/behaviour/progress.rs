@@ -10,7 +10,7 @@ use crate::{any_port, client, until};
 
 const LATENCY: Duration = Duration::from_millis(400);
 
-/// What `/progress` answers from the begin of a run of that content to its end, each with the time since the begin.
+/// What `/progress` answers during a run of that content, each with the time since the start.
 async fn progress_of(progress: ProgressReports, mut content: Value) -> Vec<(f64, Duration)> {
     let behaviour = Behaviour { latency: LATENCY, progress, ..Default::default() };
     let options = SdWebUiOptions { behaviour, ..Default::default() };
@@ -53,13 +53,13 @@ fn assert_only(shares: &[f64], possible: impl Fn(u32) -> f64) {
 
 /// As recorded: 1 % before the first step, then as much more as steps are done.
 #[tokio::test]
-async fn progress_moves_with_the_steps_of_the_sampler() {
+async fn progress_follows_the_steps_of_the_sampler() {
     let answers = progress_of(ProgressReports::Stepped, json!({"steps": 20})).await;
     assert_only(&shares(&answers), |step| (0.01 + f64::from(step) / 20.0).min(1.0));
 }
 
 #[tokio::test]
-async fn a_second_pass_is_a_job_of_its_own() {
+async fn a_second_pass_is_a_separate_job() {
     // Forge fails a second pass without the modules of its model.
     let content = json!({
         "steps": 10, "enable_hr": true, "hr_scale": 2.0, "hr_second_pass_steps": 5,
@@ -67,7 +67,7 @@ async fn a_second_pass_is_a_job_of_its_own() {
     });
     let answers = progress_of(ProgressReports::Stepped, content).await;
     assert_only(&shares(&answers), |step| (0.01 + f64::from(step) / 20.0).min(1.0));
-    // The 10 steps of the first pass take 10 parts of 30; each of the 5 of the second takes 4.
+    // The 10 steps of the first pass weigh 10 of 30; each of the 5 of the second weighs 4.
     let second = answers.iter().filter(|(share, _)| *share > 0.51);
     for (share, at) in second {
         let steps = ((share - 0.51) * 10.0).round();
@@ -76,7 +76,7 @@ async fn a_second_pass_is_a_job_of_its_own() {
 }
 
 #[tokio::test]
-async fn flat_and_late_progress_stands_at_its_first_value_for_long() {
+async fn flat_and_late_progress_stays_at_its_first_value_for_long() {
     for (reports, quiet) in [(ProgressReports::Flat, 0.5), (ProgressReports::Late, 0.8)] {
         let answers = progress_of(reports, json!({"steps": 20})).await;
         assert_only(&shares(&answers), |step| (0.01 + f64::from(step) / 20.0).min(1.0));

@@ -44,7 +44,7 @@ async fn jobs_run_one_at_a_time_in_the_order_of_their_arrival() {
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_does_not_stop_the_run() {
+async fn a_disconnected_client_does_not_stop_the_run() {
     let behaviour = Behaviour { latency: Duration::from_millis(200), ..Default::default() };
     let simulation = start(SdWebUiOptions { behaviour, ..Default::default() }).await;
 
@@ -57,7 +57,7 @@ async fn a_client_that_goes_away_does_not_stop_the_run() {
 }
 
 #[tokio::test]
-async fn exceptions_are_worded_in_the_dialect() {
+async fn exceptions_have_the_form_of_the_dialect() {
     let fault = Fault::Exception { node: None, kind: "RuntimeError".into(), message: "no luck".into() };
     for (dialect, status, expected) in [
         (
@@ -81,7 +81,7 @@ async fn exceptions_are_worded_in_the_dialect() {
 }
 
 #[tokio::test]
-async fn spoiled_answers_are_spoiled_as_planned() {
+async fn answers_are_corrupted_as_planned() {
     let simulation = start(SdWebUiOptions::default()).await;
 
     simulation.faults().plan(Fault::PlainText { status: 502 }, 1);
@@ -119,7 +119,7 @@ async fn connections_break_before_or_after_the_work() {
 }
 
 #[tokio::test]
-async fn a_hanging_run_ends_when_the_simulation_stops() {
+async fn a_hanging_run_is_cancelled_when_the_simulation_stops() {
     let simulation = start(SdWebUiOptions::default()).await;
     simulation.faults().plan(Fault::Hang, 1);
     let url = format!("{}/sdapi/v1/txt2img", simulation.url());
@@ -163,7 +163,7 @@ async fn an_override_model_runs_once_unless_the_switch_is_ignored() {
 }
 
 #[tokio::test]
-async fn the_api_is_not_mounted_before_the_start_is_over() {
+async fn the_api_is_not_mounted_during_startup() {
     let behaviour = Behaviour { startup_delay: Duration::from_secs(3600), ..Default::default() };
     let simulation = start(SdWebUiOptions { behaviour, ..Default::default() }).await;
 
@@ -186,7 +186,7 @@ async fn pictures_have_the_requested_size_and_differ() {
 }
 
 #[tokio::test]
-async fn a_call_fails_before_or_after_it_took_effect() {
+async fn a_call_fails_before_or_after_it_takes_effect() {
     let simulation = start(SdWebUiOptions::default()).await;
     for (fault, status, is_done) in [
         (CallFault::DropBefore, None, false),

@@ -67,7 +67,7 @@ async fn connect(simulation: &Simulation, client: &str) -> Socket {
     connect_async(url).await.unwrap().0
 }
 
-/// The next frame, as the recordings hold it: JSON, or the first 8 bytes of a binary frame, which tell its type.
+/// The next frame, as the recordings hold it: JSON, or the first 8 bytes of a binary frame, which are its type.
 async fn frame(socket: &mut Socket) -> Value {
     match socket.next().await.unwrap().unwrap() {
         Message::Text(text) => serde_json::from_str(&text).unwrap(),
@@ -119,7 +119,7 @@ fn assert_as_recorded(name: &str, what: &str, expected: &Value, actual: &Value) 
     assert_same(&format!("{name} {what} "), &comparable(expected), &comparable(actual), tolerated(name));
 }
 
-/// Posts the recorded prompt while its client listens, strikes where `action` tells, and compares all that follows.
+/// Posts the recorded prompt while its client is connected, sends the recorded `action`, and compares all that follows.
 async fn replay(simulation: &Simulation, name: &str) {
     let recording = recording(&format!("comfyui/{name}"));
     let request = &recording["request"]["body"];
@@ -211,7 +211,7 @@ async fn upload(simulation: &Simulation, form: Form) -> Value {
 }
 
 #[tokio::test]
-async fn every_prompt_is_answered_and_told_as_recorded() {
+async fn every_prompt_has_the_recorded_response_and_events() {
     let simulation = start(Duration::ZERO).await;
     upload(&simulation, input_picture("red")).await;
     // The recorded server had saved six pictures under this prefix. An explicit number leaves the count alone.
@@ -235,7 +235,7 @@ async fn every_prompt_is_answered_and_told_as_recorded() {
 }
 
 #[tokio::test]
-async fn an_interrupt_strikes_between_two_nodes() {
+async fn an_interrupt_takes_effect_between_two_nodes() {
     let simulation = start(Duration::from_secs(20)).await;
     // The recorded server had counted 17 prompts before.
     for _ in 0..17 {
@@ -260,7 +260,7 @@ async fn uploads_are_named_as_recorded() {
 }
 
 #[tokio::test]
-async fn information_is_as_recorded() {
+async fn information_endpoints_respond_as_recorded() {
     let simulation = start(Duration::ZERO).await;
     let recording = recording("comfyui/information-endpoints");
     let paths = [

@@ -122,9 +122,9 @@ async fn models_that_were_loaded_once_show_their_hash() {
 }
 
 #[tokio::test]
-async fn an_interrupted_run_is_answered_and_progress_tells_of_it() {
+async fn an_interrupted_run_is_answered_and_shown_in_progress() {
     let simulation = start(Duration::ZERO).await;
-    // What was recorded before the interrupt took effect is asked while the run stands between two steps.
+    // What was recorded before the interrupt took effect is requested while the run is paused between two steps.
     let hold = simulation.hold().await;
     let recording = recording("sdwebui/progress-and-interrupt");
     let (run, calls) = recording["calls"].as_array().unwrap().split_last().unwrap();

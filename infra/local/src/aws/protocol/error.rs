@@ -12,7 +12,7 @@ pub(crate) struct ServiceError {
     pub(crate) query_code: &'static str,
     /// For people.
     pub(crate) message: String,
-    /// 4xx blames the caller, 5xx the service.
+    /// 4xx is a fault of the caller, 5xx of the service.
     pub(crate) status: StatusCode,
 }
 
@@ -43,7 +43,7 @@ impl ServiceError {
         Self::sender("UnsupportedOperation", "InvalidAction", message)
     }
 
-    /// Who is to blame, as both protocols name them.
+    /// The party at fault, as both protocols name it.
     pub(crate) fn fault(&self) -> &'static str {
         if self.status.is_server_error() { "Receiver" } else { "Sender" }
     }

@@ -1,14 +1,14 @@
-//! What an object has besides its bytes.
+//! The attributes of an object.
 
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-/// Kept in one hidden JSON file per object.
+/// Stored in one hidden JSON file per object.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct ObjectAttributes {
-    /// Whose attributes these are, for a person who reads the file.
+    /// The object's key, for readers of the file.
     pub(super) key: String,
     /// Without quotes: the MD5 of the bytes or, after a multipart upload, of the parts' MD5s.
     pub(super) e_tag: String,
@@ -21,7 +21,7 @@ pub(super) struct ObjectAttributes {
     pub(super) metadata: HashMap<String, String>,
 }
 
-/// Copies the attributes that requests and answers carry under the same names.
+/// Copies the attributes that requests and responses have in common.
 macro_rules! headers_of {
     ($input:expr) => {
         $crate::aws::s3::attributes::ObjectAttributes {

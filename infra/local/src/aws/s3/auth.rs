@@ -1,9 +1,9 @@
-//! Who may call: everybody. What a signature is still good for is a presigned URL, which must stop working when it
-//! expires or is changed.
+//! All callers are allowed. Signatures matter for presigned URLs only, which must stop working when they expire or are
+//! changed.
 //!
-//! - A request signed in its `Authorization` header is taken with any credentials: the header is dropped.
-//! - A presigned URL of the access key `test`, whose secret is `test`, is checked whole by `s3s`.
-//! - A presigned URL of another access key, whose secret nobody told us, is checked for its expiry only.
+//! - A request signed in its `Authorization` header is accepted with any credentials: the header is removed.
+//! - A presigned URL of the access key `test`, whose secret is `test`, is verified by `s3s`.
+//! - A presigned URL of another access key, whose secret is unknown, is checked for its expiry only.
 
 use std::time::Duration;
 
@@ -19,8 +19,8 @@ use time::{OffsetDateTime, PrimitiveDateTime};
 /// The access key, and at the same time the secret, whose signatures can be verified.
 const KNOWN_KEY: &str = "test";
 
-/// Longer than this no presigned URL lives.
-const LONGEST_EXPIRY: Duration = Duration::from_secs(7 * 24 * 3600);
+/// The maximum lifetime of a presigned URL.
+const MAX_EXPIRY: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The query parameters that make a URL presigned.
 const SIGNING_PARAMETERS: [&str; 10] = [
@@ -36,7 +36,7 @@ const SIGNING_PARAMETERS: [&str; 10] = [
     "Signature",
 ];
 
-/// Knows one secret.
+/// The one known secret.
 pub(super) struct KnownKey;
 
 #[async_trait::async_trait]
@@ -46,11 +46,11 @@ impl S3Auth for KnownKey {
     }
 }
 
-/// Lets every request through that carries no wrong signature.
-pub(super) struct Everybody;
+/// Accepts every request without an invalid signature.
+pub(super) struct AllowAll;
 
 #[async_trait::async_trait]
-impl S3Access for Everybody {
+impl S3Access for AllowAll {
     async fn check(&self, _: &mut S3AccessContext<'_>) -> S3Result<()> {
         Ok(())
     }
@@ -79,7 +79,7 @@ pub(super) fn accept(mut request: Request) -> Result<Request, Box<Response>> {
     }
 }
 
-/// What a presigned URL says about itself.
+/// The parameters of a presigned URL.
 struct Presigned<'a> {
     access_key: &'a str,
     expires_at: Option<OffsetDateTime>,
@@ -108,19 +108,19 @@ fn expiry(date: Option<&str>, seconds: Option<&str>) -> Option<OffsetDateTime> {
     let format = format_description!("[year][month][day]T[hour][minute][second]Z");
     let signed_at = PrimitiveDateTime::parse(date?, format).ok()?.assume_utc();
     let lifetime = Duration::from_secs(seconds?.parse().ok()?);
-    (lifetime <= LONGEST_EXPIRY).then(|| signed_at + lifetime)
+    (lifetime <= MAX_EXPIRY).then(|| signed_at + lifetime)
 }
 
 /// The URL with every other parameter exactly as it was written.
 fn without_signature(uri: &Uri) -> Uri {
-    let kept: Vec<&str> = uri
+    let remaining: Vec<&str> = uri
         .query()
         .unwrap_or_default()
         .split('&')
         .filter(|pair| !SIGNING_PARAMETERS.contains(&pair.split('=').next().unwrap_or_default()))
         .collect();
     let mut parts = uri.clone().into_parts();
-    parts.path_and_query = PathAndQuery::try_from(format!("{}?{}", uri.path(), kept.join("&"))).ok();
+    parts.path_and_query = PathAndQuery::try_from(format!("{}?{}", uri.path(), remaining.join("&"))).ok();
     Uri::from_parts(parts).unwrap_or_else(|_| uri.clone())
 }
 

@@ -1,5 +1,5 @@
 //! Decodes the `aws-chunked` transfer of uploads, in which SDKs send bodies whose checksum follows as a trailer.
-//! `s3s` does so only while it verifies a header signature, which the embedded endpoint never does.
+//! `s3s` does so only while it verifies a header signature, which the embedded endpoint does not do.
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -9,7 +9,7 @@ use http_body_util::BodyExt as _;
 
 const CONTENT_SHA256: &str = "x-amz-content-sha256";
 
-/// The request with its plain body, and its trailers as headers. Other requests pass as they are.
+/// The request with its plain body, and its trailers as headers. Other requests are not changed.
 pub(super) async fn decode(request: Request) -> Result<Request, String> {
     let is_chunked =
         request.headers().get(CONTENT_SHA256).is_some_and(|hash| hash.as_bytes().starts_with(b"STREAMING-"));
@@ -71,19 +71,19 @@ fn line(encoded: &mut Bytes) -> Option<Bytes> {
     Some(line)
 }
 
-/// `Content-Encoding: aws-chunked,gzip` keeps `gzip`.
+/// `Content-Encoding: aws-chunked,gzip` becomes `gzip`.
 fn drop_coding(headers: &mut HeaderMap) {
     let Some(codings) = headers.remove(header::CONTENT_ENCODING) else { return };
     let codings = codings.to_str().unwrap_or_default();
-    let kept: Vec<&str> = codings
+    let remaining: Vec<&str> = codings
         .split(',')
         .map(str::trim)
         .filter(|coding| !coding.is_empty() && *coding != "aws-chunked")
         .collect();
-    if let Ok(kept) = HeaderValue::from_str(&kept.join(","))
-        && !kept.is_empty()
+    if let Ok(remaining) = HeaderValue::from_str(&remaining.join(","))
+        && !remaining.is_empty()
     {
-        headers.insert(header::CONTENT_ENCODING, kept);
+        headers.insert(header::CONTENT_ENCODING, remaining);
     }
 }
 
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_body_is_refused() {
+    fn a_truncated_body_is_refused() {
         assert!(split(Bytes::from_static(b"5\r\nhel")).is_none());
         assert!(split(Bytes::from_static(b"5\r\nhello\r\n")).is_none());
     }

@@ -1,17 +1,17 @@
 //! Keys as paths of files, and back.
 //!
-//! A key is its own path wherever a file system allows that, so that people find their files. What cannot be a file
+//! A key is its own path wherever a file system allows that, so that users find their files. What cannot be a file
 //! name is escaped with `%`: an empty segment (`/output` begins with one) is the folder `%2F`, `.` and `..` are
-//! `%2E` and `%2E.`, and a segment too long for a file name goes on in a folder below, `%-` marking the seam.
+//! `%2E` and `%2E.`, and a segment too long for a file name continues in a subfolder, with `%-` as the separator.
 
 use std::path::{Path, PathBuf};
 
 use percent_encoding::percent_decode_str;
 
-/// File systems allow 255 bytes; this leaves room for the seam.
-const LONGEST_NAME: usize = 250;
+/// File systems allow 255 bytes; this leaves room for the separator.
+const MAX_NAME: usize = 250;
 
-const SEAM: &str = "%-";
+const CONTINUED: &str = "%-";
 const EMPTY: &str = "%2F";
 
 /// The path of a key's file within its bucket's folder.
@@ -28,11 +28,11 @@ pub(super) fn key_of(path: &Path) -> Option<String> {
         if !at_start {
             key.push('/');
         }
-        let (name, goes_on) = name.strip_suffix(SEAM).map_or((name, false), |name| (name, true));
+        let (name, continues) = name.strip_suffix(CONTINUED).map_or((name, false), |name| (name, true));
         if name != EMPTY {
             key.push_str(&percent_decode_str(name).decode_utf8().ok()?);
         }
-        at_start = goes_on;
+        at_start = continues;
     }
     (path_of(&key) == path).then_some(key)
 }
@@ -48,8 +48,8 @@ fn names_of(segment: &str) -> Vec<String> {
     let mut name = String::new();
     for character in segment.chars() {
         let escaped = escape(character);
-        if name.len() + escaped.len() > LONGEST_NAME {
-            names.push(std::mem::take(&mut name) + SEAM);
+        if name.len() + escaped.len() > MAX_NAME {
+            names.push(std::mem::take(&mut name) + CONTINUED);
         }
         name.push_str(&escaped);
     }

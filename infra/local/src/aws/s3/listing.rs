@@ -10,7 +10,7 @@ use s3s::{S3Error, S3Result};
 use super::key_path;
 use super::store::Store;
 
-/// What `encoding-type=url` leaves as it is.
+/// The characters that `encoding-type=url` does not escape.
 const URL_SAFE: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/').remove(b'*');
 

@@ -28,12 +28,12 @@ pub(super) struct S3 {
 }
 
 impl S3 {
-    /// Serves what is below `data_dir`. Besides `http://127.0.0.1:port/bucket/key`, clients may say
+    /// Serves the files below `data_dir`. Besides `http://127.0.0.1:port/bucket/key`, clients may use
     /// `http://bucket.localhost:port/key`.
     pub(super) fn new(data_dir: &Path, address: SocketAddr) -> anyhow::Result<Self> {
         let mut builder = S3ServiceBuilder::new(Store::open(data_dir)?);
         builder.set_auth(auth::KnownKey);
-        builder.set_access(auth::Everybody);
+        builder.set_access(auth::AllowAll);
         builder
             .set_host(MultiDomain::new(["localhost".to_owned(), format!("localhost:{}", address.port())])?);
         Ok(Self { service: builder.build() })
@@ -57,7 +57,7 @@ impl S3 {
         }
     }
 
-    /// The API name of a path-style request's action, by which faults are ordered.
+    /// The API name of a path-style request's action, which faults name.
     pub(super) fn action(&self, method: &Method, uri: &Uri) -> &'static str {
         let has = |name: &str| {
             let pairs = uri.query().unwrap_or_default().split('&');
@@ -86,7 +86,7 @@ impl S3 {
         }
     }
 
-    /// The answer of a fault.
+    /// The response of a fault.
     pub(super) fn failure(fault: Fault) -> Response {
         match fault {
             Fault::Deny => error(StatusCode::FORBIDDEN, "AccessDenied", "Access Denied"),
@@ -95,9 +95,7 @@ impl S3 {
                 "ConditionalRequestConflict",
                 "The conditional request cannot succeed due to a conflicting operation against this resource.",
             ),
-            _ => {
-                error(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", "The test asked for this failure.")
-            }
+            _ => error(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", "The test injected this failure."),
         }
     }
 }

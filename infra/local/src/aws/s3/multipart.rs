@@ -82,7 +82,7 @@ pub(super) async fn complete(
     })
 }
 
-/// The MD5 of the parts' MD5s, which the client sends along as the parts' ETags, and their number.
+/// The MD5 of the parts' MD5s, which the client sends as the parts' ETags, and their number.
 fn e_tag_of_parts(parts: &[CompletedPart]) -> S3Result<String> {
     let mut md5 = Md5::new();
     for part in parts {
@@ -101,7 +101,7 @@ pub(super) async fn abort(
     Ok(AbortMultipartUploadOutput::default())
 }
 
-/// The folder of an upload that was begun and neither completed nor aborted.
+/// The folder of an upload in progress.
 fn folder(store: &Store, upload_id: &str) -> S3Result<PathBuf> {
     let upload_id = Uuid::parse_str(upload_id).map_err(|error| s3_error!(error, NoSuchUpload))?;
     let folder = store.incoming().join(upload_id.to_string());

@@ -163,7 +163,7 @@ impl S3 for Store {
     }
 }
 
-/// Hashes with what the client hashed with.
+/// Hashers for the checksums that the client sent.
 fn hasher_for(input: &PutObjectInput) -> ChecksumHasher {
     ChecksumHasher {
         crc32: input.checksum_crc32.is_some().then(Default::default),

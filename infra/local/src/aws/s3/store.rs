@@ -27,8 +27,8 @@ use crate::aws::message_attributes::hex;
 #[derive(Debug)]
 pub(super) struct Store {
     root: PathBuf,
-    /// Held for writing while an object appears, is replaced or goes, so that its conditions, bytes and attributes
-    /// belong together; never while a body is received.
+    /// Locked for writing while an object is created, replaced or deleted, so that its conditions, bytes and attributes
+    /// are consistent; never while a body is received.
     change: RwLock<()>,
 }
 
@@ -40,7 +40,7 @@ pub(super) struct StoredObject {
     pub(super) attributes: ObjectAttributes,
 }
 
-/// A received body that is not an object yet; dropped, it is gone.
+/// A received body that is not an object yet. It is deleted on drop.
 pub(super) struct Incoming {
     pub(super) path: PathBuf,
     pub(super) md5: [u8; 16],
@@ -53,7 +53,7 @@ impl Drop for Incoming {
     }
 }
 
-/// What must hold for a write to happen.
+/// The preconditions of a write.
 #[derive(Debug, Default)]
 pub(super) struct WriteCondition {
     pub(super) if_none_match: Option<ETagCondition>,
@@ -61,7 +61,7 @@ pub(super) struct WriteCondition {
 }
 
 impl Store {
-    /// Opens the folder, which is made if need be, and clears what an earlier process was receiving.
+    /// Opens the folder, which is created if it does not exist, and deletes unfinished uploads of an earlier process.
     pub(super) fn open(data_dir: &Path) -> io::Result<Self> {
         std::fs::create_dir_all(data_dir)?;
         let store = Self { root: data_dir.to_owned(), change: RwLock::default() };
@@ -86,7 +86,7 @@ impl Store {
         if path.is_dir() { Ok(path) } else { Err(s3_error!(NoSuchBucket)) }
     }
 
-    /// Writes a body to where no object is yet, telling `inspect` every piece.
+    /// Writes a body to a temporary file, and passes every piece to `inspect`.
     pub(super) async fn receive<S>(&self, mut body: S, mut inspect: impl FnMut(&[u8])) -> S3Result<Incoming>
     where
         S: Stream<Item = Result<bytes::Bytes, StdError>> + Unpin,
@@ -105,10 +105,10 @@ impl Store {
         Ok(incoming)
     }
 
-    /// Makes the body an object, if the condition holds at that moment.
+    /// Makes the body an object, atomically, if the condition holds.
     ///
-    /// The change itself awaits nothing: a client that goes away drops its call wherever that waits, and would leave an object
-    /// without its attributes, of which the call log knows nothing.
+    /// The change itself has no await point: a client that disconnects cancels its call at any of them, which would leave an
+    /// object without attributes that is not in the call log.
     pub(super) async fn commit(
         &self,
         bucket: &str,
@@ -175,7 +175,7 @@ impl Store {
         if fs::remove_file(&path).await.is_err() {
             return Ok(());
         }
-        // The attributes of a file that a person put here do not exist.
+        // A file that a user put here has no attributes.
         let _ = fs::remove_file(self.attributes_path(bucket, key)).await;
         for folder in path.ancestors().skip(1).take_while(|folder| *folder != bucket_path) {
             if fs::remove_dir(folder).await.is_err() {
@@ -185,12 +185,12 @@ impl Store {
         Ok(())
     }
 
-    /// Holds off changes while the guard lives.
+    /// Blocks changes while the guard exists.
     pub(super) async fn unchanged(&self) -> RwLockReadGuard<'_, ()> {
         self.change.read().await
     }
 
-    /// Kept attributes or, for a file that a person put here, made-up ones.
+    /// The stored attributes or, for a file that a user put here, derived ones.
     pub(super) async fn attributes(
         &self,
         bucket: &str,
@@ -237,7 +237,7 @@ fn make_parent(path: &Path) -> S3Result<()> {
     std::fs::create_dir_all(parent).map_err(clash)
 }
 
-/// The one thing that S3 allows and a file system does not.
+/// A key that S3 allows and a file system does not.
 fn clash(error: io::Error) -> S3Error {
     match error.kind() {
         io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory | io::ErrorKind::AlreadyExists => {

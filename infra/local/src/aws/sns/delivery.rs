@@ -1,4 +1,4 @@
-//! From a publication to its subscribers.
+//! Delivery of a publication to its subscribers.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::subscription::{Protocol, Subscription};
 use crate::aws::message_attributes::{MessageAttribute, MessageAttributes};
 use crate::aws::sqs::{NewMessage, Sqs};
 
-/// SQS takes no more; a raw delivery with more fails ("Amazon SNS raw message delivery").
+/// The limit of SQS; a raw delivery with more fails ("Amazon SNS raw message delivery").
 const SQS_ATTRIBUTE_LIMIT: usize = 10;
 
 /// Delivers to queues at once, to HTTP endpoints in the background.
@@ -19,12 +19,12 @@ const SQS_ATTRIBUTE_LIMIT: usize = 10;
 pub(super) struct Delivery {
     pub(super) sqs: Arc<Sqs>,
     pub(super) http: HttpDelivery,
-    /// Where the `UnsubscribeURL` and `SubscribeURL` lead.
+    /// The base of `UnsubscribeURL` and `SubscribeURL`.
     pub(super) base_url: String,
 }
 
 impl Delivery {
-    /// Hands the message to one subscriber.
+    /// Delivers the message to one subscriber.
     pub(super) fn deliver(&self, publication: &Publication, subscription: Subscription) {
         match subscription.protocol {
             Protocol::Sqs => self.deliver_to_queue(publication, &subscription),
@@ -35,12 +35,12 @@ impl Delivery {
     fn deliver_to_queue(&self, publication: &Publication, subscription: &Subscription) {
         let message = self.queue_message(publication, subscription);
         let outcome = if message.attributes.len() > SQS_ATTRIBUTE_LIMIT {
-            Err("a queue takes at most 10 message attributes".to_owned())
+            Err("a queue accepts at most 10 message attributes".to_owned())
         } else {
             self.sqs.deliver(&subscription.endpoint, message.clone()).map_err(|error| error.to_string())
         };
         if let Err(reason) = outcome {
-            self.bury(message, subscription, &reason);
+            self.dead_letter(message, subscription, &reason);
         }
     }
 
@@ -75,12 +75,12 @@ impl Delivery {
         let delivery = self.clone();
         self.http.send(post, move |reason| {
             let message = delivery.queue_message(&publication, &subscription);
-            delivery.bury(message, &subscription, &reason);
+            delivery.dead_letter(message, &subscription, &reason);
         });
     }
 
-    /// Asks an HTTP endpoint to confirm its subscription.
-    pub(super) fn ask_to_confirm(&self, subscription: &Subscription, token: &str) {
+    /// Sends a confirmation request to an HTTP endpoint.
+    pub(super) fn request_confirmation(&self, subscription: &Subscription, token: &str) {
         let message_id = Uuid::new_v4();
         let post = Post {
             url: subscription.endpoint.clone(),
@@ -94,8 +94,8 @@ impl Delivery {
         self.http.send(post, |_| ());
     }
 
-    /// Puts what could not be delivered into the subscription's dead-letter queue, if it has one.
-    fn bury(&self, message: NewMessage, subscription: &Subscription, reason: &str) {
+    /// Moves a message that could not be delivered to the subscription's dead-letter queue, if it has one.
+    fn dead_letter(&self, message: NewMessage, subscription: &Subscription, reason: &str) {
         tracing::warn!(subscription = subscription.arn, reason, "a notification could not be delivered");
         let Some(queue_arn) = &subscription.settings.dead_letter_arn else { return };
         let cause = [("ErrorCode", "DeliveryFailed"), ("ErrorMessage", reason)];

@@ -1,4 +1,4 @@
-//! The JSON documents that subscribers get.
+//! The JSON documents that subscribers receive.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::publication::Publication;
 use super::subscription::Subscription;
 
-/// Stands where AWS puts an RSA signature. Nothing is signed here, and the certificate's URL leads nowhere.
+/// A placeholder for AWS's RSA signature. Nothing is signed here, and the certificate's URL does not resolve.
 const NO_SIGNATURE: &str = "bm90LXNpZ25lZA==";
 
 /// A `Notification` with the message in its `Message`.
@@ -37,7 +37,7 @@ pub(super) fn notification(publication: &Publication, subscription: &Subscriptio
     envelope
 }
 
-/// The document that asks an HTTP endpoint whether it wants to be subscribed.
+/// The document that requests an HTTP endpoint to confirm its subscription.
 pub(super) fn confirmation(id: Uuid, subscription: &Subscription, token: &str, base_url: &str) -> Value {
     let topic_arn = &subscription.topic_arn;
     let escaped_arn = utf8_percent_encode(topic_arn, NON_ALPHANUMERIC);

@@ -14,7 +14,7 @@ pub(super) struct FilterPolicy {
 }
 
 impl FilterPolicy {
-    /// Reads a policy; the error says what is wrong with it.
+    /// Parses a policy; the error is the reason why it is invalid.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let policy: Map<String, Value> = serde_json::from_str(text).map_err(|error| error.to_string())?;
         Self::of(&policy)

@@ -8,11 +8,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-/// AWS waits as long for an answer ("Amazon SNS message delivery to HTTP/S endpoints").
+/// The response timeout of AWS ("Amazon SNS message delivery to HTTP/S endpoints").
 const TIMEOUT: Duration = Duration::from_secs(15);
 
-/// The pauses between attempts. AWS's own add up to an hour, which nobody waits for at a laptop.
-const PAUSES: [Duration; 3] = [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(3)];
+/// The backoff between attempts. That of AWS adds up to an hour, too long for a local stack.
+const BACKOFF: [Duration; 3] = [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(3)];
 
 /// Sends in the background until it is stopped.
 #[derive(Clone)]
@@ -35,7 +35,7 @@ pub(super) struct Post {
 
 impl HttpDelivery {
     pub(super) fn new(stop: CancellationToken) -> anyhow::Result<Self> {
-        // Another part of the process may have installed the provider already, which is as good.
+        // Fails only if the provider is installed already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder()
             .timeout(TIMEOUT)
@@ -43,37 +43,37 @@ impl HttpDelivery {
             .no_proxy()
             .user_agent("Amazon Simple Notification Service Agent")
             .build()
-            .context("cannot make the http client of sns")?;
+            .context("cannot create the http client of sns")?;
         Ok(Self { client, tasks: TaskTracker::new(), stop })
     }
 
-    /// Sends with retries; `give_up` hears why the last attempt failed.
+    /// Sends with retries; `give_up` is called with the reason of the last failure.
     pub(super) fn send(&self, post: Post, give_up: impl FnOnce(String) + Send + 'static) {
         let delivery = self.clone();
         self.tasks.spawn(async move {
             let stopped = delivery.stop.clone().cancelled_owned();
             tokio::select! {
-                outcome = delivery.attempt_repeatedly(&post) => if let Err(reason) = outcome { give_up(reason) },
+                outcome = delivery.attempt_with_retries(&post) => if let Err(reason) = outcome { give_up(reason) },
                 () = stopped => {}
             }
         });
     }
 
-    /// Waits until nothing is under way any more.
+    /// Waits for the deliveries in progress.
     pub(super) async fn finish(&self) {
         self.tasks.close();
         self.tasks.wait().await;
     }
 
-    async fn attempt_repeatedly(&self, post: &Post) -> Result<(), String> {
-        let mut pauses = PAUSES.into_iter();
+    async fn attempt_with_retries(&self, post: &Post) -> Result<(), String> {
+        let mut backoff = BACKOFF.into_iter();
         loop {
             let failure = match self.attempt(post).await {
                 Ok(()) => return Ok(()),
                 Err(failure) => failure,
             };
-            match pauses.next() {
-                Some(pause) if failure.is_transient => tokio::time::sleep(pause).await,
+            match backoff.next() {
+                Some(delay) if failure.is_transient => tokio::time::sleep(delay).await,
                 _ => return Err(failure.reason),
             }
         }

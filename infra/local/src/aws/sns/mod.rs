@@ -1,4 +1,4 @@
-//! Simple Notification Service: standard topics, and their subscribers in SQS, on HTTP and by email.
+//! Simple Notification Service: standard topics, and their subscribers: SQS queues and HTTP endpoints.
 
 mod actions;
 mod delivery;
@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::delivery::Delivery;
 use self::http_delivery::HttpDelivery;
-use self::persistence::Kept;
+use self::persistence::Storage;
 use self::publication::Publication;
 use self::subscription::Subscription;
 use self::topic::Topic;
@@ -33,7 +33,7 @@ use super::sqs::Sqs;
 pub(super) struct Sns {
     directory: Mutex<Directory>,
     delivery: Delivery,
-    kept: Kept,
+    storage: Storage,
 }
 
 /// By ARN.
@@ -44,7 +44,7 @@ struct Directory {
 }
 
 impl Sns {
-    /// `address` is our own, for the URLs in documents. Topics and subscriptions are kept in `file`, if there is one.
+    /// `address` is our own, for the URLs in documents. Topics and subscriptions are persisted in `file`, if there is one.
     pub(super) fn new(
         sqs: Arc<Sqs>,
         address: SocketAddr,
@@ -53,32 +53,32 @@ impl Sns {
     ) -> anyhow::Result<Self> {
         let http = HttpDelivery::new(stop)?;
         let delivery = Delivery { sqs, http, base_url: format!("http://{address}") };
-        let kept = Kept(file);
-        let directory = kept.read().context("the topics of before cannot be restored")?;
-        Ok(Self { directory: Mutex::new(directory), delivery, kept })
+        let storage = Storage(file);
+        let directory = storage.read().context("topics cannot be restored")?;
+        Ok(Self { directory: Mutex::new(directory), delivery, storage })
     }
 
-    /// Runs one call of the API. What it publishes is delivered twice if the test asked for that.
+    /// Runs one call of the API. What it publishes is delivered twice if a fault requires it.
     pub(super) async fn call(&self, call: &Call, delivers_twice: bool) -> Result<Value, ServiceError> {
         let answer = actions::run(self, call, delivers_twice)?;
         let reads = ["Publish", "List", "Get"];
         if !reads.iter().any(|verb| call.action.starts_with(verb)) {
-            self.kept.write(&self.directory())?;
+            self.storage.write(&self.directory())?;
         }
         Ok(answer)
     }
 
-    /// Waits for HTTP deliveries that are under way.
+    /// Waits for HTTP deliveries in progress.
     pub(super) async fn finish_deliveries(&self) {
         self.delivery.http.finish().await;
     }
 
-    /// Delivers to every subscription of the topic that wants the message.
+    /// Delivers to every subscription of the topic that accepts the message.
     fn fan_out(&self, topic_arn: &str, publication: &Publication) {
         let subscribers: Vec<Subscription> = self
             .directory()
             .of_topic(topic_arn)
-            .filter(|subscription| subscription.wants(publication))
+            .filter(|subscription| subscription.accepts(publication))
             .cloned()
             .collect();
         tracing::debug!(topic = topic_arn, message_id = %publication.id, subscribers = subscribers.len(), "published");

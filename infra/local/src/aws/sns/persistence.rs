@@ -12,18 +12,18 @@ use super::topic::Topic;
 use crate::aws::disk;
 use crate::aws::protocol::ServiceError;
 
-/// The file, if topics are kept.
+/// The file, if topics are persisted.
 #[derive(Debug, Default)]
-pub(super) struct Kept(pub(super) Option<PathBuf>);
+pub(super) struct Storage(pub(super) Option<PathBuf>);
 
 #[derive(Default, Serialize, Deserialize)]
 struct Document {
     topics: Vec<Topic>,
-    subscriptions: Vec<KeptSubscription>,
+    subscriptions: Vec<PersistedSubscription>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct KeptSubscription {
+struct PersistedSubscription {
     arn: String,
     topic_arn: String,
     protocol: String,
@@ -32,11 +32,11 @@ struct KeptSubscription {
     token: Option<String>,
 }
 
-impl Kept {
-    /// Writes what there is.
+impl Storage {
+    /// Writes all topics and subscriptions.
     pub(super) fn write(&self, directory: &Directory) -> Result<(), ServiceError> {
         let Some(path) = &self.0 else { return Ok(()) };
-        let kept = |subscription: &Subscription| KeptSubscription {
+        let persisted = |subscription: &Subscription| PersistedSubscription {
             arn: subscription.arn.clone(),
             topic_arn: subscription.topic_arn.clone(),
             protocol: subscription.protocol.name().to_owned(),
@@ -46,30 +46,30 @@ impl Kept {
         };
         let document = Document {
             topics: directory.topics.values().cloned().collect(),
-            subscriptions: directory.subscriptions.values().map(kept).collect(),
+            subscriptions: directory.subscriptions.values().map(persisted).collect(),
         };
         disk::write(path, &document)
             .map_err(|error| ServiceError::internal(format!("{} cannot be written: {error}", path.display())))
     }
 
-    /// Reads what there was.
+    /// Reads the topics and subscriptions of an earlier process.
     pub(super) fn read(&self) -> io::Result<Directory> {
         let document = match &self.0 {
             Some(path) => disk::read::<Document>(path)?.unwrap_or_default(),
             None => Document::default(),
         };
         let topics = document.topics.into_iter().map(|topic| (topic.arn.clone(), topic)).collect();
-        let subscriptions = document.subscriptions.into_iter().map(|kept| {
+        let subscriptions = document.subscriptions.into_iter().map(|persisted| {
             let subscription = Subscription {
-                arn: kept.arn.clone(),
-                topic_arn: kept.topic_arn,
-                protocol: Protocol::parse(&kept.protocol)?,
-                endpoint: kept.endpoint,
-                settings: SubscriptionSettings::from_attributes(kept.settings)?,
-                token: kept.token,
+                arn: persisted.arn.clone(),
+                topic_arn: persisted.topic_arn,
+                protocol: Protocol::parse(&persisted.protocol)?,
+                endpoint: persisted.endpoint,
+                settings: SubscriptionSettings::from_attributes(persisted.settings)?,
+                token: persisted.token,
                 is_restored: true,
             };
-            Ok((kept.arn, subscription))
+            Ok((persisted.arn, subscription))
         });
         let subscriptions: Result<_, ServiceError> = subscriptions.collect();
         Ok(Directory { topics, subscriptions: subscriptions.map_err(io::Error::other)? })

@@ -18,9 +18,9 @@ pub(super) struct Subscription {
     /// A queue's ARN or a URL.
     pub(super) endpoint: String,
     pub(super) settings: SubscriptionSettings,
-    /// What an HTTP endpoint must give back before it gets messages; `None` once it did.
+    /// The token with which an HTTP endpoint confirms the subscription; `None` once it has.
     pub(super) token: Option<String>,
-    /// It is from before a restart, and nobody has made it again since.
+    /// It is from before a restart, and has not been subscribed again since.
     pub(super) is_restored: bool,
 }
 
@@ -49,8 +49,8 @@ impl Protocol {
         }
     }
 
-    /// Whether the endpoint is one that the protocol can reach.
-    fn takes(self, endpoint: &str) -> bool {
+    /// Whether the endpoint has the form that the protocol requires.
+    fn accepts(self, endpoint: &str) -> bool {
         match self {
             Self::Sqs => endpoint.starts_with("arn:aws:sqs:"),
             Self::Http => endpoint.starts_with("http://"),
@@ -66,7 +66,7 @@ impl Subscription {
         endpoint: String,
         settings: SubscriptionSettings,
     ) -> Result<Self, ServiceError> {
-        if !protocol.takes(&endpoint) {
+        if !protocol.accepts(&endpoint) {
             return Err(error::invalid_parameter(format!("{} endpoint", protocol.name())));
         }
         let token =
@@ -87,8 +87,8 @@ impl Subscription {
         self.token.is_none()
     }
 
-    /// Whether the subscription is confirmed and its filter policy lets the message pass.
-    pub(super) fn wants(&self, publication: &Publication) -> bool {
+    /// Whether the subscription is confirmed and its filter policy matches the message.
+    pub(super) fn accepts(&self, publication: &Publication) -> bool {
         self.is_confirmed()
             && self
                 .settings
@@ -97,7 +97,7 @@ impl Subscription {
                 .is_none_or(|policy| policy.matches(&publication.attributes))
     }
 
-    /// Every attribute, as `GetSubscriptionAttributes` answers them.
+    /// Every attribute, as `GetSubscriptionAttributes` returns them.
     pub(super) fn attributes(&self) -> BTreeMap<String, String> {
         let fixed = [
             ("SubscriptionArn", self.arn.clone()),
@@ -120,9 +120,9 @@ pub(super) struct SubscriptionSettings {
     filter_policy: Option<FilterPolicy>,
     /// The message as it was published, without the envelope.
     pub(super) is_raw: bool,
-    /// ARN of the queue for what could not be delivered.
+    /// ARN of the dead-letter queue.
     pub(super) dead_letter_arn: Option<String>,
-    /// What was set, word for word.
+    /// The values as they were set.
     texts: BTreeMap<String, String>,
 }
 
@@ -141,7 +141,7 @@ impl SubscriptionSettings {
         Ok(settings)
     }
 
-    /// What was set, word for word.
+    /// The values as they were set.
     pub(super) fn texts(&self) -> &BTreeMap<String, String> {
         &self.texts
     }

@@ -10,8 +10,8 @@ use crate::aws::protocol::ServiceError;
 /// The default of `MaximumMessageSize`, in bytes.
 const DEFAULT_MESSAGE_SIZE: usize = 262_144;
 
-/// What `MaximumMessageSize` may be raised to.
-const LARGEST_MESSAGE_SIZE: usize = 1_048_576;
+/// The maximum of `MaximumMessageSize`, in bytes.
+const MAX_MESSAGE_SIZE: usize = 1_048_576;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Topic {
@@ -41,7 +41,7 @@ impl Topic {
         Ok(topic)
     }
 
-    /// Sets one attribute. All but `MaximumMessageSize` are only kept.
+    /// Sets one attribute. All but `MaximumMessageSize` are stored without effect.
     pub(super) fn set(&mut self, name: &str, value: String) -> Result<(), ServiceError> {
         let is_known = matches!(
             name,
@@ -58,9 +58,8 @@ impl Topic {
         if !is_known {
             return Err(error::invalid_parameter("AttributeName"));
         }
-        let is_size = |value: &str| {
-            value.parse().is_ok_and(|size: usize| (1024..=LARGEST_MESSAGE_SIZE).contains(&size))
-        };
+        let is_size =
+            |value: &str| value.parse().is_ok_and(|size: usize| (1024..=MAX_MESSAGE_SIZE).contains(&size));
         if name == "MaximumMessageSize" && !is_size(&value) {
             return Err(error::invalid_parameter("MaximumMessageSize"));
         }

@@ -91,7 +91,7 @@ pub(super) fn invalid_batch_id() -> ServiceError {
     )
 }
 
-/// What cannot be kept is not taken in.
-pub(super) fn not_kept(error: std::io::Error) -> ServiceError {
+/// A message that cannot be persisted is not accepted.
+pub(super) fn storage_failed(error: std::io::Error) -> ServiceError {
     ServiceError::internal(format!("The data folder cannot be written: {error}"))
 }

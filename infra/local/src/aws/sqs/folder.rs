@@ -1,7 +1,7 @@
-//! A queue on disk, so that a restart of the process loses nothing: `queue.json` holds what was set, and each message is a file.
+//! A queue on disk, so that a restart of the process loses nothing: `queue.json` has its attributes, and each message is a file.
 //!
 //! A message is written before its call is answered. A message that was in flight is visible after a restart: the process that
-//! received it may be gone, too, and a worker that still has it loses its lease, as it would on AWS.
+//! received it may have stopped, too, and a worker that still processes it loses its lease, as it would on AWS.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,19 +19,19 @@ use crate::aws::message_attributes::MessageAttributes;
 
 const QUEUE: &str = "queue.json";
 
-/// The folder of one queue, if queues are kept.
+/// The folder of one queue, if queues are persisted.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Folder(Option<PathBuf>);
 
-/// What was set of a queue.
+/// The attributes of a queue that were set.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Kept {
+pub(super) struct PersistedQueue {
     pub(super) attributes: BTreeMap<String, String>,
 }
 
-/// A message as its file has it. Times are milliseconds since 1970.
+/// A message in its file. Times are milliseconds since 1970.
 #[derive(Serialize, Deserialize)]
-struct KeptMessage {
+struct PersistedMessage {
     id: String,
     body: String,
     attributes: MessageAttributes,
@@ -39,7 +39,7 @@ struct KeptMessage {
     sent_at: u64,
     first_received_at: Option<u64>,
     receive_count: u32,
-    /// Of a message that nobody has received from this queue yet.
+    /// Of a message that has not been received from this queue yet.
     delayed_until: Option<u64>,
     dead_letter_source: Option<String>,
 }
@@ -58,10 +58,10 @@ pub(super) fn queues(root: &Path) -> io::Result<Vec<(String, Folder)>> {
 }
 
 impl Folder {
-    /// That of a new queue.
+    /// Creates the folder of a new queue.
     pub(super) fn create(root: Option<&Path>, queue: &str) -> io::Result<Self> {
         let Some(path) = root.map(|root| root.join(queue)) else { return Ok(Self(None)) };
-        // What a deletion that was cut off left of a queue of that name is not this queue's.
+        // An interrupted deletion may have left files of an earlier queue of that name.
         if path.exists() {
             fs::remove_dir_all(&path)?;
         }
@@ -69,24 +69,24 @@ impl Folder {
         Ok(Self(Some(path)))
     }
 
-    pub(super) fn keep(&self, kept: &Kept) -> io::Result<()> {
-        self.0.as_ref().map_or(Ok(()), |path| disk::write(&path.join(QUEUE), kept))
+    pub(super) fn save(&self, queue: &PersistedQueue) -> io::Result<()> {
+        self.0.as_ref().map_or(Ok(()), |path| disk::write(&path.join(QUEUE), queue))
     }
 
-    pub(super) fn kept(&self) -> io::Result<Option<Kept>> {
+    pub(super) fn load(&self) -> io::Result<Option<PersistedQueue>> {
         self.0.as_ref().map_or(Ok(None), |path| disk::read(&path.join(QUEUE)))
     }
 
-    pub(super) fn keep_message(&self, position: u64, message: &StoredMessage) -> io::Result<()> {
-        self.file(position).map_or(Ok(()), |path| disk::write(&path, &KeptMessage::from(message)))
+    pub(super) fn save_message(&self, position: u64, message: &StoredMessage) -> io::Result<()> {
+        self.file(position).map_or(Ok(()), |path| disk::write(&path, &PersistedMessage::from(message)))
     }
 
-    /// What cannot be deleted comes again after a restart; that is said.
-    pub(super) fn forget_message(&self, position: u64) {
+    /// A message that cannot be deleted is restored after a restart; the log names it.
+    pub(super) fn delete_message(&self, position: u64) {
         if let Some(path) = self.file(position)
             && let Err(error) = fs::remove_file(&path)
         {
-            tracing::error!(path = %path.display(), %error, "a message that is gone cannot be deleted, and will be restored");
+            tracing::error!(path = %path.display(), %error, "the file of a deleted message cannot be removed, the message will be restored");
         }
     }
 
@@ -94,7 +94,7 @@ impl Folder {
         self.0.as_ref().map_or(Ok(()), fs::remove_dir_all)
     }
 
-    /// All messages, in order, and the first position that no file has. A file that cannot be read stays where it is, and is
+    /// All messages, in order, and the first free position. A file that cannot be read stays where it is, and is
     /// named in the log.
     pub(super) fn messages(&self) -> io::Result<(BTreeMap<u64, StoredMessage>, u64)> {
         let (mut messages, mut next) = (BTreeMap::new(), 0);
@@ -109,12 +109,12 @@ impl Folder {
                 fs::remove_file(&path)?;
                 continue;
             }
-            let kept =
-                disk::read::<KeptMessage>(&path).and_then(|kept| kept.map(KeptMessage::restored).transpose());
-            match kept {
+            let message = disk::read::<PersistedMessage>(&path)
+                .and_then(|message| message.map(PersistedMessage::restored).transpose());
+            match message {
                 Ok(message) => messages.extend(message.map(|message| (position, message))),
                 Err(error) => {
-                    tracing::error!(path = %path.display(), %error, "a message cannot be restored; its file stays");
+                    tracing::error!(path = %path.display(), %error, "a message cannot be restored, its file stays");
                 }
             }
         }
@@ -126,7 +126,7 @@ impl Folder {
     }
 }
 
-impl From<&StoredMessage> for KeptMessage {
+impl From<&StoredMessage> for PersistedMessage {
     fn from(message: &StoredMessage) -> Self {
         let StoredMessage { id, content, sent_at, first_received_at, receive_count, .. } = message;
         let delay = message.available_at.checked_duration_since(Instant::now());
@@ -146,7 +146,7 @@ impl From<&StoredMessage> for KeptMessage {
     }
 }
 
-impl KeptMessage {
+impl PersistedMessage {
     fn restored(self) -> io::Result<StoredMessage> {
         let id = Uuid::parse_str(&self.id).map_err(io::Error::other)?;
         let delay = self.delayed_until.and_then(|until| time(until).duration_since(SystemTime::now()).ok());

@@ -1,4 +1,4 @@
-//! One message in a queue, and what a receiver sees of it.
+//! One message in a queue, and its form in a response.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -9,14 +9,14 @@ use uuid::Uuid;
 
 use crate::aws::message_attributes::{self, MessageAttributes};
 
-/// What a sender hands in.
+/// The message of a sender.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct NewMessage {
     pub(crate) body: String,
     pub(crate) attributes: MessageAttributes,
     /// The system attribute `AWSTraceHeader`, which does not count towards the size.
     pub(crate) trace_header: Option<String>,
-    /// Keeps the message away from receivers for so long; `None` takes the queue's own delay.
+    /// The delivery delay; `None` means that of the queue.
     pub(crate) delay: Option<Duration>,
 }
 
@@ -34,9 +34,9 @@ pub(super) struct StoredMessage {
     pub(super) content: NewMessage,
     pub(super) sent_at: SystemTime,
     pub(super) first_received_at: Option<SystemTime>,
-    /// Over all queues that the message was in.
+    /// The sum over all queues that the message was in.
     pub(super) receive_count: u32,
-    /// Nobody can receive the message before.
+    /// The message cannot be received before.
     pub(super) available_at: Instant,
     /// The latest receipt, if the message was received from this queue.
     pub(super) receipt: Option<Receipt>,
@@ -44,11 +44,11 @@ pub(super) struct StoredMessage {
     pub(super) dead_letter_source: Option<String>,
 }
 
-/// One reception: whoever holds its handle may delete the message until somebody else receives it.
+/// One receive: its handle can delete the message until the message is received again.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Receipt {
     pub(super) nonce: Uuid,
-    pub(super) taken_at: Instant,
+    pub(super) received_at: Instant,
 }
 
 impl StoredMessage {
@@ -73,9 +73,9 @@ impl StoredMessage {
         self.receipt.is_none() && self.available_at > now
     }
 
-    /// Hands the message to a receiver for `visibility`.
+    /// Delivers the message, with the visibility timeout `visibility`.
     pub(super) fn receive(&mut self, now: Instant, visibility: Duration) -> Received {
-        let receipt = Receipt { nonce: Uuid::new_v4(), taken_at: now };
+        let receipt = Receipt { nonce: Uuid::new_v4(), received_at: now };
         self.receipt = Some(receipt);
         self.available_at = now + visibility;
         self.receive_count += 1;
@@ -115,9 +115,10 @@ pub(super) struct Received {
 }
 
 impl Received {
-    /// The message as `ReceiveMessage` answers it, with the attributes that were asked for by name.
+    /// The message as `ReceiveMessage` returns it, with the requested attributes.
     pub(super) fn into_output(self, system_names: &[String], attribute_names: &[String]) -> Value {
-        let wanted = |name: &str| system_names.iter().any(|asked| asked == "All" || asked == name);
+        let wanted =
+            |name: &str| system_names.iter().any(|requested| requested == "All" || requested == name);
         let system: Map<String, Value> = self
             .system_attributes
             .into_iter()
@@ -152,7 +153,7 @@ fn covers(pattern: &str, name: &str) -> bool {
     }
 }
 
-/// What a receipt handle says once it is decoded.
+/// A decoded receipt handle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ReceiptHandle {
     pub(super) message: Uuid,
@@ -167,7 +168,7 @@ impl ReceiptHandle {
         URL_SAFE_NO_PAD.encode_to_string(bytes)
     }
 
-    /// `None` for a text that no queue ever gave out.
+    /// `None` for a text that is no receipt handle.
     pub(super) fn decode(text: &str) -> Option<Self> {
         let bytes = URL_SAFE_NO_PAD.decode_to_vec(text).ok()?;
         let (message, nonce) = bytes.split_at_checked(16)?;

@@ -1,4 +1,4 @@
-//! The messages of one queue by order of arrival, in memory, and on disk if the queue is kept.
+//! The messages of one queue by order of arrival, in memory, and on disk if the queue is persisted.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -13,22 +13,22 @@ use super::message::{ReceiptHandle, StoredMessage};
 pub(super) struct Messages {
     folder: Folder,
     by_position: BTreeMap<u64, StoredMessage>,
-    /// Where the copies of each message are: one, unless a test had it delivered again.
+    /// The positions of the copies of each message: one, unless a test delivered it again.
     positions: HashMap<Uuid, Vec<u64>>,
     next_position: u64,
 }
 
 impl Messages {
-    /// Those of a new queue.
+    /// The messages of a new queue.
     pub(super) fn new(folder: Folder) -> Self {
         Self { folder, by_position: BTreeMap::new(), positions: HashMap::new(), next_position: 0 }
     }
 
-    /// Those in the folder. A file that cannot be read keeps its position.
+    /// The messages in the folder. The position of a file that cannot be read stays in use.
     pub(super) fn restore(folder: Folder) -> io::Result<Self> {
-        let (kept, next_position) = folder.messages()?;
+        let (stored, next_position) = folder.messages()?;
         let mut messages = Self::new(folder);
-        for (position, message) in kept {
+        for (position, message) in stored {
             messages.place(position, message);
         }
         messages.next_position = next_position;
@@ -51,7 +51,7 @@ impl Messages {
         self.by_position.values()
     }
 
-    /// Each with its position, to be changed, and where changes are written.
+    /// Each message with its position, mutable, and the folder that stores changes.
     pub(super) fn in_order(&mut self) -> (impl Iterator<Item = (&u64, &mut StoredMessage)>, &Folder) {
         (self.by_position.iter_mut(), &self.folder)
     }
@@ -60,9 +60,9 @@ impl Messages {
         self.by_position.get_mut(&position)
     }
 
-    /// Takes a message in: on disk first.
+    /// Adds a message: on disk first.
     pub(super) fn append(&mut self, message: StoredMessage) -> io::Result<()> {
-        self.folder.keep_message(self.next_position, &message)?;
+        self.folder.save_message(self.next_position, &message)?;
         self.place(self.next_position, message);
         Ok(())
     }
@@ -74,7 +74,7 @@ impl Messages {
         self.next_position = self.next_position.max(position + 1);
     }
 
-    /// Takes a message out; its file stays until [`Self::forget_file`].
+    /// Removes a message from memory; its file stays until [`Self::delete_file`].
     pub(super) fn take(&mut self, position: u64) -> Option<StoredMessage> {
         let message = self.by_position.remove(&position)?;
         if let Some(copies) = self.positions.get_mut(&message.id) {
@@ -86,24 +86,24 @@ impl Messages {
         Some(message)
     }
 
-    pub(super) fn forget_file(&self, position: u64) {
-        self.folder.forget_message(position);
+    pub(super) fn delete_file(&self, position: u64) {
+        self.folder.delete_message(position);
     }
 
     pub(super) fn remove(&mut self, position: u64) {
         if self.take(position).is_some() {
-            self.forget_file(position);
+            self.delete_file(position);
         }
     }
 
     /// Removes every copy of a message.
-    pub(super) fn forget(&mut self, message: Uuid) {
+    pub(super) fn remove_copies(&mut self, message: Uuid) {
         for position in self.positions.get(&message).cloned().unwrap_or_default() {
             self.remove(position);
         }
     }
 
-    /// The message whose latest receipt the handle is.
+    /// The position of the message whose latest receipt has this handle.
     pub(super) fn position_of(&self, handle: ReceiptHandle) -> Option<u64> {
         let is_latest = |position: &&u64| {
             let receipt = self.by_position.get(position).and_then(|message| message.receipt);

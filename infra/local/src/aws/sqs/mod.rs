@@ -1,4 +1,4 @@
-//! Simple Queue Service: standard queues in memory, and in files if they are to be kept.
+//! Simple Queue Service: standard queues in memory, and in files if they are persisted.
 
 mod actions;
 mod error;
@@ -27,14 +27,14 @@ use super::protocol::{Call, ServiceError};
 /// All queues of the account.
 pub(super) struct Sqs {
     queues: Mutex<BTreeMap<String, Arc<Queue>>>,
-    /// Where they are kept, if they are.
+    /// The folder of all queues, if they are persisted.
     root: Option<PathBuf>,
-    /// Ends long polls when the server stops.
+    /// Cancels long polls when the server stops.
     stop: CancellationToken,
 }
 
 impl Sqs {
-    /// Queues that are kept below `root`, if there is one; with those that are there.
+    /// Queues that are persisted below `root`, if there is one; those that are there are restored.
     pub(super) fn new(root: Option<PathBuf>, stop: CancellationToken) -> anyhow::Result<Self> {
         let sqs = Self { queues: Mutex::default(), root, stop };
         if let Some(root) = &sqs.root {
@@ -49,10 +49,10 @@ impl Sqs {
         for (name, folder) in folder::queues(root)? {
             queues.extend(Queue::restore(&name, folder)?.map(|queue| (name, Arc::new(queue))));
         }
-        // Moved to its dead-letter queue, but not yet gone from its own, when the process ended.
-        for buried in queues.values().flat_map(|queue| queue.buried()) {
-            if let Some(source) = queues.values().find(|queue| queue.arn == buried.source) {
-                source.forget(buried.message);
+        // The process stopped after a message was written to its dead-letter queue, and before it was deleted from its own.
+        for moved in queues.values().flat_map(|queue| queue.dead_lettered()) {
+            if let Some(source) = queues.values().find(|queue| queue.arn == moved.source) {
+                source.remove_copies(moved.message);
             }
         }
         for queue in queues.values() {
@@ -64,10 +64,10 @@ impl Sqs {
         Ok(())
     }
 
-    /// How many messages each queue holds, by name, without the empty ones.
-    pub(super) fn held(&self) -> Vec<(String, usize)> {
-        let held = self.all().into_iter().map(|queue| (queue.name.clone(), queue.len()));
-        held.filter(|(_, messages)| *messages > 0).collect()
+    /// The number of messages of each queue that is not empty, by name.
+    pub(super) fn message_counts(&self) -> Vec<(String, usize)> {
+        let counts = self.all().into_iter().map(|queue| (queue.name.clone(), queue.len()));
+        counts.filter(|(_, messages)| *messages > 0).collect()
     }
 
     /// Runs one call of the API.
@@ -80,12 +80,12 @@ impl Sqs {
         self.by_arn(queue_arn).ok_or_else(error::queue_does_not_exist)?.send(message).map(drop)
     }
 
-    /// Copies messages that are in flight, as [`EmbeddedAws::deliver_again`](super::EmbeddedAws::deliver_again) says.
+    /// Copies messages that are in flight, see [`EmbeddedAws::deliver_again`](super::EmbeddedAws::deliver_again).
     pub(super) fn deliver_again(&self, queue_url: &str, message_id: Option<&str>) -> usize {
         self.by_url(queue_url).map_or(0, |queue| queue.deliver_again(message_id))
     }
 
-    /// Creates the queue, or gives the one that exists if it was created with the same attributes.
+    /// Creates the queue, or returns the existing one if it was created with the same attributes.
     fn create(&self, name: &str, attributes: &BTreeMap<String, String>) -> Result<(), ServiceError> {
         if name.ends_with(".fifo") {
             return Err(error::fifo_is_not_emulated());
@@ -100,14 +100,14 @@ impl Sqs {
         let mut queues = self.queues();
         match queues.get(name) {
             Some(queue) if queue.settings().agree_with(attributes)? => Ok(()),
-            // A queue of before a restart takes the attributes with which it is made again.
+            // A restored queue gets the attributes of the new call.
             Some(queue) if queue.is_restored() => queue.set(attributes),
             Some(_) => Err(error::queue_name_exists()),
             None => {
                 let settings = QueueSettings::default().with(attributes)?;
-                let folder = Folder::create(self.root.as_deref(), name).map_err(error::not_kept)?;
+                let folder = Folder::create(self.root.as_deref(), name).map_err(error::storage_failed)?;
                 let queue = Queue::new(name, settings, Messages::new(folder));
-                queue.keep()?;
+                queue.save()?;
                 queues.insert(name.to_owned(), Arc::new(queue));
                 Ok(())
             }
@@ -115,7 +115,7 @@ impl Sqs {
     }
 
     fn delete(&self, name: &str) -> Result<(), ServiceError> {
-        // Nobody makes a queue of that name before its folder is gone.
+        // The lock prevents a new queue of that name before the folder is deleted.
         let mut queues = self.queues();
         queues.remove(name).ok_or_else(error::queue_does_not_exist)?.delete_folder()
     }

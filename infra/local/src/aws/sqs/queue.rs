@@ -1,4 +1,4 @@
-//! One standard queue, in memory, and in a folder if it is to be kept.
+//! One standard queue, in memory, and in a folder if it is persisted.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::error;
-use super::folder::{Folder, Kept};
+use super::folder::{Folder, PersistedQueue};
 use super::message::{NewMessage, ReceiptHandle, Received, StoredMessage};
 use super::messages::Messages;
 use super::settings::QueueSettings;
@@ -19,7 +19,7 @@ use crate::aws::protocol::ServiceError;
 /// Messages that may be in flight at once ("Amazon SQS message quotas", standard queue).
 const IN_FLIGHT_LIMIT: usize = 120_000;
 
-/// A message can be invisible for so long after it was received, however often that is extended.
+/// The maximum total visibility timeout of a receipt, extensions included.
 const VISIBILITY_LIMIT: Duration = Duration::from_secs(43_200);
 
 pub(crate) struct Queue {
@@ -32,26 +32,26 @@ pub(crate) struct Queue {
 }
 
 /// A message that was moved to a dead-letter queue.
-pub(super) struct Buried {
+pub(super) struct DeadLettered {
     pub(super) message: Uuid,
     /// ARN of the queue that it was moved from.
     pub(super) source: String,
 }
 
 struct State {
-    /// The queue is from before a restart, and nobody has set its attributes since.
+    /// The queue is from before a restart, and its attributes have not been set since.
     is_restored: bool,
     settings: QueueSettings,
     modified_at: u64,
     messages: Messages,
 }
 
-/// What a receiver asks for.
+/// The parameters of a receive.
 pub(super) struct ReceiveRequest {
     pub(super) max_messages: usize,
-    /// `None` takes the queue's own.
+    /// `None` means that of the queue.
     pub(super) visibility: Option<Duration>,
-    /// How long to wait for a first message; `None` takes the queue's own.
+    /// How long to wait for a first message; `None` means that of the queue.
     pub(super) wait: Option<Duration>,
 }
 
@@ -67,48 +67,48 @@ impl Queue {
         }
     }
 
-    /// The queue that is kept in that folder, if one is.
+    /// The queue in that folder, if there is one.
     pub(super) fn restore(name: &str, folder: Folder) -> anyhow::Result<Option<Self>> {
-        let Some(Kept { attributes }) = folder.kept()? else { return Ok(None) };
+        let Some(PersistedQueue { attributes }) = folder.load()? else { return Ok(None) };
         let settings = QueueSettings::default().with(&attributes)?;
         let queue = Self::new(name, settings, Messages::restore(folder)?);
         queue.state().is_restored = true;
         Ok(Some(queue))
     }
 
-    /// Writes what is set, if the queue is kept.
-    pub(super) fn keep(&self) -> Result<(), ServiceError> {
-        self.state().keep()
+    /// Writes the attributes, if the queue is persisted.
+    pub(super) fn save(&self) -> Result<(), ServiceError> {
+        self.state().save()
     }
 
-    /// Takes away what is kept of a queue that is deleted.
+    /// Deletes the folder of a deleted queue.
     pub(super) fn delete_folder(&self) -> Result<(), ServiceError> {
-        self.state().messages.delete_folder().map_err(error::not_kept)
+        self.state().messages.delete_folder().map_err(error::storage_failed)
     }
 
-    /// Whether it is from before a restart, and nobody has set its attributes since.
+    /// Whether it is from before a restart, and its attributes have not been set since.
     pub(super) fn is_restored(&self) -> bool {
         self.state().is_restored
     }
 
-    /// How many messages it holds, visible or not.
+    /// The number of messages, visible or not.
     pub(super) fn len(&self) -> usize {
         self.state().messages.len()
     }
 
     /// The messages that came from another queue.
-    pub(super) fn buried(&self) -> Vec<Buried> {
+    pub(super) fn dead_lettered(&self) -> Vec<DeadLettered> {
         let state = self.state();
-        let buried = state.messages.all().filter_map(|message| {
+        let moved = state.messages.all().filter_map(|message| {
             let source = message.dead_letter_source.clone().filter(|source| *source != self.arn)?;
-            Some(Buried { message: message.id, source })
+            Some(DeadLettered { message: message.id, source })
         });
-        buried.collect()
+        moved.collect()
     }
 
-    /// Drops every copy of a message.
-    pub(super) fn forget(&self, message: Uuid) {
-        self.state().messages.forget(message);
+    /// Deletes every copy of a message.
+    pub(super) fn remove_copies(&self, message: Uuid) {
+        self.state().messages.remove_copies(message);
     }
 
     pub(super) fn settings(&self) -> QueueSettings {
@@ -120,10 +120,10 @@ impl Queue {
         state.settings = state.settings.with(attributes)?;
         state.modified_at = epoch_seconds();
         state.is_restored = false;
-        state.keep()
+        state.save()
     }
 
-    /// Every attribute, those that are counted included.
+    /// Every attribute, the counts included.
     pub(super) fn attributes(&self) -> BTreeMap<String, String> {
         let mut state = self.state();
         state.drop_expired();
@@ -148,7 +148,7 @@ impl Queue {
         state.settings.all().chain(counted).collect()
     }
 
-    /// Takes a message in and gives its id.
+    /// Adds a message and returns its id.
     pub(super) fn send(&self, content: NewMessage) -> Result<Uuid, ServiceError> {
         let mut state = self.state();
         let limit = state.settings.maximum_message_size();
@@ -160,14 +160,14 @@ impl Queue {
         let delay = content.delay.unwrap_or_else(|| state.settings.delay());
         let message = StoredMessage::new(content, delay);
         let id = message.id;
-        state.messages.append(message).map_err(error::not_kept)?;
+        state.messages.append(message).map_err(error::storage_failed)?;
         drop(state);
         self.changed.notify_waiters();
         Ok(id)
     }
 
-    /// Waits until there is a message, the wait is over or the service stops. A future that is dropped has taken
-    /// nothing. Messages that were received too often go to `dead_letters` instead.
+    /// Waits until there is a message, the wait is over or the service stops. A future that is dropped has received
+    /// nothing. Messages that exceed `maxReceiveCount` move to `dead_letters` instead.
     pub(super) async fn receive(
         &self,
         request: ReceiveRequest,
@@ -179,7 +179,7 @@ impl Queue {
         loop {
             let mut changed = std::pin::pin!(self.changed.notified());
             changed.as_mut().enable();
-            let received = self.take(&request, dead_letters.as_deref())?;
+            let received = self.try_receive(&request, dead_letters.as_deref())?;
             if !received.is_empty() || Instant::now() >= deadline {
                 return Ok(received);
             }
@@ -192,7 +192,7 @@ impl Queue {
         }
     }
 
-    fn take(
+    fn try_receive(
         &self,
         request: &ReceiveRequest,
         dead_letters: Option<&Queue>,
@@ -205,7 +205,7 @@ impl Queue {
         }
         let visibility = request.visibility.unwrap_or_else(|| state.settings.visibility_timeout());
         let limit = state.settings.redrive().map(|policy| policy.max_receive_count);
-        let (mut received, mut dead) = (Vec::new(), Vec::new());
+        let (mut received, mut exhausted) = (Vec::new(), Vec::new());
         let (messages, folder) = state.messages.in_order();
         for (position, message) in messages {
             if received.len() == request.max_messages {
@@ -215,47 +215,49 @@ impl Queue {
                 continue;
             }
             if dead_letters.is_some() && limit.is_some_and(|limit| message.receive_count >= limit) {
-                dead.push(*position);
+                exhausted.push(*position);
             } else {
                 received.push(message.receive(now, visibility));
-                // It is hidden in memory already; an attempt that is not counted after a restart is no reason to refuse it.
-                if let Err(error) = folder.keep_message(*position, message) {
-                    tracing::error!(message = %message.id, %error, "a delivery is not counted on disk");
+                // The message is hidden in memory already; that a restart would lose this count is no reason to refuse the call.
+                if let Err(error) = folder.save_message(*position, message) {
+                    tracing::error!(message = %message.id, %error, "the receive count cannot be written");
                 }
             }
         }
-        let dead: Vec<_> = dead
+        let exhausted: Vec<_> = exhausted
             .into_iter()
             .filter_map(|position| Some((position, state.messages.take(position)?)))
             .collect();
-        // No queue is locked while it waits for another: two may be each other's dead-letter queue.
+        // The lock is released before the other queue is locked: two may be each other's dead-letter queue.
         drop(state);
         if let Some(dead_letters) = dead_letters {
-            dead.into_iter().for_each(|(position, message)| self.move_to(dead_letters, position, message));
+            exhausted
+                .into_iter()
+                .for_each(|(position, message)| self.move_to(dead_letters, position, message));
         }
         Ok(received)
     }
 
-    /// First there, then gone from here: if the process ends in between, the restart finds both.
+    /// Adds it there before it is deleted here: if the process stops in between, the restart finds both.
     fn move_to(&self, dead_letters: &Queue, position: u64, message: StoredMessage) {
-        match dead_letters.bury(message.clone(), &self.arn) {
-            Ok(()) => self.state().messages.forget_file(position),
+        match dead_letters.accept_dead_letter(message.clone(), &self.arn) {
+            Ok(()) => self.state().messages.delete_file(position),
             Err(error) => {
-                tracing::error!(message = %message.id, %error, "a message is not moved to its dead-letter queue");
+                tracing::error!(message = %message.id, %error, "a message cannot be moved to its dead-letter queue");
                 self.state().messages.place(position, message);
             }
         }
     }
 
-    /// Takes over a message of another queue, with its id, content and counts.
-    fn bury(&self, message: StoredMessage, source: &str) -> Result<(), ServiceError> {
+    /// Adds a message of another queue, with its id, content and counts.
+    fn accept_dead_letter(&self, message: StoredMessage, source: &str) -> Result<(), ServiceError> {
         let moved = StoredMessage {
             available_at: Instant::now(),
             receipt: None,
             dead_letter_source: Some(source.to_owned()),
             ..message
         };
-        self.state().messages.append(moved).map_err(error::not_kept)?;
+        self.state().messages.append(moved).map_err(error::storage_failed)?;
         self.changed.notify_waiters();
         Ok(())
     }
@@ -264,8 +266,8 @@ impl Queue {
         self.state().messages.all().map(|message| message.available_at).min()
     }
 
-    /// Deletes the message unless somebody else has received it since: then nothing happens, without an error,
-    /// as AWS answers for standard queues.
+    /// Deletes the message unless it has been received again since: then nothing happens, without an error, as in
+    /// standard queues of AWS.
     pub(super) fn delete(&self, handle: &str) -> Result<(), ServiceError> {
         let handle = ReceiptHandle::decode(handle).ok_or_else(error::receipt_handle_is_invalid)?;
         let mut state = self.state();
@@ -275,7 +277,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Sets how long from now the message stays invisible; zero gives it back at once.
+    /// Sets how long from now the message stays invisible; zero releases it at once.
     pub(super) fn change_visibility(&self, handle: &str, visibility: Duration) -> Result<(), ServiceError> {
         let handle = ReceiptHandle::decode(handle).ok_or_else(error::receipt_handle_is_invalid)?;
         let now = Instant::now();
@@ -290,8 +292,8 @@ impl Queue {
         if !message.is_in_flight(now) {
             return Err(error::message_not_inflight());
         }
-        let held = message.receipt.map_or(Duration::ZERO, |receipt| now - receipt.taken_at);
-        if held + visibility > VISIBILITY_LIMIT {
+        let elapsed = message.receipt.map_or(Duration::ZERO, |receipt| now - receipt.received_at);
+        if elapsed + visibility > VISIBILITY_LIMIT {
             return Err(error::invalid_value(
                 "Value for parameter VisibilityTimeout is invalid. Reason: Total VisibilityTimeout for the message \
                  is beyond the limit [43200 seconds].",
@@ -299,25 +301,25 @@ impl Queue {
         }
         message.available_at = now + visibility;
         drop(state);
-        // A receiver that waits has computed its wake-up from the time before.
+        // A waiting receiver has computed its wake-up from the previous time.
         self.changed.notify_waiters();
         Ok(())
     }
 
-    /// Makes a visible copy of each message in flight, or of the one with that id, and says how many.
+    /// Makes a visible copy of each message in flight, or of the one with that id, and returns how many.
     pub(super) fn deliver_again(&self, message_id: Option<&str>) -> usize {
         let now = Instant::now();
         let mut state = self.state();
-        let is_meant = |message: &&StoredMessage| {
+        let is_selected = |message: &&StoredMessage| {
             message.is_in_flight(now) && message_id.is_none_or(|id| message.id.to_string() == id)
         };
-        let copies: Vec<StoredMessage> = state.messages.all().filter(is_meant).cloned().collect();
+        let copies: Vec<StoredMessage> = state.messages.all().filter(is_selected).cloned().collect();
         let count = copies.len();
         for copy in copies {
             if let Err(error) =
                 state.messages.append(StoredMessage { available_at: now, receipt: None, ..copy })
             {
-                tracing::error!(%error, "a copy of a message is not kept");
+                tracing::error!(%error, "a copy of a message cannot be written");
             }
         }
         drop(state);
@@ -331,9 +333,9 @@ impl Queue {
 }
 
 impl State {
-    fn keep(&self) -> Result<(), ServiceError> {
-        let kept = Kept { attributes: self.settings.all().collect() };
-        self.messages.folder().keep(&kept).map_err(error::not_kept)
+    fn save(&self) -> Result<(), ServiceError> {
+        let queue = PersistedQueue { attributes: self.settings.all().collect() };
+        self.messages.folder().save(&queue).map_err(error::storage_failed)
     }
 
     fn drop_expired(&mut self) {

@@ -19,12 +19,12 @@ const NUMBERS: [(&str, u64, std::ops::RangeInclusive<u64>); 6] = [
     ("KmsDataKeyReusePeriodSeconds", 300, 60..=86_400),
 ];
 
-/// Attributes that are kept and given back without an effect.
+/// Attributes that are stored and returned without effect.
 const TEXTS: [&str; 4] = ["Policy", "RedriveAllowPolicy", "KmsMasterKeyId", "SqsManagedSseEnabled"];
 
 const REDRIVE_POLICY: &str = "RedrivePolicy";
 
-/// What was set, and the defaults of what was not.
+/// The attributes that were set, and the defaults of the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct QueueSettings {
     numbers: BTreeMap<&'static str, u64>,
@@ -32,7 +32,7 @@ pub(super) struct QueueSettings {
     redrive: Option<RedrivePolicy>,
 }
 
-/// Where a message goes that was received too often.
+/// The dead-letter queue, and the maximum number of receives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct RedrivePolicy {
     pub(super) dead_letter_arn: String,
@@ -74,7 +74,7 @@ impl QueueSettings {
             let number = value.parse().ok().filter(|number| range.contains(number));
             self.numbers.insert(name, number.ok_or_else(|| error::invalid_attribute_value(name))?);
         } else if let Some(name) = TEXTS.iter().find(|known| **known == name) {
-            // An empty policy takes the old one away.
+            // An empty policy deletes the old one.
             if value.is_empty() {
                 self.texts.remove(name);
             } else {
@@ -129,7 +129,7 @@ impl QueueSettings {
 }
 
 impl RedrivePolicy {
-    /// `{"deadLetterTargetArn": "...", "maxReceiveCount": 3}`; AWS also takes the count as text.
+    /// `{"deadLetterTargetArn": "...", "maxReceiveCount": 3}`; AWS also accepts the count as text.
     fn parse(text: &str) -> Result<Self, ServiceError> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]

@@ -21,7 +21,7 @@ use sampling::Latent;
 /// A class of nodes that ComfyUI expands into another one, which saves.
 pub(super) const EXPANDING: &str = "SaveByExpansion";
 
-/// More pixels than this in one batch do not fit the memory.
+/// The maximum number of pixels in one batch; more do not fit the memory.
 const MAX_PIXELS: u64 = 64 * 1024 * 1024;
 
 /// A value that flows from one node to another.
@@ -44,7 +44,7 @@ pub(super) struct Made {
     pub(super) outputs: Vec<Data>,
     /// What an output node shows, such as `{"images": […]}`.
     pub(super) shown: Option<Value>,
-    /// Pictures that go to the client's socket, as PNG.
+    /// Pictures that are sent to the client's socket, as PNG.
     pub(super) frames: Vec<Bytes>,
 }
 

@@ -63,7 +63,7 @@ impl Check<'_> {
         Ok((valid, errors))
     }
 
-    /// Follows a link: `Ok` tells whether the node behind it is valid.
+    /// Resolves a link: `Ok` is whether its node is valid.
     fn link(
         &mut self,
         input: &Input<'_>,

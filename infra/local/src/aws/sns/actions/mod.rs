@@ -24,7 +24,7 @@ pub(super) fn run(sns: &Sns, call: &Call, delivers_twice: bool) -> Result<Value,
     }
 }
 
-/// The answer of an action that has nothing to say.
-fn nothing() -> Value {
+/// The response of an action without output.
+fn no_output() -> Value {
     json!({})
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::nothing;
+use super::no_output;
 use super::topics::OneTopic;
 use crate::aws::ACCOUNT;
 use crate::aws::protocol::{ServiceError, flag};
@@ -27,7 +27,7 @@ pub(super) struct Subscribe {
     return_subscription_arn: bool,
 }
 
-/// Subscribing the same endpoint again gives the subscription that exists; a pending one is asked again.
+/// Subscribing the same endpoint again returns the existing subscription; the confirmation of a pending one is sent again.
 pub(super) fn subscribe(sns: &Sns, input: Subscribe) -> Result<Value, ServiceError> {
     let settings = SubscriptionSettings::from_attributes(input.attributes)?;
     let protocol = Protocol::parse(&input.protocol)?;
@@ -37,7 +37,7 @@ pub(super) fn subscribe(sns: &Sns, input: Subscribe) -> Result<Value, ServiceErr
         .of_topic(&input.topic_arn)
         .find(|subscription| subscription.protocol == protocol && subscription.endpoint == input.endpoint);
     let subscription = match existing {
-        // A subscription of before a restart takes the settings with which it is made again.
+        // A restored subscription gets the settings of the new call.
         Some(existing) if existing.settings == settings || existing.is_restored => {
             Subscription { settings, is_restored: false, ..existing.clone() }
         }
@@ -51,7 +51,7 @@ pub(super) fn subscribe(sns: &Sns, input: Subscribe) -> Result<Value, ServiceErr
     directory.subscriptions.insert(subscription.arn.clone(), subscription.clone());
     drop(directory);
     if let Some(token) = &subscription.token {
-        sns.delivery.ask_to_confirm(&subscription, token);
+        sns.delivery.request_confirmation(&subscription, token);
     }
     let shows_arn = subscription.is_confirmed() || input.return_subscription_arn;
     Ok(json!({"SubscriptionArn": if shows_arn { &subscription.arn } else { PENDING }}))
@@ -84,10 +84,10 @@ pub(super) struct OneSubscription {
     subscription_arn: String,
 }
 
-/// Ending what is not there succeeds.
+/// Deleting a subscription that does not exist succeeds.
 pub(super) fn unsubscribe(sns: &Sns, input: &OneSubscription) -> Result<Value, ServiceError> {
     sns.directory().subscriptions.remove(&input.subscription_arn);
-    Ok(nothing())
+    Ok(no_output())
 }
 
 pub(super) fn list_by_topic(sns: &Sns, input: &OneTopic) -> Result<Value, ServiceError> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::nothing;
+use super::no_output;
 use crate::aws::protocol::ServiceError;
 use crate::aws::sns::topic::Topic;
 use crate::aws::sns::{Sns, error};
@@ -54,5 +54,5 @@ pub(super) struct SetTopicAttributes {
 
 pub(super) fn set_attribute(sns: &Sns, input: SetTopicAttributes) -> Result<Value, ServiceError> {
     sns.directory().topic(&input.topic_arn)?.set(&input.attribute_name, input.attribute_value)?;
-    Ok(nothing())
+    Ok(no_output())
 }

@@ -1,4 +1,4 @@
-//! Deleting up to ten messages, each of which succeeds or fails by itself.
+//! Deletes up to ten messages, each of which succeeds or fails independently.
 
 use std::collections::HashSet;
 

@@ -5,14 +5,14 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{nothing, seconds};
+use super::{no_output, seconds};
 use crate::aws::message_attributes::{self, MessageAttributes};
 use crate::aws::protocol::{ServiceError, integer};
 use crate::aws::sqs::message::NewMessage;
 use crate::aws::sqs::queue::ReceiveRequest;
 use crate::aws::sqs::{Sqs, error};
 
-/// The most message attributes ("Amazon SQS message quotas").
+/// The maximum number of message attributes ("Amazon SQS message quotas").
 const ATTRIBUTE_LIMIT: usize = 10;
 
 #[derive(Deserialize)]
@@ -109,7 +109,7 @@ pub(super) async fn receive(sqs: &Sqs, input: ReceiveMessage) -> Result<Value, S
     let dead_letters = queue.settings().redrive().and_then(|policy| sqs.by_arn(&policy.dead_letter_arn));
     let received = queue.receive(request, dead_letters, &sqs.stop).await?;
     if received.is_empty() {
-        return Ok(nothing());
+        return Ok(no_output());
     }
     let system_names = [input.attribute_names, input.message_system_attribute_names].concat();
     let messages: Vec<Value> = received
@@ -128,7 +128,7 @@ pub(super) struct DeleteMessage {
 
 pub(super) fn delete(sqs: &Sqs, input: DeleteMessage) -> Result<Value, ServiceError> {
     sqs.by_url(&input.queue_url)?.delete(&input.receipt_handle)?;
-    Ok(nothing())
+    Ok(no_output())
 }
 
 #[derive(Deserialize)]
@@ -143,7 +143,7 @@ pub(super) struct ChangeMessageVisibility {
 pub(super) fn change_visibility(sqs: &Sqs, input: ChangeMessageVisibility) -> Result<Value, ServiceError> {
     let timeout = input.visibility_timeout.ok_or_else(|| error::missing_parameter("VisibilityTimeout"))?;
     sqs.by_url(&input.queue_url)?.change_visibility(&input.receipt_handle, visibility(timeout)?)?;
-    Ok(nothing())
+    Ok(no_output())
 }
 
 /// At most 12 hours.

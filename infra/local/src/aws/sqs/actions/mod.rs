@@ -29,8 +29,8 @@ pub(super) async fn run(sqs: &Sqs, call: &Call) -> Result<Value, ServiceError> {
     }
 }
 
-/// The answer of an action that has nothing to say.
-fn nothing() -> Value {
+/// The response of an action without output.
+fn no_output() -> Value {
     json!({})
 }
 

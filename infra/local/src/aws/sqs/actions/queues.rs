@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::nothing;
+use super::no_output;
 use crate::aws::ACCOUNT;
 use crate::aws::protocol::{Call, ServiceError};
 use crate::aws::sqs::Sqs;
@@ -33,7 +33,7 @@ pub(super) struct OneQueue {
 pub(super) fn delete(sqs: &Sqs, input: OneQueue) -> Result<Value, ServiceError> {
     let queue = sqs.by_url(&input.queue_url)?;
     sqs.delete(&queue.name)?;
-    Ok(nothing())
+    Ok(no_output())
 }
 
 #[derive(Deserialize)]
@@ -89,7 +89,7 @@ pub(super) struct SetQueueAttributes {
 
 pub(super) fn set_attributes(sqs: &Sqs, input: SetQueueAttributes) -> Result<Value, ServiceError> {
     sqs.by_url(&input.queue_url)?.set(&input.attributes)?;
-    Ok(nothing())
+    Ok(no_output())
 }
 
 /// Built from the address by which the client reached us, so that it works for this client.
