@@ -115,13 +115,16 @@ pub struct Job {
     pub progress: Progress,
     /// Receives what the run can be found by, before the runtime gets the job; or when it fails before that.
     pub handles: mpsc::UnboundedSender<RunHandle>,
+    /// The X-Ray trace header of the message (`AWSTraceHeader`), as it came.
+    pub trace_header: Option<String>,
 }
 
 impl Job {
     /// A job without listeners, with a `stop` of its own.
     pub fn new(task: Arc<Task>, inputs: Vec<Input>) -> Self {
         let (handles, _) = mpsc::unbounded_channel();
-        Self { task, inputs, stop: CancellationToken::new(), progress: Progress::new(), handles }
+        let (stop, progress) = (CancellationToken::new(), Progress::new());
+        Self { task, inputs, stop, progress, handles, trace_header: None }
     }
 }
 

@@ -59,6 +59,7 @@ impl<'a> Run<'a> {
             stop: stop.clone(),
             progress: self.progress.clone(),
             handles: sender,
+            trace_header: self.attempt.leased.delivery.trace_header.clone(),
         };
         let running = self.track(self.submit(job), handles);
         tokio::pin!(running);
