@@ -43,5 +43,6 @@ pub(crate) fn options(url: &str) -> RuntimeOptions {
         max_task_bytes: 64 << 20,
         stuck_after: Duration::from_secs(600),
         settings_allowed: Vec::new(),
+        uninterruptible_run: Default::default(),
     }
 }

@@ -44,6 +44,7 @@ pub fn client_with(simulation: &Simulation, max_task_bytes: u64) -> Arc<dyn Runt
         max_task_bytes,
         stuck_after: Duration::from_secs(600),
         settings_allowed: Vec::new(),
+        uninterruptible_run: Default::default(),
     })
     .unwrap()
 }

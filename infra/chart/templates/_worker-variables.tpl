@@ -16,6 +16,7 @@ numbers as floats, so that those above a million need `int64` to be written in f
 - { name: NODES_DENIED, value: {{ join "," .Values.worker.nodesDenied | quote }} }
 - { name: SETTINGS_ALLOWED, value: {{ join "," .Values.worker.settingsAllowed | quote }} }
 - { name: SCRIPTS_ALLOWED, value: {{ join "," .Values.worker.scriptsAllowed | quote }} }
+- { name: UNINTERRUPTIBLE_RUN, value: {{ .Values.worker.uninterruptibleRun | quote }} }
 - { name: MAX_PIXELS, value: {{ .Values.worker.maxPixels | int64 | quote }} }
 - { name: MAX_STEPS, value: {{ .Values.worker.maxSteps | int64 | quote }} }
 - { name: MAX_IMAGES, value: {{ .Values.worker.maxImages | int64 | quote }} }

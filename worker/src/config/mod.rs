@@ -12,6 +12,7 @@ use validator::Validate;
 use crate::health::HealthListen;
 use crate::inputs::guard::AllowedHosts;
 use crate::pod::PodOptions;
+use crate::runtimes::left_run::UninterruptibleRun;
 use crate::runtimes::{REGISTRY, RuntimeOptions, RuntimeType};
 
 pub use vars::ConfigError;
@@ -135,6 +136,7 @@ impl Config {
                 max_task_bytes,
                 stuck_after: Duration::from_secs(stuck_seconds),
                 settings_allowed: vars.list("SETTINGS_ALLOWED"),
+                uninterruptible_run: vars.parsed("UNINTERRUPTIBLE_RUN", UninterruptibleRun::default()),
             },
             notify_when_running: vars.flag("EXP_CALLBACK_WHEN_RUNNING", false),
             input_allow_hosts: vars.parsed("INPUT_ALLOW_HOSTS", AllowedHosts::default()),

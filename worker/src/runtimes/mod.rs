@@ -4,6 +4,7 @@
 
 pub mod comfyui;
 pub(crate) mod interrupt;
+pub mod left_run;
 pub(crate) mod poll_schedule;
 pub mod sdwebui;
 
@@ -24,6 +25,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use self::left_run::UninterruptibleRun;
 use crate::error::TaskError;
 use crate::inputs::Input;
 
@@ -53,8 +55,8 @@ pub trait Runtime: Send + Sync {
     ///
     /// When `job.stop` is cancelled, the run is interrupted inside the runtime, so that the next job does not wait
     /// behind it, and the error `interrupted` is returned soon. A runtime that was never asked, or that is gone, counts
-    /// as interrupted. No other run may suffer from the interruption. A runtime that takes several jobs returns
-    /// `runtime_stuck` instead when it still works on the run.
+    /// as interrupted. No other run may suffer from the interruption. A runtime that takes several jobs, or that cannot
+    /// interrupt its runs, returns `runtime_stuck` instead when it still works on the run.
     ///
     /// A runtime that takes several jobs reports through `job.progress` when the job waits behind another one and when it
     /// begins. For any other, a run starts when the run before it has finished.
@@ -282,6 +284,8 @@ pub struct RuntimeOptions {
     pub stuck_after: Duration,
     /// Settings of extensions that a task may override (`SETTINGS_ALLOWED`).
     pub settings_allowed: Vec<String>,
+    /// What is done about a run that cannot be interrupted (`UNINTERRUPTIBLE_RUN`).
+    pub uninterruptible_run: UninterruptibleRun,
 }
 
 /// One type of runtime.

@@ -103,13 +103,13 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Whether the runtime may still work on the interrupted run. One that takes several jobs reports it; any other is probed
-    /// before the next run.
+    /// Whether the runtime may still work on the interrupted run. Its client reports it; one that takes a single job is also
+    /// probed after a timeout.
     fn may_still_run(&self, bound: Bound, result: &Result<RunOutput, TaskError>) -> bool {
         match (result, self.attempt.worker.config.runtime_type.takes_several) {
             (Ok(_), _) => false,
             (Err(error), true) => error.code != ErrorCode::Interrupted,
-            (Err(_), false) => bound == Bound::Timeout,
+            (Err(error), false) => bound == Bound::Timeout || error.code == ErrorCode::RuntimeStuck,
         }
     }
 

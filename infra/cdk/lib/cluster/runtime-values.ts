@@ -64,6 +64,7 @@ function own(runtime: Runtime, around: RuntimeSurroundings): Values {
       nodesDenied: runtime.nodes.denied,
       settingsAllowed: runtime.allowedSettings,
       scriptsAllowed: runtime.allowedScripts,
+      uninterruptibleRun: runtime.uninterruptibleRun,
       maxPixels: runtime.limits.maxPixels,
       maxSteps: runtime.limits.maxSteps,
       maxImages: runtime.limits.maxImages,

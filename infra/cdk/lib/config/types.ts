@@ -101,6 +101,7 @@ export interface Runtime {
   };
   allowedSettings: string[];
   allowedScripts: string[];
+  uninterruptibleRun: "wait" | "restart";
   claimCheck: boolean;
   inputs: {
     hosts: string[];

@@ -103,6 +103,7 @@ describe("the values of a release", () => {
       nodes: rendered.worker.nodesDenied,
       allowedSettings: rendered.worker.settingsAllowed,
       allowedScripts: rendered.worker.scriptsAllowed,
+      uninterruptibleRun: rendered.worker.uninterruptibleRun,
       limits: rendered.worker.maxSteps,
       inputs: rendered.worker.inputBuckets,
       args: rendered.runtime.extraArgs,

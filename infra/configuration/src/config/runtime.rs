@@ -31,6 +31,8 @@ pub struct Runtime {
     pub allowed_settings: Vec<String>,
     /// Scripts that tasks may select although they run with parameters of their own.
     pub allowed_scripts: Vec<String>,
+    /// What is done about a run that exceeds its time and cannot be interrupted: `wait` or `restart`.
+    pub uninterruptible_run: String,
     /// Whether it accepts tasks that are too large for a message.
     pub claim_check: bool,
     /// Where input images may come from, besides every public address.

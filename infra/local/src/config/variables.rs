@@ -24,6 +24,7 @@ pub fn worker_variables(config: &Config, runtime: &Runtime) -> BTreeMap<&'static
         ("NODES_DENIED", runtime.nodes.denied.join(",")),
         ("SETTINGS_ALLOWED", runtime.allowed_settings.join(",")),
         ("SCRIPTS_ALLOWED", runtime.allowed_scripts.join(",")),
+        ("UNINTERRUPTIBLE_RUN", runtime.uninterruptible_run.clone()),
         ("MAX_PIXELS", runtime.limits.max_pixels.to_string()),
         ("MAX_STEPS", runtime.limits.max_steps.to_string()),
         ("MAX_IMAGES", runtime.limits.max_images.to_string()),
