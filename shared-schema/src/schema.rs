@@ -179,7 +179,7 @@ mod tests {
             names.filter(|name| name.to_string_lossy().ends_with(".schema.json")).count()
         };
         let of_types = runtimes::REGISTRY
-            .map(|contract| files(folder(&format!("runtimes/{}/schemas", contract.name()))));
+            .map(|contract| files(folder(&format!("runtimes/{}/schemas", contract.folder()))));
         assert_eq!(all().count(), files(folder("envelope")) + of_types.iter().sum::<usize>());
     }
 

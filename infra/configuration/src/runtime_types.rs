@@ -50,7 +50,7 @@ pub(crate) fn schema(fields: &Value, root: &Value) -> Result<Value, String> {
 }
 
 fn deployment(contract: &'static dyn RuntimeContract) -> Result<Deployment, String> {
-    let at = |error: String| format!("{}/deployment.yaml: {error}", contract.name());
+    let at = |error: String| format!("{}/deployment.yaml: {error}", contract.folder());
     let value = yaml::parse(contract.files().deployment).map_err(at)?;
     Deployment::deserialize(value).map_err(|error| at(error.to_string()))
 }

@@ -134,6 +134,11 @@ pub struct TaskContract {
 }
 
 impl dyn RuntimeContract {
+    /// The folder of its sources: its name as Rust spells a module.
+    pub fn folder(&self) -> String {
+        self.name().replace('-', "_")
+    }
+
     /// The task types that it handles.
     pub fn task_types(&self) -> Vec<TaskType> {
         self.tasks().iter().map(|task| task.task_type).collect()

@@ -3,6 +3,7 @@
 //! A new runtime is a folder that implements [`Runtime`], a line in [`REGISTRY`], and the schemas of its task types.
 
 pub mod comfyui;
+pub(crate) mod error_text;
 pub(crate) mod interrupt;
 pub mod left_run;
 pub(crate) mod poll_schedule;
