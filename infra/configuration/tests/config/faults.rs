@@ -22,6 +22,7 @@ runtimes:
 ",
     );
     faults.sort();
+    let types = shared_schema::runtimes::REGISTRY.map(|contract| contract.name());
     assert_eq!(
         faults,
         [
@@ -35,7 +36,7 @@ runtimes:
             "runtimes.0.deadlines: does not know `drian`",
             "runtimes.0.limits.maxSteps: must be integer",
             "runtimes.0.name: must look like ^[a-z]([a-z0-9-]{0,22}[a-z0-9])?$",
-            "runtimes.0.type: must be one of sdwebui, comfyui",
+            &format!("runtimes.0.type: must be one of {}", types.join(", ")),
             "runtimes.1: lacks `name`",
             "subscriptions.queues: must NOT have duplicate items",
             "subscriptions.webhooks.0: must look like ^https://[^\\s]+$",
