@@ -22,6 +22,13 @@ use integration_tests::fixtures;
 /// that iterates over it, so that a new one is replayed, too, or fails.
 type OwnTests = &'static [(&'static str, fn())];
 
+/// The folders of recordings, one line each.
+const FOLDERS: &[(&str, OwnTests)] = &[
+    ("comfyui", comfyui::OWN_TESTS),
+    ("sdwebui", sdwebui::OWN_TESTS),
+    ("a1111", sdwebui::A1111_TESTS),
+];
+
 /// The names of the recordings in a folder that have no test of their own.
 fn recordings(folder: &str, own_tests: OwnTests) -> Vec<String> {
     let files = fixtures::all().into_iter();
@@ -37,9 +44,7 @@ fn recording_in<'a>(folder: &str, file: &'a str) -> Option<&'a str> {
 fn every_fixture_is_used() {
     let whole_files = comfyui::whole_files();
     for file in fixtures::all() {
-        let used = recording_in("comfyui", &file).is_some()
-            || recording_in("sdwebui", &file).is_some()
-            || recording_in("a1111", &file).is_some()
+        let used = FOLDERS.iter().any(|(folder, _)| recording_in(folder, &file).is_some())
             || whole_files.contains(&file)
             // Read by the tests of the shipped programs.
             || file.starts_with("predecessors/")
@@ -53,10 +58,8 @@ fn every_fixture_is_used() {
 #[test]
 fn every_test_of_its_own_has_a_recording() {
     let all = fixtures::all();
-    for (folder, own_tests) in
-        [("comfyui", comfyui::OWN_TESTS), ("sdwebui", sdwebui::OWN_TESTS), ("a1111", sdwebui::A1111_TESTS)]
-    {
-        for (name, _) in own_tests {
+    for (folder, own_tests) in FOLDERS {
+        for (name, _) in *own_tests {
             let file = format!("{folder}/{name}.json");
             assert!(all.contains(&file), "tests/fixtures/{file} is gone, but has a test");
         }
