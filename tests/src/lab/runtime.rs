@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use local_stack::provision::RuntimeQueue;
-use simulated_runtimes::{ComfyUiOptions, SdWebUiOptions, Simulation};
+use simulated_runtimes::{Setup, Simulation};
 
 use crate::wait;
 
@@ -33,9 +33,8 @@ impl Runtime {
     pub async fn start_again(&mut self) {
         let address: SocketAddr =
             self.url.trim_start_matches("http://").trim_end_matches('/').parse().unwrap();
-        let started = wait::until("the port to be free again", async || match self.runtime_type {
-            "comfyui" => Simulation::start_comfyui(address, ComfyUiOptions::default()).await.ok(),
-            _ => Simulation::start_sdwebui(address, SdWebUiOptions::default()).await.ok(),
+        let started = wait::until("the port to be free again", async || {
+            Simulation::of_type(self.runtime_type, address, Setup::default()).await.ok()
         });
         self.simulation = Some(started.await);
     }
