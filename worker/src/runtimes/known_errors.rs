@@ -17,6 +17,8 @@ const OUT_OF_MEMORY: &[&str] = &[
     "memoryerror",
     // CUBLAS_STATUS_ALLOC_FAILED, CUDNN_STATUS_ALLOC_FAILED, CUFFT_ALLOC_FAILED.
     "alloc_failed",
+    // C++: `std::bad_alloc`, as stable-diffusion.cpp answers it.
+    "bad_alloc",
 ];
 
 /// Error texts of a process that can do no further work: only a restart helps, if anything does.
