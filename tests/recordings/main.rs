@@ -11,6 +11,7 @@
 )]
 
 mod comfyui;
+mod openai_images;
 mod sdwebui;
 
 mod server;
@@ -27,6 +28,7 @@ const FOLDERS: &[(&str, OwnTests)] = &[
     ("comfyui", comfyui::OWN_TESTS),
     ("sdwebui", sdwebui::OWN_TESTS),
     ("a1111", sdwebui::A1111_TESTS),
+    ("openai-images", openai_images::OWN_TESTS),
 ];
 
 /// The names of the recordings in a folder that have no test of their own.

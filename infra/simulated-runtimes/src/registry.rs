@@ -2,10 +2,10 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use crate::{Behaviour, DEFAULT_MODEL, Error, Simulation, comfyui, sdwebui};
+use crate::{Behaviour, DEFAULT_MODEL, Error, Simulation, comfyui, openai_images, sdwebui};
 
 /// All of them, one line each.
-pub static REGISTRY: [SimulatedType; 2] = [sdwebui::TYPE, comfyui::TYPE];
+pub static REGISTRY: [SimulatedType; 3] = [sdwebui::TYPE, comfyui::TYPE, openai_images::TYPE];
 
 /// One type of runtime.
 #[derive(Debug)]

@@ -4,6 +4,7 @@
 //! own: a contract is looked up by both.
 
 pub mod comfyui;
+pub mod openai_images;
 pub mod sdwebui;
 
 use std::fmt;
@@ -18,7 +19,8 @@ use crate::{RuntimeEntry, TaskType, Violation};
 
 /// All types of runtimes. Where a task names no type, the first that handles its task type counts:
 /// the predecessors' types come first.
-pub static REGISTRY: [&dyn RuntimeContract; 2] = [&sdwebui::SdWebUi, &comfyui::ComfyUi];
+pub static REGISTRY: [&dyn RuntimeContract; 3] =
+    [&sdwebui::SdWebUi, &comfyui::ComfyUi, &openai_images::OpenAiImages];
 
 /// What one type of runtime accepts.
 pub trait RuntimeContract: fmt::Debug + Sync {

@@ -6,6 +6,7 @@ pub mod comfyui;
 pub(crate) mod error_text;
 pub(crate) mod interrupt;
 pub mod left_run;
+pub mod openai_images;
 pub(crate) mod poll_schedule;
 pub mod sdwebui;
 
@@ -320,7 +321,7 @@ pub struct Leavings {
 }
 
 /// All types of runtimes, one line each.
-pub static REGISTRY: [RuntimeType; 2] = [
+pub static REGISTRY: [RuntimeType; 3] = [
     RuntimeType {
         contract: &contracts::sdwebui::SdWebUi,
         default_address: sdwebui::DEFAULT_ADDRESS,
@@ -338,6 +339,15 @@ pub static REGISTRY: [RuntimeType; 2] = [
         takes_several: true,
         leavings: comfyui::LEAVINGS,
         failure_report: comfyui::failure_report,
+    },
+    RuntimeType {
+        contract: &contracts::openai_images::OpenAiImages,
+        default_address: openai_images::DEFAULT_ADDRESS,
+        check_options: openai_images::check_options,
+        connect: openai_images::connect,
+        takes_several: false,
+        leavings: openai_images::LEAVINGS,
+        failure_report: openai_images::failure_report,
     },
 ];
 

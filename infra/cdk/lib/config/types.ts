@@ -80,9 +80,9 @@ export interface Config {
 export interface Runtime {
   name: string;
   /**
-   * `sdwebui`: SD WebUI; `comfyui`: ComfyUI
+   * `sdwebui`: SD WebUI; `comfyui`: ComfyUI; `openai-images`: OpenAI Images
    */
-  type: "sdwebui" | "comfyui";
+  type: "sdwebui" | "comfyui" | "openai-images";
   model?: ModelFile;
   models: ModelFile[];
   dynamicModel: boolean;

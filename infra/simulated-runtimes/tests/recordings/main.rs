@@ -5,6 +5,7 @@
 mod a1111;
 mod comfyui;
 mod compare;
+mod openai_images;
 mod sdwebui;
 
 use std::{net::SocketAddr, path::PathBuf};

@@ -1,0 +1,194 @@
+//! The HTTP calls: bounded answers, and no generation is sent twice that the server may have begun.
+
+use std::error::Error;
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::{RequestBuilder, Response, StatusCode, Url, retry};
+use shared_schema::ErrorCode;
+
+use super::request::Request;
+use super::{address, error_body};
+use crate::error::TaskError;
+use crate::http;
+use crate::runtimes::RuntimeOptions;
+
+/// How long a connection may take to open.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a call may take that only looks.
+const CONTROL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long an image may take that the server answers the address of.
+const IMAGE_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// What an answer may hold beside the images, in bytes.
+const WORDS_BYTES: u64 = 1 << 20;
+
+/// The HTTP side of one server.
+pub(super) struct Client {
+    http: reqwest::Client,
+    /// Ends in `/v1/`; may hold a login, which reqwest turns into a header.
+    root: Url,
+    pub(super) max_task_bytes: u64,
+}
+
+/// What the server answered, whatever its status.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) body: Vec<u8>,
+}
+
+impl Client {
+    /// A client of the server that the options name. Connects to nothing yet.
+    pub(super) fn new(options: &RuntimeOptions) -> Result<Self, String> {
+        let root = address::parse(options.api_base_url.as_deref())?;
+        let builder = if root.scheme() == "https" { http::client() } else { http::plain_client() };
+        // A generation that is sent again runs again.
+        let builder =
+            builder.retry(retry::never()).connect_timeout(CONNECT_TIMEOUT).pool_max_idle_per_host(0);
+        let http = builder.build().map_err(|error| format!("no HTTP client can be made: {error}"))?;
+        Ok(Self { http, root, max_task_bytes: options.max_task_bytes })
+    }
+
+    /// Whether the server takes jobs. vLLM-Omni, SGLang and Dynamo say so at `/health`; all of them list their models once they
+    /// are up.
+    pub(super) async fn ready(&self) -> Result<(), TaskError> {
+        let health = self.look("../health").await?;
+        if !health.is_not_served() {
+            return health.accepted("/health");
+        }
+        self.look("models").await?.accepted("/v1/models")
+    }
+
+    /// Whether nobody is there: no server, or a proxy before none.
+    pub(super) async fn is_gone(&self) -> bool {
+        let Ok(url) = self.root.join("models") else { return false };
+        match self.http.get(url).timeout(CONTROL_TIMEOUT).send().await {
+            Ok(answer) => matches!(answer.status().as_u16(), 502 | 503),
+            Err(error) => error.is_connect() && !error.is_timeout(),
+        }
+    }
+
+    /// Runs a generation. Takes as long as it takes.
+    ///
+    /// The images themselves are asked for; a server that refuses to be asked for a format gets the request without.
+    pub(super) async fn generate(
+        &self,
+        request: &Request,
+        traceparent: Option<&str>,
+    ) -> Result<Answer, TaskError> {
+        let answer = self.post(request, true, traceparent).await?;
+        if !error_body::refuses_the_format(answer.status.as_u16(), &answer.body) {
+            return Ok(answer);
+        }
+        self.post(request, false, traceparent).await
+    }
+
+    /// The image at an address that the server answered: on the server itself, or nowhere.
+    pub(super) async fn image(&self, address: &str, most: u64) -> Result<Bytes, TaskError> {
+        let url = self.root.join(address).ok().filter(|url| url.origin() == self.root.origin());
+        let Some(mut url) = url else {
+            let message = "the runtime answered with the address of an image on another server, which is not fetched; \
+                           it has to answer the images themselves (`b64_json`)";
+            return Err(TaskError::new(ErrorCode::RuntimeBadAnswer, message));
+        };
+        // Of an `http` URL with a host, both can be set.
+        url.set_username(self.root.username()).ok();
+        url.set_password(self.root.password()).ok();
+        let answer = self.send(self.http.get(url).timeout(IMAGE_TIMEOUT), most).await?;
+        if !answer.status.is_success() {
+            let message = format!("the runtime answers its own image with status {}", answer.status.as_u16());
+            return Err(TaskError::new(ErrorCode::RuntimeBadAnswer, message));
+        }
+        if answer.body.is_empty() {
+            let message = "the runtime answered the address of an image that is empty";
+            return Err(TaskError::new(ErrorCode::RuntimeBadAnswer, message));
+        }
+        Ok(answer.body.into())
+    }
+
+    async fn post(
+        &self,
+        request: &Request,
+        with_format: bool,
+        traceparent: Option<&str>,
+    ) -> Result<Answer, TaskError> {
+        let mut call = request.body(self.http.post(self.url(request.endpoint)?), with_format);
+        if let Some(traceparent) = traceparent {
+            call = call.header("traceparent", traceparent);
+        }
+        // Base64 makes four characters of three bytes.
+        let most = self.max_task_bytes.div_ceil(3).saturating_mul(4).saturating_add(WORDS_BYTES);
+        self.send(call, most).await
+    }
+
+    async fn look(&self, path: &str) -> Result<Answer, TaskError> {
+        self.send(self.http.get(self.url(path)?).timeout(CONTROL_TIMEOUT), WORDS_BYTES).await
+    }
+
+    fn url(&self, path: &str) -> Result<Url, TaskError> {
+        self.root.join(path).map_err(|error| TaskError::new(ErrorCode::RuntimeUnavailable, error.to_string()))
+    }
+
+    async fn send(&self, call: RequestBuilder, most: u64) -> Result<Answer, TaskError> {
+        let response = call.send().await.map_err(unavailable)?;
+        Ok(Answer { status: response.status(), body: body(response, most).await? })
+    }
+}
+
+impl Answer {
+    /// Whether the server does not have the endpoint, or not yet.
+    pub(super) fn is_not_served(&self) -> bool {
+        error_body::is_not_routed(self.status.as_u16(), &self.body)
+    }
+
+    /// The answer of a call that is not about a task: without success, the server cannot be worked with now.
+    fn accepted(self, path: &str) -> Result<(), TaskError> {
+        if self.status.is_success() {
+            return Ok(());
+        }
+        let status = self.status.as_u16();
+        let message = if matches!(status, 401 | 403) {
+            "the runtime refuses the worker's login; API_BASE_URL must hold it as http://user:password@host"
+                .to_owned()
+        } else {
+            format!("`GET {path}` is answered with status {status}")
+        };
+        Err(TaskError::new(ErrorCode::RuntimeUnavailable, message))
+    }
+}
+
+async fn body(mut response: Response, most: u64) -> Result<Vec<u8>, TaskError> {
+    let announced = response.content_length().unwrap_or_default().min(most);
+    let mut body = Vec::with_capacity(announced as usize);
+    while let Some(chunk) = response.chunk().await.map_err(unavailable)? {
+        if (body.len() + chunk.len()) as u64 > most {
+            return Err(too_large());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// Final: the same task would yield as much again.
+pub(super) fn too_large() -> TaskError {
+    let message = "the results are larger than one task may yield; ask for fewer or smaller images";
+    TaskError::new(ErrorCode::RuntimeFailed, message)
+}
+
+/// No connection, or one that broke. The URL is left out: it may hold a login.
+fn unavailable(error: reqwest::Error) -> TaskError {
+    let what = match (error.is_connect(), error.is_timeout()) {
+        (true, _) => "the runtime cannot be reached",
+        (false, true) => "the runtime does not answer in time",
+        (false, false) => "the connection to the runtime broke",
+    };
+    let error = error.without_url();
+    let mut root: &dyn Error = &error;
+    while let Some(source) = root.source() {
+        root = source;
+    }
+    TaskError::new(ErrorCode::RuntimeUnavailable, format!("{what}: {root}"))
+}
