@@ -11,7 +11,7 @@ import { AlarmTopic } from "./alarm-topic.ts";
 import type { Completions } from "./completions.ts";
 import type { Config } from "./config/types.ts";
 import type { DeadLetters } from "./dead-letters.ts";
-import type { FrontDoor } from "./front-door.ts";
+import type { FrontDoor } from "./submit-api.ts";
 import type { RustFunction } from "./rust-function.ts";
 import type { TaskBus } from "./task-bus.ts";
 

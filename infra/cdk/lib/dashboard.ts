@@ -4,7 +4,7 @@ import { Construct } from "constructs";
 import type { Completions } from "./completions.ts";
 import type { Config } from "./config/types.ts";
 import type { DeadLetters } from "./dead-letters.ts";
-import type { FrontDoor } from "./front-door.ts";
+import type { FrontDoor } from "./submit-api.ts";
 import type { TaskBus } from "./task-bus.ts";
 
 /** Columns that CloudWatch's dashboards have. */

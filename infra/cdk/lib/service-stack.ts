@@ -8,7 +8,7 @@ import { Completions } from "./completions.ts";
 import type { Config } from "./config/types.ts";
 import { Dashboard } from "./dashboard.ts";
 import { DeadLetters } from "./dead-letters.ts";
-import { FrontDoor } from "./front-door.ts";
+import { FrontDoor } from "./submit-api.ts";
 import type { ServiceHandover } from "./handover.ts";
 import { Results } from "./results.ts";
 import { TaskBus } from "./task-bus.ts";

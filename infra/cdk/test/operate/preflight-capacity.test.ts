@@ -11,7 +11,7 @@ import { describe, expect, test } from "vitest";
 
 import type { Config } from "../../lib/config/types.ts";
 import { cluster } from "../../operate/preflight/cluster.ts";
-import { frontDoor } from "../../operate/preflight/front-door.ts";
+import { frontDoor } from "../../operate/preflight/submit-api.ts";
 import { gpuQuotas } from "../../operate/preflight/gpu-quotas.ts";
 import { instances } from "../../operate/preflight/instances.ts";
 import { network } from "../../operate/preflight/network.ts";

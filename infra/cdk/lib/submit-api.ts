@@ -9,7 +9,7 @@ import { Construct } from "constructs";
 
 import { registry } from "./config/load.ts";
 import type { Config } from "./config/types.ts";
-import { FrontDoorApi } from "./front-door-api.ts";
+import { FrontDoorApi } from "./rest-api.ts";
 import { packageWith } from "./function-package.ts";
 import { logicalId } from "./logical-id.ts";
 import { LARGE_TASKS } from "./reserved-keys.ts";

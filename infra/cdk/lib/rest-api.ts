@@ -3,7 +3,7 @@ import type { Construct } from "constructs";
 
 import { accessLogFormat } from "./access-log.ts";
 import type { Config } from "./config/types.ts";
-import { FrontDoorKeys } from "./front-door-keys.ts";
+import { FrontDoorKeys } from "./api-keys.ts";
 import type { RustFunction } from "./rust-function.ts";
 
 /** What an account may have at most, of requests per second and at once (API Gateway quotas). */
