@@ -1,4 +1,4 @@
-// Loaded into every Node.js process of a check (`node --require`): whoever asks for a name or opens a connection ends with an error.
+// Loaded into every Node.js process of a check (`node --require`): name resolution and connections fail with an error.
 
 const dns = require("node:dns");
 const net = require("node:net");

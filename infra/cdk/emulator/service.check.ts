@@ -44,7 +44,7 @@ it("refuses who has no key", async () => {
   expect(await service.post("v1alpha2", example("text-to-image"), "wrong")).toMatchObject(forbidden);
 });
 
-it("tells monitors without a key that it is up", async () => {
+it("answers health checks without a key", async () => {
   expect((await service.get("healthz")).status).toBe(200);
 });
 
@@ -88,13 +88,13 @@ it("brings what a predecessor's front door publishes to the same queue, and stra
   expect(await queues.receive("check-comfyui")).toBeUndefined();
 });
 
-it("ends a task in its dead-letter queue, and says so", async () => {
+it("fails a task in its dead-letter queue and sends a notification", async () => {
   expect((await service.post("v1alpha2", example("text-to-image", "poison"), caller)).status).toBe(200);
   await until("the message is received for the last time", async () => {
     const message = await queues.receive("check-sdruntime", 0);
     return Number(message?.Attributes?.["ApproximateReceiveCount"]) >= 20 || undefined;
   });
-  // Whoever asks next makes the queue give it up.
+  // The next receive moves it to the dead-letter queue.
   expect(await queues.receive("check-sdruntime")).toBeUndefined();
 
   const notification = await queues.take("check-results-shop", isAbout("poison"));

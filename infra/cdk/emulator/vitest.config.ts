@@ -1,6 +1,6 @@
 import { defineConfig } from "vitest/config";
 
-// One story, told in order: it stops at its first fault.
+// The checks depend on each other and run in order; the first failure stops them.
 export default defineConfig({
   test: {
     include: ["emulator/**/*.check.ts"],

@@ -11,30 +11,30 @@ import { AlarmTopic } from "./alarm-topic.ts";
 import type { Completions } from "./completions.ts";
 import type { Config } from "./config/types.ts";
 import type { DeadLetters } from "./dead-letters.ts";
-import type { FrontDoor } from "./submit-api.ts";
+import type { SubmitApi } from "./submit-api.ts";
 import type { RustFunction } from "./rust-function.ts";
 import type { TaskBus } from "./task-bus.ts";
 
-/** SQS tells CloudWatch of an active queue every minute; five even out what comes and goes. */
+/** SQS sends CloudWatch the metrics of an active queue every minute; five even out what comes and goes. */
 const PERIOD = Duration.minutes(5);
 const HIGHEST = { period: PERIOD, statistic: "Maximum" };
 
 export interface AlarmsProps {
   config: Config;
-  frontDoor: FrontDoor;
+  submitApi: SubmitApi;
   bus: TaskBus;
   completions: Completions;
   deadLetters: DeadLetters;
 }
 
-/** What operators hear of: tasks that wait too long, get lost on the way, or cannot be taken. */
+/** The alarms of the service: tasks that wait too long, get lost on the way, or cannot be taken. */
 export class Alarms extends Construct {
   private readonly deployment: string;
   private readonly action?: cloudwatch.IAlarmAction;
 
   constructor(scope: Construct, id: string, props: AlarmsProps) {
     super(scope, id);
-    const { config, frontDoor, bus, completions, deadLetters } = props;
+    const { config, submitApi, bus, completions, deadLetters } = props;
     const { name, alarms } = config;
     this.deployment = name;
     if (alarms.email) {
@@ -57,16 +57,16 @@ export class Alarms extends Construct {
 
     this.topicFails("tasks", bus.topic);
     this.topicFails("completions", completions.topic);
-    this.functionFails("front-door", frontDoor.function);
+    this.functionFails("front-door", submitApi.function);
     this.functionFails("dead-letter", deadLetters.function);
-    this.raise("front-door-5xx", frontDoor.api.metricServerError({ period: PERIOD, statistic: "Sum" }), {
+    this.raise("front-door-5xx", submitApi.api.metricServerError({ period: PERIOD, statistic: "Sum" }), {
       because: "Callers are answered 5xx: their tasks were not accepted",
     });
   }
 
   /**
    * The dead-letter function leaves none for long. Not the age of the oldest: SQS leaves out of it what was received
-   * more than three times, and a letter that cannot be ended soon is.
+   * more than three times, and a dead letter that cannot be processed soon is.
    */
   private lettersStay(id: string, queue: sqs.IQueue): void {
     this.raise(`${id}-unread`, queue.metricApproximateNumberOfMessagesVisible(HIGHEST), {
@@ -112,7 +112,7 @@ export class Alarms extends Construct {
       comparisonOperator: cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
       threshold: above,
       evaluationPeriods: periods,
-      // Queues, topics and functions without traffic tell nothing, and are well.
+      // Queues, topics and functions without traffic report no data and are healthy.
       treatMissingData: cloudwatch.TreatMissingData.NOT_BREACHING,
     });
     if (this.action) {

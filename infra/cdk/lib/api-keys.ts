@@ -3,17 +3,17 @@ import { Construct } from "constructs";
 
 import type { Config } from "./config/types.ts";
 
-export interface FrontDoorKeysProps {
+export interface ApiKeysProps {
   config: Config;
   stage: apigateway.Stage;
 }
 
 /** The API keys, and how much each may ask for. API Gateway makes their values up; no template has them. */
-export class FrontDoorKeys extends Construct {
+export class ApiKeys extends Construct {
   /** The ids of the keys, by the names in the configuration. */
   readonly ids: Record<string, string> = {};
 
-  constructor(scope: Construct, id: string, { config, stage }: FrontDoorKeysProps) {
+  constructor(scope: Construct, id: string, { config, stage }: ApiKeysProps) {
     super(scope, id);
     const { name, api } = config;
 

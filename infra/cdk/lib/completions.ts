@@ -6,7 +6,7 @@ import { PrivateQueue } from "./private-queue.ts";
 import { PrivateTopic } from "./private-topic.ts";
 
 /**
- * SNS gives an HTTPS endpoint up after three retries within a minute unless it is told otherwise. These twelve span
+ * SNS gives an HTTPS endpoint up after three retries within a minute unless configured otherwise. These twelve span
  * most of the hour that it allows at most (SNS developer guide, "message delivery retries").
  */
 const WEBHOOK_RETRIES = {
@@ -17,7 +17,7 @@ const WEBHOOK_RETRIES = {
   },
 };
 
-/** Who hears of finished tasks: a topic with emails, webhooks and queues. */
+/** Notifications of completed tasks: a topic with emails, webhooks and queues. */
 export class Completions extends Construct {
   readonly topic: sns.ITopic;
   /** Notifications that a subscriber did not take. Nobody reads it by itself: an alarm rises. */
@@ -41,7 +41,7 @@ export class Completions extends Construct {
       topic.addSubscription(new subscriptions.EmailSubscription(address, { deadLetterQueue }));
     }
     for (const url of wanted.webhooks) {
-      // In SNS's envelope, as predecessors' receivers know it, and because its signature says who sent it.
+      // In SNS's envelope, as predecessors' receivers expect it, and because its signature proves the sender.
       const options = { deadLetterQueue, deliveryPolicy: WEBHOOK_RETRIES };
       topic.addSubscription(new subscriptions.UrlSubscription(url, options));
     }
@@ -51,7 +51,7 @@ export class Completions extends Construct {
         retentionPeriod: Duration.days(14),
       });
       queue.endsHere("Its consumer is not ours, and decides what it gives up.");
-      // Raw: the queue takes messages of this topic only, so the envelope would tell its reader nothing.
+      // Raw: the queue takes messages of this topic only, so the envelope would add no information.
       const options = { deadLetterQueue, rawMessageDelivery: true };
       topic.addSubscription(new subscriptions.SqsSubscription(queue, options));
     }

@@ -4,7 +4,7 @@ import { Construct } from "constructs";
 import type { Completions } from "./completions.ts";
 import type { Config } from "./config/types.ts";
 import type { DeadLetters } from "./dead-letters.ts";
-import type { FrontDoor } from "./submit-api.ts";
+import type { SubmitApi } from "./submit-api.ts";
 import type { TaskBus } from "./task-bus.ts";
 
 /** Columns that CloudWatch's dashboards have. */
@@ -12,7 +12,7 @@ const WIDTH = 24;
 
 export interface DashboardProps {
   config: Config;
-  frontDoor: FrontDoor;
+  submitApi: SubmitApi;
   bus: TaskBus;
   completions: Completions;
   deadLetters: DeadLetters;
@@ -23,10 +23,10 @@ export class Dashboard extends Construct {
   constructor(
     scope: Construct,
     id: string,
-    { config, frontDoor, bus, completions, deadLetters }: DashboardProps,
+    { config, submitApi, bus, completions, deadLetters }: DashboardProps,
   ) {
     super(scope, id);
-    const { api, function: handler } = frontDoor;
+    const { api, function: handler } = submitApi;
     const queues = Object.entries(bus.queues);
     const maximum = { statistic: "Maximum" };
 

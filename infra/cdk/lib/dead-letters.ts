@@ -45,7 +45,7 @@ export class DeadLetters extends Construct {
       },
     });
     this.function.may(["s3:GetObject", "s3:PutObject"], bucket.arnForObjects("*"));
-    // Without it S3 answers 403 for what is not there, and a missing `.out` could not be told from a forbidden one.
+    // Without it S3 answers 403 for what is not there, and a missing `.out` could not be distinguished from a forbidden one.
     this.function.may("s3:ListBucket", bucket.bucketArn);
     this.function.may("sns:Publish", completions.topicArn);
     this.function.may(
@@ -68,7 +68,7 @@ export class DeadLetters extends Construct {
         target: this.function,
         eventSourceArn: queue.queueArn,
         batchSize: 10,
-        // One message that cannot be ended comes back alone.
+        // Only the message that fails is received again.
         reportBatchItemFailures: true,
         // The least that Lambda takes. Dead letters are rare; after an outage they are many, and can wait in line.
         maxConcurrency: 2,

@@ -6,7 +6,7 @@ import { join } from "node:path";
 
 import { type Zippable, unzipSync, zipSync } from "fflate";
 
-/** Part of every entry, so that the same contents make the same zip; the earliest that the format knows. */
+/** Part of every entry, so that the same contents make the same zip; the earliest that the format supports. */
 const MODIFIED = new Date(1980, 0, 1);
 
 /** The rights of a program, where Unix zips keep them: the upper half of an entry's attributes. */

@@ -6,6 +6,6 @@ export interface ServiceHandover {
   queues: Record<string, sqs.IQueue>;
   /** Where results go. */
   bucket: s3.IBucket;
-  /** The topic that hears of results. */
+  /** The topic that results are published to. */
   completions: sns.ITopic;
 }

@@ -40,7 +40,7 @@ export class PrivateQueue extends sqs.Queue {
     );
   }
 
-  /** Says why no dead-letter queue follows this one. */
+  /** Records why this queue has no dead-letter queue. */
   endsHere(reason: string): void {
     const rules = ["AwsSolutions-SQS3", "Serverless-SQSRedrivePolicy"];
     Validations.of(this).acknowledge(...rules.map((id) => ({ id, reason })));

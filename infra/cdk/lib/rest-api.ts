@@ -3,7 +3,7 @@ import type { Construct } from "constructs";
 
 import { accessLogFormat } from "./access-log.ts";
 import type { Config } from "./config/types.ts";
-import { FrontDoorKeys } from "./api-keys.ts";
+import { ApiKeys } from "./api-keys.ts";
 import type { RustFunction } from "./rust-function.ts";
 
 /** What an account may have at most, of requests per second and at once (API Gateway quotas). */
@@ -14,16 +14,16 @@ const ACCOUNT_BURST = 5_000;
 const HEALTH_RATE = 5;
 const HEALTH_BURST = 10;
 
-export interface FrontDoorApiProps {
+export interface SubmitRestApiProps {
   config: Config;
   function: RustFunction;
 }
 
 /** The REST API: who may send what, how often, and what is written down about it. */
-export class FrontDoorApi extends apigateway.RestApi {
-  readonly keys: FrontDoorKeys;
+export class SubmitRestApi extends apigateway.RestApi {
+  readonly keys: ApiKeys;
 
-  constructor(scope: Construct, id: string, { config, function: handler }: FrontDoorApiProps) {
+  constructor(scope: Construct, id: string, { config, function: handler }: SubmitRestApiProps) {
     const { name, api } = config;
     const accessLogs = new logs.LogGroup(scope, `${id}AccessLogs`, {
       logGroupName: `/aws/apigateway/${name}-front-door`,
@@ -58,7 +58,7 @@ export class FrontDoorApi extends apigateway.RestApi {
     this.addTaskPaths(handler);
     this.addHealthPath(handler);
     this.answerInOneShape();
-    this.keys = new FrontDoorKeys(this, "Keys", { config, stage: this.deploymentStage });
+    this.keys = new ApiKeys(this, "Keys", { config, stage: this.deploymentStage });
     this.acknowledge();
   }
 

@@ -8,7 +8,7 @@ import { Completions } from "./completions.ts";
 import type { Config } from "./config/types.ts";
 import { Dashboard } from "./dashboard.ts";
 import { DeadLetters } from "./dead-letters.ts";
-import { FrontDoor } from "./submit-api.ts";
+import { SubmitApi } from "./submit-api.ts";
 import type { ServiceHandover } from "./handover.ts";
 import { Results } from "./results.ts";
 import { TaskBus } from "./task-bus.ts";
@@ -29,7 +29,7 @@ export class ServiceStack extends Stack {
     const { bucket } = new Results(this, "Results", { config });
     const completions = new Completions(this, "Completions", { config });
     const bus = new TaskBus(this, "TaskBus", { config });
-    const frontDoor = new FrontDoor(this, "FrontDoor", {
+    const submitApi = new SubmitApi(this, "FrontDoor", {
       config,
       zip: join(functions, "api-lambda.zip"),
       tasks: bus.topic,
@@ -42,7 +42,7 @@ export class ServiceStack extends Stack {
       bucket,
       completions: completions.topic,
     });
-    const watched = { config, frontDoor, bus, completions, deadLetters };
+    const watched = { config, submitApi, bus, completions, deadLetters };
     new Alarms(this, "Alarms", watched);
     new Dashboard(this, "Dashboard", watched);
 
@@ -57,8 +57,8 @@ export class ServiceStack extends Stack {
       bucket,
       completions: completions.topic,
     };
-    this.output("ApiUrl", frontDoor.api.url, "Where tasks are sent: POST <this>v1alpha2");
-    this.output("ApiKeys", this.toJsonString(frontDoor.api.keys.ids), "The ids of the API keys, by name");
+    this.output("ApiUrl", submitApi.api.url, "Where tasks are sent: POST <this>v1alpha2");
+    this.output("ApiKeys", this.toJsonString(submitApi.api.keys.ids), "The ids of the API keys, by name");
     this.output("ResultsBucket", bucket.bucketName, "Where images and `.out` files go");
     this.output("TasksTopicArn", bus.topic.topicArn, "Takes tasks from the front door, or a predecessor's");
     this.output(

@@ -9,7 +9,7 @@ import { Construct } from "constructs";
 
 import { registry } from "./config/load.ts";
 import type { Config } from "./config/types.ts";
-import { FrontDoorApi } from "./rest-api.ts";
+import { SubmitRestApi } from "./rest-api.ts";
 import { packageWith } from "./function-package.ts";
 import { logicalId } from "./logical-id.ts";
 import { LARGE_TASKS } from "./reserved-keys.ts";
@@ -19,7 +19,7 @@ import { RustFunction } from "./rust-function.ts";
 const WITH_CLAIM_CHECK = { timeout: Duration.seconds(10), publishMs: 8000 };
 const WITHOUT = { timeout: Duration.seconds(5), publishMs: 2500 };
 
-export interface FrontDoorProps {
+export interface SubmitApiProps {
   config: Config;
   /** The zip with the program. */
   zip: string;
@@ -28,15 +28,15 @@ export interface FrontDoorProps {
 }
 
 /** What takes tasks over HTTP: the API and the function behind it. */
-export class FrontDoor extends Construct {
+export class SubmitApi extends Construct {
   readonly function: RustFunction;
-  readonly api: FrontDoorApi;
+  readonly api: SubmitRestApi;
 
-  constructor(scope: Construct, id: string, { config, zip, tasks, bucket }: FrontDoorProps) {
+  constructor(scope: Construct, id: string, { config, zip, tasks, bucket }: SubmitApiProps) {
     super(scope, id);
     const { name, api, runtimes } = config;
     const claimCheck = runtimes.some((runtime) => runtime.claimCheck);
-    const patience = claimCheck ? WITH_CLAIM_CHECK : WITHOUT;
+    const timeouts = claimCheck ? WITH_CLAIM_CHECK : WITHOUT;
 
     this.function = new RustFunction(this, "Function", {
       functionName: `${name}-front-door`,
@@ -49,20 +49,20 @@ export class FrontDoor extends Construct {
       // The program needs 15 MB, and some 60 more for a body of 6 MB that is text, JSON and message at once. The rest
       // is speed: a function's share of a CPU grows with its memory, and TLS to SNS is most of a cold start.
       memorySize: 256,
-      timeout: patience.timeout,
+      timeout: timeouts.timeout,
       environment: {
         SNS_TOPIC_ARN: tasks.topicArn,
         S3_OUTPUT_BUCKET: bucket.bucketName,
         RUNTIMES_FILE: "runtimes.json",
         MAX_MESSAGE_BYTES: String(api.messageBytes),
-        PUBLISH_TIMEOUT_MS: String(patience.publishMs),
+        PUBLISH_TIMEOUT_MS: String(timeouts.publishMs),
       },
       reservedConcurrentExecutions: api.concurrency === 0 ? undefined : api.concurrency,
     });
     this.function.may("sns:Publish", tasks.topicArn);
     if (claimCheck) this.allowClaimChecks(bucket);
 
-    this.api = new FrontDoorApi(this, "Api", { config, function: this.function });
+    this.api = new SubmitRestApi(this, "Api", { config, function: this.function });
   }
 
   private allowClaimChecks(bucket: s3.Bucket): void {

@@ -22,7 +22,7 @@ export interface ApiKey {
   value: string;
 }
 
-/** The keys that the service stack has. Its output has their ids; only API Gateway knows their values. */
+/** The keys that the service stack has. Its output has their ids; their values are only in API Gateway. */
 export async function apiKeys(config: Config): Promise<ApiKey[]> {
   const ids = JSON.parse(await Stacks.of(config).output(serviceStack(config), "ApiKeys")) as Record<
     string,

@@ -31,7 +31,7 @@ It may be called again at any time: what is there already stays. \`update\` show
 export async function deploy(config: Config, cdk: Cdk, stacks: Stacks): Promise<void> {
   const begun = Date.now();
   await bootstrap(config, cdk, stacks);
-  // Names and rights are the configuration's: whoever called this has decided.
+  // Names and permissions come from the configuration; running the command is the approval.
   await cdk("deploy", "--all", "--require-approval", "never", "--progress", "events");
   say(`\ndeployed in ${duration((Date.now() - begun) / 1000)}`);
   say(await howToBegin(config, stacks));

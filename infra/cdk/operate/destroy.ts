@@ -32,7 +32,7 @@ otherwise, or it was deployed with \`results.keepOnDestroy: false\`; the model b
 };
 
 export async function destroy(config: Config, stacks: Stacks, deleteResults: boolean): Promise<void> {
-  // Before the stack is gone, since it alone knows the name that CloudFormation made up.
+  // Before the stack is gone, since only the stack has the name that CloudFormation made up.
   const service = await stacks.find(serviceStack(config));
   const bucket = service && outputOf(service, "ResultsBucket");
   if (!service && !(await stacks.find(clusterStack(config)))) say(`nothing of ${config.name} is deployed`);
@@ -66,7 +66,9 @@ async function whatStays(config: Config, results: string | undefined): Promise<s
     `  the images in ${images.registry ?? `the ECR repositories ${name}/*`}`,
     ...(imageCache.snapshot ? [`  the snapshot ${imageCache.snapshot}`] : []),
     `  CDK's own stack CDKToolkit in ${region}, which other applications may use`,
-    ...nodes.map((id) => `  the instance ${id}, which Karpenter launched and nobody ended: terminate it`),
+    ...nodes.map(
+      (id) => `  the instance ${id}, which Karpenter launched and nobody terminated: terminate it`,
+    ),
   ].join("\n");
 }
 

@@ -1,4 +1,4 @@
-// `infra/darkroom <command>`: finds the command's file, reads its arguments, and says what went wrong in one
+// `infra/darkroom <command>`: finds the command's file, reads its arguments, and reports what went wrong in one
 // line.
 
 import { parseArgs } from "node:util";
@@ -88,7 +88,7 @@ async function help(): Promise<void> {
   }
 }
 
-/** What a person is told. Only what nobody foresaw comes with its stack. */
+/** The message for a person. Only unexpected errors have a stack trace. */
 function explain(error: unknown): string {
   if (error instanceof Failure || error instanceof ConfigError) return error.message;
   if (!(error instanceof Error)) return String(error);

@@ -3,7 +3,7 @@ import type { Config } from "../lib/config/types.ts";
 import { account } from "./preflight/account.ts";
 import { cluster } from "./preflight/cluster.ts";
 import type { Check, Finding } from "./preflight/finding.ts";
-import { frontDoor } from "./preflight/submit-api.ts";
+import { submitApi } from "./preflight/submit-api.ts";
 import { functions } from "./preflight/functions.ts";
 import { gpuQuotas } from "./preflight/gpu-quotas.ts";
 import { imageCache } from "./preflight/image-cache.ts";
@@ -41,7 +41,7 @@ const CHECKS: Record<string, Check> = {
   "GPU quotas": gpuQuotas,
   cluster,
   network,
-  "front door": frontDoor,
+  "front door": submitApi,
   subscriptions,
 };
 

@@ -8,7 +8,7 @@ import type { Config, Runtime } from "../lib/config/types.ts";
 import { apiKeys } from "./api-keys.ts";
 import { firstTask } from "./submit/first-task.ts";
 import { type Door, post } from "./submit/post.ts";
-import { awaitOut, download, type Ended } from "./submit/result.ts";
+import { awaitOut, download, type Completed } from "./submit/result.ts";
 import { s3 } from "./support/aws.ts";
 import type { Command } from "./support/command.ts";
 import { duration, say } from "./support/console.ts";
@@ -37,10 +37,10 @@ is no GPU node the first image takes minutes; \`measure\` says which part takes 
       content: await workflow(text("workflow")),
     });
     const { door, bucket } = await deployed(config);
-    const ended = await submit(door, new S3Client(s3(config)), bucket, task, minutes(text("timeout")));
+    const completed = await submit(door, new S3Client(s3(config)), bucket, task, minutes(text("timeout")));
     const folder = text("out") ?? ".";
     await mkdir(folder, { recursive: true });
-    for (const { uri, data } of ended.files) {
+    for (const { uri, data } of completed.files) {
       const path = join(folder, basename(uri));
       await writeFile(path, data);
       say(`  ${path}`);
@@ -48,25 +48,25 @@ is no GPU node the first image takes minutes; \`measure\` says which part takes 
   },
 };
 
-/** Posts a task and waits until it has ended. Throws if it has not become an image. */
+/** Posts a task and waits until it is complete. Throws if it has no image. */
 export async function submit(
   door: Door,
   client: S3Client,
   bucket: string,
   body: Body,
   timeoutSeconds: number,
-): Promise<Ended & { files: { uri: string; data: Uint8Array }[] }> {
+): Promise<Completed & { files: { uri: string; data: Uint8Array }[] }> {
   const begun = Date.now();
   const { id } = body.task.metadata;
   await post(door, body);
   say(`submitted ${id} to ${body.task.metadata.runtime}`);
-  const ended = await awaitOut(client, bucket, `${body.task.metadata.prefix}/${id}/`, timeoutSeconds);
-  const { task_status, error, timings, image_url } = ended.notification;
+  const completed = await awaitOut(client, bucket, `${body.task.metadata.prefix}/${id}/`, timeoutSeconds);
+  const { task_status, error, timings, image_url } = completed.notification;
   if (task_status !== "succeeded") {
-    throw new Failure(`${task_status}: ${error?.code ?? ""} ${error?.message ?? ""}\n  ${ended.uri}`);
+    throw new Failure(`${task_status}: ${error?.code ?? ""} ${error?.message ?? ""}\n  ${completed.uri}`);
   }
   say(`succeeded after ${duration((Date.now() - begun) / 1000)}: ${JSON.stringify(timings)}`);
-  return { ...ended, files: await download(client, image_url) };
+  return { ...completed, files: await download(client, image_url) };
 }
 
 /** Where a deployment takes tasks and leaves results. */

@@ -39,7 +39,7 @@ it("goes to the address of the configuration", () => {
   expect([Protocol, Endpoint]).toEqual(["email", "oncall@example.com"]);
 });
 
-it("is not made where nobody is told, so that nobody pays for its key", () => {
+it("is not created without an address, so that its key costs nothing", () => {
   const template = templateOf("minimal");
   template.resourceCountIs("AWS::KMS::Key", 0);
   template.resourceCountIs("AWS::SNS::Topic", 2);

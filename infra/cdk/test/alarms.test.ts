@@ -86,7 +86,7 @@ it("stays calm while nothing is going on", () => {
   expect(new Set(alarms.map(({ TreatMissingData }) => TreatMissingData))).toEqual(new Set(["notBreaching"]));
 });
 
-it("tells the operators when it rises and when it is over, where there is an address", () => {
+it("notifies the operators when it fires and when it recovers, where there is an address", () => {
   const [topic] = only(template, "AWS::SNS::Topic", { TopicName: "studio-alarms" });
   for (const { AlarmActions, OKActions, AlarmDescription } of alarms) {
     expect([AlarmActions, OKActions]).toEqual([[{ Ref: topic }], [{ Ref: topic }]]);

@@ -6,7 +6,7 @@ const template = templateOf("full");
 const [plan, { Throttle, Quota, ApiStages }] = only(template, "AWS::ApiGateway::UsagePlan");
 
 describe("the usage plan", () => {
-  it("bounds each key as the configuration says", () => {
+  it("bounds each key by the configuration", () => {
     expect(Throttle).toEqual({ RateLimit: 20, BurstLimit: 40 });
     expect(Quota).toEqual({ Limit: 100000, Period: "DAY" });
   });

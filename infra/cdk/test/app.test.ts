@@ -37,7 +37,7 @@ it("names every fault of a configuration, and no line of its own code", () => {
   expect(stderr).not.toMatch(/\.ts:\d+/);
 });
 
-it("says which function is not built, and how it is", () => {
+it("names the function that is not built and the command that builds it", () => {
   const config = "region: us-west-2\nmodelBucket: models\nruntimes:\n  - { name: a, type: comfyui }\n";
   const { status, stderr } = app(config, folder);
   expect(status).toBe(1);

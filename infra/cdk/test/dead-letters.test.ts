@@ -38,7 +38,7 @@ it("may read and write results, notify, and take from these queues; nothing else
   ]);
 });
 
-it("is told what it needs, and has half a minute", () => {
+it("has the variables that it needs, and half a minute", () => {
   expect(handler).toMatchObject({ Timeout: 30, MemorySize: 128 });
   expect(handler.Environment.Variables).toEqual({
     S3_BUCKET: { Ref: bucket },

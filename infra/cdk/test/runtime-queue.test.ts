@@ -12,7 +12,7 @@ const [, subscription] = only(template, "AWS::SNS::Subscription", {
 });
 
 describe("the queue", () => {
-  it("hides a task for as long as the configuration says, and keeps it for four days", () => {
+  it("hides a task for the configured time, and keeps it for four days", () => {
     expect(queue).toMatchObject({ VisibilityTimeout: 120, MessageRetentionPeriod: 4 * 86400 });
     const slow = templateOf("full", ({ runtimes }) => (runtimes[0]!.deadlines.visibility = 300));
     expect(only(slow, "AWS::SQS::Queue", { QueueName: "studio-sdruntime" })[1].VisibilityTimeout).toBe(300);

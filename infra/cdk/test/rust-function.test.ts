@@ -23,7 +23,7 @@ describe.each(["studio-front-door", "studio-dead-letter"])("the function %s", (n
     expect(template.findResources("AWS::Logs::LogGroup")[logs]).toMatchObject({ DeletionPolicy: "Delete" });
   });
 
-  it("has a role that only Lambda takes on, without policies of AWS's", () => {
+  it("has a role that only Lambda can assume, without policies of AWS's", () => {
     const role = all(template, "AWS::IAM::Role")[handler.Role["Fn::GetAtt"][0]];
     expect(role).not.toHaveProperty("ManagedPolicyArns");
     expect(role.AssumeRolePolicyDocument.Statement).toEqual([

@@ -23,7 +23,7 @@ describe.each(["minimal", "full", "existing-cluster", "china"] as const)("the st
   });
 });
 
-it("tells what its callers and operators look for", () => {
+it("outputs what its callers and operators need", () => {
   const outputs = templateOf("full").toJSON()["Outputs"] as Json;
   expect(Object.keys(outputs).sort()).toEqual([
     "ApiKeys",

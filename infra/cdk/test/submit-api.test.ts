@@ -42,7 +42,7 @@ describe("what the front door may do", () => {
 });
 
 describe("the front door's function", () => {
-  it("is told what it needs, and nothing else", () => {
+  it("has the variables that it needs, and no others", () => {
     expect(handler().Environment.Variables).toEqual({
       SNS_TOPIC_ARN: { Ref: topic },
       S3_OUTPUT_BUCKET: { Ref: bucket },

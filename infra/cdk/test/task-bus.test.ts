@@ -12,7 +12,7 @@ describe("the topic for tasks", () => {
     expect(topic(1048576).MaximumMessageSize).toBe(1048576);
   });
 
-  it("says nothing about size otherwise, since China's SNS does not know it", () => {
+  it("sets no size otherwise, since SNS in China does not support it", () => {
     expect(topic(262144)).not.toHaveProperty("MaximumMessageSize");
     expect(
       only(templateOf("china"), "AWS::SNS::Topic", { TopicName: "darkroom-tasks" })[1],

@@ -32,7 +32,7 @@ env:
 ports:
   - { name: runtime, containerPort: {{ .Values.runtime.port }} }
 {{- /*
-Every 5 s, for as long as deadlines.startup says; the worker does not start before. A process that is given up on, here and
+Every 5 s, for deadlines.startup seconds; the worker does not start before. A process that is given up on, here and
 below, gets 10 s to end instead of the pod's whole grace period: it does not answer, so it will not end by itself either.
 */}}
 startupProbe:
@@ -42,7 +42,7 @@ startupProbe:
   failureThreshold: {{ div (add (int .Values.deadlines.startup) 4) 5 }}
   terminationGracePeriodSeconds: 10
 {{- /*
-The worker knows when only a restart helps, and answers for the runtime on its own port: containers of a pod share their
+The worker detects when only a restart helps, and answers for the runtime on its own port: containers of a pod share their
 address. The kubelet begins with this probe as soon as the startup probe has passed, which is also when it begins to pull and
 start the worker; until the worker listens, the probe fails. 12 failures 10 s apart give it 120 s: a pull of some 20 MB and a
 start of less than a second, or a restart, with room for a slow registry. A restart of the worker alone takes seconds.

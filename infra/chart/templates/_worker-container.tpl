@@ -11,7 +11,7 @@ env:
 ports:
   - { name: health, containerPort: {{ include "darkroom.healthPort" . }} }
 {{- /*
-The worker says `hung` after 3 minutes without a turn of its main loop. It keeps its claims in STATE_FILE, so killing it is
+The worker reports `hung` after 3 minutes without a turn of its main loop. It keeps its claims in STATE_FILE, so killing it is
 cheap.
 */}}
 livenessProbe:

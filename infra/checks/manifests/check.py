@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks the chart without a cluster: README.md says what, and how to run it."""
+"""Checks the chart without a cluster: README.md describes what, and how to run it."""
 
 import argparse
 from pathlib import Path

@@ -84,7 +84,7 @@ MISTAKES = [
         lambda it: it.update(apiVersion="extensions/v1beta1"), "no schema for Deployment",
     ),
     Mistake(
-        "ServiceAccount", "a kind that nobody knows",
+        "ServiceAccount", "an unknown kind",
         lambda it: it.update(kind="ServiceAcount"), "no schema for ServiceAcount",
     ),
 ]

@@ -1,4 +1,4 @@
-"""Whether the chart sets variables by the names that the worker knows."""
+"""Whether the chart sets variables by the names that the worker reads."""
 
 from pathlib import Path
 import re

@@ -22,7 +22,7 @@ export async function cdk(env: NodeJS.ProcessEnv, args: string[]): Promise<void>
   child.stdout.on("data", (text) => (output += text));
   child.stderr.on("data", (text) => (output += text));
   const code = await new Promise((exited) => child.once("exit", exited));
-  if (code !== 0) throw new Error(`cdk ${args.join(" ")} ended with ${code}:\n${output}`);
+  if (code !== 0) throw new Error(`cdk ${args.join(" ")} exited with ${code}:\n${output}`);
 }
 
 /** Deploys the service's stack and answers its outputs. */

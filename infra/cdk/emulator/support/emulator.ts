@@ -45,7 +45,7 @@ export async function startEmulator(logs: string): Promise<Emulator> {
   };
   const child = start("ministack", MINISTACK, [], { ...env, ...own }, logs);
   await until("the emulator answers", async () => {
-    if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}; see ministack.log`);
+    if (child.exitCode !== null) throw new Error(`it exited with ${child.exitCode}; see ministack.log`);
     return (await fetch(`${url}/_ministack/health`)).ok || undefined;
   });
   return { url, env };

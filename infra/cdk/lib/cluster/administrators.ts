@@ -3,7 +3,7 @@ import { Construct } from "constructs";
 
 import type { TargetCluster } from "./target.ts";
 
-/** What `kubectl` may do for whoever has it: everything, in the whole cluster. */
+/** What `kubectl` may do with it: everything, in the whole cluster. */
 export const ALL_RIGHTS = eks.AccessPolicy.fromAccessPolicyName("AmazonEKSClusterAdminPolicy", {
   accessScopeType: eks.AccessScopeType.CLUSTER,
 });

@@ -41,7 +41,7 @@ export class NewCluster extends Construct implements TargetCluster {
       defaultCapacityType: eks.DefaultCapacityType.NODEGROUP,
       defaultCapacity: 0,
       bootstrapSelfManagedAddons: false,
-      // Whoever deploys is no administrator for that. `aws eks create-access-entry` makes one.
+      // Deploying alone does not make an administrator. `aws eks create-access-entry` makes one.
       bootstrapClusterCreatorAdminPermissions: false,
       clusterLogging: [eks.ClusterLoggingTypes.AUTHENTICATOR],
       kubectlProviderOptions: { kubectlLayer: kubectlLayer(this, config.version) },

@@ -1,4 +1,4 @@
-// How pods get AWS credentials: the one place that knows Pod Identity from IAM roles for service accounts
+// How pods get AWS credentials: the one place that distinguishes Pod Identity from IAM roles for service accounts
 // (IRSA).
 
 import { aws_eks_v2 as eks, aws_iam as iam, CfnJson } from "aws-cdk-lib";
@@ -75,7 +75,7 @@ function podIdentityTrust({ target, account }: PodRoleProps): iam.IPrincipal {
   }).withSessionTags();
 }
 
-/** The keys have the issuer in them, which only a deployment knows: hence `CfnJson`. */
+/** The keys have the issuer in them, which is only known during a deployment: hence `CfnJson`. */
 function irsaTrust(scope: Construct, { target, account }: PodRoleProps): iam.IPrincipal {
   const provider = target.cluster.openIdConnectProvider;
   const issuer = provider.openIdConnectProviderIssuer;

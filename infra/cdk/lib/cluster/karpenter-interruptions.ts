@@ -10,7 +10,7 @@ import { Construct } from "constructs";
 import { PrivateQueue } from "../private-queue.ts";
 
 /**
- * What tells that a node is about to go (Karpenter, "Interruption"; the same five as its CloudFormation
+ * Events that announce the end of a node (Karpenter, "Interruption"; the same five as its CloudFormation
  * template).
  */
 const NOTICES: Record<string, events.EventPattern> = {

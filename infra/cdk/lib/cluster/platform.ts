@@ -20,7 +20,7 @@ export interface PlatformProps {
 
 /** What runtimes stand on besides the cluster: pods by the queue, nodes by the pods, models, logs. */
 export class Platform extends Construct {
-  /** The name of the role of GPU nodes, whoever made it. */
+  /** The name of the role of GPU nodes, created here or given. */
   readonly nodeRoleName: string;
   /** That role, if it was made here. */
   readonly ownNodeRole?: iam.IRole;

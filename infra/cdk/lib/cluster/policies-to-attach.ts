@@ -8,7 +8,7 @@ import { everyObject, readsModels } from "./models-driver.ts";
 
 /**
  * What the KEDA and the S3 driver that an existing cluster brings have to be allowed. Their roles are not
- * ours to change: whoever owns them attaches these policies, which the stack's outputs name.
+ * ours to change: their owner attaches these policies, which the stack's outputs name.
  */
 export class PoliciesToAttach extends Construct {
   constructor(scope: Construct, id: string, config: Config, queues: sqs.IQueue[]) {

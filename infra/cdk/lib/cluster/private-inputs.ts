@@ -12,7 +12,7 @@ interface EgressRule {
 /** Where an address without a port is asked: HTTP and HTTPS. */
 const WEB = [80, 443];
 
-/** One rule per address or network. Names open nothing: a policy knows no names. */
+/** One rule per address or network. Host names open nothing: a network policy has only addresses. */
 export function privateInputs(hosts: string[]): EgressRule[] {
   return hosts.flatMap((host) => {
     const { address, port } = parts(host);

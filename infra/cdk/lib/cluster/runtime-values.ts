@@ -1,4 +1,4 @@
-// The values of the chart for one runtime: the preset of its type, and over it what the configuration says.
+// The values of the chart for one runtime: the preset of its type, and the configuration over it.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -58,10 +58,10 @@ export class WorkerRole extends Construct {
       "sqs:ChangeMessageVisibility",
     );
     this.allow("StoresResults", [everyResult], "s3:PutObject");
-    // Reading presigns URLs, takes up tasks that were too large for a message, and tells what has ended
+    // Reading presigns URLs, fetches tasks that were too large for a message, and detects what is complete
     // already.
     this.allow("ReadsResultsAndTasks", [everyResult], "s3:GetObject");
-    // Without it S3 says of a missing object that it may not be read.
+    // Without it S3 answers 403 for a missing object.
     this.allow("TellsMissingFromForbidden", [bucket], "s3:ListBucket");
     this.allow("NotifiesOfResults", [props.completions.topicArn], "sns:Publish");
     const inputs = runtime.inputs.buckets.map(everyObject);

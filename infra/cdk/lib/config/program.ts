@@ -17,7 +17,7 @@ export function runConfigProgram(args: string[], input?: string): Answer {
   try {
     return JSON.parse(stdout) as Answer;
   } catch {
-    throw new Error(`darkroom-config ${args.join(" ")} ended with ${status}: ${stderr}`);
+    throw new Error(`darkroom-config ${args.join(" ")} exited with ${status}: ${stderr}`);
   }
 }
 

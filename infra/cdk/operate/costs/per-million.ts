@@ -44,7 +44,7 @@ const NAT_KB = 15;
 
 export function perMillion(config: Config, runtime: Runtime, work: Workload): Line[] {
   const million = (count: number) => `${plain(count)} M`;
-  // What is too large for a message goes by way of the bucket, and the message only says where it is.
+  // What is too large for a message goes by way of the bucket, and the message only refers to it.
   const claimCheck = work.requestKb * 1000 > config.api.messageBytes;
   const publishes = claimCheck ? 1 : Math.ceil(work.requestKb / BILLED_KB);
   const requests = 2 * publishes + 1 + extensions(runtime, work);

@@ -20,7 +20,7 @@ const KEDA_A_MONTH = (2 * 3600 * HOURS) / 10;
 export const ALARMS_PER_RUNTIME = 3;
 export const ALARMS = 12;
 
-/** Assumed: what an idle cluster of two nodes and some thirty pods tells Container Insights and the logs. */
+/** Assumed: what an idle cluster of two nodes and some thirty pods sends to Container Insights and the logs. */
 const OBSERVATIONS_A_MINUTE = 1500;
 const IDLE_LOG_GB = 2;
 

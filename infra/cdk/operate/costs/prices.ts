@@ -12,7 +12,7 @@ export interface Price {
 
 const price = (usd: number, per: string, source: string): Price => ({ usd, per, source });
 
-/** Says of a figure that nothing was found to read it in. */
+/** Marks a figure without a source. */
 const ASSUMED = "**assumed, check**";
 const BLOG_EC2 = "factualminds.com, EC2 On-Demand Pricing, June 2026";
 const TABLES = "price tables in several public repositories, which agree";

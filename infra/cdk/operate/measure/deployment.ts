@@ -7,7 +7,7 @@ import { duration, markdown } from "../support/console.ts";
 export interface Deployment {
   stack: string;
   begun: Date;
-  ended: Date;
+  completed: Date;
   /** What took longest, longest first. */
   slowest: { resource: string; seconds: number }[];
 }
@@ -17,9 +17,14 @@ export function creation(stack: string, events: StackEvent[]): Deployment | unde
   const inOrder = [...events].sort((a, b) => time(a) - time(b));
   const ofStack = inOrder.filter(({ PhysicalResourceId, StackId }) => PhysicalResourceId === StackId);
   const begun = ofStack.find(({ ResourceStatus }) => ResourceStatus === "CREATE_IN_PROGRESS");
-  const ended = ofStack.find(({ ResourceStatus }) => ResourceStatus === "CREATE_COMPLETE");
-  if (!begun?.Timestamp || !ended?.Timestamp) return undefined;
-  return { stack, begun: begun.Timestamp, ended: ended.Timestamp, slowest: slowest(inOrder, ofStack) };
+  const completed = ofStack.find(({ ResourceStatus }) => ResourceStatus === "CREATE_COMPLETE");
+  if (!begun?.Timestamp || !completed?.Timestamp) return undefined;
+  return {
+    stack,
+    begun: begun.Timestamp,
+    completed: completed.Timestamp,
+    slowest: slowest(inOrder, ofStack),
+  };
 }
 
 function slowest(inOrder: StackEvent[], ofStack: StackEvent[]): Deployment["slowest"] {
@@ -42,12 +47,15 @@ const time = ({ Timestamp }: StackEvent) => Timestamp?.getTime() ?? 0;
 
 export function deploymentTable(deployments: Deployment[]): string {
   const seconds = (from: Date, to: Date) => (to.getTime() - from.getTime()) / 1000;
-  const rows = deployments.flatMap(({ stack, begun, ended, slowest }) => [
-    [stack, duration(seconds(begun, ended))],
+  const rows = deployments.flatMap(({ stack, begun, completed, slowest }) => [
+    [stack, duration(seconds(begun, completed))],
     ...slowest.map(({ resource, seconds }) => [`  ${resource}`, duration(seconds)]),
   ]);
   const begun = new Date(Math.min(...deployments.map(({ begun }) => begun.getTime())));
-  const ended = new Date(Math.max(...deployments.map(({ ended }) => ended.getTime())));
-  rows.push(["**all, from the first stack's begin to the last one's end**", duration(seconds(begun, ended))]);
+  const completed = new Date(Math.max(...deployments.map(({ completed }) => completed.getTime())));
+  rows.push([
+    "**all, from the first stack's begin to the last one's end**",
+    duration(seconds(begun, completed)),
+  ]);
   return markdown(["deployment", "took"], rows, [1]);
 }

@@ -1,4 +1,4 @@
-// The few fields of Kubernetes' objects that tell when something happened. Times are RFC 3339, in whole
+// The few fields of Kubernetes' objects with the time of an event. Times are RFC 3339, in whole
 // seconds.
 
 interface Meta {

@@ -1,4 +1,4 @@
-// What EC2 knows of the configured instance types.
+// EC2's description of the configured instance types.
 
 import { type EC2Client, type InstanceTypeInfo, paginateDescribeInstanceTypes } from "@aws-sdk/client-ec2";
 

@@ -13,7 +13,7 @@ import { type Check, type Finding, missing, note, ok } from "./finding.ts";
  */
 const UNRESERVED = 100;
 
-export const frontDoor: Check = async (config) => [await concurrency(config), await logRole(config)];
+export const submitApi: Check = async (config) => [await concurrency(config), await logRole(config)];
 
 async function concurrency(config: Config): Promise<Finding> {
   const wanted = config.api.concurrency;

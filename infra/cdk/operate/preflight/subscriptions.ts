@@ -1,4 +1,4 @@
-// Who hears of results: what has to be done after the deployment.
+// Subscribers of results: what has to be done after the deployment.
 
 import { type Check, note, ok } from "./finding.ts";
 

@@ -16,15 +16,15 @@ export interface Accepted {
  * A key works some seconds after API Gateway has made it; until then it answers 403 (API Gateway is
  * eventually consistent).
  */
-const KEY_PATIENCE_SECONDS = 60;
+const KEY_TIMEOUT_SECONDS = 60;
 
 export async function post(
   { url, key }: Door,
   body: unknown,
-  patience = KEY_PATIENCE_SECONDS,
+  timeoutSeconds = KEY_TIMEOUT_SECONDS,
 ): Promise<Accepted> {
   const address = `${url.replace(/\/$/, "")}/v1alpha2`;
-  const until = Date.now() + patience * 1000;
+  const until = Date.now() + timeoutSeconds * 1000;
   for (;;) {
     const headers = { "content-type": "application/json", "x-api-key": key };
     const answer = await fetch(address, { method: "POST", headers, body: JSON.stringify(body) }).catch(

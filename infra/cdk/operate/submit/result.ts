@@ -4,7 +4,7 @@ import { GetObjectCommand, ListObjectsV2Command, type S3Client } from "@aws-sdk/
 
 import { Failure } from "../support/failure.ts";
 
-export interface Ended {
+export interface Completed {
   /** The address of the `.out` file, and when S3 took it. */
   uri: string;
   at: Date;
@@ -24,7 +24,7 @@ export async function awaitOut(
   Bucket: string,
   Prefix: string,
   timeoutSeconds: number,
-): Promise<Ended> {
+): Promise<Completed> {
   const until = Date.now() + timeoutSeconds * 1000;
   for (;;) {
     const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket, Prefix }));
@@ -32,7 +32,7 @@ export async function awaitOut(
     if (out?.Key) {
       const { Body } = await client.send(new GetObjectCommand({ Bucket, Key: out.Key }));
       const { notification } = JSON.parse((await Body?.transformToString()) ?? "{}") as Pick<
-        Ended,
+        Completed,
         "notification"
       >;
       return { uri: `s3://${Bucket}/${out.Key}`, at: out.LastModified ?? new Date(), notification };

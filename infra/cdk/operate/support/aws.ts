@@ -29,7 +29,7 @@ export function isAbsent(error: unknown): boolean {
   );
 }
 
-/** Why AWS refused, in its own words. To a HEAD it answers no words, and the SDK then knows no name either. */
+/** Why AWS refused, in its own words. A HEAD has no error body, so the SDK has no error name either. */
 export function reasonOf(error: Error): string {
   const status = (error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode;
   if (/^Unknown/.test(error.name) && status !== undefined) return `HTTP ${status}, without a reason`;

@@ -1,4 +1,4 @@
-/** Something that the operator can mend. The message says what; there is no stack to read. */
+/** An error that the operator can correct, reported by its message without a stack trace. */
 export class Failure extends Error {
   override name = "Failure";
 }

@@ -16,7 +16,7 @@ export interface Kubernetes {
 }
 
 /**
- * Signs in with the caller's credentials, which need an access entry: whoever deploys is no administrator for
+ * Signs in with the caller's credentials, which need an access entry: deploying does not make an administrator for
  * that.
  */
 export async function connect(config: Config): Promise<Kubernetes> {

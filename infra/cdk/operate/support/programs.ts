@@ -41,7 +41,7 @@ function launch(program: string, args: string[], { cwd, env, input }: Options, s
     child.on("close", (code, signal) =>
       code === 0
         ? resolve(printed)
-        : reject(new Failure(`\`${program} ${args[0] ?? ""}\` ended with ${signal ?? `status ${code}`}`)),
+        : reject(new Failure(`\`${program} ${args[0] ?? ""}\` exited with ${signal ?? `status ${code}`}`)),
     );
   });
 }

@@ -1,4 +1,4 @@
-// The two stacks of a deployment, as CloudFormation knows them.
+// The two stacks of a deployment, as CloudFormation describes them.
 
 import {
   CloudFormationClient,
@@ -22,7 +22,7 @@ export const clusterStack = (config: Config) => `${config.name}-cluster`;
 /** A new cluster has the deployment's name. */
 export const clusterName = (config: Config) => config.cluster.existing ?? config.name;
 
-/** What the service stack tells of itself, by the names of its outputs. */
+/** The names of the service stack's outputs. */
 export type Output = "ApiUrl" | "ApiKeys" | "ResultsBucket";
 
 export function outputOf(stack: Stack, output: Output): string | undefined {

@@ -57,7 +57,7 @@ describe("an existing cluster", () => {
     });
   });
 
-  it("is told what its own KEDA has to be allowed", () => {
+  it("outputs the permissions that its own KEDA needs", () => {
     const [id, policy] = only(template, "AWS::IAM::ManagedPolicy");
     expect(policy.Properties.PolicyDocument.Statement).toEqual([
       expect.objectContaining({ Effect: "Allow", Action: "sqs:GetQueueAttributes" }),
@@ -106,7 +106,7 @@ describe("an existing cluster that has nothing", () => {
 });
 
 describe("an existing cluster whose S3 driver is its own", () => {
-  it("is told what the driver has to be allowed, too", () => {
+  it("outputs the permissions that the driver needs, too", () => {
     const { template } = synth(
       example("existing-cluster", ({ cluster }) => (cluster.install.modelsDriver = false)),
     );

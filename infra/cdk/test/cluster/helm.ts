@@ -41,7 +41,7 @@ export function render(
   };
 }
 
-/** The values of a release as Helm will get them: what only a deployment knows is replaced by a sample. */
+/** The values of a release as Helm will get them: what is only known during a deployment is replaced by a sample. */
 export function valuesOf(resource: Json, partition: string, region: string): Json {
   const suffix = partition === "aws-cn" ? "amazonaws.com.cn" : "amazonaws.com";
   const pseudo: Record<string, string> = {
@@ -84,7 +84,7 @@ function helm(): string {
 }
 
 /**
- * Keeps what was rendered where whoever runs the tests wants it, to check it against the schemas of
+ * Keeps what was rendered in the folder of DARKROOM_RENDERED, to check it against the schemas of
  * Kubernetes.
  */
 export function keep(name: string, text: string): void {

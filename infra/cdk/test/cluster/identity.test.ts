@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { valuesOf } from "./helm.ts";
 import { all, dependsOn, example, only, type Json, release, resources, synth, target } from "./support.ts";
 
-/** Which service account each role is for, by what its trust policy says. */
+/** Which service account each role is for, by its trust policy. */
 const ACCOUNTS = [
   ["keda", "keda-operator"],
   ["kube-system", "karpenter"],

@@ -82,7 +82,7 @@ describe("Karpenter's controller", () => {
 describe("its interruption queue", () => {
   const [queueId, queue] = only(template, "AWS::SQS::Queue", { QueueName: "studio-interruptions" });
 
-  it("hears of all that ends a node", () => {
+  it("receives every event that ends a node", () => {
     const rules = resources(template, "AWS::Events::Rule").map(([, { Properties }]) => Properties);
     expect(rules.map(({ EventPattern }) => EventPattern["detail-type"][0]).sort()).toEqual([
       "AWS Health Event",

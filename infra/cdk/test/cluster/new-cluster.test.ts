@@ -17,14 +17,14 @@ describe("a new cluster", () => {
     expect(JSON.stringify(resources(later, "AWS::Lambda::LayerVersion"))).toContain("1.36");
   });
 
-  it("says nothing of Auto Mode, which not every region knows", () => {
+  it("does not set Auto Mode, which not every region supports", () => {
     expect(cluster.Properties).not.toHaveProperty("ComputeConfig");
     expect(cluster.Properties).not.toHaveProperty("StorageConfig");
     expect(cluster.Properties.KubernetesNetworkConfig).toEqual({ IpFamily: "ipv4" });
     expect(cluster.Properties.BootstrapSelfManagedAddons).toBe(false);
   });
 
-  it("lets in by access entries only, and whoever deployed it not at all", () => {
+  it("grants access by access entries only, and none to the deployer", () => {
     expect(cluster.Properties.AccessConfig).toEqual({
       AuthenticationMode: "API",
       BootstrapClusterCreatorAdminPermissions: false,

@@ -39,7 +39,7 @@ describe("the values of a release", () => {
   const values = (runtime: string) =>
     valuesOf(all(template)[release(template, runtime)[0]], "aws", "us-west-2");
 
-  it("say what the configuration says", () => {
+  it("follow the configuration", () => {
     const [sdruntime] = config.runtimes;
     expect(values("sdruntime")).toMatchObject({
       runtime: {

@@ -65,7 +65,7 @@ describe("the workers of a runtime", () => {
 });
 
 describe("the reserved prefix", () => {
-  /** Whoever adds a part has to say here who writes it: what is missing there, workers may write. */
+  /** A new part is listed here with its writer: workers may write what is missing. */
   const WRITTEN_BY_WORKERS = ["attempts", "failed", "unreadable"];
 
   it("has these parts, and the front door's alone is denied", () => {

@@ -77,7 +77,7 @@ describe.each([
 });
 
 describe("the front door", () => {
-  it("is reached by the paths that it knows", () => {
+  it("has the paths of its program", () => {
     const parts = all(templates.service, "AWS::ApiGateway::Resource");
     const methods = Object.values(all(templates.service, "AWS::ApiGateway::Method")).map(
       ({ HttpMethod, ResourceId }) => ({ method: HttpMethod, path: `/${parts[ResourceId.Ref]?.PathPart}` }),
@@ -86,7 +86,7 @@ describe("the front door", () => {
     expect(sorted(methods)).toEqual(sorted(code.front_door.paths));
   });
 
-  it("knows the runtimes that a laptop derives from the same file", () => {
+  it("has the runtimes that the local stack derives from the same file", () => {
     expect(registry(config)).toEqual(code.registry);
   });
 });

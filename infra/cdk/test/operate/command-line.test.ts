@@ -22,13 +22,13 @@ function darkroom(...args: string[]) {
     AWS_EC2_METADATA_DISABLED: "true",
     DARKROOM_CONFIG_PROGRAM: program(),
   };
-  const ended = spawnSync(resolve(INFRA, "darkroom"), args, {
+  const done = spawnSync(resolve(INFRA, "darkroom"), args, {
     encoding: "utf8",
     cwd: folder,
     env,
     input: "",
   });
-  return { status: ended.status, out: ended.stdout, err: ended.stderr };
+  return { status: done.status, out: done.stdout, err: done.stderr };
 }
 
 function written(text: string): string {

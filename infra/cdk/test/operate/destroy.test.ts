@@ -53,7 +53,7 @@ describe("destroy", () => {
     expect(terminal.text).not.toContain("s3://results: the results");
   });
 
-  test("names GPU nodes that nobody ended", async () => {
+  test("names GPU nodes that nobody terminated", async () => {
     const ec2 = new EC2Client(aws(config));
     const tag = (Value: string) => [
       { ResourceType: "instance" as const, Tags: [{ Key: "darkroom:deployment", Value }] },

@@ -86,7 +86,7 @@ describe("the deployment", () => {
     const service = {
       stack: "darkroom-service",
       begun: new Date(at("00:00")),
-      ended: new Date(at("01:30")),
+      completed: new Date(at("01:30")),
       slowest: [],
     };
     expect(deploymentTable([service, found!]).split("\n").slice(2)).toEqual([

@@ -11,7 +11,7 @@ import { describe, expect, test } from "vitest";
 
 import type { Config } from "../../lib/config/types.ts";
 import { cluster } from "../../operate/preflight/cluster.ts";
-import { frontDoor } from "../../operate/preflight/submit-api.ts";
+import { submitApi } from "../../operate/preflight/submit-api.ts";
 import { gpuQuotas } from "../../operate/preflight/gpu-quotas.ts";
 import { instances } from "../../operate/preflight/instances.ts";
 import { network } from "../../operate/preflight/network.ts";
@@ -104,13 +104,13 @@ describe("GPU quotas", () => {
 describe("front door", () => {
   test("Lambda keeps a hundred executions unreserved", async () => {
     limits.unreserved = 150;
-    expect((await says(frontDoor, configuration()))[0]).toMatch(/^ok: 150 concurrent executions/);
+    expect((await says(submitApi, configuration()))[0]).toMatch(/^ok: 150 concurrent executions/);
     limits.unreserved = 149;
-    expect((await says(frontDoor, configuration()))[0]).toMatch(
+    expect((await says(submitApi, configuration()))[0]).toMatch(
       /^missing: .*set it to 49, or request .*L-B99A9384/,
     );
     limits.unreserved = 10;
-    expect((await says(frontDoor, configuration("api: { concurrency: 0 }")))[0]).toMatch(/^ok: /);
+    expect((await says(submitApi, configuration("api: { concurrency: 0 }")))[0]).toMatch(/^ok: /);
   });
 });
 

@@ -10,7 +10,7 @@ const server = createServer((_, response) => response.writeHead(403).end());
 await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
 afterAll(() => server.close());
 
-test("a HEAD that is refused without a word is told by its status", async () => {
+test("a HEAD without an error body is described by its status", async () => {
   const client = new S3Client({
     region: "us-west-2",
     endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
@@ -21,7 +21,7 @@ test("a HEAD that is refused without a word is told by its status", async () => 
   expect(reasonOf(error as Error)).toBe("HTTP 403, without a reason");
 });
 
-test("anything else is told in AWS's words, up to the end of the first line", () => {
+test("anything else is described in AWS's words, up to the end of the first line", () => {
   const error = Object.assign(new Error("not today\nnor tomorrow"), { name: "ThrottlingException" });
   expect(reasonOf(error)).toBe("ThrottlingException: not today");
 });

@@ -64,13 +64,13 @@ describe("submit", () => {
       };
       await store(`${key}.out`, JSON.stringify({ notification }));
     };
-    const ended = await submit(door, client(), "results", task("first"), 30);
+    const completed = await submit(door, client(), "results", task("first"), 30);
     expect(asked).toEqual([{ path: "/prod/v1alpha2", key: "secret" }]);
-    expect(ended.files.map(({ data }) => Buffer.from(data).toString())).toEqual(["pixels"]);
+    expect(completed.files.map(({ data }) => Buffer.from(data).toString())).toEqual(["pixels"]);
     expect(terminal.text).toMatch(/submitted first to sdruntime\nsucceeded after \d+ s: {"run_ms":1500}/);
   });
 
-  test("a task that failed is told with its cause", async () => {
+  test("a task that failed is reported with its cause", async () => {
     respond = async ({ task: { metadata } }) => {
       const error = { code: "out_of_memory", message: "CUDA out of memory" };
       const notification = { task_status: "failed", image_url: [], error };

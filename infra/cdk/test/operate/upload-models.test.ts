@@ -48,7 +48,7 @@ const content = async (Key: string) =>
 
 const copied = () => terminal.text.match(/^copying \S+/gm) ?? [];
 
-/** A bucket that exists already. Those that are made take no calls without TLS, and moto speaks none. */
+/** A bucket that exists already. Those that are made take no calls without TLS, and moto has no TLS. */
 const plainBucket = () =>
   client().send(
     new CreateBucketCommand({ Bucket, CreateBucketConfiguration: { LocationConstraint: "us-west-2" } }),

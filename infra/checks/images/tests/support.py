@@ -13,7 +13,7 @@ INFRA = HERE.parents[1]
 IMAGES = INFRA / "images"
 
 CONFIG = """\
-# The deployment that the tests speak of.
+# The deployment of the tests.
 region: us-west-2
 modelBucket: my-company-models
 runtimes:

@@ -118,7 +118,7 @@ class Snapshot(ScriptTest):
 
     def test_a_second_run_at_the_same_time_is_refused_and_deletes_nothing(self):
         answers = {"cloudformation describe-stacks": "CREATE_IN_PROGRESS"}
-        # The stand-in says that the stack does not exist unless it is told otherwise.
+        # The stand-in answers that the stack does not exist by default.
         done = self.take(FAKE_ANSWERS=json.dumps(answers), FAKE_STACK="there")
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("somebody else", done.stderr)
