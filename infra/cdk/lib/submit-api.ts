@@ -12,6 +12,7 @@ import type { Config } from "./config/types.ts";
 import { SubmitRestApi } from "./rest-api.ts";
 import { packageWith } from "./function-package.ts";
 import { logicalId } from "./logical-id.ts";
+import { nodeLists, withNodeLists } from "./node-lists.ts";
 import { LARGE_TASKS } from "./reserved-keys.ts";
 import { RustFunction } from "./rust-function.ts";
 
@@ -44,7 +45,10 @@ export class SubmitApi extends Construct {
       // The registry is always a file beside the program: a function's variables may have 4 KB together, and with one
       // way for few and for many runtimes there is only one to test.
       code: lambda.Code.fromAsset(
-        packageWith(zip, { "runtimes.json": JSON.stringify(registry(config), null, 1) }),
+        packageWith(zip, {
+          "runtimes.json": JSON.stringify(withNodeLists(config, registry(config)), null, 1),
+          ...nodeLists(config),
+        }),
       ),
       // The program needs 15 MB, and some 60 more for a body of 6 MB that is text, JSON and message at once. The rest
       // is speed: a function's share of a CPU grows with its memory, and TLS to SNS is most of a cold start.

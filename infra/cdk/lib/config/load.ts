@@ -1,5 +1,8 @@
 // From a file to a configuration that may be built, or to everything that is wrong with it.
 
+import { dirname, resolve } from "node:path";
+
+import { faultOf } from "../node-lists.ts";
 import { type Answer, runConfigProgram } from "./program.ts";
 import type { Config } from "./types.ts";
 
@@ -16,7 +19,20 @@ export class ConfigError extends Error {
 
 /** Reads and checks a file. Throws a `ConfigError` that names every fault, before anything is built or called. */
 export function load(file: string): Config {
-  return checked(file, runConfigProgram(["check", file]));
+  return withNodeFiles(file, checked(file, runConfigProgram(["check", file])));
+}
+
+/** The configuration with absolute paths of node lists. Throws a `ConfigError` for a list that cannot be used. */
+function withNodeFiles(file: string, config: Config): Config {
+  const faults: string[] = [];
+  config.runtimes.forEach(({ nodes }, n) => {
+    if (nodes.file === undefined) return;
+    nodes.file = resolve(dirname(file), nodes.file);
+    const fault = faultOf(nodes.file);
+    if (fault) faults.push(`runtimes.${n}.nodes.file: ${fault}`);
+  });
+  if (faults.length > 0) throw new ConfigError(file, faults);
+  return config;
 }
 
 /** The same for a text. */
@@ -25,10 +41,10 @@ export function parse(text: string, file = "the configuration"): Config {
 }
 
 /** What the API checks tasks against: its `RUNTIMES_FILE`, as api-lambda's README describes it. */
-export function registry(config: Config): unknown[] {
+export function registry(config: Config): { name: string }[] {
   return good("the configuration", runConfigProgram(["registry", "-"], JSON.stringify(config)))[
     "registry"
-  ] as unknown[];
+  ] as { name: string }[];
 }
 
 /** What a user wants of a sample. */

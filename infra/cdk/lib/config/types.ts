@@ -98,6 +98,7 @@ export interface Runtime {
   nodes: {
     allowed: string[];
     denied: string[];
+    file?: string;
   };
   allowedSettings: string[];
   allowedScripts: string[];
