@@ -35,7 +35,7 @@ def faults(dockerfile: Path) -> Iterator[str]:
             yield f"{line}: ADD fetches and unpacks without a word; use COPY, or fetch what a commit or a version pins"
         if name in ("RUN", "COPY") and WEIGHTS.search(value):
             yield f"{line}: models belong in the bucket, not in an image"
-        if name == "RUN" and re.search(r"\b(curl|wget)\b", value) and "sha256sum" not in value:
+        if name == "RUN" and re.search(r"\b(curl|wget)\s+(-|[\"'$]|https?:)", value) and "sha256sum" not in value:
             yield f"{line}: what is downloaded has no checksum"
         if name == "RUN" and re.search(r"\bgit clone\b(?!.*--branch v?\d+\.\d+\.\d+\b)", value, re.DOTALL):
             yield f"{line}: a clone without a version is another one tomorrow"
