@@ -12,6 +12,7 @@
 
 mod comfyui;
 mod openai_images;
+mod sdcpp;
 mod sdwebui;
 
 mod server;
@@ -29,6 +30,7 @@ const FOLDERS: &[(&str, OwnTests)] = &[
     ("sdwebui", sdwebui::OWN_TESTS),
     ("a1111", sdwebui::A1111_TESTS),
     ("openai-images", openai_images::OWN_TESTS),
+    ("sdcpp", sdcpp::OWN_TESTS),
 ];
 
 /// The names of the recordings in a folder that have no test of their own.

@@ -27,6 +27,7 @@ mod pod;
 mod presigned_urls;
 mod restart;
 mod scratch;
+mod sdcpp;
 mod shutdown;
 mod stuck;
 mod waiting;

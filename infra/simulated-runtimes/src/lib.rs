@@ -14,6 +14,7 @@ mod python;
 mod registry;
 mod requests;
 mod samples;
+mod sdcpp;
 mod sdwebui;
 mod server;
 
@@ -27,6 +28,7 @@ pub use openai_images::{ImageServer, OpenAiImagesOptions};
 pub use registry::{REGISTRY, Setup, SimulatedType};
 pub use requests::RecordedRequest;
 pub use samples::Sample;
+pub use sdcpp::SdCppOptions;
 pub use sdwebui::{Dialect, SdWebUiOptions};
 pub use server::{Hold, Simulation};
 

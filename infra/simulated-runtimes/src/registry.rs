@@ -2,10 +2,10 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use crate::{Behaviour, DEFAULT_MODEL, Error, Simulation, comfyui, openai_images, sdwebui};
+use crate::{Behaviour, DEFAULT_MODEL, Error, Simulation, comfyui, openai_images, sdcpp, sdwebui};
 
 /// All of them, one line each.
-pub static REGISTRY: [SimulatedType; 3] = [sdwebui::TYPE, comfyui::TYPE, openai_images::TYPE];
+pub static REGISTRY: [SimulatedType; 4] = [sdwebui::TYPE, comfyui::TYPE, openai_images::TYPE, sdcpp::TYPE];
 
 /// One type of runtime.
 #[derive(Debug)]

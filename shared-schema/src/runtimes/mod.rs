@@ -5,6 +5,7 @@
 
 pub mod comfyui;
 pub mod openai_images;
+pub mod sdcpp;
 pub mod sdwebui;
 
 use std::fmt;
@@ -19,8 +20,8 @@ use crate::{RuntimeEntry, TaskType, Violation};
 
 /// All types of runtimes. Where a task names no type, the first that handles its task type counts:
 /// the predecessors' types come first.
-pub static REGISTRY: [&dyn RuntimeContract; 3] =
-    [&sdwebui::SdWebUi, &comfyui::ComfyUi, &openai_images::OpenAiImages];
+pub static REGISTRY: [&dyn RuntimeContract; 4] =
+    [&sdwebui::SdWebUi, &comfyui::ComfyUi, &openai_images::OpenAiImages, &sdcpp::SdCpp];
 
 /// What one type of runtime accepts.
 pub trait RuntimeContract: fmt::Debug + Sync {
@@ -274,6 +275,7 @@ mod tests {
         assert_eq!(name(Some("comfyui"), TaskType::Pipeline), "comfyui");
         assert_eq!(name(Some("comfyui"), TaskType::TextToImage), "sdwebui");
         assert_eq!(name(Some("unknown"), TaskType::Pipeline), "comfyui");
+        assert_eq!(name(Some("sdcpp"), TaskType::ImageToImage), "sdcpp");
         assert_eq!(name(None, TaskType::ImageToImage), "sdwebui");
     }
 }

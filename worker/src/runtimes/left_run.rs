@@ -36,7 +36,7 @@ impl FromStr for UninterruptibleRun {
     }
 }
 
-/// The run that was stopped and that the server still works on, if there is one. For servers that get one run at a time.
+/// The run that was stopped and that the server still works on, if there is one. For servers that work on one run at a time.
 #[derive(Debug)]
 pub struct LeftRun {
     since: Arc<Mutex<Option<Instant>>>,

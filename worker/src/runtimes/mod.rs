@@ -8,6 +8,7 @@ pub(crate) mod interrupt;
 pub mod left_run;
 pub mod openai_images;
 pub(crate) mod poll_schedule;
+pub mod sdcpp;
 pub mod sdwebui;
 
 pub(crate) mod known_errors;
@@ -321,7 +322,7 @@ pub struct Leavings {
 }
 
 /// All types of runtimes, one line each.
-pub static REGISTRY: [RuntimeType; 3] = [
+pub static REGISTRY: [RuntimeType; 4] = [
     RuntimeType {
         contract: &contracts::sdwebui::SdWebUi,
         default_address: sdwebui::DEFAULT_ADDRESS,
@@ -348,6 +349,15 @@ pub static REGISTRY: [RuntimeType; 3] = [
         takes_several: false,
         leavings: openai_images::LEAVINGS,
         failure_report: openai_images::failure_report,
+    },
+    RuntimeType {
+        contract: &contracts::sdcpp::SdCpp,
+        default_address: sdcpp::DEFAULT_ADDRESS,
+        check_options: sdcpp::check_options,
+        connect: sdcpp::connect,
+        takes_several: true,
+        leavings: sdcpp::LEAVINGS,
+        failure_report: sdcpp::failure_report,
     },
 ];
 

@@ -80,9 +80,9 @@ export interface Config {
 export interface Runtime {
   name: string;
   /**
-   * `sdwebui`: SD WebUI; `comfyui`: ComfyUI; `openai-images`: OpenAI Images
+   * `sdwebui`: SD WebUI; `comfyui`: ComfyUI; `openai-images`: OpenAI Images; `sdcpp`: stable-diffusion.cpp
    */
-  type: "sdwebui" | "comfyui" | "openai-images";
+  type: "sdwebui" | "comfyui" | "openai-images" | "sdcpp";
   model?: ModelFile;
   models: ModelFile[];
   dynamicModel: boolean;

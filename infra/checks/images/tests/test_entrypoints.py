@@ -42,13 +42,27 @@ class Entrypoints(ScriptTest):
         self.assertEqual(words[words.index("--vae-dir") + 1], "/models/VAE")
         self.assertNotIn("--embeddings-dir", words)
 
+    def test_sdcpp_wants_a_model_that_is_there(self):
+        for environment in ({}, {"MODEL": ""}, {"MODEL": "other.safetensors"}):
+            status, words, said = self.start("sdcpp", **environment)
+            self.assertEqual((status, words), (64, []))
+            self.assertIn("MODEL", said)
+
+    def test_sdcpp_starts_with_it_and_with_folders_that_are_there(self):
+        status, words, said = self.start("sdcpp", MODEL=MODEL, folders=("Lora",))
+        self.assertEqual(status, 0, said)
+        self.assertEqual(words[words.index("--model") + 1], f"/models/Stable-diffusion/{MODEL}")
+        self.assertEqual(words[words.index("--listen-port") + 1], "8080")
+        self.assertEqual(words[words.index("--lora-model-dir") + 1], "/models/Lora")
+        self.assertNotIn("--embd-dir", words)
+
     def test_sdwebui_never_fetches_for_a_caller(self):
         self.start("sdwebui", MODEL=MODEL)
         settings = (self.folder / "scratch/config.json").read_text()
         self.assertIn('"api_enable_requests": false', settings)
 
     def test_arguments_come_last_so_that_they_win(self):
-        for image in ("sdwebui", "comfyui"):
+        for image in ("sdwebui", "comfyui", "sdcpp"):
             _, words, _ = self.start(image, "--medvram-sdxl", "a b", MODEL=MODEL)
             self.assertEqual(words[-2:], ["--medvram-sdxl", "a b"])
 

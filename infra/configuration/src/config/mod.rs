@@ -97,7 +97,7 @@ pub struct Install {
 pub struct ConfigError {
     /// The file.
     pub file: String,
-    /// What is wrong with it, such as `runtimes.0.type: must be one of sdwebui, comfyui`.
+    /// What is wrong with it, such as `runtimes.0.type: must be one of sdwebui, comfyui, sdcpp`.
     pub faults: Vec<String>,
 }
 

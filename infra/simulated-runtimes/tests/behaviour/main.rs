@@ -5,6 +5,7 @@
 mod comfyui;
 mod openai_images;
 mod progress;
+mod sdcpp;
 mod sdwebui;
 
 use std::{net::SocketAddr, time::Duration};

@@ -6,9 +6,10 @@ mod a1111;
 mod comfyui;
 mod compare;
 mod openai_images;
+mod sdcpp;
 mod sdwebui;
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use serde_json::Value;
 
@@ -40,4 +41,14 @@ fn client() -> reqwest::Client {
     // Fails only if another test was first.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::new()
+}
+
+/// Waits until `condition` holds, for at most half a minute.
+async fn until(mut condition: impl AsyncFnMut() -> bool) {
+    let waiting = async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), waiting).await.unwrap();
 }
