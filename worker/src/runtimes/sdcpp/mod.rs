@@ -1,8 +1,8 @@
 //! stable-diffusion.cpp: requests to `img_gen` become jobs of its server, each with an id.
 //!
-//! The server cancels a job that waits in its queue, but not one that it works on: [`jobs`] remembers such a job, and the worker
+//! The server cancels a job that waits in its queue, but not one that it works on: `jobs` remembers such a job, and the worker
 //! waits until it is over, or requests a restart. Names that the server would replace are checked before the run
-//! ([`capabilities`]).
+//! (`capabilities`).
 
 mod address;
 mod capabilities;

@@ -1,6 +1,6 @@
 //! SD WebUI: AUTOMATIC1111 and what speaks its API (Forge, Forge Neo, reForge, SD.Next, stable-diffusion.cpp).
 //!
-//! Its runs have no ids, so none can be queried, interrupted or found again one by one: [`call_queue`] documents how
+//! Its runs have no ids, so none can be queried, interrupted or found again one by one: `call_queue` documents how
 //! runs are separated all the same. Servers silently ignore most of what they do not have or know: `names` and
 //! `control_nets` check first, `replaced`, `ignored` and `image_count` compare afterwards.
 
