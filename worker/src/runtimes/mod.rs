@@ -2,6 +2,8 @@
 //!
 //! A new runtime is a folder that implements [`Runtime`], a line in [`REGISTRY`], and the schemas of its task types.
 
+pub(crate) mod address;
+pub(crate) mod calls;
 pub mod comfyui;
 pub(crate) mod error_text;
 pub(crate) mod interrupt;

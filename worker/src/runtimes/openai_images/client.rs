@@ -1,29 +1,21 @@
 //! The HTTP calls: bounded answers, and no generation is sent twice that the server may have begun.
 
-use std::error::Error;
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::{RequestBuilder, Response, StatusCode, Url, retry};
+use reqwest::{RequestBuilder, StatusCode, Url};
 use shared_schema::ErrorCode;
 
 use super::request::Request;
-use super::{address, error_body};
+use super::{DEFAULT_ADDRESS, error_body};
 use crate::error::TaskError;
-use crate::http;
-use crate::runtimes::RuntimeOptions;
-
-/// How long a connection may take to open.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+use crate::runtimes::{RuntimeOptions, address, calls};
 
 /// How long a call may take that only looks.
 const CONTROL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long an image may take that the server answers the address of.
 const IMAGE_TIMEOUT: Duration = Duration::from_secs(300);
-
-/// What an answer may hold beside the images, in bytes.
-const WORDS_BYTES: u64 = 1 << 20;
 
 /// The HTTP side of one server.
 pub(super) struct Client {
@@ -43,12 +35,8 @@ pub(super) struct Answer {
 impl Client {
     /// A client of the server that the options name. Connects to nothing yet.
     pub(super) fn new(options: &RuntimeOptions) -> Result<Self, String> {
-        let root = address::parse(options.api_base_url.as_deref())?;
-        let builder = if root.scheme() == "https" { http::client() } else { http::plain_client() };
-        // A generation that is sent again runs again.
-        let builder =
-            builder.retry(retry::never()).connect_timeout(CONNECT_TIMEOUT).pool_max_idle_per_host(0);
-        let http = builder.build().map_err(|error| format!("no HTTP client can be made: {error}"))?;
+        let root = address::parse(options.api_base_url.as_deref(), DEFAULT_ADDRESS)?;
+        let http = calls::build(calls::client(&root).pool_max_idle_per_host(0))?;
         Ok(Self { http, root, max_task_bytes: options.max_task_bytes })
     }
 
@@ -62,18 +50,15 @@ impl Client {
         self.look("models").await?.accepted("/v1/models")
     }
 
-    /// Whether nobody is there: no server, or a proxy before none.
+    /// Whether there is no server, or only a proxy without one.
     pub(super) async fn is_gone(&self) -> bool {
         let Ok(url) = self.root.join("models") else { return false };
-        match self.http.get(url).timeout(CONTROL_TIMEOUT).send().await {
-            Ok(answer) => matches!(answer.status().as_u16(), 502 | 503),
-            Err(error) => error.is_connect() && !error.is_timeout(),
-        }
+        calls::is_gone(self.http.get(url).timeout(CONTROL_TIMEOUT)).await
     }
 
     /// Runs a generation. Takes as long as it takes.
     ///
-    /// The images themselves are asked for; a server that refuses to be asked for a format gets the request without.
+    /// Requests the images themselves; a server that refuses the field for it gets the request without.
     pub(super) async fn generate(
         &self,
         request: &Request,
@@ -119,13 +104,11 @@ impl Client {
         if let Some(traceparent) = traceparent {
             call = call.header("traceparent", traceparent);
         }
-        // Base64 makes four characters of three bytes.
-        let most = self.max_task_bytes.div_ceil(3).saturating_mul(4).saturating_add(WORDS_BYTES);
-        self.send(call, most).await
+        self.send(call, calls::max_response_bytes(self.max_task_bytes)).await
     }
 
     async fn look(&self, path: &str) -> Result<Answer, TaskError> {
-        self.send(self.http.get(self.url(path)?).timeout(CONTROL_TIMEOUT), WORDS_BYTES).await
+        self.send(self.http.get(self.url(path)?).timeout(CONTROL_TIMEOUT), calls::TEXT_BYTES).await
     }
 
     fn url(&self, path: &str) -> Result<Url, TaskError> {
@@ -133,8 +116,8 @@ impl Client {
     }
 
     async fn send(&self, call: RequestBuilder, most: u64) -> Result<Answer, TaskError> {
-        let response = call.send().await.map_err(unavailable)?;
-        Ok(Answer { status: response.status(), body: body(response, most).await? })
+        let response = call.send().await.map_err(calls::unavailable)?;
+        Ok(Answer { status: response.status(), body: calls::body(response, most).await? })
     }
 }
 
@@ -158,37 +141,4 @@ impl Answer {
         };
         Err(TaskError::new(ErrorCode::RuntimeUnavailable, message))
     }
-}
-
-async fn body(mut response: Response, most: u64) -> Result<Vec<u8>, TaskError> {
-    let announced = response.content_length().unwrap_or_default().min(most);
-    let mut body = Vec::with_capacity(announced as usize);
-    while let Some(chunk) = response.chunk().await.map_err(unavailable)? {
-        if (body.len() + chunk.len()) as u64 > most {
-            return Err(too_large());
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
-/// Final: the same task would yield as much again.
-pub(super) fn too_large() -> TaskError {
-    let message = "the results are larger than one task may yield; ask for fewer or smaller images";
-    TaskError::new(ErrorCode::RuntimeFailed, message)
-}
-
-/// No connection, or one that broke. The URL is left out: it may hold a login.
-fn unavailable(error: reqwest::Error) -> TaskError {
-    let what = match (error.is_connect(), error.is_timeout()) {
-        (true, _) => "the runtime cannot be reached",
-        (false, true) => "the runtime does not answer in time",
-        (false, false) => "the connection to the runtime broke",
-    };
-    let error = error.without_url();
-    let mut root: &dyn Error = &error;
-    while let Some(source) = root.source() {
-        root = source;
-    }
-    TaskError::new(ErrorCode::RuntimeUnavailable, format!("{what}: {root}"))
 }

@@ -3,7 +3,6 @@
 //! A call is one run: it has no id, reports no progress, and nothing interrupts it. Hence one call at a time, and a call that
 //! has to be left is followed until the server has answered it ([`LeftRun`]).
 
-mod address;
 mod client;
 mod error_body;
 mod request;
@@ -25,16 +24,18 @@ use self::request::Request;
 use super::interrupt::{interrupted, unless_stopped};
 use super::left_run::LeftRun;
 use super::poll_schedule::PollSchedule;
-use super::{Job, Leavings, Process, Progress, RunHandle, RunOutput, Runtime, RuntimeOptions};
+use super::{Job, Leavings, Process, Progress, RunHandle, RunOutput, Runtime, RuntimeOptions, address};
 use crate::error::TaskError;
-pub use address::DEFAULT_ADDRESS;
+
+/// The address of the container image.
+pub const DEFAULT_ADDRESS: &str = "http://localhost:8080/v1/";
 
 /// Images come in its answers. What a server keeps beside them, it keeps without the worker.
 pub const LEAVINGS: Leavings = Leavings { roots: &[], run_folder: "", disposable: &[] };
 
 /// Validates the address.
 pub fn check_options(options: &RuntimeOptions) -> Result<(), String> {
-    address::parse(options.api_base_url.as_deref()).map(drop)
+    address::parse(options.api_base_url.as_deref(), DEFAULT_ADDRESS).map(drop)
 }
 
 /// Makes the client side of the server at `API_BASE_URL`. Connects to nothing yet.
@@ -73,7 +74,7 @@ impl Runtime for OpenAiImages {
         let turn = Arc::clone(&self.turn).lock_owned();
         let turn = job.stop.run_until_cancelled(turn).await.ok_or_else(interrupted)?;
 
-        // A task of its own: the call keeps its turn until the server has answered, even if nobody waits for it.
+        // A task of its own: the call keeps its turn until the server has answered, even after the run was stopped.
         let (client, sent) = (Arc::clone(&self.client), request.clone());
         let call = async move {
             let _turn = turn;

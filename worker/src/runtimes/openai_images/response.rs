@@ -8,12 +8,12 @@ use shared_schema::ErrorCode;
 use shared_schema::image_source::{ImageSource, decode_base64};
 use shared_schema::notification::{Warning, WarningCode};
 
-use super::client::{Answer, Client, too_large};
+use super::client::{Answer, Client};
 use super::error_body;
 use super::request::Request;
 use crate::error::TaskError;
 use crate::runtimes::error_text::shortened;
-use crate::runtimes::{OutputFile, RunOutput};
+use crate::runtimes::{OutputFile, RunOutput, calls};
 
 /// What an answer consists of.
 #[derive(Deserialize)]
@@ -53,7 +53,7 @@ pub(super) async fn read(client: &Client, answer: Answer, request: &Request) -> 
     let mut left = client.max_task_bytes;
     for image in &data {
         let bytes = image.bytes(client, left).await?;
-        left = left.checked_sub(bytes.len() as u64).ok_or_else(too_large)?;
+        left = left.checked_sub(bytes.len() as u64).ok_or_else(calls::too_large)?;
         files.push(OutputFile { bytes, name: None });
     }
     let revised: Vec<Value> =

@@ -3,26 +3,19 @@
 use std::time::Duration;
 
 use reqwest::header::CONTENT_TYPE;
-use reqwest::{RequestBuilder, StatusCode, retry};
+use reqwest::{RequestBuilder, StatusCode};
 use serde_json::Value;
 use shared_schema::ErrorCode;
 use url::Url;
 
-use super::address;
+use super::DEFAULT_ADDRESS;
 use super::capabilities::Capabilities;
 use super::response::{self, JobState};
 use crate::error::TaskError;
-use crate::http;
-use crate::runtimes::RuntimeOptions;
-
-/// How long a connection may take to open.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+use crate::runtimes::{RuntimeOptions, address, calls};
 
 /// How long a call may take. No call waits for a run: a submission is answered once its images are decoded.
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// What a response may contain beside the images, in bytes.
-const TEXT_BYTES: u64 = 1 << 20;
 
 /// The HTTP side of one server.
 pub(super) struct Client {
@@ -51,15 +44,10 @@ pub(super) enum Submission {
 impl Client {
     /// A client of the server that the options name. Connects to nothing yet.
     pub(super) fn new(options: &RuntimeOptions) -> Result<Self, String> {
-        let root = address::parse(options.api_base_url.as_deref())?;
-        let builder = if root.scheme() == "https" { http::client() } else { http::plain_client() };
+        let root = address::parse(options.api_base_url.as_deref(), DEFAULT_ADDRESS)?;
         // The server closes each connection after its response.
-        let builder =
-            builder.retry(retry::never()).connect_timeout(CONNECT_TIMEOUT).pool_max_idle_per_host(0);
-        let http = builder.build().map_err(|error| format!("the HTTP client cannot be created: {error}"))?;
-        // Base64 makes four characters of three bytes.
-        let max_answer_bytes =
-            (options.max_task_bytes.div_ceil(3)).saturating_mul(4).saturating_add(TEXT_BYTES);
+        let http = calls::build(calls::client(&root).pool_max_idle_per_host(0))?;
+        let max_answer_bytes = calls::max_response_bytes(options.max_task_bytes);
         Ok(Self { http, root, max_answer_bytes })
     }
 
@@ -112,10 +100,7 @@ impl Client {
 
     /// Whether no server answers: connection refused, or a proxy without a server behind it.
     pub(super) async fn is_gone(&self) -> bool {
-        match self.http.get(self.url("capabilities")).timeout(CALL_TIMEOUT).send().await {
-            Ok(answer) => matches!(answer.status().as_u16(), 502 | 503),
-            Err(error) => error.is_connect() && !error.is_timeout(),
-        }
+        calls::is_gone(self.http.get(self.url("capabilities")).timeout(CALL_TIMEOUT)).await
     }
 
     fn url(&self, path: &str) -> String {
@@ -123,19 +108,8 @@ impl Client {
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Answer, TaskError> {
-        let mut response = request.timeout(CALL_TIMEOUT).send().await.map_err(unavailable)?;
-        let announced = response.content_length().unwrap_or_default().min(self.max_answer_bytes);
-        let mut body = Vec::with_capacity(announced as usize);
-        while let Some(chunk) = response.chunk().await.map_err(unavailable)? {
-            if (body.len() + chunk.len()) as u64 > self.max_answer_bytes {
-                // Final: the same task would yield as much again.
-                let message =
-                    "the results are larger than one task may have; ask for fewer or smaller images";
-                return Err(TaskError::new(ErrorCode::RuntimeFailed, message));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(Answer { status: response.status(), body })
+        let response = request.timeout(CALL_TIMEOUT).send().await.map_err(calls::unavailable)?;
+        Ok(Answer { status: response.status(), body: calls::body(response, self.max_answer_bytes).await? })
     }
 }
 
@@ -149,14 +123,4 @@ pub(super) fn is_id(text: &str) -> bool {
 fn unexpected(call: &str, status: StatusCode) -> TaskError {
     let message = format!("the runtime answers `{call}` with status {}", status.as_u16());
     TaskError::new(ErrorCode::RuntimeUnavailable, message)
-}
-
-/// No connection, or one that broke. The URL is left out: it may hold a login.
-fn unavailable(error: reqwest::Error) -> TaskError {
-    let what = match (error.is_connect(), error.is_timeout()) {
-        (true, _) => "the runtime cannot be reached",
-        (false, true) => "the runtime does not answer in time",
-        (false, false) => "the connection to the runtime broke",
-    };
-    TaskError::new(ErrorCode::RuntimeUnavailable, format!("{what}: {}", error.without_url()))
 }

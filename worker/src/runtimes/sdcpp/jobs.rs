@@ -15,6 +15,8 @@ use crate::runtimes::left_run::{LeftRun, StillRunning};
 #[derive(Debug)]
 pub(super) struct Jobs {
     open: Mutex<BTreeSet<String>>,
+    /// Those of them that a run follows, which cancels its job itself.
+    followed: Mutex<BTreeSet<String>>,
     left: LeftRun,
     /// The cancelled job that the server still works on.
     still_running: Mutex<Option<(String, StillRunning)>>,
@@ -31,14 +33,29 @@ pub(super) enum Cancelled {
     StillRuns,
 }
 
+/// A run follows a job.
+#[must_use = "the job is an orphan when it is dropped"]
+pub(super) struct Followed<'a> {
+    jobs: &'a Jobs,
+    id: &'a str,
+}
+
+impl Drop for Followed<'_> {
+    fn drop(&mut self) {
+        locked(&self.jobs.followed).remove(self.id);
+    }
+}
+
 impl Jobs {
     pub(super) fn new(left: LeftRun) -> Self {
-        Self { open: Mutex::default(), left, still_running: Mutex::default() }
+        Self { open: Mutex::default(), followed: Mutex::default(), left, still_running: Mutex::default() }
     }
 
-    /// The server has the job.
-    pub(super) fn add(&self, id: &str) {
+    /// The server has the job, and a run follows it until the guard is dropped.
+    pub(super) fn follow<'a>(&'a self, id: &'a str) -> Followed<'a> {
         locked(&self.open).insert(id.to_owned());
+        locked(&self.followed).insert(id.to_owned());
+        Followed { jobs: self, id }
     }
 
     /// The job is over.
@@ -46,24 +63,27 @@ impl Jobs {
         locked(&self.open).remove(id);
     }
 
-    /// The jobs that are not in `keep`. Those in `keep` are remembered: a previous process may have submitted them.
+    /// The jobs that no run follows and that are not in `keep`. Those in `keep` are remembered: a previous process may have
+    /// submitted them.
     pub(super) fn orphans(&self, keep: impl Iterator<Item = String>) -> Vec<String> {
         let keep: BTreeSet<String> = keep.collect();
         let mut open = locked(&self.open);
-        let orphans = open.difference(&keep).cloned().collect();
+        let followed = locked(&self.followed);
+        let orphans =
+            open.iter().filter(|id| !keep.contains(*id) && !followed.contains(*id)).cloned().collect();
         open.extend(keep);
         orphans
     }
 
-    /// Cancels the job, which works while it waits in the server's queue.
-    pub(super) async fn cancel(&self, client: &Client, id: &str) -> Result<Cancelled, TaskError> {
+    /// Cancels the job, which works while it waits in the server's queue. If the server does not confirm it, the job may run.
+    pub(super) async fn cancel(&self, client: &Client, id: &str) -> Cancelled {
         let state = match client.cancel(id).await {
             Ok(state) => state,
             // The response is not that of the API, or too large to be read: that of a job that is over.
             Err(error) if error.code != ErrorCode::RuntimeUnavailable => Some(JobState::Unknown),
             // The process of the server has exited, and its jobs with it.
             Err(_) if client.is_gone().await => Some(JobState::Unknown),
-            Err(error) => return Err(error),
+            Err(_) => None,
         };
         match state {
             None | Some(JobState::Queued | JobState::Generating) => {
@@ -73,14 +93,14 @@ impl Jobs {
                     still_running.take();
                     *still_running = Some((id.to_owned(), self.left.begin()));
                 }
-                Ok(Cancelled::StillRuns)
+                Cancelled::StillRuns
             }
             Some(state) => {
                 self.remove(id);
-                Ok(match state {
+                match state {
                     JobState::Completed(completed) => Cancelled::Completed(completed),
                     _ => Cancelled::Over,
-                })
+                }
             }
         }
     }
@@ -114,5 +134,11 @@ mod tests {
         assert_eq!(jobs.orphans(keep(&["b"])), ["a"]);
         jobs.remove("a");
         assert_eq!(jobs.orphans(keep(&["b"])), [""; 0]);
+
+        // A job is followed before the state file has its id.
+        let following = jobs.follow("c");
+        assert_eq!(jobs.orphans(keep(&["b"])), [""; 0]);
+        drop(following);
+        assert_eq!(jobs.orphans(keep(&["b"])), ["c"]);
     }
 }

@@ -4,7 +4,6 @@
 //! waits until it is over, or requests a restart. Names that the server would replace are checked before the run
 //! (`capabilities`).
 
-mod address;
 mod capabilities;
 mod client;
 mod follow;
@@ -24,16 +23,18 @@ use self::jobs::{Cancelled, Jobs};
 use self::response::JobState;
 use super::interrupt::{interrupted, unless_stopped};
 use super::left_run::LeftRun;
-use super::{Job, Leavings, Process, RunHandle, RunOutput, Runtime, RuntimeOptions};
+use super::{Job, Leavings, Process, RunHandle, RunOutput, Runtime, RuntimeOptions, address};
 use crate::error::TaskError;
-pub use address::DEFAULT_ADDRESS;
+
+/// The address of the container image.
+pub const DEFAULT_ADDRESS: &str = "http://localhost:8080/sdcpp/v1/";
 
 /// It writes no files: images are in its responses.
 pub const LEAVINGS: Leavings = Leavings { roots: &[], run_folder: "", disposable: &[] };
 
 /// Validates the address.
 pub fn check_options(options: &RuntimeOptions) -> Result<(), String> {
-    address::parse(options.api_base_url.as_deref()).map(drop)
+    address::parse(options.api_base_url.as_deref(), DEFAULT_ADDRESS).map(drop)
 }
 
 /// Creates the client of the server at `API_BASE_URL`. Connects to nothing yet.
@@ -62,7 +63,7 @@ impl Runtime for SdCpp {
     async fn interrupt_orphans(&self, keep: &[RunHandle]) -> Result<bool, TaskError> {
         let mut still_runs = false;
         for id in self.jobs.orphans(keep.iter().filter_map(job_id)) {
-            still_runs |= matches!(self.jobs.cancel(&self.client, &id).await?, Cancelled::StillRuns);
+            still_runs |= matches!(self.jobs.cancel(&self.client, &id).await, Cancelled::StillRuns);
         }
         self.jobs.check_left_run(still_runs)?;
         Ok(!still_runs)
@@ -72,7 +73,6 @@ impl Runtime for SdCpp {
         let mut fields = request::build(&job.task, &job.inputs);
         unless_stopped(&job.stop, self.client.capabilities()).await?.resolve(&mut fields)?;
         let id = follow::submit(&self.client, &Value::Object(fields), &job).await?;
-        self.jobs.add(&id);
         job.handles.send(RunHandle(json!(id))).ok();
         tracing::debug!(job_id = id, "job submitted");
         self.finish(&job, &id).await
@@ -81,7 +81,6 @@ impl Runtime for SdCpp {
     /// The server deletes jobs 10 minutes after they are over, and all of them when its process exits.
     async fn adopt(&self, job: Job, handle: &RunHandle) -> Option<Result<RunOutput, TaskError>> {
         let id = job_id(handle)?;
-        self.jobs.add(&id);
         match self.finish(&job, &id).await {
             Err(error) if error.code == ErrorCode::JobLost => None,
             result => Some(result),
@@ -106,6 +105,7 @@ impl Runtime for SdCpp {
 impl SdCpp {
     /// Follows the job until it is over. One that is stopped, or cannot be followed, is cancelled.
     async fn finish(&self, job: &Job, id: &str) -> Result<RunOutput, TaskError> {
+        let _followed = self.jobs.follow(id);
         let following = follow::follow(&self.client, id, &job.progress);
         let error = match job.stop.run_until_cancelled(following).await {
             Some(Ok(completed)) => {
@@ -117,13 +117,13 @@ impl SdCpp {
         };
         match self.jobs.cancel(&self.client, id).await {
             // It was over before: its results count.
-            Ok(Cancelled::Completed(completed)) => completed.output(&job.task),
-            Ok(Cancelled::Over) => Err(error),
-            Ok(Cancelled::StillRuns) | Err(_) if error.code == ErrorCode::Interrupted => {
+            Cancelled::Completed(completed) => completed.output(&job.task),
+            Cancelled::Over => Err(error),
+            Cancelled::StillRuns if error.code == ErrorCode::Interrupted => {
                 let message = "the runtime still works on a job that was stopped, and cannot interrupt it";
                 Err(TaskError::new(ErrorCode::RuntimeStuck, message))
             }
-            Ok(Cancelled::StillRuns) | Err(_) => Err(error),
+            Cancelled::StillRuns => Err(error),
         }
     }
 }

@@ -1,24 +1,19 @@
 //! The HTTP calls: bounded answers, nothing ever sent twice. Whatever changes or generates something has a connection of its own.
 
-use std::error::Error;
 use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
-use reqwest::{Body, ClientBuilder, RequestBuilder, StatusCode, retry};
+use reqwest::{Body, RequestBuilder, StatusCode};
 use serde_json::Value;
 use shared_schema::ErrorCode;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::{address, error_body};
+use super::{DEFAULT_ADDRESS, error_body};
 use crate::error::TaskError;
-use crate::http;
-use crate::runtimes::RuntimeOptions;
 use crate::runtimes::interrupt::interrupted;
-
-/// How long a connection may take to open.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+use crate::runtimes::{RuntimeOptions, address, calls};
 
 /// How long the connection of read-only calls is kept: servers run on uvicorn, which closes an idle one after 5 s.
 const KEEP_IDLE_FOR: Duration = Duration::from_secs(4);
@@ -39,9 +34,6 @@ const MAX_BUSY_PAUSE: Duration = Duration::from_secs(60);
 
 /// And at the least: a server that asks for no pause is still busy.
 const MIN_BUSY_PAUSE: Duration = Duration::from_millis(500);
-
-/// What an answer may hold beside the images, in bytes: parameters, infotexts and settings.
-const WORDS_BYTES: u64 = 1 << 20;
 
 /// The HTTP side of one SD WebUI server.
 pub(super) struct Client {
@@ -66,19 +58,12 @@ type Sent = (Answer, Option<Duration>);
 impl Client {
     /// A client of the server that the options name. Connects to nothing yet.
     pub(super) fn new(options: &RuntimeOptions) -> Result<Self, String> {
-        let root = address::parse(options.api_base_url.as_deref())?;
-        let builder = || if root.scheme() == "https" { http::client() } else { http::plain_client() };
-        let built = |builder: ClientBuilder| {
-            let client = builder.retry(retry::never()).connect_timeout(CONNECT_TIMEOUT).build();
-            client.map_err(|error| format!("no HTTP client can be made: {error}"))
-        };
-        // A generation that is sent again runs again, and after a status 500 some servers close a connection that they had
-        // promised to keep.
-        let http = built(builder().pool_max_idle_per_host(0))?;
-        let looking = built(builder().pool_max_idle_per_host(1).pool_idle_timeout(KEEP_IDLE_FOR))?;
-        // Base64 makes four characters of three bytes.
-        let max_answer_bytes =
-            (options.max_task_bytes.div_ceil(3)).saturating_mul(4).saturating_add(WORDS_BYTES);
+        let root = address::parse(options.api_base_url.as_deref(), DEFAULT_ADDRESS)?;
+        // After a status 500 some servers close a connection that they had promised to keep.
+        let http = calls::build(calls::client(&root).pool_max_idle_per_host(0))?;
+        let looking = calls::client(&root).pool_max_idle_per_host(1).pool_idle_timeout(KEEP_IDLE_FOR);
+        let looking = calls::build(looking)?;
+        let max_answer_bytes = calls::max_response_bytes(options.max_task_bytes);
         Ok(Self { http, looking, root: root.into(), max_answer_bytes })
     }
 
@@ -100,10 +85,7 @@ impl Client {
 
     /// Whether there is no server, or only a proxy without one.
     pub(super) async fn is_gone(&self, path: &str) -> bool {
-        match self.http.get(self.url(path)).timeout(CONTROL_TIMEOUT).send().await {
-            Ok(answer) => matches!(answer.status().as_u16(), 502 | 503),
-            Err(error) => error.is_connect() && !error.is_timeout(),
-        }
+        calls::is_gone(self.http.get(self.url(path)).timeout(CONTROL_TIMEOUT)).await
     }
 
     /// Gives a command without arguments. Servers answer with 200 and anything, or with 204: only success counts. Loading
@@ -179,20 +161,11 @@ impl Client {
     }
 
     async fn send_once(&self, request: RequestBuilder) -> Result<Sent, TaskError> {
-        let mut response = request.send().await.map_err(unavailable)?;
-        let announced = response.content_length().unwrap_or_default().min(self.max_answer_bytes);
-        let mut body = Vec::with_capacity(announced as usize);
-        while let Some(chunk) = response.chunk().await.map_err(unavailable)? {
-            if (body.len() + chunk.len()) as u64 > self.max_answer_bytes {
-                // Final: the same task would yield as much again.
-                let message =
-                    "the results are larger than one task may yield; ask for fewer or smaller images";
-                return Err(TaskError::new(ErrorCode::RuntimeFailed, message));
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let response = request.send().await.map_err(calls::unavailable)?;
         let pause = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-        Ok((Answer { status: response.status(), body }, pause.map(Duration::from_secs)))
+        let status = response.status();
+        let body = calls::body(response, self.max_answer_bytes).await?;
+        Ok((Answer { status, body }, pause.map(Duration::from_secs)))
     }
 }
 
@@ -219,19 +192,4 @@ impl Answer {
             TaskError::new(ErrorCode::RuntimeBadAnswer, message)
         })
     }
-}
-
-/// No connection, or one that broke. The URL is left out: it may hold a login.
-fn unavailable(error: reqwest::Error) -> TaskError {
-    let what = match (error.is_connect(), error.is_timeout()) {
-        (true, _) => "the runtime cannot be reached",
-        (false, true) => "the runtime does not answer in time",
-        (false, false) => "the connection to the runtime broke",
-    };
-    let error = error.without_url();
-    let mut root: &dyn Error = &error;
-    while let Some(source) = root.source() {
-        root = source;
-    }
-    TaskError::new(ErrorCode::RuntimeUnavailable, format!("{what}: {root}"))
 }

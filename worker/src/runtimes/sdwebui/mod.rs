@@ -5,7 +5,6 @@
 //! `control_nets` check first, `replaced`, `ignored` and `image_count` compare afterwards.
 
 mod access;
-mod address;
 mod call_queue;
 mod client;
 mod control_nets;
@@ -39,9 +38,11 @@ use self::encoding::Encoding;
 use self::models::{Models, Prepared};
 use self::server::Server;
 use super::interrupt::unless_stopped;
-use super::{Job, Leavings, Process, RunHandle, RunOutput, Runtime, RuntimeOptions};
+use super::{Job, Leavings, Process, RunHandle, RunOutput, Runtime, RuntimeOptions, address};
 use crate::error::TaskError;
-pub use address::DEFAULT_ADDRESS;
+
+/// The address that predecessors' deployments rely on when they set none.
+pub const DEFAULT_ADDRESS: &str = "http://localhost:8080/sdapi/v1/";
 pub use response::failure_report;
 
 /// It is asked to save nothing: images come in its answers.
@@ -58,7 +59,7 @@ pub fn check_options(options: &RuntimeOptions) -> Result<(), String> {
     if let Some(name) = options.settings_allowed.iter().find(|name| !contract::may_be_allowed(name)) {
         return Err(format!("SETTINGS_ALLOWED: `{name}` leads to files or addresses, which no task may set"));
     }
-    address::parse(options.api_base_url.as_deref()).map(drop)
+    address::parse(options.api_base_url.as_deref(), DEFAULT_ADDRESS).map(drop)
 }
 
 /// Makes the client side of the server at `API_BASE_URL`. Connects to nothing yet.
