@@ -1,4 +1,4 @@
-//! A server that executes nothing: the job that is posted to it ends as the script of a test defines.
+//! A server that executes nothing: a posted job has the course and the result that the script of a test defines.
 //!
 //! For answers that were reported of real servers and not recorded: `tests/fixtures/cases`, and by their source code.
 

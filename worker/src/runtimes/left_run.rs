@@ -1,4 +1,4 @@
-//! The run that a server goes on with although nobody waits for it: it has no call that interrupts a run.
+//! A run that was stopped and that its server continues: it has no call that interrupts a run.
 
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -41,7 +41,7 @@ impl FromStr for UninterruptibleRun {
 pub struct LeftRun {
     since: Arc<Mutex<Option<Instant>>>,
     choice: UninterruptibleRun,
-    patience: Duration,
+    timeout: Duration,
 }
 
 /// The server works on the run until this is dropped.
@@ -50,9 +50,9 @@ pub struct LeftRun {
 pub struct StillRunning(Arc<Mutex<Option<Instant>>>);
 
 impl LeftRun {
-    /// None so far. With `wait`, a run may go on for `patience` before only a restart seems to help.
-    pub fn new(choice: UninterruptibleRun, patience: Duration) -> Self {
-        Self { since: Arc::default(), choice, patience }
+    /// None so far. With `wait`, a run may continue for `timeout` before the runtime counts as stuck.
+    pub fn new(choice: UninterruptibleRun, timeout: Duration) -> Self {
+        Self { since: Arc::default(), choice, timeout }
     }
 
     /// The run was stopped, and the server works on it.
@@ -65,7 +65,7 @@ impl LeftRun {
     /// server has to be restarted.
     pub fn check(&self) -> Result<(), TaskError> {
         let Some(since) = *locked(&self.since) else { return Ok(()) };
-        let is_waited_for = self.choice == UninterruptibleRun::Wait && since.elapsed() < self.patience;
+        let is_waited_for = self.choice == UninterruptibleRun::Wait && since.elapsed() < self.timeout;
         let code = if is_waited_for { ErrorCode::RuntimeUnavailable } else { ErrorCode::RuntimeStuck };
         Err(TaskError::new(code, "the runtime still works on a run that it cannot interrupt"))
     }
@@ -85,8 +85,8 @@ fn locked(since: &Mutex<Option<Instant>>) -> MutexGuard<'_, Option<Instant>> {
 mod tests {
     use super::*;
 
-    fn check(choice: UninterruptibleRun, patience: Duration) -> Option<ErrorCode> {
-        let left = LeftRun::new(choice, patience);
+    fn check(choice: UninterruptibleRun, timeout: Duration) -> Option<ErrorCode> {
+        let left = LeftRun::new(choice, timeout);
         assert_eq!(left.check(), Ok(()));
         let still_running = left.begin();
         let code = left.check().err().map(|error| error.code);

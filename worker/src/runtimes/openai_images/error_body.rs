@@ -1,4 +1,4 @@
-//! What an answer without success means: whose fault it is, and what to tell the caller.
+//! What an answer without success means: whose fault it is, and the message for the caller.
 
 use serde_json::Value;
 use shared_schema::ErrorCode;
@@ -8,7 +8,7 @@ use crate::error::TaskError;
 use crate::runtimes::error_text::{cut, listed, shortened, without_paths};
 use crate::runtimes::known_errors::is_out_of_memory;
 
-/// What frameworks say of a path, or of a method, that nobody serves.
+/// The texts of frameworks for a path or a method without a route.
 const NOT_ROUTED: [&str; 3] = ["not found", "method not allowed", "resource not found"];
 
 /// What the server's refusal or failure means for the task.
@@ -40,7 +40,7 @@ pub(super) fn from_answer(status: u16, body: &[u8]) -> TaskError {
     }
 }
 
-/// Whether the answer says that nobody serves the path, or not with that method.
+/// Whether the server has no route for the path, or not with that method.
 pub(super) fn is_not_routed(status: u16, body: &[u8]) -> bool {
     let says_so = |(_, error): (Value, ErrorBody)| {
         NOT_ROUTED.iter().any(|words| error.text.trim_end_matches('.').eq_ignore_ascii_case(words))
@@ -48,7 +48,7 @@ pub(super) fn is_not_routed(status: u16, body: &[u8]) -> bool {
     matches!(status, 404 | 405) && ErrorBody::parse(body).is_none_or(says_so)
 }
 
-/// Whether the server refuses to be asked for a format, so that nothing has run.
+/// Whether the server refuses the field for a format, so that nothing has run.
 pub(super) fn refuses_the_format(status: u16, body: &[u8]) -> bool {
     let is_about_it = |(_, error): (Value, ErrorBody)| error.text.contains("response_format");
     matches!(status, 400 | 422) && ErrorBody::parse(body).is_some_and(is_about_it)
