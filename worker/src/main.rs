@@ -15,5 +15,5 @@ async fn main() -> anyhow::Result<()> {
     let cloud = Cloud::from_env(&config).await;
     // A task of the runtime is woken without a system call, unlike the future that the thread blocks on.
     let running = tokio::spawn(supervisor::run(config, cloud, stopping));
-    running.await?.inspect_err(|error| tracing::error!(%error, "worker failed"))
+    Ok(running.await?.inspect_err(|error| tracing::error!(%error, "worker failed"))?)
 }

@@ -1,5 +1,6 @@
 //! The life cycle of the worker: recover the state of the previous process, keep the runtime ready, receive, shut down gracefully.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,13 +13,36 @@ use tracing::Instrument;
 use crate::cloud::Cloud;
 use crate::cloud::store::ReadError;
 use crate::config::Config;
-use crate::health;
-use crate::pod::PodAnnotations;
+use crate::health::{self, PortError};
+use crate::pod::{PodAnnotations, PodError};
 use crate::worker::Worker;
 
+/// Why a worker does not start. Another start with the same configuration fails for the same reason.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No client of the runtime can be created from the configuration.
+    #[error("the client of the runtime cannot be created: {0}")]
+    Runtime(String),
+    /// `STATE_FILE` cannot be created, or another process has locked it.
+    #[error("STATE_FILE cannot be used: {0}")]
+    StateFile(io::Error),
+    /// `SCRATCH_FOLDER` cannot be opened.
+    #[error("SCRATCH_FOLDER cannot be used: {0}")]
+    ScratchFolder(io::Error),
+    /// The port of probes and metrics cannot be opened.
+    #[error(transparent)]
+    Port(#[from] PortError),
+    /// `MARK_POD` is set where the Kubernetes API cannot be used.
+    #[error(transparent)]
+    Pod(#[from] PodError),
+}
+
 /// Runs a worker until `stopping` is cancelled and every task that it holds is completed or released.
+///
+/// # Errors
+/// If the worker cannot start: [`Error`]. Once it has started, nothing but `stopping` stops it.
 #[tracing::instrument(name = "worker", level = "error", skip_all, fields(runtime = %config.runtime_name))]
-pub async fn run(config: Config, cloud: Cloud, stopping: CancellationToken) -> anyhow::Result<()> {
+pub async fn run(config: Config, cloud: Cloud, stopping: CancellationToken) -> Result<(), Error> {
     let started = Instant::now();
     let (worker, recovered) = Worker::new(config, cloud, stopping)?;
     let _port = health::serve(worker.config.health_listen, Arc::clone(&worker.health)).await?;

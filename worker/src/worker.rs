@@ -17,6 +17,7 @@ use crate::runtimes::Runtime;
 use crate::scratch::Scratch;
 use crate::steps::in_flight::InFlight;
 use crate::steps::results::Results;
+use crate::supervisor::Error;
 
 /// The dependencies of every step.
 pub(crate) struct Worker {
@@ -59,18 +60,16 @@ impl Worker {
         config: Config,
         cloud: Cloud,
         stopping: CancellationToken,
-    ) -> anyhow::Result<(Arc<Self>, Vec<Claim>)> {
-        let runtime = (config.runtime_type.connect)(&config.runtime).map_err(anyhow::Error::msg)?;
+    ) -> Result<(Arc<Self>, Vec<Claim>), Error> {
+        let runtime = (config.runtime_type.connect)(&config.runtime).map_err(Error::Runtime)?;
         let (claims, recovered) = match &config.state_file {
-            Some(path) => Claims::open(path, config.host_name.clone())
-                .map_err(|error| anyhow::anyhow!("STATE_FILE cannot be used: {error}"))?,
+            Some(path) => Claims::open(path, config.host_name.clone()).map_err(Error::StateFile)?,
             None => (Claims::default(), Recovered::default()),
         };
         let scratch = match &config.scratch_folder {
             Some(path) => {
                 let (limit, leavings) = (config.scratch_limit_bytes, &config.runtime_type.leavings);
-                let opened = Scratch::open(path, limit, leavings);
-                Some(opened.map_err(|error| anyhow::anyhow!("SCRATCH_FOLDER cannot be used: {error}"))?)
+                Some(Scratch::open(path, limit, leavings).map_err(Error::ScratchFolder)?)
             }
             None => None,
         };

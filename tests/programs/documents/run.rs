@@ -36,16 +36,30 @@ async fn the_commands_of_the_documents_work() {
     let mut stack = Served::start().await;
     let folder = Folder::new();
     fs::create_dir_all(&folder.0).unwrap();
+    fs::create_dir(folder.0.join("infra")).unwrap();
     std::os::unix::fs::symlink(&stack.folder.0, folder.0.join("data")).unwrap();
+    let simulated = |line: &str| {
+        let url = line.split_once("(simulated comfyui at ")?.1;
+        Some(url.trim_end().trim_end_matches(')').to_owned())
+    };
+    let comfyui = stack.process.wait_for_output("the simulated ComfyUI", simulated).await;
     let mut accepted = BTreeSet::new();
     for document in guides() {
         let runs = |block: &&Block| treatment(block) == Ok(Treatment::Run);
         let blocks: Vec<&Block> = document.blocks.iter().filter(runs).collect();
-        run(&document.path, &blocks, &folder.0, &stack).await;
+        let servers = [
+            ("http://127.0.0.1:8080", stack.url.as_str()),
+            ("http://127.0.0.1:4566", &stack.aws_url),
+            ("http://127.0.0.1:8188", &comfyui),
+        ];
+        run(&document.path, &blocks, &folder.0, &servers).await;
         for (number, block) in blocks.iter().enumerate() {
             let place = format!("{}:{}", document.path, block.line);
             let printed = fs::read_to_string(folder.0.join(number.to_string())).unwrap();
-            if block.text.contains("curl ") {
+            if let Some(path) = saved_file(&block.text) {
+                let saved = fs::read(folder.0.join(path)).unwrap();
+                assert!(serde_json::from_slice::<Value>(&saved).is_ok(), "{place} saves no JSON");
+            } else if block.text.contains("curl ") {
                 let answers = answers(&printed, &place);
                 compare(&document, block, &answers, &place);
                 let ids = answers.iter().filter_map(|answer| answer["id_task"].as_str());
@@ -61,14 +75,11 @@ async fn the_commands_of_the_documents_work() {
 }
 
 /// Runs blocks in one shell, each with a file of its own for what it prints.
-async fn run(name: &str, blocks: &[&Block], folder: &Path, stack: &Served) {
+async fn run(name: &str, blocks: &[&Block], folder: &Path, servers: &[(&str, &str)]) {
     let scripts =
         blocks.iter().enumerate().map(|(number, block)| format!("{{\n{}\n}} >{number}\n", block.text));
-    let script: String = scripts
-        .collect::<String>()
-        .replace("http://127.0.0.1:8080", &stack.url)
-        .replace("http://127.0.0.1:4566", &stack.aws_url)
-        .replace("demo-key", KEY);
+    let script = scripts.collect::<String>().replace("demo-key", KEY);
+    let script = servers.iter().fold(script, |script, (shown, real)| script.replace(shown, real));
     // Behind a proxy, requests to loopback addresses must not go through it.
     let mut shell = Command::new("sh");
     shell.args(["-euc", &script]).current_dir(folder).env("NO_PROXY", "*").env("AWS_PAGER", "");
@@ -77,6 +88,12 @@ async fn run(name: &str, blocks: &[&Block], folder: &Path, stack: &Served) {
     let status = wait::until(name, async || shell.try_wait().unwrap()).await;
     let errors = fs::read_to_string(folder.join("errors")).unwrap();
     assert!(status.success(), "the commands of {name} fail: {errors}");
+}
+
+/// The file in which a block of one `curl` command saves its answer.
+fn saved_file(block: &str) -> Option<&str> {
+    let (_, path) = block.trim_end().strip_prefix("curl ")?.split_once(" --output ")?;
+    (!path.contains(char::is_whitespace)).then_some(path)
 }
 
 fn answers(printed: &str, place: &str) -> Vec<Value> {

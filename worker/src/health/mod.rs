@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 pub use metrics::{BrokenSign, Metrics};
-pub use port::{HealthListen, serve};
+pub use port::{HealthListen, PortError, serve};
 pub use stage::Stage;
 
 /// How long the main loop may send no heartbeat before the worker counts as hung: longer than its longest round, with a poll that
