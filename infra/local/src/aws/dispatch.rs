@@ -7,22 +7,23 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::request::Parts;
-use axum::http::{Method, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt as _;
 use tokio_util::sync::CancellationToken;
 
 use super::AwsOptions;
-use super::calls::{self, CallLog, Delivery, Subject};
+use super::calls::{self, CallLog};
 use super::connection::Connection;
 use super::disk;
 use super::faults::{Fault, Faults, Service};
 use super::permissions::Permissions;
-use super::protocol::{Call, Form, ServiceError};
+use super::protocol::{Call, ServiceError};
 use super::s3::S3;
+use super::service_protocol::ServiceProtocol;
 use super::sns::Sns;
 use super::sqs::Sqs;
+use super::subject::{self, Delivery, Subject};
 use crate::guard;
 
 /// Queues with their messages, below the data folder; no bucket can have such a name.
@@ -209,50 +210,10 @@ async fn queue_or_topic(
         if let Err(error) = &outcome {
             tracing::debug!(?service, action = call.action, %error, "aws call refused");
         }
-        let received = outcome.as_ref().map(calls::received).unwrap_or_default();
+        let received = outcome.as_ref().map(subject::received).unwrap_or_default();
         Outcome { response: call.answer(outcome), received }
     };
     let subject = Subject::of_call(service, call);
     let incoming = Incoming { connection, caller, service, action: &call.action, subject };
     services.answer(incoming, failure, run).await
-}
-
-/// The protocol of a request to SQS or SNS.
-enum ServiceProtocol {
-    /// SQS: the JSON protocol, with the `X-Amz-Target`.
-    Json(String),
-    /// SNS: the Query protocol with the parameters in the body.
-    Form,
-    /// SNS: the Query protocol with the parameters in the URL, as in a `SubscribeURL`.
-    QueryString,
-}
-
-impl ServiceProtocol {
-    /// `None` for S3, whose requests have neither a target nor an `Action`.
-    fn of(parts: &Parts) -> Option<Self> {
-        let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
-        if let Some(target) = text("x-amz-target") {
-            return Some(Self::Json(target.to_owned()));
-        }
-        let is_form = text(header::CONTENT_TYPE.as_str())
-            .is_some_and(|content_type| content_type.starts_with("application/x-www-form-urlencoded"));
-        if parts.method == Method::POST && is_form {
-            return Some(Self::Form);
-        }
-        let has_action =
-            parts.uri.query().is_some_and(|query| query.split('&').any(|pair| pair.starts_with("Action=")));
-        (parts.method == Method::GET && has_action).then_some(Self::QueryString)
-    }
-
-    fn read(self, parts: &Parts, body: &[u8]) -> Result<(Service, Call), ServiceError> {
-        let form = match self {
-            Self::Json(target) if target.starts_with("AmazonSQS.") => {
-                return Ok((Service::Sqs, Call::from_json(&target, &parts.headers, body)?));
-            }
-            Self::Json(target) => return Err(ServiceError::unknown_action(&target)),
-            Self::Form => Form::parse(body)?,
-            Self::QueryString => Form::parse(parts.uri.query().unwrap_or_default().as_bytes())?,
-        };
-        Ok((Service::Sns, Call::from_query(form, &parts.headers)))
-    }
 }

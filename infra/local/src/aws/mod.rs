@@ -9,8 +9,10 @@ mod message_attributes;
 mod permissions;
 mod protocol;
 mod s3;
+mod service_protocol;
 mod sns;
 mod sqs;
+mod subject;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -23,10 +25,11 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub use self::calls::{CallRecord, Delivery, Subject};
+pub use self::calls::CallRecord;
 use self::connection::{Connection, CuttableListener};
 use self::dispatch::Services;
 pub use self::faults::{Fault, Faults, Order, Service};
+pub use self::subject::{Delivery, Subject};
 use crate::Error;
 
 /// The one region.
