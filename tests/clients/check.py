@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 
 import boto3
+import botocore.exceptions
 from botocore.config import Config
 
 STARTED = re.compile(r"aws apis\s+(http://\S+)")
@@ -76,7 +77,55 @@ def with_boto3(endpoint: str) -> None:
         assert refusal.code == 403, refusal
     s3.delete_object(Bucket="clients", Key="a b/ä.txt")
     assert "Contents" not in s3.list_objects_v2(Bucket="clients")
-    print("boto3: queues, topics, subscriptions, objects and presigned URLs work")
+
+    tasks(client("dynamodb"))
+    print("boto3: queues, topics, subscriptions, objects, presigned URLs and tables work")
+
+
+def tasks(dynamodb) -> None:
+    table = "darkroom-tasks"
+    assert table in dynamodb.list_tables()["TableNames"]
+    described = dynamodb.describe_table(TableName=table)["Table"]
+    assert {index["IndexName"] for index in described["GlobalSecondaryIndexes"]} == {"by_owner", "unfinished"}, described
+    ttl = dynamodb.describe_time_to_live(TableName=table)["TimeToLiveDescription"]
+    assert ttl == {"TimeToLiveStatus": "ENABLED", "AttributeName": "expires"}, ttl
+
+    for number in range(3):
+        item = {"pk": {"S": f"clients-{number}"}, "owner": {"S": "clients"}, "created": {"S": str(number)}}
+        dynamodb.put_item(TableName=table, Item=item, ConditionExpression="attribute_not_exists(pk)")
+    try:
+        dynamodb.put_item(
+            TableName=table, Item=item, ConditionExpression="attribute_not_exists(pk)",
+            ReturnValuesOnConditionCheckFailure="ALL_OLD")
+        raise AssertionError("a failed condition was ignored")
+    except dynamodb.exceptions.ConditionalCheckFailedException as refusal:
+        assert refusal.response["Item"] == item, refusal.response
+    query = {
+        "TableName": table, "IndexName": "by_owner", "KeyConditionExpression": "#owner = :owner",
+        "ExpressionAttributeNames": {"#owner": "owner"}, "ExpressionAttributeValues": {":owner": {"S": "clients"}},
+        "ScanIndexForward": False,
+    }
+    pages = list(dynamodb.get_paginator("query").paginate(**query, PaginationConfig={"PageSize": 2}))
+    assert [found["pk"]["S"] for page in pages for found in page["Items"]] == ["clients-2", "clients-1", "clients-0"]
+    assert len(pages[0]["Items"]) == 2, pages
+
+    write = {"Put": {"TableName": table, "Item": {"pk": {"S": "clients-3"}}}}
+    check = {"ConditionCheck": {
+        "TableName": table, "Key": {"pk": {"S": "clients-0"}}, "ConditionExpression": "attribute_not_exists(pk)"}}
+    try:
+        dynamodb.transact_write_items(TransactItems=[write, check])
+        raise AssertionError("a failed condition of a transaction was ignored")
+    except dynamodb.exceptions.TransactionCanceledException as refusal:
+        reasons = [reason["Code"] for reason in refusal.response["CancellationReasons"]]
+        assert reasons == ["None", "ConditionalCheckFailed"], reasons
+    assert "Item" not in dynamodb.get_item(TableName=table, Key={"pk": {"S": "clients-3"}})
+    try:
+        dynamodb.list_backups()
+        raise AssertionError("an operation that is not emulated succeeded")
+    except botocore.exceptions.ClientError as refusal:
+        assert refusal.response["Error"]["Code"] == "UnknownOperationException", refusal.response
+    for number in range(3):
+        dynamodb.delete_item(TableName=table, Key={"pk": {"S": f"clients-{number}"}})
 
 
 def with_cli(endpoint: str, folder: pathlib.Path) -> None:
@@ -106,7 +155,13 @@ def with_cli(endpoint: str, folder: pathlib.Path) -> None:
     got = json.loads(aws("sqs", "receive-message", "--queue-url", made, "--output", "json"))["Messages"]
     assert got[0]["Body"] == "hello", got
     aws("sqs", "delete-queue", "--queue-url", made)
-    print("aws cli: lists, copies, presigned URLs, messages work")
+
+    assert "darkroom-tasks" in aws("dynamodb", "list-tables")
+    aws("dynamodb", "put-item", "--table-name", "darkroom-tasks", "--item", '{"pk": {"S": "cli"}, "n": {"N": "1"}}')
+    scanned = json.loads(aws("dynamodb", "scan", "--table-name", "darkroom-tasks", "--output", "json"))["Items"]
+    assert {"pk": {"S": "cli"}, "n": {"N": "1"}} in scanned, scanned
+    aws("dynamodb", "delete-item", "--table-name", "darkroom-tasks", "--key", '{"pk": {"S": "cli"}}')
+    print("aws cli: lists, copies, presigned URLs, messages, items work")
 
 
 if __name__ == "__main__":

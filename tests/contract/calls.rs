@@ -12,7 +12,8 @@ use shared_schema::keys;
 pub(crate) struct Call {
     /// The action's name in a policy, `s3:PutObject`.
     pub(crate) action: String,
-    /// What it is for: `tasks` and `completions` are topics, `queue` is the runtime's, `results` and `inputs` are buckets.
+    /// What it is for: `tasks` and `completions` are topics, `queue` is the runtime's, `results` and `inputs` are buckets,
+    /// `records` is a table.
     pub(crate) resource: &'static str,
     /// For objects: the part of the bucket. Results have the prefix of the caller's choice, `<prefix>/*`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -33,6 +34,8 @@ fn call(action: String, lab: &Lab, subject: &Subject) -> Call {
         Subject::Topic { arn, .. } => panic!("unknown topic {arn}"),
         Subject::Queue { name, .. } if name.ends_with("-dlq") => ("dead-letter queue", None),
         Subject::Queue { .. } => ("queue", None),
+        Subject::Table { index: None, .. } => ("records", None),
+        Subject::Table { .. } => ("index of records", None),
         Subject::Object { bucket, key } if *bucket == lab.shared.bucket => ("results", Some(key)),
         Subject::Object { key, .. } => ("inputs", Some(key)),
     };

@@ -14,7 +14,7 @@ use crate::Error;
 use crate::config;
 use crate::stack::StackOptions;
 
-/// Darkroom in one process: front door, S3, SNS, SQS, and a worker beside each (simulated) Stable Diffusion runtime.
+/// Darkroom in one process: front door, DynamoDB, S3, SNS, SQS, and a worker beside each (simulated) Stable Diffusion runtime.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "local-stack", version)]
 pub struct Options {

@@ -1,6 +1,8 @@
-//! Creates the resources of a deployment: bucket, topics, and per runtime a queue with its dead-letter queue and subscription.
+//! Creates the resources of a deployment: bucket, topics, table, and per runtime a queue with its dead-letter queue and subscription.
 //!
 //! Through the AWS APIs, so that it works on the embedded endpoints and on any other.
+
+mod table;
 
 use anyhow::Context;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -24,6 +26,8 @@ const MAX_RECEIVE_COUNT: u32 = 20;
 pub struct Clients {
     /// Their shared configuration.
     pub sdk: SdkConfig,
+    /// Tables.
+    pub dynamodb: aws_sdk_dynamodb::Client,
     /// Buckets and objects, addressed by path.
     pub s3: aws_sdk_s3::Client,
     /// Topics.
@@ -50,6 +54,7 @@ impl Clients {
             .build();
         let s3 = aws_sdk_s3::config::Builder::from(&sdk).force_path_style(true).build();
         Self {
+            dynamodb: aws_sdk_dynamodb::Client::new(&sdk),
             s3: aws_sdk_s3::Client::from_conf(s3),
             sns: aws_sdk_sns::Client::new(&sdk),
             sqs: aws_sdk_sqs::Client::new(&sdk),
@@ -69,6 +74,8 @@ pub struct Shared {
     pub tasks_topic_arn: String,
     /// The topic that results are published to.
     pub completions_topic_arn: String,
+    /// The table for the records of tasks.
+    pub record_table: String,
 }
 
 /// The queue of one runtime.
@@ -80,10 +87,13 @@ pub struct RuntimeQueue {
     pub dead_letter_url: String,
 }
 
-/// Creates `<prefix>-output`, `<prefix>-tasks` and `<prefix>-completions` unless they exist.
+/// Creates unless they exist: the bucket `<prefix>-output`, the topics `<prefix>-tasks` and `<prefix>-completions`, and the
+/// table `<prefix>-tasks`.
 pub async fn shared(clients: &Clients, prefix: &str) -> Result<Shared, Error> {
     let results = format!("{prefix}-output");
     bucket(clients, &results).await?;
+    let record_table = format!("{prefix}-tasks");
+    table::create(clients, &record_table).await?;
     let topic = async |name: String| -> Result<String, Error> {
         let created =
             clients.sns.create_topic().name(name).send().await.context("a topic cannot be created")?;
@@ -93,6 +103,7 @@ pub async fn shared(clients: &Clients, prefix: &str) -> Result<Shared, Error> {
         bucket: results,
         tasks_topic_arn: topic(format!("{prefix}-tasks")).await?,
         completions_topic_arn: topic(format!("{prefix}-completions")).await?,
+        record_table,
         prefix: prefix.to_owned(),
     })
 }

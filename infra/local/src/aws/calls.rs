@@ -36,7 +36,7 @@ pub struct CallRecord {
 impl CallRecord {
     /// The actions that a role must allow for the call to be answered as it was, named as in a policy.
     pub fn iam_actions(&self) -> Vec<String> {
-        let mut actions = vec![permissions::iam_action(self.service, &self.action)];
+        let mut actions = permissions::iam_actions(self.service, &self.action, &self.subject);
         // Without the permission to list, the response is 403 instead: see `permissions`.
         if self.service == Service::S3 && self.status == Some(StatusCode::NOT_FOUND) {
             actions.push(permissions::LISTING.to_owned());

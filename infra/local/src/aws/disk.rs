@@ -23,7 +23,7 @@ pub(super) fn lock(folder: &Path) -> anyhow::Result<File> {
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
-            bail!("another process uses the queues in {}; use another --data-dir", folder.display())
+            bail!("another process uses {}; use another --data-dir", folder.display())
         }
         Err(TryLockError::Error(error)) => {
             Err(error).with_context(|| format!("{} cannot be locked", path.display()))

@@ -16,6 +16,7 @@ use super::AwsOptions;
 use super::calls::{self, CallLog};
 use super::connection::Connection;
 use super::disk;
+use super::dynamodb::DynamoDb;
 use super::faults::{Fault, Faults, Service};
 use super::permissions::Permissions;
 use super::protocol::{Call, ServiceError};
@@ -32,11 +33,15 @@ const QUEUES: &str = ".queues";
 /// Topics and subscriptions, beside them.
 const TOPICS: &str = ".topics.json";
 
-/// Larger than any call of SQS or SNS: a batch of 1 MiB, escaped.
+/// The tables, in a folder.
+const TABLES: &str = ".tables";
+
+/// Larger than any call that our programs make: a batch of 1 MiB, escaped.
 const BODY_LIMIT: usize = 8 * 1024 * 1024;
 
 /// The emulated services, and the checks before all of them.
 pub(super) struct Services {
+    dynamodb: DynamoDb,
     s3: S3,
     sns: Sns,
     pub(super) sqs: Arc<Sqs>,
@@ -44,7 +49,7 @@ pub(super) struct Services {
     pub(super) faults: Faults,
     pub(super) calls: CallLog,
     latency: Duration,
-    /// Protects the persisted messages from other processes.
+    /// Protects what is persisted from other processes.
     _lock: Option<File>,
 }
 
@@ -73,6 +78,7 @@ impl Services {
         let lock = options.persist_messages.then(|| disk::lock(&options.data_dir)).transpose()?;
         let sqs = Arc::new(Sqs::new(persisted(QUEUES), stop.clone())?);
         Ok(Self {
+            dynamodb: DynamoDb::new(persisted(TABLES).as_deref(), stop.clone())?,
             s3: S3::new(&options.data_dir, address)?,
             sns: Sns::new(Arc::clone(&sqs), address, persisted(TOPICS), stop)?,
             sqs,
@@ -84,9 +90,10 @@ impl Services {
         })
     }
 
-    /// Waits for deliveries in progress, after the stop signal.
-    pub(super) async fn finish_deliveries(&self) {
+    /// Waits for deliveries and deletions in progress, after the stop signal.
+    pub(super) async fn finish(&self) {
         self.sns.finish_deliveries().await;
+        self.dynamodb.finish().await;
     }
 
     /// Runs a call with the latency and the fault that were configured for it, if the caller has the permission.
@@ -98,13 +105,11 @@ impl Services {
     ) -> Response {
         let Incoming { connection, caller, service, action, subject } = incoming;
         let resource = subject.resource().to_owned();
+        let is_allowed = self.permissions.allow(caller, service, action, &subject);
         let mut record = self.calls.start(service, action, caller, subject);
         tokio::time::sleep(self.latency).await;
-        let fault = if self.permissions.allow(caller, service, action) {
-            self.faults.next(service, action, caller, &resource)
-        } else {
-            Some(Fault::Deny)
-        };
+        let fault =
+            if is_allowed { self.faults.next(service, action, caller, &resource) } else { Some(Fault::Deny) };
         record.set_fault(fault);
         if let Some(Fault::DelayBefore(delay)) = fault {
             tokio::time::sleep(delay).await;
@@ -164,6 +169,7 @@ pub(super) async fn dispatch(
         Err(error) => return (StatusCode::PAYLOAD_TOO_LARGE, error.to_string()).into_response(),
     };
     match protocol.read(&parts, &body) {
+        Ok((Service::DynamoDb, call)) => table(&services, connection, &caller, call).await,
         Ok((service, call)) => queue_or_topic(&services, connection, &caller, service, &call).await,
         Err(error) => (error.status, error.to_string()).into_response(),
     }
@@ -186,6 +192,14 @@ async fn s3_object(
     };
     let incoming = Incoming { connection, caller, service: Service::S3, action, subject };
     services.answer(incoming, S3::failure, run).await
+}
+
+async fn table(services: &Services, connection: Connection, caller: &str, call: Call) -> Response {
+    let (service, action) = (Service::DynamoDb, call.action.clone());
+    let subject = Subject::of_call(service, &call);
+    let run = async |_| Outcome { response: services.dynamodb.call(call).await, received: Vec::new() };
+    let incoming = Incoming { connection, caller, service, action: &action, subject };
+    services.answer(incoming, DynamoDb::failure, run).await
 }
 
 async fn queue_or_topic(

@@ -6,6 +6,8 @@ use std::time::Duration;
 /// An emulated service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Service {
+    /// DynamoDB.
+    DynamoDb,
     /// Simple Storage Service.
     S3,
     /// Simple Notification Service.
@@ -19,7 +21,8 @@ pub enum Service {
 pub enum Fault {
     /// Respond that the caller's role does not allow this, without effect.
     Deny,
-    /// Respond with 409 without effect, as S3 does to a conditional write that races with another change.
+    /// Respond without effect as to a write that races with another change: S3 with 409 to a conditional write, DynamoDB
+    /// with `TransactionConflictException`.
     Conflict,
     /// Respond with 500 without effect.
     FailBefore,
@@ -72,8 +75,8 @@ impl Order {
         Self { caller: Some(access_key.to_owned()), ..self }
     }
 
-    /// Only calls about a resource whose name has this suffix: an object's key, a queue's name, a topic's ARN. With a `*` in
-    /// it, the name must have the text before it as prefix and the text after it as suffix.
+    /// Only calls about a resource whose name has this suffix: an object's key, a queue's or table's name, a topic's ARN. With a
+    /// `*` in it, the name must have the text before it as prefix and the text after it as suffix.
     pub fn about(self, suffix: &str) -> Self {
         Self { about: suffix.to_owned(), ..self }
     }

@@ -4,6 +4,7 @@ mod calls;
 mod connection;
 mod disk;
 mod dispatch;
+mod dynamodb;
 mod faults;
 mod message_attributes;
 mod permissions;
@@ -63,12 +64,12 @@ pub struct AwsOptions {
     pub latency: Duration,
     /// Records every call, for [`EmbeddedAws::calls`]. The log is unbounded: for tests only.
     pub record_calls: bool,
-    /// Persists queues with their messages, topics and subscriptions below `data_dir`, for the next process. Otherwise they
-    /// are in memory only.
+    /// Persists queues with their messages, topics, subscriptions and tables below `data_dir`, for the next process.
+    /// Otherwise they are in memory only.
     pub persist_messages: bool,
 }
 
-/// S3, SNS and SQS on one port, until it is stopped or dropped.
+/// DynamoDB, S3, SNS and SQS on one port, until it is stopped or dropped.
 #[derive(Debug)]
 pub struct EmbeddedAws {
     address: SocketAddr,
@@ -157,7 +158,7 @@ impl EmbeddedAws {
     pub async fn stop(self) {
         self.stop.disarm().cancel();
         let finished = async {
-            self.services.finish_deliveries().await;
+            self.services.finish().await;
             self.server.await
         };
         if tokio::time::timeout(STOP_DEADLINE, finished).await.is_err() {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use super::faults::Service;
+use super::subject::Subject;
 
 /// The permission without which S3 does not disclose that an object does not exist.
 pub(super) const LISTING: &str = "s3:ListBucket";
@@ -22,8 +23,8 @@ impl Permissions {
     }
 
     /// Whether the caller may call this action of the API.
-    pub(super) fn allow(&self, caller: &str, service: Service, action: &str) -> bool {
-        self.grant(caller, &iam_action(service, action))
+    pub(super) fn allow(&self, caller: &str, service: Service, action: &str, subject: &Subject) -> bool {
+        iam_actions(service, action, subject).iter().all(|action| self.grant(caller, action))
     }
 
     /// Whether the caller may list buckets. Otherwise S3 responds with 403 instead of 404 to a request for a missing object
@@ -38,11 +39,22 @@ impl Permissions {
     }
 }
 
-/// The name that a policy has for an action ("Actions, resources, and condition keys" of each service).
-pub(super) fn iam_action(service: Service, action: &str) -> String {
+/// The names that a policy has for an action ("Actions, resources, and condition keys" of each service). A transaction of
+/// DynamoDB needs the permissions of its writes ("Using IAM with DynamoDB transactions").
+pub(super) fn iam_actions(service: Service, action: &str, subject: &Subject) -> Vec<String> {
+    match subject {
+        Subject::Table { writes, .. } if !writes.is_empty() => {
+            writes.iter().map(|write| iam_action(service, write)).collect()
+        }
+        _ => vec![iam_action(service, action)],
+    }
+}
+
+fn iam_action(service: Service, action: &str) -> String {
     match service {
         Service::Sqs => format!("sqs:{}", action.trim_end_matches("Batch")),
         Service::Sns => format!("sns:{action}"),
+        Service::DynamoDb => format!("dynamodb:{action}"),
         Service::S3 => {
             let name = match action {
                 "HeadObject" => "GetObject",

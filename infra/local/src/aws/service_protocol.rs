@@ -6,9 +6,9 @@ use axum::http::{Method, header};
 use super::faults::Service;
 use super::protocol::{Call, Form, ServiceError};
 
-/// The protocol of a request to SQS or SNS.
+/// The protocol of a request to SQS, DynamoDB or SNS.
 pub(super) enum ServiceProtocol {
-    /// SQS: the JSON protocol, with the `X-Amz-Target`.
+    /// SQS and DynamoDB: the JSON protocol, with the `X-Amz-Target`.
     Json(String),
     /// SNS: the Query protocol with the parameters in the body.
     Form,
@@ -35,10 +35,14 @@ impl ServiceProtocol {
 
     pub(super) fn read(self, parts: &Parts, body: &[u8]) -> Result<(Service, Call), ServiceError> {
         let form = match self {
-            Self::Json(target) if target.starts_with("AmazonSQS.") => {
-                return Ok((Service::Sqs, Call::from_json(&target, &parts.headers, body)?));
+            Self::Json(target) => {
+                let service = match target.split_once('.') {
+                    Some(("AmazonSQS", _)) => Service::Sqs,
+                    Some(("DynamoDB_20120810", _)) => Service::DynamoDb,
+                    _ => return Err(ServiceError::unknown_action(&target)),
+                };
+                return Ok((service, Call::from_json(&target, &parts.headers, body)?));
             }
-            Self::Json(target) => return Err(ServiceError::unknown_action(&target)),
             Self::Form => Form::parse(body)?,
             Self::QueryString => Form::parse(parts.uri.query().unwrap_or_default().as_bytes())?,
         };

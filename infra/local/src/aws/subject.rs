@@ -1,5 +1,6 @@
 //! What calls are about, as records of calls and orders of faults name it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
@@ -35,6 +36,15 @@ pub enum Subject {
         /// The text that was published.
         message: String,
     },
+    /// A table.
+    Table {
+        /// The table's name; the first one of a batch or a transaction.
+        name: String,
+        /// The index of a query or scan. A policy names it as a resource of its own.
+        index: Option<String>,
+        /// The writes of a transaction as single operations, such as `PutItem`, each once.
+        writes: BTreeSet<String>,
+    },
 }
 
 /// One receive of a message.
@@ -55,6 +65,7 @@ impl Subject {
             Self::Object { key, .. } => key,
             Self::Queue { name, .. } => name,
             Self::Topic { arn, .. } => arn,
+            Self::Table { name, .. } => name,
         }
     }
 
@@ -65,16 +76,37 @@ impl Subject {
         Self::Object { bucket: bucket.to_owned(), key: key.to_owned() }
     }
 
-    /// The queue or topic that a call names.
+    /// The queue, topic or table that a call names.
     pub(super) fn of_call(service: Service, call: &Call) -> Self {
-        let text = |name: &str| call.input[name].as_str().unwrap_or_default().to_owned();
-        if service == Service::Sns {
-            return Self::Topic { arn: text("TopicArn"), message: text("Message") };
+        match service {
+            Service::Sns => Self::of_topic(call),
+            Service::DynamoDb => Self::of_table(call),
+            Service::Sqs | Service::S3 => Self::of_queue(call),
         }
-        let receipt_handle = text("ReceiptHandle");
+    }
+
+    fn of_topic(call: &Call) -> Self {
+        Self::Topic { arn: text(call, "TopicArn"), message: text(call, "Message") }
+    }
+
+    fn of_table(call: &Call) -> Self {
+        let batch = call.input["RequestItems"].as_object().and_then(|tables| tables.keys().next());
+        let transaction = call.input["TransactItems"].as_array().into_iter().flatten();
+        let writes: Vec<(&String, &Value)> = transaction.filter_map(Value::as_object).flatten().collect();
+        let written = writes.first().and_then(|(_, write)| write["TableName"].as_str());
+        let several = batch.map(String::as_str).or(written);
+        Self::Table {
+            name: several.map_or_else(|| text(call, "TableName"), str::to_owned),
+            index: call.input["IndexName"].as_str().map(str::to_owned),
+            writes: writes.into_iter().map(|(kind, _)| format!("{kind}Item")).collect(),
+        }
+    }
+
+    fn of_queue(call: &Call) -> Self {
+        let receipt_handle = text(call, "ReceiptHandle");
         let message_id = sqs::message_of(&receipt_handle);
         Self::Queue {
-            name: text("QueueUrl").rsplit('/').next().unwrap_or_default().to_owned(),
+            name: text(call, "QueueUrl").rsplit('/').next().unwrap_or_default().to_owned(),
             deliveries: message_id
                 .map(|message_id| Delivery { message_id, receipt_handle, body: None })
                 .into_iter()
@@ -82,6 +114,10 @@ impl Subject {
             visibility: seconds(&call.input["VisibilityTimeout"]).map(Duration::from_secs),
         }
     }
+}
+
+fn text(call: &Call, parameter: &str) -> String {
+    call.input[parameter].as_str().unwrap_or_default().to_owned()
 }
 
 /// The messages in the answer of `ReceiveMessage`; none in any other.

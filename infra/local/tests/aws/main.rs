@@ -8,6 +8,7 @@
 )]
 
 mod calls;
+mod dynamodb;
 mod faults;
 mod guard;
 mod http_subscriptions;

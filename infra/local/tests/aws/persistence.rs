@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use aws_sdk_sqs::types::{Message, MessageAttributeValue, MessageSystemAttributeName, QueueAttributeName};
-use local_stack::aws::{AwsOptions, EmbeddedAws};
+use local_stack::aws::EmbeddedAws;
 use serde_json::json;
 
-use crate::support::{DataDir, sdk_config};
+use crate::support::{folder, persistent, sdk_config};
 
 /// Endpoints on a folder that another process may have used.
 struct Aws {
@@ -16,22 +16,8 @@ struct Aws {
     sqs: aws_sdk_sqs::Client,
 }
 
-fn options(folder: &Path) -> AwsOptions {
-    AwsOptions {
-        listen: "127.0.0.1:0".parse().unwrap(),
-        data_dir: folder.to_owned(),
-        latency: std::time::Duration::ZERO,
-        record_calls: false,
-        persist_messages: true,
-    }
-}
-
-fn folder() -> DataDir {
-    DataDir(std::env::temp_dir().join(format!("embedded-aws-{}", uuid::Uuid::new_v4())))
-}
-
 async fn on(folder: &Path) -> Aws {
-    let endpoints = EmbeddedAws::start(options(folder)).await.unwrap();
+    let endpoints = EmbeddedAws::start(persistent(folder)).await.unwrap();
     let config = sdk_config(&endpoints, "test", "test");
     Aws { endpoints, sns: aws_sdk_sns::Client::new(&config), sqs: aws_sdk_sqs::Client::new(&config) }
 }
@@ -259,7 +245,7 @@ async fn topics_and_subscriptions_are_restored() {
 async fn two_processes_do_not_share_a_folder_of_queues() {
     let folder = folder();
     let first = on(&folder).await;
-    let refused = EmbeddedAws::start(options(&folder)).await.unwrap_err().to_string();
+    let refused = EmbeddedAws::start(persistent(&folder)).await.unwrap_err().to_string();
     assert!(refused.contains("use another --data-dir"), "{refused}");
     stop(first).await;
     on(&folder).await;

@@ -34,16 +34,26 @@ impl Drop for DataDir {
     }
 }
 
+/// A folder that does not exist yet.
+pub(crate) fn folder() -> DataDir {
+    DataDir(std::env::temp_dir().join(format!("embedded-aws-{}", uuid::Uuid::new_v4())))
+}
+
+/// Endpoints on a free port that restore what others persisted in the folder.
+pub(crate) fn persistent(folder: &Path) -> AwsOptions {
+    AwsOptions {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        data_dir: folder.to_owned(),
+        latency: Duration::ZERO,
+        record_calls: false,
+        persist_messages: true,
+    }
+}
+
 /// Starts the endpoints on a free port with an empty data folder.
 pub(crate) async fn start() -> Aws {
-    let data_dir = std::env::temp_dir().join(format!("embedded-aws-{}", uuid::Uuid::new_v4()));
-    let options = AwsOptions {
-        listen: "127.0.0.1:0".parse().unwrap(),
-        data_dir: data_dir.clone(),
-        latency: Duration::ZERO,
-        record_calls: true,
-        persist_messages: false,
-    };
+    let data_dir = folder();
+    let options = AwsOptions { record_calls: true, persist_messages: false, ..persistent(&data_dir) };
     let endpoints = EmbeddedAws::start(options).await.unwrap();
     let config = sdk_config(&endpoints, "test", "test");
     Aws {
@@ -51,7 +61,7 @@ pub(crate) async fn start() -> Aws {
         sns: aws_sdk_sns::Client::new(&config),
         sqs: aws_sdk_sqs::Client::new(&config),
         endpoints,
-        data_dir: DataDir(data_dir),
+        data_dir,
     }
 }
 

@@ -22,7 +22,8 @@ pub(super) fn failure(error: &ServiceError, request_id: &str) -> Response {
     response
 }
 
-fn respond(status: StatusCode, body: &Value, request_id: &str) -> Response {
+/// A response in the media type of the protocol.
+pub(crate) fn respond(status: StatusCode, body: &Value, request_id: &str) -> Response {
     let headers = [(header::CONTENT_TYPE.as_str(), CONTENT_TYPE), ("x-amzn-requestid", request_id)];
     (status, headers, body.to_string()).into_response()
 }

@@ -1,4 +1,4 @@
-//! The protocols of SQS (JSON) and SNS (Query). A call of either becomes the same [`Call`], whose input has the shape of the
+//! The protocols of SQS and DynamoDB (JSON) and SNS (Query). A call of either becomes the same [`Call`], whose input has the shape of the
 //! JSON protocol, and every answer starts as the JSON protocol's.
 
 mod error;
@@ -15,6 +15,7 @@ use serde_json::Value;
 pub(crate) use self::error::ServiceError;
 pub(crate) use self::form::Form;
 pub(crate) use self::input::{flag, integer};
+pub(crate) use self::json::respond as json;
 
 /// One call of an action.
 #[derive(Debug)]
