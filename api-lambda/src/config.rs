@@ -52,6 +52,16 @@ pub struct Config {
     /// seconds for a Lambda.
     #[validate(range(min = 100, max = 28_000, message = "must be 100 to 28000 milliseconds"))]
     pub publish_timeout_ms: u64,
+    /// The DynamoDB table of task records (`RECORD_TABLE`); without it there is no `v1`.
+    pub record_table: Option<String>,
+    /// How long a record is kept, in days (`RECORD_DAYS`).
+    #[validate(range(min = 1, max = 3_650, message = "must be 1 to 3650 days"))]
+    pub record_days: u32,
+    /// How many unfinished tasks an owner may have (`MAX_UNFINISHED_TASKS`); 0 for any number.
+    pub max_unfinished_tasks: u32,
+    /// How long presigned URLs work, in seconds (`URL_EXPIRY_SECONDS`). S3 allows 7 days.
+    #[validate(range(min = 60, max = 604_800, message = "must be 60 to 604800 seconds"))]
+    pub url_expiry_seconds: u64,
     /// How much is logged (`LOG_LEVEL`).
     pub log_level: Level,
 }
@@ -78,6 +88,10 @@ impl Config {
             max_body_bytes: vars.parsed("MAX_BODY_BYTES", LAMBDA_PAYLOAD_BYTES),
             max_message_bytes: vars.parsed("MAX_MESSAGE_BYTES", DEFAULT_MESSAGE_BYTES),
             publish_timeout_ms: vars.parsed("PUBLISH_TIMEOUT_MS", DEFAULT_PUBLISH_MS),
+            record_table: vars.optional("RECORD_TABLE"),
+            record_days: vars.parsed("RECORD_DAYS", 30),
+            max_unfinished_tasks: vars.parsed("MAX_UNFINISHED_TASKS", 0),
+            url_expiry_seconds: vars.parsed("URL_EXPIRY_SECONDS", 3_600),
             log_level: vars.parsed("LOG_LEVEL", Level::INFO),
         };
         let problems = config.with_broken_rules(vars.problems);

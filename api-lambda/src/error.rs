@@ -2,6 +2,8 @@
 
 use shared_schema::Violation;
 
+use task_records::RecordError;
+
 use crate::problem::ProblemCode;
 
 /// Why a request is not accepted. Its text is the `detail` of the answer, so it names no topic, role or library.
@@ -30,8 +32,40 @@ pub enum ApiError {
         /// The most that is published, in bytes.
         limit: usize,
     },
+    /// A header or a parameter of the query is invalid.
+    #[error("{name} {message}")]
+    InvalidParameter {
+        /// Its name.
+        name: &'static str,
+        /// What it must be.
+        message: String,
+    },
+    /// The deployment has no task records.
+    #[error("this deployment has no task records, which `v1` needs; set RECORD_TABLE, or use `/v1alpha2`")]
+    RecordsDisabled,
+    /// The table of records could not be read or written.
+    #[error("the task records are not available; send the request again later")]
+    RecordsUnavailable,
+    /// The caller has no task of that id.
+    #[error("you have no task with this id, or its record has expired")]
+    TaskNotFound,
+    /// The idempotency key came with a different request before.
+    #[error("this Idempotency-Key was used for a different request; use a new key for a new task")]
+    IdempotencyKeyReused,
+    /// A request with the same idempotency key is being processed.
+    #[error("a request with this Idempotency-Key is being processed; send it again later")]
+    IdempotencyKeyInUse,
+    /// The caller has as many unfinished tasks as it may have.
+    #[error("you have {limit} unfinished tasks, the most that are allowed; wait until some have finished")]
+    TooManyTasks {
+        /// The quota.
+        limit: u32,
+    },
+    /// The task cannot be submitted again.
+    #[error("{0}")]
+    NotRetryable(&'static str),
     /// There is nothing at that path.
-    #[error("there is nothing at this path; tasks go to `/v1alpha2` or `/v1alpha1`")]
+    #[error("there is nothing at this path; tasks go to `/v1/tasks`, `/v1alpha2` or `/v1alpha1`")]
     NotFound,
     /// The path exists, but takes other methods.
     #[error("this path does not take that method; `Allow` names those it takes")]
@@ -49,6 +83,14 @@ impl ApiError {
             Self::InvalidTask(_) => ProblemCode::InvalidTask,
             Self::BodyTooLarge { .. } => ProblemCode::BodyTooLarge,
             Self::TaskTooLarge { .. } => ProblemCode::TaskTooLarge,
+            Self::InvalidParameter { .. } => ProblemCode::InvalidParameter,
+            Self::RecordsDisabled => ProblemCode::RecordsDisabled,
+            Self::RecordsUnavailable => ProblemCode::RecordsUnavailable,
+            Self::TaskNotFound => ProblemCode::TaskNotFound,
+            Self::IdempotencyKeyReused => ProblemCode::IdempotencyKeyReused,
+            Self::IdempotencyKeyInUse => ProblemCode::IdempotencyKeyInUse,
+            Self::TooManyTasks { .. } => ProblemCode::TooManyTasks,
+            Self::NotRetryable(_) => ProblemCode::NotRetryable,
             Self::NotFound => ProblemCode::NotFound,
             Self::MethodNotAllowed => ProblemCode::MethodNotAllowed,
             Self::PublishUnavailable => ProblemCode::PublishUnavailable,
@@ -62,5 +104,12 @@ impl ApiError {
             Self::InvalidTask(violations) => violations,
             _ => &[],
         }
+    }
+}
+
+impl From<RecordError> for ApiError {
+    fn from(error: RecordError) -> Self {
+        tracing::error!(error.code = error.code, action = error.action, "task records not available");
+        Self::RecordsUnavailable
     }
 }

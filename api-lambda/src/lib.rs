@@ -4,18 +4,25 @@
 pub mod config;
 mod runtimes;
 
+pub mod caller;
+
 pub mod logs;
 pub mod router;
 pub mod steps;
+mod v1;
 
 pub mod aws;
 mod s3;
 mod sns;
+pub mod store;
 
 pub mod error;
 pub mod problem;
+pub mod request_id;
 
 pub use aws::Aws;
 pub use config::Config;
+pub use caller::Caller;
 pub use router::{App, router};
+pub use store::TaskStore;
 pub use steps::publish::Publisher;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use api_lambda::config::ConfigError;
-use api_lambda::{App, Aws, Config, aws, logs, router};
+use api_lambda::{App, Aws, Config, TaskStore, aws, logs, router};
 use lambda_http::Error;
 use tracing::Level;
 
@@ -23,6 +23,7 @@ async fn serve(config: Result<Config, ConfigError>) -> Result<(), Error> {
     let level = config.as_ref().map_or(Level::INFO, |config| config.log_level);
     tracing::subscriber::set_global_default(logs::subscriber(level, std::io::stdout))?;
     let config = config?;
-    let publisher = Aws::new(&aws::sdk_config(&config).await, &config);
-    lambda_http::run(router(App::new(config, publisher))).await
+    let sdk = aws::sdk_config(&config).await;
+    let (publisher, store) = (Aws::new(&sdk, &config), TaskStore::new(&sdk, &config));
+    lambda_http::run(router(App::new(config, publisher).with_store(store))).await
 }

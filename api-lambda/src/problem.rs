@@ -8,9 +8,7 @@ use serde::Serialize;
 use shared_schema::Violation;
 
 use crate::error::ApiError;
-
-/// How long a caller should wait after an outage of ours, in seconds: longer than the retries that were just made.
-const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("10");
+use crate::request_id;
 
 /// The codes of the front door. They are stable: clients may branch on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -24,6 +22,22 @@ pub enum ProblemCode {
     BodyTooLarge,
     /// The message would be larger than the topic takes.
     TaskTooLarge,
+    /// A header or a parameter of the query is invalid.
+    InvalidParameter,
+    /// The deployment has no task records.
+    RecordsDisabled,
+    /// The task records could not be read or written.
+    RecordsUnavailable,
+    /// The caller has no task of that id.
+    TaskNotFound,
+    /// The idempotency key came with a different request before.
+    IdempotencyKeyReused,
+    /// A request with the same idempotency key is being processed.
+    IdempotencyKeyInUse,
+    /// The caller has as many unfinished tasks as it may have.
+    TooManyTasks,
+    /// The task cannot be submitted again.
+    NotRetryable,
     /// There is nothing at that path.
     NotFound,
     /// The path takes other methods.
@@ -34,11 +48,19 @@ pub enum ProblemCode {
 
 impl ProblemCode {
     /// Every code.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 15] = [
         Self::InvalidBody,
         Self::InvalidTask,
         Self::BodyTooLarge,
         Self::TaskTooLarge,
+        Self::InvalidParameter,
+        Self::RecordsDisabled,
+        Self::RecordsUnavailable,
+        Self::TaskNotFound,
+        Self::IdempotencyKeyReused,
+        Self::IdempotencyKeyInUse,
+        Self::TooManyTasks,
+        Self::NotRetryable,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::PublishUnavailable,
@@ -51,6 +73,14 @@ impl ProblemCode {
             Self::InvalidTask => "invalid_task",
             Self::BodyTooLarge => "body_too_large",
             Self::TaskTooLarge => "task_too_large",
+            Self::InvalidParameter => "invalid_parameter",
+            Self::RecordsDisabled => "records_disabled",
+            Self::RecordsUnavailable => "records_unavailable",
+            Self::TaskNotFound => "task_not_found",
+            Self::IdempotencyKeyReused => "idempotency_key_reused",
+            Self::IdempotencyKeyInUse => "idempotency_key_in_use",
+            Self::TooManyTasks => "too_many_tasks",
+            Self::NotRetryable => "not_retryable",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::PublishUnavailable => "publish_unavailable",
@@ -60,18 +90,34 @@ impl ProblemCode {
     /// The HTTP status it is answered with.
     pub fn status(self) -> StatusCode {
         match self {
-            Self::InvalidBody | Self::InvalidTask => StatusCode::BAD_REQUEST,
+            Self::InvalidBody | Self::InvalidTask | Self::InvalidParameter => StatusCode::BAD_REQUEST,
             Self::BodyTooLarge | Self::TaskTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::IdempotencyKeyInUse | Self::NotRetryable => StatusCode::CONFLICT,
+            Self::TooManyTasks => StatusCode::TOO_MANY_REQUESTS,
+            Self::RecordsDisabled => StatusCode::NOT_IMPLEMENTED,
+            Self::NotFound | Self::TaskNotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::PublishUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::PublishUnavailable | Self::RecordsUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+impl ProblemCode {
+    /// How long a caller should wait before it sends the request again, in seconds, if that can help.
+    fn retry_after(self) -> Option<&'static str> {
+        match self {
+            // Longer than the retries that were just made.
+            Self::PublishUnavailable | Self::RecordsUnavailable | Self::TooManyTasks => Some("10"),
+            Self::IdempotencyKeyInUse => Some("1"),
+            _ => None,
         }
     }
 }
 
 /// The body of an error.
 #[derive(Debug, Serialize)]
-struct Problem<'a> {
+pub(crate) struct Problem<'a> {
     /// No document describes the type further, so `title` is the phrase of the status (RFC 9457, section 4.2.1).
     #[serde(rename = "type")]
     problem_type: &'static str,
@@ -80,24 +126,34 @@ struct Problem<'a> {
     code: ProblemCode,
     detail: String,
     violations: &'a [Violation],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
+}
+
+impl<'a> Problem<'a> {
+    /// The body of that error.
+    pub(crate) fn of(error: &'a ApiError) -> Self {
+        let code = error.code();
+        let status = code.status();
+        Self {
+            problem_type: "about:blank",
+            title: status.canonical_reason().unwrap_or_default(),
+            status: status.as_u16(),
+            code,
+            detail: error.to_string(),
+            violations: error.violations(),
+            request_id: request_id::current(),
+        }
+    }
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let code = self.code();
-        let status = code.status();
-        let problem = Problem {
-            problem_type: "about:blank",
-            title: status.canonical_reason().unwrap_or_default(),
-            status: status.as_u16(),
-            code,
-            detail: self.to_string(),
-            violations: self.violations(),
-        };
-        let mut response = (status, Json(problem)).into_response();
+        let mut response = (code.status(), Json(Problem::of(&self))).into_response();
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if code == ProblemCode::PublishUnavailable {
-            response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+        if let Some(seconds) = code.retry_after() {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(seconds));
         }
         response.extensions_mut().insert(code);
         response

@@ -15,10 +15,15 @@ use serde_json::{Value, json};
 use shared_schema::Contract;
 use tracing::Instrument;
 use tracing::field::Empty;
+use uuid::Uuid;
 
 use crate::Config;
+use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::problem::ProblemCode;
+use crate::request_id;
+use crate::store::TaskStore;
+use crate::v1;
 use crate::steps::{self, ApiVersion, publish::Publisher};
 
 /// What the front door takes, as whatever stands before it must let it through.
@@ -31,6 +36,7 @@ pub struct App<P> {
     pub(crate) config: Config,
     pub(crate) contract: Contract,
     pub(crate) publisher: P,
+    pub(crate) store: Option<TaskStore>,
 }
 
 impl<P: Publisher> App<P> {
@@ -44,7 +50,17 @@ impl<P: Publisher> App<P> {
         let contract = Contract::new(config.runtimes.clone())
             .with_allowed_scripts(config.scripts_allowed.clone())
             .with_limits(config.limits());
-        Self { config, contract, publisher }
+        Self { config, contract, publisher, store: None }
+    }
+
+    /// The same with records of tasks, and with `v1`.
+    pub fn with_store(self, store: Option<TaskStore>) -> Self {
+        Self { store, ..self }
+    }
+
+    /// The records and results of tasks.
+    pub(crate) fn store(&self) -> Result<&TaskStore, ApiError> {
+        self.store.as_ref().ok_or(ApiError::RecordsDisabled)
     }
 }
 
@@ -61,6 +77,8 @@ pub fn router<P: Publisher>(app: App<P>) -> Router {
                 router = router.route(&format!("{stage}{path}{slash}"), handler.clone());
             }
         }
+        let nested = v1::router::<P>();
+        router = if stage.is_empty() { router.merge(nested) } else { router.nest(stage, nested) };
     }
     router
         .fallback(async || ApiError::NotFound)
@@ -69,12 +87,12 @@ pub fn router<P: Publisher>(app: App<P>) -> Router {
         .with_state(Arc::new(app))
 }
 
-async fn v1alpha1<P: Publisher>(State(app): State<Arc<App<P>>>, body: Body) -> Response {
-    steps::submit(&app, ApiVersion::V1Alpha1, body).await.into_response()
+async fn v1alpha1<P: Publisher>(State(app): State<Arc<App<P>>>, caller: Caller, body: Body) -> Response {
+    steps::submit(&app, ApiVersion::V1Alpha1, caller.0, body).await.into_response()
 }
 
-async fn v1alpha2<P: Publisher>(State(app): State<Arc<App<P>>>, body: Body) -> Response {
-    steps::submit(&app, ApiVersion::V1Alpha2, body).await.into_response()
+async fn v1alpha2<P: Publisher>(State(app): State<Arc<App<P>>>, caller: Caller, body: Body) -> Response {
+    steps::submit(&app, ApiVersion::V1Alpha2, caller.0, body).await.into_response()
 }
 
 async fn healthz() -> Json<Value> {
@@ -84,16 +102,19 @@ async fn healthz() -> Json<Value> {
 /// One line per request. The steps fill in what they learn about the task.
 async fn log(request: Request, next: Next) -> Response {
     let started = Instant::now();
+    let lambda = request.extensions().lambda_context_ref().map(|context| context.request_id.clone());
+    let request_id = lambda.unwrap_or_else(|| Uuid::new_v4().to_string());
     let span = tracing::info_span!(
         "request",
         method = request.method().as_str(),
         path = request.uri().path(),
-        aws_request_id = request.extensions().lambda_context_ref().map(|context| context.request_id.as_str()),
+        request_id,
         task.id = Empty,
         runtime = Empty,
         submission = Empty,
     );
-    let response = next.run(request).instrument(span.clone()).await;
+    let processing = next.run(request).instrument(span.clone());
+    let response = request_id::scope(request_id, processing).await;
     let status = response.status().as_u16();
     let code = response.extensions().get::<ProblemCode>().map(|code| code.as_str());
     let duration_ms = started.elapsed().as_secs_f64() * 1e3;

@@ -51,6 +51,7 @@ impl Sns {
             .topic_arn(&self.topic_arn)
             .message(message.body)
             .message_attributes(message.attribute, attribute)
+            .set_message_group_id(message.group)
             .send()
             .await
             .map(drop)

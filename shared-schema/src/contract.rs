@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 use serde_json::Value;
 
 use crate::content::NodeRules;
-use crate::envelope::{Accepted, v1alpha1, v1alpha2};
-use crate::{Limits, Registry, Task, Violation, schema};
+use crate::envelope::{Accepted, v1, v1alpha1, v1alpha2};
+use crate::{Limits, Registry, Submission, Task, Violation, schema};
 
 /// The most violations that one answer names.
 const MAX_VIOLATIONS: usize = 100;
@@ -68,6 +68,11 @@ impl Contract {
     /// A `v1alpha1` request body, or everything that is wrong with it.
     pub fn v1alpha1(&self, body: Value) -> Result<Accepted, Vec<Violation>> {
         v1alpha1::accept(body, &self.registry).map_err(bounded)
+    }
+
+    /// The body of `POST /v1/tasks`, or everything that is wrong with it. `id` is the id of the new task.
+    pub fn v1(&self, body: Value, id: &Submission) -> Result<v1::Request, Vec<Violation>> {
+        v1::accept(body, id, &self.registry).map_err(bounded)
     }
 
     /// A `v1alpha2` request body, or everything that is wrong with it.

@@ -30,6 +30,11 @@ impl StartBy {
         &self.text
     }
 
+    /// The instant.
+    pub fn at(&self) -> SystemTime {
+        self.at.into()
+    }
+
     /// Whether it is too late to begin.
     pub fn passed(&self, now: SystemTime) -> bool {
         self.at < now

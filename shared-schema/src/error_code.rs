@@ -86,6 +86,10 @@ error_codes! {
     StorageUnavailable = "storage_unavailable", Later;
     /// The completion notification could not be published.
     NotificationUnavailable = "notification_unavailable", Later;
+    /// The record of the task could not be read or updated.
+    RecordUnavailable = "record_unavailable", Later;
+    /// The owner of the task canceled it.
+    Canceled = "canceled", Never;
     /// The task was not begun by its `start_by`.
     DeadlinePassed = "deadline_passed", Never;
     /// The task is too large for a message and lies in S3, where it could not be read this time.

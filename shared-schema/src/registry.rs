@@ -64,6 +64,9 @@ pub struct RuntimeEntry {
     /// their own, which no limit bounds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allowed_scripts: Vec<String>,
+    /// What an hour of its GPU costs, in US dollars: the cost of tasks is shown then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hourly_price: Option<f64>,
     /// A file with the runtime's node list (the answer of `/object_info`), beside the registry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nodes_file: Option<String>,

@@ -29,10 +29,16 @@ macro_rules! envelope {
     };
 }
 
+static V1: LazyLock<Schema> = envelope!("v1");
 static V1ALPHA1: LazyLock<Schema> = envelope!("v1alpha1");
 static V1ALPHA2: LazyLock<Schema> = envelope!("v1alpha2");
 static TASK: LazyLock<Schema> =
     LazyLock::new(|| Schema::compiled("task", "", V1ALPHA2.json["properties"]["task"].clone()));
+
+/// The schema of a `POST /v1/tasks` body; its `content` has its own schema.
+pub fn v1() -> &'static Schema {
+    &V1
+}
 
 /// The schema of a `POST /v1alpha1` body; the fields of its task type have their own schema.
 pub fn v1alpha1() -> &'static Schema {
@@ -51,7 +57,7 @@ pub fn task() -> &'static Schema {
 
 /// Compiles the schemas of the envelopes.
 pub(crate) fn compile_envelopes() {
-    for envelope in [&V1ALPHA1, &V1ALPHA2] {
+    for envelope in [&V1, &V1ALPHA1, &V1ALPHA2] {
         LazyLock::force(envelope);
     }
 }
@@ -86,8 +92,21 @@ impl Schema {
     /// Everything in which a value differs from the schema; pointers are relative to the value.
     pub fn violations(&self, instance: &Value) -> Vec<Violation> {
         let mut seen = HashSet::new();
-        let found = self.validator.iter_errors(instance).map(|error| self.violation(&error));
+        let found = self.validator.iter_errors(instance).flat_map(|error| self.of_error(&error));
         found.filter(|violation| seen.insert((violation.pointer.clone(), violation.code))).collect()
+    }
+
+    /// Fields that a schema does not allow are one error of the library.
+    fn of_error(&self, error: &ValidationError<'_>) -> Vec<Violation> {
+        let ValidationErrorKind::AdditionalProperties { unexpected } = error.kind() else {
+            return vec![self.violation(error)];
+        };
+        let at = error.instance_path().as_str();
+        let unknown = |name: &String| {
+            let pointer = format!("{at}/{}", pointer_segment(name));
+            Violation::new(pointer, ViolationCode::NotAllowed, "is not a field of this object")
+        };
+        unexpected.iter().map(unknown).collect()
     }
 
     /// An error of the library in our words: distinguished by its kind, never by its text, which quotes the value.
@@ -164,7 +183,7 @@ mod tests {
     /// Every schema: the envelopes, then the contents, type of runtime by type of runtime.
     fn all() -> impl Iterator<Item = &'static Schema> {
         let tasks = runtimes::REGISTRY.into_iter().flat_map(|contract| contract.tasks());
-        [v1alpha1(), v1alpha2()].into_iter().chain(tasks.map(|task| &*task.schema))
+        [v1(), v1alpha1(), v1alpha2()].into_iter().chain(tasks.map(|task| &*task.schema))
     }
 
     #[test]
@@ -188,6 +207,7 @@ mod tests {
         let pointer = "/properties/task/properties/metadata/properties/tasktype/enum";
         let names: Vec<&str> = TaskType::ALL.into_iter().map(TaskType::as_str).collect();
         assert_eq!(v1alpha2().json.pointer(pointer), Some(&json!(names)));
+        assert_eq!(v1().json.pointer("/properties/type/enum"), Some(&json!(names)));
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub struct TaskError {
     pub is_final: bool,
     /// The caller's own deadline was the reason, so the task is `expired`.
     pub is_expired: bool,
+    /// The task is canceled.
+    pub is_canceled: bool,
     /// When the runtime began to work on it, if it did.
     pub began: Option<Instant>,
 }
@@ -44,6 +46,7 @@ impl TaskError {
             reason: None,
             is_final: false,
             is_expired: false,
+            is_canceled: false,
             began: None,
         }
     }
@@ -84,6 +87,12 @@ impl TaskError {
     /// The same, by the caller's own deadline.
     pub fn expired(self) -> Self {
         Self { is_final: true, is_expired: true, ..self }
+    }
+
+    /// A task that its owner canceled.
+    pub fn canceled() -> Self {
+        let error = Self::new(ErrorCode::Canceled, "the owner of the task canceled it");
+        Self { is_final: true, is_canceled: true, ..error }
     }
 
     /// Whether another attempt can help.

@@ -30,7 +30,8 @@ impl Checked {
             return None;
         }
         let check = ClaimCheck::new(submission, &message.body);
-        let reference = Message::new(check.to_message(&task.metadata).ok()?, route);
+        let group = message.group.clone();
+        let reference = Message { group, ..Message::new(check.to_message(&task.metadata).ok()?, route) };
         (reference.size() <= config.max_message_bytes).then_some(Self {
             check,
             task: message.body,

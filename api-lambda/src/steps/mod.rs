@@ -2,8 +2,9 @@
 
 mod claim_check;
 mod encoding;
+pub(crate) mod record;
 mod reply;
-mod request;
+pub(crate) mod request;
 mod syntax;
 mod validate;
 
@@ -11,10 +12,12 @@ pub mod publish;
 
 use axum::body::Body;
 use axum::response::Response;
+use shared_schema::Submission;
+use task_records::Owner;
 
 use crate::App;
 use crate::error::ApiError;
-use publish::Publisher;
+use publish::{Identity, Publisher};
 
 /// The versions of the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,10 +32,16 @@ pub(crate) enum ApiVersion {
 pub(crate) async fn submit<P: Publisher>(
     app: &App<P>,
     version: ApiVersion,
+    owner: Owner,
     body: Body,
 ) -> Result<Response, ApiError> {
     let body = request::read(body, app.config.max_body_bytes).await?;
-    let accepted = validate::check(&app.contract, version, body)?;
-    let published = publish::publish(app, version, accepted).await?;
+    let accepted = validate::check(&app.contract, version, &app.config.s3_output_bucket, body)?;
+    let recorded = app.store.as_ref().map(|_| owner);
+    let identity = Identity { submission: Submission::mint(), owner: recorded };
+    record::create(app, version, &accepted, &identity).await;
+    let published = publish::publish(app, accepted, &identity).await;
+    record::complete(app, &identity, published.is_ok()).await;
+    let published = published?;
     Ok(reply::accepted(version, &app.config.s3_output_bucket, &published))
 }

@@ -1,11 +1,11 @@
 //! Third step: the task becomes a message with an identity of its own, and the topic takes it.
 
-use shared_schema::envelope::{Accepted, v1alpha1};
+use shared_schema::envelope::Accepted;
 use shared_schema::message::{self, Route};
 use shared_schema::{ClaimCheck, Submission, Task};
+use task_records::Owner;
 use tracing::{Span, field};
 
-use super::ApiVersion;
 use super::claim_check::Checked;
 use crate::App;
 use crate::error::ApiError;
@@ -32,6 +32,8 @@ pub struct Message {
     pub attribute: &'static str,
     /// Its value.
     pub value: String,
+    /// The owner of the task, by whom SQS fair queues separate tenants (`MessageGroupId`); none without task records.
+    pub group: Option<String>,
 }
 
 impl Message {
@@ -40,7 +42,7 @@ impl Message {
 
     pub(super) fn new(body: String, route: &Route) -> Self {
         let (attribute, value) = route.attribute();
-        Self { body, attribute, value: value.to_owned() }
+        Self { body, attribute, value: value.to_owned(), group: None }
     }
 
     /// Its size as SNS counts it, in bytes: the body, and name, type and value of the attribute (SNS developer guide,
@@ -69,6 +71,15 @@ impl PublishError {
     }
 }
 
+/// The identity of an accepted task.
+#[derive(Debug, Clone)]
+pub(crate) struct Identity {
+    /// The id of the POST that brought it.
+    pub(crate) submission: Submission,
+    /// Its owner, if tasks are recorded.
+    pub(crate) owner: Option<Owner>,
+}
+
 /// A task that has been published.
 #[derive(Debug)]
 pub(crate) struct Published {
@@ -77,17 +88,14 @@ pub(crate) struct Published {
     pub(crate) submission: Submission,
 }
 
-/// Publishes a task. Every POST gets a submission of its own, also one that repeats an id.
+/// Publishes a task. Every POST has a submission of its own, also one that repeats an id.
 pub(crate) async fn publish<P: Publisher>(
     app: &App<P>,
-    version: ApiVersion,
     Accepted { mut task, route }: Accepted,
+    identity: &Identity,
 ) -> Result<Published, ApiError> {
-    let submission = Submission::mint();
+    let submission = identity.submission.clone();
     task.metadata.submission = Some(submission.clone());
-    if version == ApiVersion::V1Alpha1 {
-        v1alpha1::add_output_path(&mut task, &app.config.s3_output_bucket);
-    }
     Span::current()
         .record("task.id", task.metadata.id.as_str())
         .record("runtime", task.metadata.runtime.as_str())
@@ -97,7 +105,8 @@ pub(crate) async fn publish<P: Publisher>(
         tracing::error!(error = field::display(error), "task not written as json");
         ApiError::PublishUnavailable
     })?;
-    let message = Message::new(json, &route);
+    let group = identity.owner.as_ref().map(|owner| owner.as_str().to_owned());
+    let message = Message { group, ..Message::new(json, &route) };
     let (bytes, limit) = (message.size(), app.config.max_message_bytes);
     let published = if bytes <= limit {
         app.publisher.publish(message).await
@@ -119,7 +128,7 @@ mod tests {
 
     #[test]
     fn the_attribute_counts_towards_the_size() {
-        let message = Message { body: "猫".to_owned(), attribute: "runtime", value: "sd".to_owned() };
+        let message = Message { body: "猫".to_owned(), attribute: "runtime", value: "sd".to_owned(), group: None };
         assert_eq!(message.size(), 3 + 7 + 6 + 2);
     }
 }

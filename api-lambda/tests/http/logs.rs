@@ -49,7 +49,7 @@ async fn logged(mood: Mood, request_id: &str) -> Vec<Value> {
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let lines: Vec<Value> =
-        lines.into_iter().filter(|line| line["span"]["aws_request_id"] == request_id).collect();
+        lines.into_iter().filter(|line| line["span"]["request_id"] == request_id).collect();
     for secret in ["A dog", "a-key-that-is-never-logged", "curl", "arn:", "123456789012"] {
         assert!(!json!(lines).to_string().contains(secret), "`{secret}` in {lines:?}");
     }

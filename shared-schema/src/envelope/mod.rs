@@ -1,5 +1,6 @@
 //! The request bodies that clients send, and what both versions have in common: names that become S3 keys.
 
+pub mod v1;
 pub mod v1alpha1;
 pub mod v1alpha2;
 

@@ -15,6 +15,8 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
+use task_records::Records;
+
 use crate::config::Config;
 
 pub use lease::Lease;
@@ -33,6 +35,16 @@ pub struct Cloud {
     pub store: Store,
     /// The completion topic.
     pub topic: Topic,
+    /// The records of tasks, if they are recorded.
+    pub records: Option<Records>,
+}
+
+/// How long one call for a record may take, with its retries. What is worth waiting longer for is retried by the caller.
+const RECORD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The records in that table.
+pub(crate) fn records(sdk: &SdkConfig, table: Option<&str>) -> Option<Records> {
+    table.map(|table| Records::new(sdk, table, RECORD_TIMEOUT))
 }
 
 impl Cloud {
@@ -48,6 +60,7 @@ impl Cloud {
             queue: Queue::new(&sdk, &config.queue_url),
             store: Store::new(&sdk, &config.bucket, config.url_expiry()),
             topic: Topic::new(&sdk, &config.completion_topic_arn),
+            records: records(&sdk, config.record_table.as_deref()),
         }
     }
 }

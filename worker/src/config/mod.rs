@@ -27,6 +27,8 @@ pub struct Config {
     pub completion_topic_arn: String,
     /// `S3_BUCKET`: where results go.
     pub bucket: String,
+    /// `RECORD_TABLE`: the DynamoDB table of task records, if tasks are recorded.
+    pub record_table: Option<String>,
     /// `RUNTIME_TYPE`: the type of the runtime.
     pub runtime_type: &'static RuntimeType,
     /// `RUNTIME_NAME`: what notifications and logs call it.
@@ -128,6 +130,7 @@ impl Config {
             queue_url: vars.required("SQS_QUEUE_URL"),
             completion_topic_arn: vars.required("SNS_TOPIC_ARN"),
             bucket: vars.required("S3_BUCKET"),
+            record_table: vars.text("RECORD_TABLE"),
             runtime_name: vars.text("RUNTIME_NAME").unwrap_or_else(|| runtime_type.name().to_owned()),
             runtime_type,
             runtime: RuntimeOptions {

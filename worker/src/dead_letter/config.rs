@@ -19,6 +19,8 @@ pub struct Config {
     /// `URL_EXPIRY_SECONDS`: how long presigned URLs work (S3 allows 7 days).
     #[validate(range(min = 1, max = 604_800))]
     pub url_expiry_seconds: u64,
+    /// `RECORD_TABLE`: the DynamoDB table of task records, if tasks are recorded.
+    pub record_table: Option<String>,
     /// `RUNTIME_TYPES`: the types of the deployed runtimes, `name=type` each.
     pub runtime_types: RuntimeTypes,
 }
@@ -64,6 +66,7 @@ impl Config {
             bucket: vars.required("S3_BUCKET"),
             completion_topic_arn: vars.required("SNS_TOPIC_ARN"),
             url_expiry_seconds: vars.parsed("URL_EXPIRY_SECONDS", 86_400),
+            record_table: vars.text("RECORD_TABLE"),
             runtime_types: vars.parsed("RUNTIME_TYPES", RuntimeTypes::default()),
         };
         let mut wrong = vars.wrong;

@@ -14,6 +14,7 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use futures_util::stream::{self, StreamExt};
 use shared_schema::ErrorCode;
+use task_records::Records;
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
@@ -37,6 +38,7 @@ const AT_ONCE: usize = 10;
 pub struct DeadLetters {
     store: Store,
     topic: Topic,
+    records: Option<Records>,
     runtime_types: RuntimeTypes,
 }
 
@@ -47,6 +49,7 @@ impl DeadLetters {
         Self {
             store: Store::new(&sdk, &config.bucket, config.url_expiry()),
             topic: Topic::new(&sdk, &config.completion_topic_arn),
+            records: cloud::records(&sdk, config.record_table.as_deref()),
             runtime_types: config.runtime_types.clone(),
         }
     }
@@ -80,8 +83,12 @@ impl DeadLetters {
     async fn handle_record(&self, record: &Record) -> Result<(), TaskError> {
         let delivery = record.delivery();
         let target = TargetRuntime::of(&record.body, &self.runtime_types);
-        let results =
-            Results { store: self.store.clone(), topic: self.topic.clone(), runtime: target.name.clone() };
+        let results = Results {
+            store: self.store.clone(),
+            topic: self.topic.clone(),
+            records: self.records.clone(),
+            runtime: target.name.clone(),
+        };
         match read::parse(&delivery) {
             Parsed::Unreadable(cause) => {
                 let kept_at = results.keep_unreadable(&delivery, cause).await?;
@@ -118,7 +125,7 @@ impl DeadLetters {
             CommitState::Open(keys) => keys,
             CommitState::Committed(stored) => {
                 tracing::info!("already committed, notifying again");
-                return results.notify(&stored).await;
+                return results.conclude(&stored, None).await;
             }
         };
         let journal = Journal::read(&self.store, &delivery.message_id).await;

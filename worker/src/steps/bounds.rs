@@ -1,4 +1,4 @@
-//! The bounds of a run: time, progress, deadline, lease, and graceful shutdown.
+//! The bounds of a run: time, progress, deadline, lease, cancellation, and graceful shutdown.
 
 use std::future::pending;
 use std::time::Duration;
@@ -22,6 +22,7 @@ pub(super) enum Bound {
     RuntimeGone,
     LeaseLost,
     Drained,
+    Canceled,
 }
 
 impl Bound {
@@ -35,6 +36,7 @@ impl Bound {
             Self::RuntimeGone => "runtime_gone",
             Self::LeaseLost => "lease_lost",
             Self::Drained => "shutdown",
+            Self::Canceled => "canceled",
         }
     }
 }
@@ -76,6 +78,7 @@ impl Run<'_> {
             bound = in_time => bound,
             () = self.attempt.leased.lease.lost().cancelled() => Bound::LeaseLost,
             () = drained => Bound::Drained,
+            () = self.canceled() => Bound::Canceled,
         }
     }
 

@@ -46,6 +46,8 @@ pub(crate) enum Outcome {
     Failed(Failure),
     /// It was not done by its deadline.
     Expired(Failure),
+    /// Its owner canceled it.
+    Canceled(Failure),
 }
 
 impl Completion {
@@ -60,6 +62,7 @@ impl Completion {
             Outcome::Succeeded(outputs, warnings) => (TaskStatus::Succeeded, outputs, warnings, None),
             Outcome::Failed(failure) => (TaskStatus::Failed, Vec::new(), Vec::new(), Some(failure)),
             Outcome::Expired(failure) => (TaskStatus::Expired, Vec::new(), Vec::new(), Some(failure)),
+            Outcome::Canceled(failure) => (TaskStatus::Canceled, Vec::new(), Vec::new(), Some(failure)),
         };
         let result = task_status == TaskStatus::Succeeded;
         let notification = Notification {

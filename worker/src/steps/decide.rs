@@ -40,6 +40,11 @@ impl Attempt<'_> {
             Err(AttemptError::GivenBack(reason)) => {
                 leased.lease.hold(self.give_back(reason)).await.unwrap_or(AckAction::Abandon)
             }
+            Err(AttemptError::Failed(error)) if error.is_canceled => {
+                let attempts = self.journal.charged(&leased.delivery);
+                let rejecting = Box::pin(self.reject(self.journal, &error, attempts));
+                worker.until_deadline(&leased.lease, rejecting).await
+            }
             Err(AttemptError::Failed(error)) => {
                 worker.until_deadline(&leased.lease, Box::pin(self.retry_or_reject(&error))).await
             }
@@ -53,6 +58,7 @@ impl Attempt<'_> {
     /// Releases a message whose task was not attempted.
     async fn give_back(&self, reason: &'static str) -> AckAction {
         let Self { worker, leased, .. } = self;
+        self.record_release().await;
         tracing::info!(reason, "releasing the task");
         worker.health.metrics().given_back(reason);
         // An adopted run may have killed the previous process: then the attempt is charged.
@@ -84,6 +90,7 @@ impl Attempt<'_> {
                     metrics.given_back("runtime_gone");
                 }
                 journal.record_broken(store, delivery, error).await;
+                self.record_release().await;
                 return AckAction::retry_after(journal.broken + 1);
             }
             Blame::Task | Blame::Unknown => error,
@@ -96,6 +103,7 @@ impl Attempt<'_> {
             tracing::warn!(error.code = %error.code, error.message = %error.message, attempt, "attempt failed, will be retried");
             metrics.retried(error.code);
             journal.record_failure(store, delivery, error).await;
+            self.record_release().await;
             return AckAction::retry_after(attempt);
         }
         let broken = if error.code == ErrorCode::RuntimeBroken { journal.broken } else { 0 };

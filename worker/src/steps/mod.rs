@@ -19,6 +19,7 @@ mod bounds;
 mod run;
 mod run_once;
 mod track;
+mod watch;
 
 mod media_type;
 mod report;
@@ -27,6 +28,7 @@ mod store;
 pub(crate) mod commit;
 pub(crate) mod committed;
 mod notify;
+mod record;
 pub(crate) mod results;
 
 mod blame;
@@ -137,6 +139,7 @@ impl Attempt<'_> {
         if is_new {
             deadline::check_start(&task)?;
         }
+        self.record_start().await?;
         let RunResult { output, turn, began } = self.run(&task, inputs, turn).await?;
         worker.health.metrics().stage(Stage::Wait, began.saturating_duration_since(clock));
         timings.run_ms = self.passed(Stage::Run, began);
@@ -145,7 +148,7 @@ impl Attempt<'_> {
         let completion = self.store_and_commit(keys, output, &mut timings).await?;
 
         let clock = Instant::now();
-        self.hold(worker.results.notify(&completion)).await?;
+        self.hold(worker.results.conclude(&completion, None)).await?;
         self.passed(Stage::Notify, clock);
         self.count(&completion);
         worker.claims.task_succeeded();

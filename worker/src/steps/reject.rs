@@ -41,10 +41,16 @@ impl Results {
     ) -> Result<Completion, TaskError> {
         let Rejection { error, attempts, causes, report: describe, .. } = *rejection;
         let failure = error.failure(attempts);
-        let outcome = if error.is_expired { Outcome::Expired(failure) } else { Outcome::Failed(failure) };
+        let outcome = match error {
+            TaskError { is_canceled: true, .. } => Outcome::Canceled(failure),
+            TaskError { is_expired: true, .. } => Outcome::Expired(failure),
+            _ => Outcome::Failed(failure),
+        };
         let timings = Timings { queue_ms: delivery.queue_ms(), ..Timings::default() };
 
-        self.keep_failed(delivery, assignment, rejection).await?;
+        if !error.is_canceled {
+            self.keep_failed(delivery, assignment, rejection).await?;
+        }
         let mut report = describe(&assignment.id, error, attempts);
         report["attempts"] = json!(causes);
         let report = report::bounded(report);
@@ -55,7 +61,7 @@ impl Results {
                 None => keys = next(&keys),
             }
         };
-        self.notify(&stored).await?;
+        self.conclude(&stored, None).await?;
         Ok(stored)
     }
 

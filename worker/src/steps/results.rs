@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use shared_schema::{ErrorCode, RuntimeName};
+use task_records::Records;
 
 use crate::cloud::{Cloud, CloudError, Store, Topic};
 use crate::error::TaskError;
@@ -19,6 +20,8 @@ pub(crate) struct Results {
     pub store: Store,
     /// The completion topic.
     pub topic: Topic,
+    /// The records of tasks, if they are recorded.
+    pub records: Option<Records>,
     /// What notifications call the runtime.
     pub runtime: RuntimeName,
 }
@@ -26,7 +29,7 @@ pub(crate) struct Results {
 impl Results {
     /// The bucket and topic of `cloud`.
     pub(crate) fn new(cloud: &Cloud, runtime: RuntimeName) -> Self {
-        Self { store: cloud.store.clone(), topic: cloud.topic.clone(), runtime }
+        Self { store: cloud.store.clone(), topic: cloud.topic.clone(), records: cloud.records.clone(), runtime }
     }
 
     /// Stores an object, with patience. `disposition` is its `Content-Disposition`.

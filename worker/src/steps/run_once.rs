@@ -86,6 +86,7 @@ impl<'a> Run<'a> {
                 Err(AttemptError::GivenBack(bound.as_str()))
             }
             (Bound::StartMissed, Err(_)) => Err(begun_too_late().into()),
+            (Bound::Canceled, Err(_)) => Err(TaskError::canceled().into()),
             (Bound::Timeout, Err(_)) => Err(self.limit.exceeded().into()),
             (Bound::Stuck, Err(_)) => {
                 let seconds = worker.config.stuck_seconds;
@@ -109,7 +110,7 @@ impl<'a> Run<'a> {
         match (result, self.attempt.worker.config.runtime_type.takes_several) {
             (Ok(_), _) => false,
             (Err(error), true) => error.code != ErrorCode::Interrupted,
-            (Err(error), false) => bound == Bound::Timeout || error.code == ErrorCode::RuntimeStuck,
+            (Err(error), false) => matches!(bound, Bound::Timeout | Bound::Canceled) || error.code == ErrorCode::RuntimeStuck,
         }
     }
 
