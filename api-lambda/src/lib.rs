@@ -21,8 +21,8 @@ pub mod problem;
 pub mod request_id;
 
 pub use aws::Aws;
-pub use config::Config;
 pub use caller::Caller;
+pub use config::Config;
 pub use router::{App, router};
-pub use store::TaskStore;
 pub use steps::publish::Publisher;
+pub use store::TaskStore;

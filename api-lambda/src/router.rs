@@ -22,9 +22,9 @@ use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::problem::ProblemCode;
 use crate::request_id;
+use crate::steps::{self, ApiVersion, publish::Publisher};
 use crate::store::TaskStore;
 use crate::v1;
-use crate::steps::{self, ApiVersion, publish::Publisher};
 
 /// What the front door takes, as whatever stands before it must let it through.
 pub const PATHS: [(Method, &str); 3] =

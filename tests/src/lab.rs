@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName};
 use local_stack::provision::{self, Clients, Shared};
-use reqwest::StatusCode;
+use reqwest::header::HeaderMap;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use shared_schema::Notification;
 use simulated_runtimes::{ComfyUiOptions, SdWebUiOptions, Simulation};
@@ -95,6 +96,21 @@ impl Lab {
 
     /// The same, which calls AWS through these clients.
     pub async fn submit_api_with(&self, clients: &Clients, runtimes: &[&Runtime]) -> SubmitApi {
+        self.submit_api_from(clients, runtimes, &[]).await
+    }
+
+    /// The same with records of tasks, and so with `v1`.
+    pub async fn recording_api(&self, runtimes: &[&Runtime]) -> SubmitApi {
+        let table = self.shared.record_table.as_str();
+        self.submit_api_from(self.clients(), runtimes, &[("RECORD_TABLE", table)]).await
+    }
+
+    async fn submit_api_from(
+        &self,
+        clients: &Clients,
+        runtimes: &[&Runtime],
+        more: &[(&'static str, &str)],
+    ) -> SubmitApi {
         let entry = |runtime: &&Runtime| {
             let models: &[&str] = if runtime.simulation.is_some() && runtime.runtime_type == "sdwebui" {
                 &[simulated_runtimes::DEFAULT_MODEL]
@@ -105,7 +121,9 @@ impl Lab {
                     "claim_check": runtime.claim_check })
         };
         let registry: Vec<Value> = runtimes.iter().map(entry).collect();
-        let mut variables = HashMap::from([
+        let mut variables: HashMap<&str, String> =
+            more.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        variables.extend([
             ("SNS_TOPIC_ARN", self.shared.tasks_topic_arn.clone()),
             ("S3_OUTPUT_BUCKET", self.shared.bucket.clone()),
         ]);
@@ -114,7 +132,8 @@ impl Lab {
         }
         let config = api_lambda::Config::from_vars(|name| variables.get(name).cloned()).unwrap();
         let publisher = api_lambda::Aws::new(&clients.sdk, &config);
-        let router = api_lambda::router(api_lambda::App::new(config, publisher));
+        let store = api_lambda::TaskStore::new(&clients.sdk, &config);
+        let router = api_lambda::router(api_lambda::App::new(config, publisher).with_store(store));
         let listener = tokio::net::TcpListener::bind(free_port()).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -277,6 +296,26 @@ impl SubmitApi {
         let answer =
             self.client.post(format!("{}{path}", self.url)).body(body.to_string()).send().await.unwrap();
         (answer.status(), answer.json().await.unwrap())
+    }
+
+    /// Sends a request with headers, and returns the response with its JSON.
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&'static str, &str)],
+        body: Option<&Value>,
+    ) -> (StatusCode, HeaderMap, Value) {
+        let mut request = self.client.request(method, format!("{}{path}", self.url));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if let Some(body) = body {
+            request = request.body(body.to_string());
+        }
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status(), response.headers().clone());
+        (status, headers, response.json().await.unwrap())
     }
 
     /// Submits a task that must be accepted.

@@ -25,6 +25,7 @@ mod path;
 mod pipeline;
 mod pod;
 mod presigned_urls;
+mod records;
 mod restart;
 mod scratch;
 mod sdcpp;

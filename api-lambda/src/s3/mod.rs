@@ -26,7 +26,6 @@ use crate::aws::{ATTEMPTS, FIRST_BACKOFF, TLS};
 use crate::steps::publish::PublishError;
 use failure::Failure;
 
-
 /// What is encoded in the path of a URL: everything but `/` and the unreserved characters (Amazon S3 API reference, "Signature
 /// calculations").
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
@@ -82,7 +81,8 @@ impl S3 {
         match self.call(EMPTY, || Request::get(&url).body(SdkBody::empty()).ok()).await {
             Ok(response) => {
                 let body = Limited::new(response.into_body(), limit).collect().await;
-                body.map(|body| Some(body.to_bytes())).map_err(|_| PublishError::new("the object could not be read"))
+                body.map(|body| Some(body.to_bytes()))
+                    .map_err(|_| PublishError::new("the object could not be read"))
             }
             Err(error) if matches!(error.code.as_deref(), Some("NoSuchKey" | "http_404")) => Ok(None),
             Err(error) => Err(error),
@@ -119,7 +119,11 @@ impl S3 {
         }
     }
 
-    async fn attempt(&self, sha256: &str, request: Option<Request<SdkBody>>) -> Result<HttpResponse, Failure> {
+    async fn attempt(
+        &self,
+        sha256: &str,
+        request: Option<Request<SdkBody>>,
+    ) -> Result<HttpResponse, Failure> {
         let credentials =
             self.credentials().await.ok_or_else(|| Failure::lasting("there are no credentials for s3"))?;
         let request = request

@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{
-    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SignatureLocation, SigningSettings,
-    UriPathNormalizationMode, sign,
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SignatureLocation,
+    SigningSettings, UriPathNormalizationMode, sign,
 };
 use aws_sigv4::sign::v4::SigningParams;
 use aws_smithy_types::body::SdkBody;
@@ -66,7 +66,8 @@ pub(super) fn presigned(
         .ok()?
         .into();
     let signable =
-        SignableRequest::new(method.as_str(), url, headers.iter().copied(), SignableBody::UnsignedPayload).ok()?;
+        SignableRequest::new(method.as_str(), url, headers.iter().copied(), SignableBody::UnsignedPayload)
+            .ok()?;
     let (instructions, _) = sign(signable, &params).ok()?.into_parts();
     let mut request = Request::builder().method(method).uri(url).body(()).ok()?;
     instructions.apply_to_request_http1x(&mut request);

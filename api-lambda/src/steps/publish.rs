@@ -128,7 +128,8 @@ mod tests {
 
     #[test]
     fn the_attribute_counts_towards_the_size() {
-        let message = Message { body: "猫".to_owned(), attribute: "runtime", value: "sd".to_owned(), group: None };
+        let message =
+            Message { body: "猫".to_owned(), attribute: "runtime", value: "sd".to_owned(), group: None };
         assert_eq!(message.size(), 3 + 7 + 6 + 2);
     }
 }

@@ -56,13 +56,15 @@ impl ListQuery {
             "created_before" => self.filter.before = Some(time("created_before", &value)?),
             "limit" => {
                 let limit = value.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
-                self.limit = Some(limit.ok_or_else(|| invalid("limit", format!("must be 1 to {MAX_LIMIT}")))?);
+                self.limit =
+                    Some(limit.ok_or_else(|| invalid("limit", format!("must be 1 to {MAX_LIMIT}")))?);
             }
             "cursor" => self.from = Some(position(&value)?),
             other => match other.strip_prefix("label.").filter(|label| !label.is_empty()) {
                 Some(label) => self.filter.labels.push((label.to_owned(), value)),
                 None => {
-                    let known = "status, runtime, label.NAME, created_after, created_before, limit and cursor";
+                    let known =
+                        "status, runtime, label.NAME, created_after, created_before, limit and cursor";
                     return Err(invalid("the query", format!("may have {known}")));
                 }
             },

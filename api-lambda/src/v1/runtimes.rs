@@ -39,7 +39,9 @@ struct TaskTypeView {
     content_schema: Value,
 }
 
-pub(super) async fn list<P: Publisher>(State(app): State<Arc<App<P>>>) -> Result<Json<RuntimeList>, ApiError> {
+pub(super) async fn list<P: Publisher>(
+    State(app): State<Arc<App<P>>>,
+) -> Result<Json<RuntimeList>, ApiError> {
     app.store()?;
     let runtimes = app.contract.registry().entries().iter().map(view).collect();
     Ok(Json(RuntimeList { runtimes }))
@@ -50,10 +52,10 @@ fn view(entry: &RuntimeEntry) -> RuntimeView {
         let contract = entry.contract()?.tasks().iter().find(|task| task.task_type == task_type)?;
         serde_json::from_str(contract.schema.text()).ok()
     };
-    let task_types = entry.accepted_task_types().into_iter().map(|task_type| TaskTypeView {
-        task_type,
-        content_schema: schema(task_type).unwrap_or_default(),
-    });
+    let task_types = entry
+        .accepted_task_types()
+        .into_iter()
+        .map(|task_type| TaskTypeView { task_type, content_schema: schema(task_type).unwrap_or_default() });
     RuntimeView {
         name: entry.name.clone(),
         runtime_type: entry.runtime_type.clone(),

@@ -15,8 +15,8 @@ use super::links::Links;
 use super::task::TaskView;
 use super::wait;
 use crate::error::ApiError;
-use crate::store::TaskStore;
 use crate::steps::publish::Publisher;
+use crate::store::TaskStore;
 use crate::{App, Caller};
 
 /// The most bytes that are read of an `.out` file: more than the worker writes (`worker/src/steps/report.rs`).

@@ -170,7 +170,10 @@ pub(crate) async fn submit<P: Publisher>(
             None => {}
         }
         if is_refused || key.is_none() {
-            record::log(store.records.discard(id.as_str()).await, "task record of a refused task not deleted");
+            record::log(
+                store.records.discard(id.as_str()).await,
+                "task record of a refused task not deleted",
+            );
         }
     }
     submitted
@@ -188,11 +191,7 @@ async fn record_and_publish<P: Publisher>(
         return Err(ApiError::TooManyTasks { limit });
     }
     let v1::Request { accepted, labels } = request;
-    let new = Record {
-        labels,
-        retry_of,
-        ..record::new(app, api, &accepted.task, id.as_str(), owner)
-    };
+    let new = Record { labels, retry_of, ..record::new(app, api, &accepted.task, id.as_str(), owner) };
     records.create(&new).await?;
     let identity = Identity { submission: id.clone(), owner: Some(owner.clone()) };
     publish(app, accepted, &identity).await?;

@@ -69,7 +69,8 @@ impl TaskView {
         let gpu_seconds = timings.map(|timings| timings.run_ms as f64 / 1e3);
         let amount = gpu_seconds.zip(hourly_price).map(|(seconds, price)| seconds / 3_600.0 * price);
         let mut reported: Value = parsed(record.reported.as_deref()).unwrap_or_default();
-        let mut reported = |name: &str| reported.get_mut(name).map(Value::take).filter(|value| !value.is_null());
+        let mut reported =
+            |name: &str| reported.get_mut(name).map(Value::take).filter(|value| !value.is_null());
         Self {
             links: links.all(&record.id),
             id: record.id,

@@ -21,7 +21,9 @@ const LAST_INTERVAL: Duration = Duration::from_secs(1);
 pub(super) fn preferred(headers: &HeaderMap) -> Result<Option<Duration>, ApiError> {
     let values = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
     let mut preferences = values.flat_map(|value| value.split([',', ';'])).map(str::trim);
-    let Some(wait) = preferences.find_map(|preference| preference.strip_prefix("wait=")) else { return Ok(None) };
+    let Some(wait) = preferences.find_map(|preference| preference.strip_prefix("wait=")) else {
+        return Ok(None);
+    };
     let seconds: u64 = wait.trim_matches('"').parse().map_err(|_| ApiError::InvalidParameter {
         name: "Prefer",
         message: "must have whole seconds, as in `wait=10`".to_owned(),

@@ -1,13 +1,18 @@
 //! The front door on loopback, behind a check of the API key with the responses of API Gateway.
 
+use api_lambda::Caller;
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use serde_json::json;
+use task_records::Owner;
 
 use crate::guard;
+
+/// The owner of the tasks that are submitted with the key.
+const OWNER: &str = "local";
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
@@ -19,10 +24,12 @@ pub fn protected(front_door: Router, api_key: String) -> Router {
         .layer(middleware::from_fn(refuse_other_sites))
 }
 
-async fn check_key(State(api_key): State<String>, request: Request, next: Next) -> Response {
+async fn check_key(State(api_key): State<String>, mut request: Request, next: Next) -> Response {
     let is_public = request.uri().path().trim_end_matches('/').ends_with("/healthz");
     let given = request.headers().get(API_KEY).map(axum::http::HeaderValue::as_bytes);
     if is_public || given == Some(api_key.as_bytes()) {
+        // There is one key, so there is one owner of tasks.
+        request.extensions_mut().insert(Caller(Owner::new(OWNER)));
         return next.run(request).await;
     }
     let body = Json(json!({ "message": "Forbidden" }));

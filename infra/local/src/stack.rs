@@ -161,6 +161,7 @@ impl Stack {
             ("SQS_QUEUE_URL", queue.url),
             ("SNS_TOPIC_ARN", self.shared.completions_topic_arn.clone()),
             ("S3_BUCKET", self.shared.bucket.clone()),
+            ("RECORD_TABLE", self.shared.record_table.clone()),
             ("API_BASE_URL", url.clone()),
             ("INPUT_ALLOW_HOSTS", self.input_hosts(deployed)),
             ("INPUT_S3_BUCKETS", self.input_buckets(deployed)),
@@ -201,6 +202,7 @@ impl Stack {
             ("SNS_TOPIC_ARN", self.shared.completions_topic_arn.clone()),
             ("S3_BUCKET", self.shared.bucket.clone()),
             ("URL_EXPIRY_SECONDS", config.results.url_seconds.to_string()),
+            ("RECORD_TABLE", self.shared.record_table.clone()),
             ("RUNTIME_TYPES", config::runtime_types(config)),
         ]);
         let config = worker::dead_letter::Config::from_vars(|name| variables.get(name).cloned())?;
@@ -220,10 +222,12 @@ impl Stack {
             ("S3_OUTPUT_BUCKET", self.shared.bucket.clone()),
             ("RUNTIMES", serde_json::to_string(&self.registry)?),
             ("MAX_MESSAGE_BYTES", config.api.message_bytes.to_string()),
+            ("RECORD_TABLE", self.shared.record_table.clone()),
         ]);
         let config = api_lambda::Config::from_vars(|name| variables.get(name).cloned())?;
         let publisher = api_lambda::Aws::new(&self.clients.sdk, &config);
-        let router = api_lambda::router(api_lambda::App::new(config, publisher));
+        let store = api_lambda::TaskStore::new(&self.clients.sdk, &config);
+        let router = api_lambda::router(api_lambda::App::new(config, publisher).with_store(store));
         let router = front_door::protected(router, self.api_key.clone());
         let stopping = self.stopping.clone();
         self.tasks.spawn(async move {

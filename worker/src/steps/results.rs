@@ -29,7 +29,12 @@ pub(crate) struct Results {
 impl Results {
     /// The bucket and topic of `cloud`.
     pub(crate) fn new(cloud: &Cloud, runtime: RuntimeName) -> Self {
-        Self { store: cloud.store.clone(), topic: cloud.topic.clone(), records: cloud.records.clone(), runtime }
+        Self {
+            store: cloud.store.clone(),
+            topic: cloud.topic.clone(),
+            records: cloud.records.clone(),
+            runtime,
+        }
     }
 
     /// Stores an object, with patience. `disposition` is its `Content-Disposition`.

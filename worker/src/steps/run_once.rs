@@ -110,7 +110,9 @@ impl<'a> Run<'a> {
         match (result, self.attempt.worker.config.runtime_type.takes_several) {
             (Ok(_), _) => false,
             (Err(error), true) => error.code != ErrorCode::Interrupted,
-            (Err(error), false) => matches!(bound, Bound::Timeout | Bound::Canceled) || error.code == ErrorCode::RuntimeStuck,
+            (Err(error), false) => {
+                matches!(bound, Bound::Timeout | Bound::Canceled) || error.code == ErrorCode::RuntimeStuck
+            }
         }
     }
 
