@@ -4,7 +4,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{OutputPrefix, RuntimeName, Submission, Task, TaskId};
+use crate::{OutputPrefix, RuntimeName, Submission, Task, TaskId, TaskType};
 
 /// The SNS attribute by which subscriptions filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,6 +106,8 @@ pub struct Sender {
     pub prefix: OutputPrefix,
     /// The caller's context.
     pub context: Option<Value>,
+    /// The task type, if it is one of ours.
+    pub task_type: Option<TaskType>,
 }
 
 /// Reads what it can of a message's metadata. `None` if there is no usable id.
@@ -119,6 +121,7 @@ pub fn sender(message: &Value) -> Option<Sender> {
         id,
         prefix,
         context: metadata.get("context").cloned(),
+        task_type: metadata.get("tasktype").and_then(Value::as_str).and_then(TaskType::parse),
     })
 }
 
@@ -186,8 +189,10 @@ mod tests {
 
     #[test]
     fn a_sender_is_found_without_its_unsafe_prefix() {
-        let message = json!({"metadata": {"id": 7, "prefix": "../x", "context": [1]}});
+        let message =
+            json!({"metadata": {"id": 7, "prefix": "../x", "context": [1], "tasktype": "pipeline"}});
         let sender = sender(&message).unwrap();
+        assert_eq!(sender.task_type, Some(TaskType::Pipeline));
         assert_eq!(sender.id.as_str(), "7");
         assert!(sender.prefix.is_empty());
         assert_eq!(sender.context, Some(json!([1])));

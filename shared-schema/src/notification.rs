@@ -1,5 +1,7 @@
 //! What the completion topic carries: a superset of what the predecessors' subscribers parse. Fields are only ever added.
 
+mod email;
+mod publication;
 mod shorten;
 mod warning;
 
@@ -8,6 +10,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+pub use publication::Publication;
 pub use warning::{Warning, WarningCode};
 
 use crate::{ErrorCode, RuntimeName, Submission, TaskId, Violation};

@@ -97,7 +97,7 @@ impl History {
 
 /// The task that the front door published with this call.
 fn published(call: &CallRecord) -> Option<String> {
-    let Subject::Topic { arn, message } = &call.subject else { return None };
+    let Subject::Topic { arn, message, .. } = &call.subject else { return None };
     call.took_effect?;
     arn.ends_with("-tasks").then(|| task_in(message)).flatten()
 }

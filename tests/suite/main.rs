@@ -20,6 +20,7 @@ mod lease;
 mod limits;
 mod logs;
 mod models;
+mod notifications;
 mod openai_images;
 mod path;
 mod pipeline;

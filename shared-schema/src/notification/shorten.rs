@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{Notification, RunningNotification};
+use crate::RuntimeName;
 use crate::message::publishable;
 
 /// What may be left out: the field, and how.
@@ -12,7 +13,7 @@ type Cut<T> = (&'static str, fn(&mut T));
 
 /// What is left out first stands first: what can be had again, then what the caller knows already, then what the `.out`
 /// file has as well, and last `image_url`, which predecessors' clients read. What remains is bounded.
-const CUTS: [Cut<Notification>; 9] = [
+const CUTS: [Cut<Notification>; 10] = [
     ("outputs/url", |notification| {
         for output in &mut notification.outputs {
             (output.url, output.url_expires_at) = (None, None);
@@ -30,21 +31,20 @@ const CUTS: [Cut<Notification>; 9] = [
         notification.error.iter_mut().for_each(|error| error.message = shown(&error.message));
     }),
     ("image_url", |notification| notification.image_url.clear()),
+    // The names of deployed runtimes are short. A message that died in its queue may name anything.
+    ("runtime", |notification| notification.runtime = RuntimeName::new(shown(notification.runtime.as_str()))),
 ];
 
 const RUNNING_CUTS: [Cut<RunningNotification>; 1] =
     [("context", |notification| notification.context = nothing())];
 
-/// The longest error message that is never shortened, in characters.
+/// The longest error message, and name of a runtime, that is never shortened, in characters.
 const MAX_CHARS: usize = 1000;
 
 impl Notification {
-    /// The largest message that an SNS topic accepts by default, in bytes (SNS quotas).
-    pub const MAX_BYTES: usize = 262_144;
-
-    /// The notification as it is published, in at most [`Self::MAX_BYTES`].
-    pub fn to_json(&self) -> serde_json::Result<String> {
-        fit(self, Self::MAX_BYTES, &CUTS, |notification| &mut notification.shortened).map(|(_, json)| json)
+    /// The notification as JSON of at most so many bytes.
+    pub(super) fn to_json(&self, most: usize) -> serde_json::Result<String> {
+        fit(self, most, &CUTS, |notification| &mut notification.shortened).map(|(_, json)| json)
     }
 
     /// The notification in at most so many bytes of JSON, by the same cuts.
@@ -57,9 +57,8 @@ impl Notification {
 }
 
 impl RunningNotification {
-    /// The notification as it is published, in at most [`Notification::MAX_BYTES`].
-    pub fn to_json(&self) -> serde_json::Result<String> {
-        let most = Notification::MAX_BYTES;
+    /// The notification as JSON of at most so many bytes.
+    pub(super) fn to_json(&self, most: usize) -> serde_json::Result<String> {
         fit(self, most, &RUNNING_CUTS, |notification| &mut notification.shortened).map(|(_, json)| json)
     }
 }
@@ -95,7 +94,8 @@ fn nothing() -> Value {
     Value::Object(Map::new())
 }
 
-fn shown(text: &str) -> String {
+/// The beginning of a text.
+pub(super) fn shown(text: &str) -> String {
     let mut shown: String = text.chars().take(MAX_CHARS).collect();
     if shown.len() < text.len() {
         shown.push('…');
@@ -143,7 +143,7 @@ mod tests {
     }
 
     fn published(notification: &Notification) -> Value {
-        let json = notification.to_json().unwrap();
+        let json = notification.to_json(Notification::MAX_BYTES).unwrap();
         assert!(json.len() <= Notification::MAX_BYTES, "{} bytes", json.len());
         serde_json::from_str(&json).unwrap()
     }
@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn what_fits_is_left_as_it_is() {
         let whole = notification(64, json!({ "a": "\u{ffff}" }));
-        let json = whole.to_json().unwrap();
+        let json = whole.to_json(Notification::MAX_BYTES).unwrap();
         assert!(!json.contains('\u{ffff}') && !json.contains("shortened"));
         assert_eq!(serde_json::from_str::<Notification>(&json).unwrap(), whole);
     }
@@ -215,7 +215,8 @@ mod tests {
             submission: Submission::parse("s").unwrap(),
             shortened: Vec::new(),
         };
-        let published_value: Value = serde_json::from_str(&running.to_json().unwrap()).unwrap();
+        let published_value: Value =
+            serde_json::from_str(&running.to_json(Notification::MAX_BYTES).unwrap()).unwrap();
         assert_eq!(
             (&published_value["shortened"], &published_value["context"]),
             (&json!(["context"]), &json!({}))

@@ -5,4 +5,5 @@
 mod envelopes;
 mod ids;
 mod keys;
+mod publications;
 mod values;

@@ -125,7 +125,7 @@ impl DeadLetters {
             CommitState::Open(keys) => keys,
             CommitState::Committed(stored) => {
                 tracing::info!("already committed, notifying again");
-                return results.conclude(&stored, None).await;
+                return results.conclude(assignment, &stored, None).await;
             }
         };
         let journal = Journal::read(&self.store, &delivery.message_id).await;

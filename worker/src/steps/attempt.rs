@@ -86,7 +86,7 @@ impl Attempt<'_> {
         };
         tracing::info!("already committed, notifying again");
         worker.health.metrics().renotified();
-        self.hold(worker.results.conclude(&completion, None)).await?;
+        self.hold(worker.results.conclude(assignment, &completion, None)).await?;
         Ok(None)
     }
 

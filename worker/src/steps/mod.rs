@@ -117,7 +117,7 @@ impl Attempt<'_> {
         task: Result<Arc<Task>, AttemptError>,
         permit: Staged,
     ) -> Result<(), AttemptError> {
-        let Self { worker, leased, .. } = self;
+        let Self { worker, leased, assignment, .. } = self;
         let is_new = leased.adopted.is_none();
         // Only a redelivered task may be committed already, apart from rare duplicates.
         let lookup_timeout = if leased.is_redelivered() { RETRY_TIMEOUT } else { Duration::ZERO };
@@ -148,7 +148,7 @@ impl Attempt<'_> {
         let completion = self.store_and_commit(keys, output, &mut timings).await?;
 
         let clock = Instant::now();
-        self.hold(worker.results.conclude(&completion, None)).await?;
+        self.hold(worker.results.conclude(assignment, &completion, None)).await?;
         self.passed(Stage::Notify, clock);
         self.count(&completion);
         worker.claims.task_succeeded();

@@ -13,15 +13,15 @@ use crate::error::TaskError;
 use crate::retry;
 
 impl Results {
-    /// Publishes the completion notification with freshly signed URLs.
-    pub(crate) async fn notify(&self, stored: &Completion) -> Result<(), TaskError> {
+    /// Publishes the completion notification of a task with freshly signed URLs.
+    pub(crate) async fn notify(&self, assignment: &Assignment, stored: &Completion) -> Result<(), TaskError> {
         let mut notification = stored.notification.clone();
         if let Err(error) = self.sign(&mut notification.outputs).await {
             tracing::warn!(error.code = %error.code, "signing urls failed");
         }
-        let message = notification.to_json().map_err(not_json)?;
+        let publication = notification.publication(assignment.task_type).map_err(not_json)?;
         let is_retryable = |error: &CloudError| error.is_retryable;
-        retry::until_timeout(RETRY_TIMEOUT, is_retryable, || self.topic.publish(message.clone()))
+        retry::until_timeout(RETRY_TIMEOUT, is_retryable, || self.topic.publish(&publication))
             .await
             .map_err(|error| TaskError::new(ErrorCode::NotificationUnavailable, error.to_string()))
     }
@@ -52,8 +52,8 @@ impl Results {
             submission: assignment.submission.clone(),
             shortened: Vec::new(),
         };
-        if let Ok(message) = running.to_json()
-            && let Err(error) = self.topic.publish(message).await
+        if let Ok(publication) = running.publication(assignment.task_type)
+            && let Err(error) = self.topic.publish(&publication).await
         {
             tracing::warn!(error.code = %error.code, "publishing the running notification failed");
         }

@@ -38,6 +38,8 @@ pub(crate) struct Assignment {
     pub id: TaskId,
     /// The caller's context, `{}` when there was none.
     pub context: Value,
+    /// The task type, if the message names one that exists.
+    pub task_type: Option<TaskType>,
     /// The identity of the work.
     pub submission: Submission,
     /// Where its files go.
@@ -73,6 +75,7 @@ fn assignment(delivery: &Delivery) -> Result<Assignment, UnreadableCause> {
         keys: OutputKeys::new(&sender.prefix, &sender.id, &submission),
         context: sender.context.unwrap_or_else(|| Value::Object(serde_json::Map::new())),
         id: sender.id,
+        task_type: sender.task_type,
         submission,
         payload: match ClaimCheck::in_message(&unwrapped.message) {
             Some(check) => Payload::ClaimCheck(check),

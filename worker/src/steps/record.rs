@@ -9,6 +9,7 @@ use task_records::run::Start;
 use task_records::{RecordError, Records};
 
 use super::commit::Completion;
+use super::read::Assignment;
 use super::results::{RETRY_TIMEOUT, Results};
 use super::{Attempt, AttemptError};
 use crate::error::TaskError;
@@ -62,13 +63,14 @@ impl Results {
     /// terminal state. Both are repeated with a redelivery.
     pub(crate) async fn conclude(
         &self,
+        assignment: &Assignment,
         completion: &Completion,
         reported: Option<&Value>,
     ) -> Result<(), TaskError> {
         if let Some(records) = &self.records {
             finish(records, completion, reported).await?;
         }
-        self.notify(completion).await
+        self.notify(assignment, completion).await
     }
 }
 

@@ -61,7 +61,7 @@ impl Results {
                 None => keys = next(&keys),
             }
         };
-        self.conclude(&stored, None).await?;
+        self.conclude(assignment, &stored, None).await?;
         Ok(stored)
     }
 

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::faults::Service;
 use super::protocol::Call;
+use super::sns::Texts;
 use super::sqs;
 
 /// What a call is about.
@@ -33,8 +34,10 @@ pub enum Subject {
     Topic {
         /// The topic's ARN.
         arn: String,
-        /// The text that was published.
+        /// The text that was published, for every protocol that has none of its own.
         message: String,
+        /// The text for email subscribers, if it is another one. Nothing sends emails here.
+        email: Option<String>,
     },
     /// A table.
     Table {
@@ -86,7 +89,14 @@ impl Subject {
     }
 
     fn of_topic(call: &Call) -> Self {
-        Self::Topic { arn: text(call, "TopicArn"), message: text(call, "Message") }
+        let (arn, message) = (text(call, "TopicArn"), text(call, "Message"));
+        match Texts::parse(&message, call.input["MessageStructure"].as_str()) {
+            Ok(texts) => {
+                let email = Some(texts.of("email")).filter(|email| *email != texts.default());
+                Self::Topic { arn, message: texts.default().to_owned(), email: email.map(str::to_owned) }
+            }
+            Err(_) => Self::Topic { arn, message, email: None },
+        }
     }
 
     fn of_table(call: &Call) -> Self {

@@ -1,6 +1,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
+use aws_sdk_sns::types::MessageAttributeValue;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -115,4 +116,27 @@ async fn deliveries_are_retried_after_server_errors_and_dead_lettered_after_clie
     aws.sns.publish().topic_arn(&topic).message("refused").send().await.unwrap();
     assert_eq!(subscriber.next().await.1, "refused");
     assert_eq!(aws.next_message(&dead).await.unwrap().body(), Some("refused"));
+}
+
+#[tokio::test]
+async fn an_endpoint_gets_the_text_of_its_protocol_with_subject_and_attributes() {
+    let aws = start().await;
+    let topic = aws.topic("t").await;
+    let mut subscriber = Subscriber::start(&[]).await;
+    let confirmation = subscriber.subscribe(&aws, &topic, &[]).await;
+    let token = confirmation["Token"].as_str().unwrap();
+    aws.sns.confirm_subscription().topic_arn(&topic).token(token).send().await.unwrap();
+
+    let status = MessageAttributeValue::builder().data_type("String").string_value("failed").build().unwrap();
+    let publish = aws.sns.publish().topic_arn(&topic).subject("s").message_structure("json");
+    let publish = publish.message_attributes("status", status);
+    for (message, text) in [
+        (r#"{"default": "for all", "https": "other", "email": "other"}"#, "for all"),
+        (r#"{"default": "for all", "http": "for hooks"}"#, "for hooks"),
+    ] {
+        publish.clone().message(message).send().await.unwrap();
+        let envelope = json(&subscriber.next().await.1);
+        assert_eq!((&envelope["Message"], &envelope["Subject"]), (&Value::from(text), &Value::from("s")));
+        assert_eq!(envelope["MessageAttributes"]["status"], json(r#"{"Type": "String", "Value": "failed"}"#));
+    }
 }

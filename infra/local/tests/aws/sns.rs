@@ -177,3 +177,51 @@ async fn fifo_topics_and_unknown_protocols_are_refused() {
     let subscribe = aws.sns.subscribe().topic_arn(&topic).protocol("pigeon").endpoint("roof").send().await;
     assert!(subscribe.unwrap_err().into_service_error().is_invalid_parameter_exception());
 }
+
+#[tokio::test]
+async fn a_structured_message_has_a_text_for_each_protocol() {
+    let aws = start().await;
+    let topic = aws.topic("t").await;
+    let (raw, enveloped) = (aws.queue("raw").await, aws.queue("enveloped").await);
+    aws.subscribe(&topic, &raw, &[("RawMessageDelivery", "true")]).await;
+    aws.subscribe(&topic, &enveloped, &[]).await;
+    let publish =
+        |message: &str| aws.sns.publish().topic_arn(&topic).message(message).message_structure("json").send();
+    publish(r#"{"default": "for all", "email": "for people", "lambda": {"no": "text"}}"#).await.unwrap();
+    publish(r#"{"default": "for all", "sqs": "for queues\n", "http": "for hooks"}"#).await.unwrap();
+    for text in ["for all", "for queues\n"] {
+        assert_eq!(aws.next_message(&raw).await.unwrap().body(), Some(text));
+        let message = aws.next_message(&enveloped).await.unwrap();
+        assert_eq!(json(message.body().unwrap())["Message"], text);
+    }
+
+    for (message, reason) in [
+        ("no json", "failed to parse"),
+        ("[1]", "failed to parse"),
+        (r#"{"sqs": "x"}"#, "No default entry"),
+        (r#"{"default": {"x": "y"}}"#, "No default entry"),
+    ] {
+        let error = publish(message).await.unwrap_err().into_service_error();
+        assert!(error.is_invalid_parameter_exception());
+        assert!(error.meta().message().unwrap().contains(reason), "{message}: {error:?}");
+    }
+    let other = aws.sns.publish().topic_arn(&topic).message("{}").message_structure("xml").send().await;
+    assert!(other.unwrap_err().into_service_error().is_invalid_parameter_exception());
+}
+
+#[tokio::test]
+async fn all_texts_of_a_structure_and_the_attributes_count_towards_the_size() {
+    let aws = start().await;
+    let topic = aws.topic("t").await;
+    // An escape has two bytes in the message and one in the text.
+    let message = |size: usize| {
+        let message = format!(r#"{{"default":"\n","email":"{}"}}"#, "x".repeat(size));
+        aws.sns.publish().topic_arn(&topic).message(message).message_structure("json")
+    };
+    let counted = "status".len() + "String".len() + "failed".len();
+    let frame = r#"{"default":"\n","email":""}"#.len();
+    let room = 262_144 - frame - counted;
+    let attributed = |size| message(size).message_attributes("status", text("failed")).send();
+    attributed(room).await.unwrap();
+    assert!(attributed(room + 1).await.unwrap_err().into_service_error().is_invalid_parameter_exception());
+}

@@ -56,7 +56,7 @@ impl Delivery {
 
     fn body(&self, publication: &Publication, subscription: &Subscription) -> String {
         if subscription.settings.is_raw {
-            publication.message.clone()
+            publication.texts.of(subscription.protocol.name()).to_owned()
         } else {
             envelope::notification(publication, subscription, &self.base_url).to_string()
         }

@@ -22,7 +22,7 @@ pub(super) fn notification(publication: &Publication, subscription: &Subscriptio
     if let Some(subject) = &publication.subject {
         envelope["Subject"] = json!(subject);
     }
-    envelope["Message"] = json!(publication.message);
+    envelope["Message"] = json!(publication.texts.of(subscription.protocol.name()));
     envelope["Timestamp"] = json!(timestamp(publication.published_at));
     sign(&mut envelope, base_url);
     let arn = utf8_percent_encode(&subscription.arn, NON_ALPHANUMERIC);

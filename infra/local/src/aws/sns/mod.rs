@@ -9,6 +9,7 @@ mod http_delivery;
 mod persistence;
 mod publication;
 mod subscription;
+mod texts;
 mod topic;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ use self::http_delivery::HttpDelivery;
 use self::persistence::Storage;
 use self::publication::Publication;
 use self::subscription::Subscription;
+pub(super) use self::texts::Texts;
 use self::topic::Topic;
 use super::protocol::{Call, ServiceError};
 use super::sqs::Sqs;

@@ -5,6 +5,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::error;
+use super::texts::Texts;
 use crate::aws::message_attributes::{self, MessageAttributes};
 use crate::aws::protocol::ServiceError;
 
@@ -14,6 +15,8 @@ use crate::aws::protocol::ServiceError;
 pub(super) struct Draft {
     #[serde(default)]
     message: String,
+    #[serde(default)]
+    message_structure: Option<String>,
     #[serde(default)]
     subject: Option<String>,
     #[serde(default)]
@@ -25,7 +28,7 @@ pub(super) struct Draft {
 pub(super) struct Publication {
     pub(super) id: Uuid,
     pub(super) published_at: OffsetDateTime,
-    pub(super) message: String,
+    pub(super) texts: Texts,
     pub(super) subject: Option<String>,
     pub(super) attributes: MessageAttributes,
     /// The `X-Amzn-Trace-Id` header of the call.
@@ -33,7 +36,7 @@ pub(super) struct Publication {
 }
 
 impl Draft {
-    /// Bytes that count towards the limit.
+    /// Bytes that count towards the limit: all texts of a structure with their escapes, and the attributes.
     fn size(&self) -> usize {
         self.message.len() + message_attributes::size(&self.message_attributes)
     }
@@ -58,10 +61,11 @@ impl Draft {
         for (name, attribute) in &self.message_attributes {
             attribute.check(name).map_err(error::invalid_value)?;
         }
+        let texts = Texts::parse(&self.message, self.message_structure.as_deref())?;
         Ok(Publication {
             id: Uuid::new_v4(),
             published_at: OffsetDateTime::now_utc(),
-            message: self.message,
+            texts,
             subject: self.subject,
             attributes: self.message_attributes,
             trace_header,
