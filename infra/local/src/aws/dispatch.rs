@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt as _;
 use tokio_util::sync::CancellationToken;
@@ -22,7 +22,7 @@ use super::permissions::Permissions;
 use super::protocol::{Call, ServiceError};
 use super::s3::S3;
 use super::service_protocol::ServiceProtocol;
-use super::sns::Sns;
+use super::sns::{self, Sns};
 use super::sqs::Sqs;
 use super::subject::{self, Delivery, Subject};
 use crate::guard;
@@ -157,6 +157,9 @@ pub(super) async fn dispatch(
 ) -> Response {
     if let Err(refusal) = guard::check(request.headers()) {
         return *refusal;
+    }
+    if request.method() == Method::GET && request.uri().path() == sns::CERTIFICATE_PATH {
+        return sns::certificate();
     }
     let (parts, body) = request.into_parts();
     let caller = calls::caller(&parts);

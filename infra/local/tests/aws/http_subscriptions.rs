@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, StatusCode};
 use serde_json::Value;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use crate::signatures::is_signed_with_sha1;
 use crate::support::{Aws, http, json, queue_arn, start};
 
 type Delivery = (HeaderMap, String);
@@ -60,6 +61,7 @@ async fn an_endpoint_that_confirms_by_url_receives_messages() {
     let topic = aws.topic("t").await;
     let mut subscriber = Subscriber::start(&[]).await;
     let confirmation = subscriber.subscribe(&aws, &topic, &[]).await;
+    assert!(is_signed_with_sha1(&confirmation).await, "{confirmation}");
     aws.sns.publish().topic_arn(&topic).message("too early").send().await.unwrap();
     let visited = http().get(confirmation["SubscribeURL"].as_str().unwrap()).send().await.unwrap();
     assert_eq!(visited.status(), 200);
@@ -74,6 +76,7 @@ async fn an_endpoint_that_confirms_by_url_receives_messages() {
     assert_eq!(headers["x-amz-sns-topic-arn"], topic.as_str());
     let envelope = json(&body);
     assert_eq!(envelope["Message"], "m");
+    assert!(is_signed_with_sha1(&envelope).await, "{envelope}");
     assert_eq!(headers["x-amz-sns-message-id"], envelope["MessageId"].as_str().unwrap());
 
     let unsubscribed = http().get(envelope["UnsubscribeURL"].as_str().unwrap()).send().await.unwrap();

@@ -16,6 +16,7 @@ mod permissions;
 mod persistence;
 mod query_protocol;
 mod s3;
+mod signatures;
 mod sns;
 mod sqs;
 mod support;

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::envelope;
 use super::http_delivery::{HttpDelivery, Post};
 use super::publication::Publication;
+use super::signature::SignatureVersion;
 use super::subscription::{Protocol, Subscription};
 use crate::aws::message_attributes::{MessageAttribute, MessageAttributes};
 use crate::aws::sqs::{NewMessage, Sqs};
@@ -80,7 +81,12 @@ impl Delivery {
     }
 
     /// Sends a confirmation request to an HTTP endpoint.
-    pub(super) fn request_confirmation(&self, subscription: &Subscription, token: &str) {
+    pub(super) fn request_confirmation(
+        &self,
+        subscription: &Subscription,
+        token: &str,
+        signature_version: SignatureVersion,
+    ) {
         let message_id = Uuid::new_v4();
         let post = Post {
             url: subscription.endpoint.clone(),
@@ -89,7 +95,8 @@ impl Delivery {
             topic_arn: subscription.topic_arn.clone(),
             subscription_arn: None,
             is_raw: false,
-            body: envelope::confirmation(message_id, subscription, token, &self.base_url).to_string(),
+            body: envelope::confirmation(message_id, subscription, token, signature_version, &self.base_url)
+                .to_string(),
         };
         self.http.send(post, |_| ());
     }

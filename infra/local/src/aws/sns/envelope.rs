@@ -7,10 +7,8 @@ use time::macros::format_description;
 use uuid::Uuid;
 
 use super::publication::Publication;
+use super::signature::{self, SignatureVersion};
 use super::subscription::Subscription;
-
-/// A placeholder for AWS's RSA signature. Nothing is signed here, and the certificate's URL does not resolve.
-const NO_SIGNATURE: &str = "bm90LXNpZ25lZA==";
 
 /// A `Notification` with the message in its `Message`.
 pub(super) fn notification(publication: &Publication, subscription: &Subscription, base_url: &str) -> Value {
@@ -24,7 +22,7 @@ pub(super) fn notification(publication: &Publication, subscription: &Subscriptio
     }
     envelope["Message"] = json!(publication.texts.of(subscription.protocol.name()));
     envelope["Timestamp"] = json!(timestamp(publication.published_at));
-    sign(&mut envelope, base_url);
+    sign(&mut envelope, publication.signature_version, base_url);
     let arn = utf8_percent_encode(&subscription.arn, NON_ALPHANUMERIC);
     envelope["UnsubscribeURL"] = json!(format!("{base_url}/?Action=Unsubscribe&SubscriptionArn={arn}"));
     if !publication.attributes.is_empty() {
@@ -38,7 +36,13 @@ pub(super) fn notification(publication: &Publication, subscription: &Subscriptio
 }
 
 /// The document that requests an HTTP endpoint to confirm its subscription.
-pub(super) fn confirmation(id: Uuid, subscription: &Subscription, token: &str, base_url: &str) -> Value {
+pub(super) fn confirmation(
+    id: Uuid,
+    subscription: &Subscription,
+    token: &str,
+    signature_version: SignatureVersion,
+    base_url: &str,
+) -> Value {
     let topic_arn = &subscription.topic_arn;
     let escaped_arn = utf8_percent_encode(topic_arn, NON_ALPHANUMERIC);
     let mut envelope = json!({
@@ -53,14 +57,15 @@ pub(super) fn confirmation(id: Uuid, subscription: &Subscription, token: &str, b
         "SubscribeURL": format!("{base_url}/?Action=ConfirmSubscription&TopicArn={escaped_arn}&Token={token}"),
         "Timestamp": timestamp(OffsetDateTime::now_utc()),
     });
-    sign(&mut envelope, base_url);
+    sign(&mut envelope, signature_version, base_url);
     envelope
 }
 
-fn sign(envelope: &mut Value, base_url: &str) {
-    envelope["SignatureVersion"] = json!("1");
-    envelope["Signature"] = json!(NO_SIGNATURE);
-    envelope["SigningCertURL"] = json!(format!("{base_url}/SimpleNotificationService.pem"));
+fn sign(envelope: &mut Value, version: SignatureVersion, base_url: &str) {
+    let signature = signature::sign(envelope, version);
+    envelope["SignatureVersion"] = json!(version.name());
+    envelope["Signature"] = json!(signature);
+    envelope["SigningCertURL"] = json!(format!("{base_url}{}", signature::CERTIFICATE_PATH));
 }
 
 /// ISO 8601 with milliseconds.

@@ -5,7 +5,9 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::error;
+use super::signature::SignatureVersion;
 use super::texts::Texts;
+use super::topic::Topic;
 use crate::aws::message_attributes::{self, MessageAttributes};
 use crate::aws::protocol::ServiceError;
 
@@ -31,6 +33,8 @@ pub(super) struct Publication {
     pub(super) texts: Texts,
     pub(super) subject: Option<String>,
     pub(super) attributes: MessageAttributes,
+    /// The topic's.
+    pub(super) signature_version: SignatureVersion,
     /// The `X-Amzn-Trace-Id` header of the call.
     pub(super) trace_header: Option<String>,
 }
@@ -43,13 +47,13 @@ impl Draft {
 
     pub(super) fn check(
         self,
-        size_limit: usize,
+        topic: &Topic,
         trace_header: Option<String>,
     ) -> Result<Publication, ServiceError> {
         if self.message.is_empty() {
             return Err(error::invalid_parameter("Empty message"));
         }
-        if self.size() > size_limit {
+        if self.size() > topic.maximum_message_size() {
             return Err(error::message_too_long());
         }
         let is_subject = |subject: &str| {
@@ -68,6 +72,7 @@ impl Draft {
             texts,
             subject: self.subject,
             attributes: self.message_attributes,
+            signature_version: topic.signature_version(),
             trace_header,
         })
     }

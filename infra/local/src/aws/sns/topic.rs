@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::error;
+use super::signature::SignatureVersion;
 use crate::aws::protocol::ServiceError;
 
 /// The default of `MaximumMessageSize`, in bytes.
@@ -41,7 +42,7 @@ impl Topic {
         Ok(topic)
     }
 
-    /// Sets one attribute. All but `MaximumMessageSize` are stored without effect.
+    /// Sets one attribute. All but `MaximumMessageSize` and `SignatureVersion` are stored without effect.
     pub(super) fn set(&mut self, name: &str, value: String) -> Result<(), ServiceError> {
         let is_known = matches!(
             name,
@@ -63,8 +64,17 @@ impl Topic {
         if name == "MaximumMessageSize" && !is_size(&value) {
             return Err(error::invalid_parameter("MaximumMessageSize"));
         }
+        if name == "SignatureVersion" && SignatureVersion::parse(&value).is_none() {
+            return Err(error::invalid_parameter("SignatureVersion"));
+        }
         self.attributes.insert(name.to_owned(), value);
         Ok(())
+    }
+
+    /// How documents are signed.
+    pub(super) fn signature_version(&self) -> SignatureVersion {
+        let set = self.attributes.get("SignatureVersion");
+        set.and_then(|version| SignatureVersion::parse(version)).unwrap_or_default()
     }
 
     /// Bytes of message and attributes together.

@@ -17,8 +17,8 @@ struct Publish {
 
 pub(super) fn publish(sns: &Sns, call: &Call, delivers_twice: bool) -> Result<Value, ServiceError> {
     let input: Publish = call.input()?;
-    let size_limit = sns.directory().topic(&input.topic_arn)?.maximum_message_size();
-    let publication = input.draft.check(size_limit, call.trace_header.clone())?;
+    let topic = sns.directory().topic(&input.topic_arn)?.clone();
+    let publication = input.draft.check(&topic, call.trace_header.clone())?;
     sns.fan_out(&input.topic_arn, &publication);
     if delivers_twice {
         sns.fan_out(&input.topic_arn, &publication);

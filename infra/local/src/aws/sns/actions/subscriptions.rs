@@ -32,7 +32,7 @@ pub(super) fn subscribe(sns: &Sns, input: Subscribe) -> Result<Value, ServiceErr
     let settings = SubscriptionSettings::from_attributes(input.attributes)?;
     let protocol = Protocol::parse(&input.protocol)?;
     let mut directory = sns.directory();
-    directory.topic(&input.topic_arn)?;
+    let signature_version = directory.topic(&input.topic_arn)?.signature_version();
     let existing = directory
         .of_topic(&input.topic_arn)
         .find(|subscription| subscription.protocol == protocol && subscription.endpoint == input.endpoint);
@@ -51,7 +51,7 @@ pub(super) fn subscribe(sns: &Sns, input: Subscribe) -> Result<Value, ServiceErr
     directory.subscriptions.insert(subscription.arn.clone(), subscription.clone());
     drop(directory);
     if let Some(token) = &subscription.token {
-        sns.delivery.request_confirmation(&subscription, token);
+        sns.delivery.request_confirmation(&subscription, token, signature_version);
     }
     let shows_arn = subscription.is_confirmed() || input.return_subscription_arn;
     Ok(json!({"SubscriptionArn": if shows_arn { &subscription.arn } else { PENDING }}))
