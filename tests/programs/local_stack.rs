@@ -157,6 +157,18 @@ async fn hook() -> (String, Received) {
 }
 
 #[tokio::test]
+async fn a_message_of_a_user_in_the_completion_topic_does_not_stop_the_stack() {
+    let mut stack = Served::start().await;
+    let sns = Clients::new(&stack.aws_url).sns;
+    for message in ["hello", r#"{"status": "completed"}"#] {
+        let publish = sns.publish().topic_arn("arn:aws:sns:us-east-1:000000000000:darkroom-completions");
+        publish.message(message).send().await.unwrap();
+    }
+    stack.submit("after").await;
+    stack.image("after").await;
+}
+
+#[tokio::test]
 async fn a_dead_lettered_task_is_printed_as_failed() {
     let mut stack = Served::start().await;
     let metadata = json!({ "id": "deadly", "runtime": "sdruntime", "tasktype": "text-to-image" });

@@ -116,18 +116,22 @@ impl Completions {
             let delete = self.sqs.delete_message().queue_url(&self.queue_url).receipt_handle(handle);
             delete.send().await.context("a completion cannot be deleted")?;
 
-            let body = message.body.as_deref().unwrap_or_default();
-            let body: Value = serde_json::from_str(body).context("a completion is not JSON")?;
-            if body["status"] == "running" {
-                return Ok(Event::Running(body["id"].clone()));
-            }
-            let completed: Notification =
-                serde_json::from_value(body).context("a completion is no notification")?;
-            if self.seen.insert(completed.notification_id) {
-                return Ok(Event::Completed(Box::new(completed)));
+            match event(message.body.as_deref().unwrap_or_default()) {
+                Ok(Event::Completed(completed)) if !self.seen.insert(completed.notification_id) => {}
+                Ok(event) => return Ok(event),
+                // Users can publish to the topic, too.
+                Err(error) => tracing::warn!(%error, "message in the completion topic is no notification"),
             }
         }
     }
+}
+
+fn event(body: &str) -> Result<Event, serde_json::Error> {
+    let body: Value = serde_json::from_str(body)?;
+    if body["status"] == "running" {
+        return Ok(Event::Running(body["id"].clone()));
+    }
+    serde_json::from_value(body).map(|completed| Event::Completed(Box::new(completed)))
 }
 
 /// Prints an event.
