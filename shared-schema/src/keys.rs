@@ -11,6 +11,7 @@
 //! delivery of the submission finds in the same order.
 
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 use crate::ids::RESERVED_SEGMENT;
 use crate::{OutputPrefix, Submission, TaskId};
@@ -137,6 +138,17 @@ pub fn payload(submission: &Submission) -> String {
     format!("{RESERVED_SEGMENT}/tasks/{}.json", hash(submission))
 }
 
+/// The key of a file that a caller uploads as an input of a task. Whoever knows the key can use the file.
+pub fn upload(name: Uuid) -> String {
+    format!("{RESERVED_SEGMENT}/uploads/{name}")
+}
+
+/// Whether a key is that of an uploaded file.
+pub fn is_upload(key: &str) -> bool {
+    let name = key.rsplit('/').next().and_then(|name| Uuid::try_parse(name).ok());
+    name.is_some_and(|name| upload(name) == key)
+}
+
 /// Whether a key is below the reserved prefix, with or without a `/` before it.
 pub fn is_reserved(key: &str) -> bool {
     key.trim_start_matches('/').split('/').next() == Some(RESERVED_SEGMENT)
@@ -215,5 +227,20 @@ mod tests {
     fn the_reserved_prefix_is_seen_with_and_without_a_slash() {
         assert!(is_reserved("_darkroom/x") && is_reserved("/_darkroom/x"));
         assert!(!is_reserved("_darkrooms/x"));
+    }
+
+    #[test]
+    fn only_uploaded_files_have_keys_of_uploads() {
+        let name = "0199c2f3-5b1e-4c3a-9d55-6a1f0c7e2b11";
+        assert!(is_upload(&upload(Uuid::try_parse(name).unwrap())));
+        for other in [
+            format!("_darkroom/uploads/../tasks/{name}"),
+            format!("_darkroom/tasks/{name}"),
+            format!("uploads/{name}"),
+            "_darkroom/uploads/x".to_owned(),
+            format!("_darkroom/uploads/{}", name.to_uppercase()),
+        ] {
+            assert!(!is_upload(&other), "{other}");
+        }
     }
 }

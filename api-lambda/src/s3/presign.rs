@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use axum::http::{Method, header};
+
 use super::{S3, signature};
 
 /// How long a URL works that temporary credentials of unknown expiry have signed, at most.
@@ -19,6 +21,31 @@ pub(crate) struct Presigned {
 impl S3 {
     /// A URL to read an object. `None` if it cannot be signed.
     pub(crate) async fn presigned_get(&self, key: &str, lifetime: Duration) -> Option<Presigned> {
+        self.presigned(&Method::GET, key, &[], lifetime).await
+    }
+
+    /// A URL to store an object of exactly that media type and size: S3 refuses others, since both headers are signed. `None`
+    /// if it cannot be signed.
+    pub(crate) async fn presigned_put(
+        &self,
+        key: &str,
+        content_type: &str,
+        bytes: u64,
+        lifetime: Duration,
+    ) -> Option<Presigned> {
+        let length = bytes.to_string();
+        let headers =
+            [(header::CONTENT_TYPE.as_str(), content_type), (header::CONTENT_LENGTH.as_str(), length.as_str())];
+        self.presigned(&Method::PUT, key, &headers, lifetime).await
+    }
+
+    async fn presigned(
+        &self,
+        method: &Method,
+        key: &str,
+        headers: &[(&str, &str)],
+        lifetime: Duration,
+    ) -> Option<Presigned> {
         let credentials = self.credentials().await?;
         let now = SystemTime::now();
         let lifetime = match (credentials.expiry(), credentials.session_token()) {
@@ -27,7 +54,8 @@ impl S3 {
             (None, None) => lifetime,
         };
         let url = self.url(key).await.ok()?;
-        let url = signature::presigned(&url, credentials, &self.region, now, lifetime)?;
+        let request = signature::Unsigned { method, url: &url, headers };
+        let url = signature::presigned(request, credentials, &self.region, now, lifetime)?;
         Some(Presigned { url, expires_at: now + lifetime })
     }
 }

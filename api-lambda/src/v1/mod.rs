@@ -1,4 +1,4 @@
-//! `v1`: submit a task once, watch it, fetch its results, cancel it.
+//! `v1`: upload inputs, submit a task once, watch it, fetch its results, cancel it.
 //!
 //! Everything is read from and written to the records of tasks; without them each path answers 501.
 
@@ -16,6 +16,8 @@ mod query;
 
 mod cancel;
 mod retry;
+
+mod uploads;
 
 mod runtimes;
 
@@ -35,5 +37,6 @@ pub(crate) fn router<P: Publisher>() -> Router<Arc<App<P>>> {
         .route("/v1/tasks/{id}", get(show::task::<P>))
         .route("/v1/tasks/{id}/cancel", post(cancel::task::<P>))
         .route("/v1/tasks/{id}/retry", post(retry::task::<P>))
+        .route("/v1/uploads", post(uploads::create::<P>))
         .route("/v1/runtimes", get(runtimes::list::<P>))
 }

@@ -15,13 +15,13 @@ pub mod sdwebui;
 
 pub(crate) mod known_errors;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use shared_schema::notification::Warning;
 use shared_schema::runtimes::{self as contracts, RuntimeContract};
 use shared_schema::{Task, TaskId, TaskType};
@@ -135,9 +135,19 @@ impl Job {
     }
 }
 
+/// Where a run is within its work.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Position {
+    /// The sampling step, and how many there are.
+    pub step: Option<(u64, u64)>,
+    /// The id of the node of the workflow that runs.
+    pub node: Option<String>,
+}
+
 /// How far a run is: whether the runtime works on it yet, its signs of life, and what its end is foreseen from.
 #[derive(Debug, Clone)]
 pub struct Progress {
+    position: Arc<Mutex<Position>>,
     reached: Arc<watch::Sender<LastProgress>>,
     phase: Arc<watch::Sender<JobPhase>>,
 }
@@ -167,6 +177,7 @@ impl Progress {
     pub fn new() -> Self {
         let reached = LastProgress { share: None, at: Instant::now() };
         Self {
+            position: Arc::default(),
             reached: Arc::new(watch::Sender::new(reached)),
             phase: Arc::new(watch::Sender::new(JobPhase::Unknown)),
         }
@@ -225,6 +236,16 @@ impl Progress {
         });
     }
 
+    /// The run is at that place.
+    pub fn set_position(&self, position: Position) {
+        *self.position.lock().unwrap_or_else(PoisonError::into_inner) = position;
+    }
+
+    /// The place that was reported last.
+    pub fn position(&self) -> Position {
+        self.position.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// The run is alive, though it is not known how far it is.
     pub fn heartbeat(&self) {
         self.set_running();
@@ -265,6 +286,27 @@ pub struct RunOutput {
     pub report: Value,
     /// What the caller should know although the run succeeded.
     pub warnings: Vec<Warning>,
+    /// What the record of the task has of the run.
+    pub reported: Reported,
+}
+
+/// The seed and the parameters that a runtime reported of a run.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Reported {
+    /// The seed of the first image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<Value>,
+    /// Further parameters, in the runtime's own terms.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub parameters: Map<String, Value>,
+}
+
+impl Reported {
+    /// The fields of these names, as far as they have a value.
+    pub(crate) fn parameters_of(source: &Value, names: &[&str]) -> Map<String, Value> {
+        let value = |name: &&str| source.get(*name).filter(|value| !value.is_null()).cloned();
+        names.iter().filter_map(|name| Some(((*name).to_owned(), value(name)?))).collect()
+    }
 }
 
 /// One file of a run.

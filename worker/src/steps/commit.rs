@@ -142,7 +142,7 @@ impl Attempt<'_> {
     ) -> Result<Completion, AttemptError> {
         let Self { worker, assignment, .. } = self;
         let results = &worker.results;
-        let RunOutput { files, report, warnings } = output;
+        let RunOutput { files, report, warnings, .. } = output;
         let report = report::bounded(report);
         loop {
             let clock = Instant::now();

@@ -144,11 +144,12 @@ impl Attempt<'_> {
         worker.health.metrics().stage(Stage::Wait, began.saturating_duration_since(clock));
         timings.run_ms = self.passed(Stage::Run, began);
 
+        let reported = serde_json::to_value(&output.reported).unwrap_or_default();
         let _storing = leased.lease.hold(worker.pipeline.begin_storing(turn)).await?;
         let completion = self.store_and_commit(keys, output, &mut timings).await?;
 
         let clock = Instant::now();
-        self.hold(worker.results.conclude(assignment, &completion, None)).await?;
+        self.hold(worker.results.conclude(assignment, &completion, Some(&reported))).await?;
         self.passed(Stage::Notify, clock);
         self.count(&completion);
         worker.claims.task_succeeded();

@@ -7,6 +7,7 @@ use task_records::{Progress, Records};
 use tokio::time::{Instant, sleep};
 
 use super::run_once::Run;
+use crate::runtimes::Position;
 
 /// How often the record is read: a canceled run is interrupted within seconds. A read costs an eighth of a write.
 const READ_INTERVAL: Duration = Duration::from_secs(2);
@@ -28,17 +29,22 @@ impl Run<'_> {
             }
             let share = self.progress.watch().borrow().share;
             if share.is_some() && share != written && written_at.elapsed() >= WRITE_INTERVAL {
-                write(records, id, share.unwrap_or_default()).await;
+                let progress = recorded(share.unwrap_or_default(), self.progress.position());
+                write(records, id, &progress).await;
                 (written_at, written) = (Instant::now(), share);
             }
         }
     }
 }
 
+/// Progress as the record has it.
+fn recorded(fraction: f64, Position { step, node }: Position) -> Progress {
+    Progress { fraction, step: step.map(|(step, _)| step), steps: step.map(|(_, steps)| steps), node }
+}
+
 /// Stores progress. Best effort: the next one has later figures.
-async fn write(records: &Records, id: &str, fraction: f64) {
-    let progress = Progress { fraction, ..Progress::default() };
-    if let Err(error) = records.progress(id, &progress).await {
+async fn write(records: &Records, id: &str, progress: &Progress) {
+    if let Err(error) = records.progress(id, progress).await {
         tracing::warn!(error.code = %error.code, "storing the progress of a run failed");
     }
 }

@@ -10,7 +10,7 @@ use shared_schema::python_json;
 use super::redact::{cut, redacted};
 use super::share::Share;
 use super::workflow::{self, Sends};
-use crate::runtimes::Progress;
+use crate::runtimes::{Position, Progress};
 
 /// The longest text about a blocked node that is kept, in characters.
 const MAX_SAID: usize = 500;
@@ -127,8 +127,11 @@ impl Reader {
             ("progress_state", TextData { nodes, .. }) => self.share.states(&nodes),
             ("progress", TextData { node: Some(node), value: Some(value), max: Some(max), .. }) => {
                 self.share.steps(&node, value, max);
+                let step = (max >= 1.0).then_some((value.max(0.0) as u64, max as u64));
+                self.progress.set_position(Position { step, node: Some(node) });
             }
             ("executing", TextData { node: Some(node), display_node, .. }) => {
+                self.progress.set_position(Position { step: None, node: Some(node.clone()) });
                 let sends = |id: String| self.image_nodes.get(&id).map(|sends| (id, *sends));
                 self.running = sends(node).or_else(|| sends(display_node?));
             }

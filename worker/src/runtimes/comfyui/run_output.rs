@@ -13,7 +13,7 @@ use super::order;
 use super::outputs::{Found, Outputs, Shown, Source};
 use super::redact::{cut, redacted, without_folders};
 use crate::error::TaskError;
-use crate::runtimes::{OutputFile, RunOutput};
+use crate::runtimes::{OutputFile, Reported, RunOutput};
 
 /// How many left-out files, or nodes, a warning names.
 const MAX_NAMED: usize = 10;
@@ -65,7 +65,7 @@ impl Outputs {
         };
         let files: Vec<OutputFile> = numbered.iter().filter_map(&mut file).collect();
         let report = json!({ "code": 200, "prompt_id": prompt_id, "outputs": report });
-        Ok(RunOutput { files, report, warnings })
+        Ok(RunOutput { files, report, warnings, reported: Reported::default() })
     }
 
     /// The places of the results in the order of their numbers.

@@ -13,7 +13,7 @@ use super::error_body;
 use super::request::Request;
 use crate::error::TaskError;
 use crate::runtimes::error_text::shortened;
-use crate::runtimes::{OutputFile, RunOutput, calls};
+use crate::runtimes::{OutputFile, Reported, RunOutput, calls};
 
 /// What an answer consists of.
 #[derive(Deserialize)]
@@ -33,6 +33,9 @@ struct Image<'a> {
     url: Option<Text<'a>>,
     revised_prompt: Option<String>,
 }
+
+/// The fields of the answer that the record of a task has.
+const REPORTED: [&str; 6] = ["data", "size", "quality", "background", "output_format", "model"];
 
 /// A text that is not copied: that of the images is nearly the whole answer.
 #[derive(Deserialize)]
@@ -61,7 +64,8 @@ pub(super) async fn read(client: &Client, answer: Answer, request: &Request) -> 
     let mut report = shortened(Value::Object(others));
     report["data"] = revised.into();
     let warnings = Vec::from_iter(fewer(files.len(), request.images()));
-    Ok(RunOutput { files, report, warnings })
+    let parameters = Reported::parameters_of(&report, &REPORTED);
+    Ok(RunOutput { files, report, warnings, reported: Reported { seed: None, parameters } })
 }
 
 impl Image<'_> {

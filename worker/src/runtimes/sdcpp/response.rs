@@ -15,7 +15,7 @@ use super::client::is_id;
 use super::infotext;
 use crate::error::TaskError;
 use crate::runtimes::known_errors::is_out_of_memory;
-use crate::runtimes::{OutputFile, RunOutput, error_text};
+use crate::runtimes::{OutputFile, Reported, RunOutput, error_text};
 
 /// The state of a job.
 #[derive(Debug)]
@@ -114,13 +114,16 @@ impl Completed {
         }
         let infotexts: Vec<_> = files.iter().map(|file| infotext::of_png(&file.bytes)).collect();
         let seeds: Vec<_> = infotexts.iter().map(|text| infotext::seed(text.as_deref()?)).collect();
+        let seed = seeds.first().copied().flatten().map(Value::from);
+        let known = json!({ "seeds": seeds, "output_format": output_format });
+        let reported = Reported { seed, parameters: Reported::parameters_of(&known, &["seeds", "output_format"]) };
         let report = json!({
             "job": job,
             "parameters": parameters(task),
             "generation": { "output_format": output_format, "seeds": seeds, "infotexts": infotexts },
         });
         let warnings = Vec::from_iter(missing_images(task, files.len()));
-        Ok(RunOutput { files, report, warnings })
+        Ok(RunOutput { files, report, warnings, reported })
     }
 }
 

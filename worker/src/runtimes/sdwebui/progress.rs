@@ -12,7 +12,7 @@ use tokio::time::sleep;
 use super::client::Client;
 use crate::error::TaskError;
 use crate::runtimes::poll_schedule::PollSchedule;
-use crate::runtimes::{Process, Progress};
+use crate::runtimes::{Position, Process, Progress};
 
 /// Without the preview: making one costs the server time.
 const PATH: &str = "progress?skip_current_image=true";
@@ -34,6 +34,7 @@ struct RunnerStatus {
     job_count: Value,
     job_number: Value,
     step: Value,
+    steps: Value,
     /// When the run began, which alone distinguishes one run from another.
     began: Value,
     /// Whether somebody interrupted or skipped it. Stays until the next run begins.
@@ -55,9 +56,15 @@ impl RunnerStatus {
             job_count: field("job_count"),
             job_number: field("job_no"),
             step: field("sampling_step"),
+            steps: field("sampling_steps"),
             began: field("job_timestamp"),
             is_cut_short,
         }))
+    }
+
+    /// The sampling step, and how many there are.
+    fn step(&self) -> Option<(u64, u64)> {
+        Some((self.step.as_u64()?, self.steps.as_u64().filter(|steps| *steps > 0)?))
     }
 
     /// Whether something runs. The count is -1 until the run has reckoned it, and the share 0 as long.
@@ -161,6 +168,7 @@ pub(super) async fn follow(
             && last.as_ref() != Some(&status)
         {
             cut_short.note(&status);
+            progress.set_position(Position { step: status.step(), node: None });
             if status.share > farthest {
                 farthest = status.share;
                 progress.advance_to(farthest);

@@ -11,7 +11,7 @@ use super::client::Answer;
 use super::request::Request;
 use super::{cut_short, error_body, image_count, replaced};
 use crate::error::TaskError;
-use crate::runtimes::{OutputFile, RunOutput};
+use crate::runtimes::{OutputFile, Reported, RunOutput};
 
 /// What a call yielded.
 #[derive(Debug)]
@@ -22,6 +22,21 @@ pub(super) struct Generation {
     /// When the run began, by the server's clock, if it is reported.
     pub(super) began: Option<String>,
 }
+
+/// The fields of `info` that the record of a task has.
+const REPORTED: [&str; 11] = [
+    "all_seeds",
+    "sampler_name",
+    "steps",
+    "cfg_scale",
+    "width",
+    "height",
+    "denoising_strength",
+    "clip_skip",
+    "sd_model_name",
+    "sd_model_hash",
+    "sd_vae_name",
+];
 
 /// What an answer consists of.
 #[derive(Deserialize)]
@@ -62,14 +77,15 @@ pub(super) fn read(
     let files = files(images, request.wants_images)?;
     let mut warnings = Vec::from_iter(image_count::warning(request, files.len()));
     if !request.endpoint.generates() {
-        let output = RunOutput { files, report: extras_report(others, id), warnings };
+        let report = extras_report(others, id);
+        let output = RunOutput { files, report, warnings, reported: Reported::default() };
         return Ok(Generation { output, model: None, began: None });
     }
     let model = model(&info);
     warnings.extend(replaced::warnings(request, &info));
     let report = generation_report(others, &info, model.as_deref(), &request.images, id);
     let began = info["job_timestamp"].as_str().map(str::to_owned);
-    Ok(Generation { output: RunOutput { files, report, warnings }, model, began })
+    Ok(Generation { output: RunOutput { files, report, warnings, reported: reported(&info) }, model, began })
 }
 
 fn files(images: Option<Vec<Text<'_>>>, wants_images: bool) -> Result<Vec<OutputFile>, TaskError> {
@@ -136,6 +152,11 @@ fn generation_report(
             "index_of_first_image": info["index_of_first_image"],
         },
     })
+}
+
+fn reported(info: &Value) -> Reported {
+    let seed = info.get("seed").filter(|seed| !seed.is_null()).cloned();
+    Reported { seed, parameters: Reported::parameters_of(info, &REPORTED) }
 }
 
 fn extras_report(mut fields: Map<String, Value>, id: &TaskId) -> Value {
