@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use integration_tests::image_server::cat;
 use integration_tests::lab::{Lab, Runtime, SubmitApi};
 use integration_tests::process::Process;
 use integration_tests::wait;
@@ -255,4 +256,32 @@ async fn unknown_tasks_are_not_found_and_without_a_table_there_is_no_v1() {
     let runtimes = get(&api, "/v1/runtimes").await;
     assert_eq!(runtimes["runtimes"][0]["name"], "sdruntime");
     assert_eq!(runtimes["runtimes"][0]["task_types"][0]["content_schema"]["type"], "object");
+}
+
+#[tokio::test]
+async fn an_uploaded_file_is_the_input_of_a_task() {
+    let lab = Lab::start().await;
+    let runtime = runtime(&lab, Duration::from_millis(10)).await;
+    let api = lab.recording_api(&[&runtime]).await;
+    let image = cat().to_vec();
+    let file = json!({ "content_type": "image/png", "bytes": image.len() });
+    let (status, _, upload) = api.send(Method::POST, "/v1/uploads", &[], Some(&file)).await;
+    assert_eq!(status, StatusCode::CREATED, "{upload}");
+    let put = async |body: Vec<u8>, content_type: &str| {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let put = client.put(upload["url"].as_str().unwrap()).header("content-type", content_type);
+        put.body(body).send().await.unwrap().status()
+    };
+    // Size and type are signed.
+    assert_eq!(put([image.as_slice(), b"x"].concat(), "image/png").await, StatusCode::FORBIDDEN);
+    assert_eq!(put(image.clone(), "text/html").await, StatusCode::FORBIDDEN);
+    assert_eq!(put(image, "image/png").await, StatusCode::OK);
+    let mut body = task("from-upload");
+    body["type"] = json!("image-to-image");
+    body["content"]["init_images"] = json!([upload["address"]]);
+    let (status, _, task) = api.send(Method::POST, "/v1/tasks", &[], Some(&body)).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{task}");
+    let _worker = worker(&lab, &runtime).await;
+    let task = until_status(&api, task["id"].as_str().unwrap(), "succeeded").await;
+    assert!(task["seed"].is_number(), "{task}");
 }

@@ -9,7 +9,7 @@ use aws_sigv4::http_request::{
 };
 use aws_sigv4::sign::v4::SigningParams;
 use aws_smithy_types::body::SdkBody;
-use axum::http::Request;
+use axum::http::{Method, Request};
 
 /// The request with its signature, under which S3 takes only a body with that SHA-256.
 pub(super) fn signed(
@@ -41,9 +41,17 @@ pub(super) fn signed(
     Some(request)
 }
 
-/// The URL to read an object, with a signature in its query.
+/// A request to presign.
+pub(super) struct Unsigned<'a> {
+    pub(super) method: &'a Method,
+    pub(super) url: &'a str,
+    /// The headers that the request must have, with these values.
+    pub(super) headers: &'a [(&'a str, &'a str)],
+}
+
+/// The URL of a request with a signature in its query. The body is not signed.
 pub(super) fn presigned(
-    url: &str,
+    request: Unsigned<'_>,
     credentials: Credentials,
     region: &str,
     now: SystemTime,
@@ -62,10 +70,12 @@ pub(super) fn presigned(
         .build()
         .ok()?
         .into();
+    let Unsigned { method, url, headers } = request;
+    let headers = headers.iter().copied();
     let signable =
-        SignableRequest::new("GET", url, std::iter::empty(), SignableBody::UnsignedPayload).ok()?;
+        SignableRequest::new(method.as_str(), url, headers, SignableBody::UnsignedPayload).ok()?;
     let (instructions, _) = sign(signable, &params).ok()?.into_parts();
-    let mut request = Request::get(url).body(()).ok()?;
+    let mut request = Request::builder().method(method).uri(url).body(()).ok()?;
     instructions.apply_to_request_http1x(&mut request);
     Some(request.uri().to_string())
 }
