@@ -9,7 +9,7 @@ pub mod caller;
 pub mod logs;
 pub mod router;
 pub mod steps;
-mod v1;
+pub mod v1;
 
 pub mod aws;
 mod s3;

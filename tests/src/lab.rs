@@ -1,5 +1,6 @@
 //! A deployment for one test: topics and bucket, a front door, runtimes with their queues, workers as processes.
 
+mod description;
 mod runtime;
 
 use std::collections::HashMap;
@@ -306,7 +307,7 @@ impl SubmitApi {
         headers: &[(&'static str, &str)],
         body: Option<&Value>,
     ) -> (StatusCode, HeaderMap, Value) {
-        let mut request = self.client.request(method, format!("{}{path}", self.url));
+        let mut request = self.client.request(method.clone(), format!("{}{path}", self.url));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -315,7 +316,9 @@ impl SubmitApi {
         }
         let response = request.send().await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
-        (status, headers, response.json().await.unwrap())
+        let body = response.json().await.unwrap();
+        description::check(&method, path, status, &body);
+        (status, headers, body)
     }
 
     /// Submits a task that must be accepted.

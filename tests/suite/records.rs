@@ -263,7 +263,7 @@ async fn an_uploaded_file_is_the_input_of_a_task() {
     let lab = Lab::start().await;
     let runtime = runtime(&lab, Duration::from_millis(10)).await;
     let api = lab.recording_api(&[&runtime]).await;
-    let image = cat().to_vec();
+    let image = cat();
     let file = json!({ "content_type": "image/png", "bytes": image.len() });
     let (status, _, upload) = api.send(Method::POST, "/v1/uploads", &[], Some(&file)).await;
     assert_eq!(status, StatusCode::CREATED, "{upload}");

@@ -34,8 +34,10 @@ impl S3 {
         lifetime: Duration,
     ) -> Option<Presigned> {
         let length = bytes.to_string();
-        let headers =
-            [(header::CONTENT_TYPE.as_str(), content_type), (header::CONTENT_LENGTH.as_str(), length.as_str())];
+        let headers = [
+            (header::CONTENT_TYPE.as_str(), content_type),
+            (header::CONTENT_LENGTH.as_str(), length.as_str()),
+        ];
         self.presigned(&Method::PUT, key, &headers, lifetime).await
     }
 

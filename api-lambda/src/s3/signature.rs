@@ -72,8 +72,7 @@ pub(super) fn presigned(
         .into();
     let Unsigned { method, url, headers } = request;
     let headers = headers.iter().copied();
-    let signable =
-        SignableRequest::new(method.as_str(), url, headers, SignableBody::UnsignedPayload).ok()?;
+    let signable = SignableRequest::new(method.as_str(), url, headers, SignableBody::UnsignedPayload).ok()?;
     let (instructions, _) = sign(signable, &params).ok()?.into_parts();
     let mut request = Request::builder().method(method).uri(url).body(()).ok()?;
     instructions.apply_to_request_http1x(&mut request);

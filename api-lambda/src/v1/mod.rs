@@ -21,6 +21,8 @@ mod uploads;
 
 mod runtimes;
 
+pub mod openapi;
+
 use std::sync::Arc;
 
 use axum::Router;
@@ -39,4 +41,6 @@ pub(crate) fn router<P: Publisher>() -> Router<Arc<App<P>>> {
         .route("/v1/tasks/{id}/retry", post(retry::task::<P>))
         .route("/v1/uploads", post(uploads::create::<P>))
         .route("/v1/runtimes", get(runtimes::list::<P>))
+        .route("/openapi.json", get(openapi::document))
+        .route("/docs", get(openapi::html))
 }

@@ -109,7 +109,11 @@ mod tests {
         assert_eq!(pointers(json!({ "content_type": "image/png", "bytes": 0 })), ["/bytes"]);
         assert_eq!(pointers(json!({ "content_type": "image/png", "bytes": 1e12 })), ["/bytes"]);
         for invalid in ["png", "image/", "image/png; q=1", "image/p\n", "a/b/c"] {
-            assert_eq!(pointers(json!({ "content_type": invalid, "bytes": 1 })), ["/content_type"], "{invalid}");
+            assert_eq!(
+                pointers(json!({ "content_type": invalid, "bytes": 1 })),
+                ["/content_type"],
+                "{invalid}"
+            );
         }
     }
 }

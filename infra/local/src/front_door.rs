@@ -11,6 +11,9 @@ use task_records::Owner;
 
 use crate::guard;
 
+/// The paths that need no key.
+const PUBLIC: [&str; 3] = ["/healthz", "/openapi.json", "/docs"];
+
 /// The owner of the tasks that are submitted with the key.
 const OWNER: &str = "local";
 
@@ -25,7 +28,8 @@ pub fn protected(front_door: Router, api_key: String) -> Router {
 }
 
 async fn check_key(State(api_key): State<String>, mut request: Request, next: Next) -> Response {
-    let is_public = request.uri().path().trim_end_matches('/').ends_with("/healthz");
+    let path = request.uri().path().trim_end_matches('/');
+    let is_public = PUBLIC.iter().any(|public| path.ends_with(public));
     let given = request.headers().get(API_KEY).map(axum::http::HeaderValue::as_bytes);
     if is_public || given == Some(api_key.as_bytes()) {
         // There is one key, so there is one owner of tasks.

@@ -116,7 +116,8 @@ impl Completed {
         let seeds: Vec<_> = infotexts.iter().map(|text| infotext::seed(text.as_deref()?)).collect();
         let seed = seeds.first().copied().flatten().map(Value::from);
         let known = json!({ "seeds": seeds, "output_format": output_format });
-        let reported = Reported { seed, parameters: Reported::parameters_of(&known, &["seeds", "output_format"]) };
+        let reported =
+            Reported { seed, parameters: Reported::parameters_of(&known, &["seeds", "output_format"]) };
         let report = json!({
             "job": job,
             "parameters": parameters(task),
