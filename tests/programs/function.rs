@@ -20,11 +20,17 @@ pub(crate) struct Function {
 impl Function {
     /// Starts one that publishes to the lab's topic with that registry of runtimes (null: none).
     pub(crate) async fn start(lab: &Lab, registry: &Value) -> Self {
+        Self::start_with(lab, registry, &[]).await
+    }
+
+    /// The same with further variables.
+    pub(crate) async fn start_with(lab: &Lab, registry: &Value, more: &[(&'static str, &str)]) -> Self {
         let api = RuntimeApi::start().await;
         let mut variables = lambda_variables("front-door", &api.address.to_string());
         variables.insert("AWS_ENDPOINT_URL", lab.aws.url.clone());
         variables.insert("SNS_TOPIC_ARN", lab.shared.tasks_topic_arn.clone());
         variables.insert("S3_OUTPUT_BUCKET", lab.shared.bucket.clone());
+        variables.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
         if !registry.is_null() {
             variables.insert("RUNTIMES", registry.to_string());
         }

@@ -16,3 +16,4 @@ mod local_stack;
 mod log_lines;
 mod predecessors;
 mod served;
+mod submitted_once;
