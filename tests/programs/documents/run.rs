@@ -15,7 +15,8 @@ use super::markdown::{Block, Document};
 use crate::served::{Folder, KEY, Served};
 
 /// Fields whose values differ each time.
-const VARYING: [&str; 12] = [
+const VARYING: [&str; 13] = [
+    "request_id",
     "submission",
     "notification_id",
     "image_url",
