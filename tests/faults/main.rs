@@ -27,6 +27,11 @@ async fn a_failing_call_of_sns_has_the_outcome_in_the_table() {
 }
 
 #[tokio::test]
+async fn a_failing_call_of_dynamodb_has_the_outcome_in_the_table() {
+    table::assert_section("DynamoDB", calls::dynamodb::cases()).await;
+}
+
+#[tokio::test]
 async fn a_failing_server_of_images_has_the_outcome_in_the_table() {
     table::assert_section("Images", calls::images::cases()).await;
 }

@@ -48,6 +48,10 @@ pub(crate) async fn observed(case: &Case) -> Row {
         (0, 0),
         "it is a dead letter"
     );
+    if scenario.is_recorded {
+        let status = result.split(':').next().unwrap();
+        assert_eq!(environment.recorded_status().await, status, "the record agrees with the result");
+    }
     let is_stored = !environment.lab.keys("_darkroom/failed/").await.is_empty();
     assert_eq!(is_stored, result.starts_with("failed"), "failed tasks are stored, and no others");
 

@@ -7,6 +7,7 @@ use integration_tests::lab::{Lab, Runtime, SubmitApi};
 use integration_tests::process::Process;
 use integration_tests::wait;
 use local_stack::aws::{self, EmbeddedAws};
+use reqwest::Method;
 use serde_json::{Value, json};
 use simulated_runtimes::{Behaviour, ComfyUiOptions, ComfyUiVersion, Fault, SdWebUiOptions, Simulation};
 
@@ -32,6 +33,8 @@ pub(crate) struct Scenario {
     pub(crate) at_the_start: bool,
     /// The version of the runtime's interface, if it is ComfyUI.
     pub(crate) comfyui: ComfyUiVersion,
+    /// Tasks are recorded.
+    pub(crate) is_recorded: bool,
     /// Orphaned runs are in the runtime when the worker starts.
     pub(crate) orphans: bool,
 }
@@ -47,8 +50,14 @@ impl Scenario {
             is_redelivered: false,
             at_the_start: false,
             comfyui: ComfyUiVersion::default(),
+            is_recorded: false,
             orphans: false,
         }
+    }
+
+    /// The same with records of tasks.
+    pub(crate) fn recorded(self) -> Self {
+        Self { is_recorded: true, ..self }
     }
 
     /// The same with the newest ComfyUI.
@@ -115,7 +124,10 @@ impl Environment {
         };
         let runtime = Runtime { claim_check: true, ..runtime };
         let registry: &[&Runtime] = if scenario.task.names_model() { &[] } else { &[&runtime] };
-        let api = lab.submit_api(registry).await;
+        let api = match scenario.is_recorded {
+            true => lab.recording_api(registry).await,
+            false => lab.submit_api(registry).await,
+        };
         let s3 = &lab.clients().s3;
         let put = s3.put_object().bucket(&lab.shared.bucket).key("in/cat.png").body(cat().into());
         put.send().await.unwrap();
@@ -155,7 +167,9 @@ impl Environment {
             ("INPUT_ALLOW_HOSTS", images.as_str()),
             ("INPUT_S3_BUCKETS", self.lab.shared.bucket.as_str()),
         ];
-        let variables = [&usual[..], scenario.variables].concat();
+        let recorded = [("RECORD_TABLE", self.lab.shared.record_table.as_str())];
+        let recorded = if scenario.is_recorded { &recorded[..] } else { &[] };
+        let variables = [&usual[..], recorded, scenario.variables].concat();
         Process::start("worker", &self.lab.worker_variables(&self.runtime, &variables))
     }
 
@@ -167,6 +181,12 @@ impl Environment {
             }
             None => self.lab.send(&self.runtime.queue.url, "{nope").await,
         }
+    }
+
+    /// The status in the record of the task.
+    pub(crate) async fn recorded_status(&self) -> Value {
+        let (_, _, list) = self.api.send(Method::GET, "/v1/tasks", &[], None).await;
+        list["tasks"][0]["status"].clone()
     }
 
     /// Whether a job of the runtime, by its label, is one of the task.
