@@ -272,9 +272,11 @@ async fn an_uploaded_file_is_the_input_of_a_task() {
         let put = client.put(upload["url"].as_str().unwrap()).header("content-type", content_type);
         put.body(body).send().await.unwrap().status()
     };
-    // Size and type are signed.
-    assert_eq!(put([image.as_slice(), b"x"].concat(), "image/png").await, StatusCode::FORBIDDEN);
-    assert_eq!(put(image.clone(), "text/html").await, StatusCode::FORBIDDEN);
+    // Size and type are signed; other emulators check no signatures.
+    if lab.aws.embedded.is_some() {
+        assert_eq!(put([image.as_slice(), b"x"].concat(), "image/png").await, StatusCode::FORBIDDEN);
+        assert_eq!(put(image.clone(), "text/html").await, StatusCode::FORBIDDEN);
+    }
     assert_eq!(put(image, "image/png").await, StatusCode::OK);
     let mut body = task("from-upload");
     body["type"] = json!("image-to-image");
