@@ -62,7 +62,7 @@ impl Cluster {
             runtimes.push(lab.runtime(name, name, String::new(), None, &[]).await);
         }
         set_max_receive_count(&lab, &runtimes[1]).await?;
-        let api = lab.submit_api(&runtimes.iter().collect::<Vec<_>>()).await;
+        let api = lab.recording_api(&runtimes.iter().collect::<Vec<_>>()).await;
 
         let stopping = CancellationToken::new();
         let kept_alive = TaskTracker::new();
@@ -78,7 +78,7 @@ impl Cluster {
             kept_alive.spawn(kubelet::keep_runtime_alive(Arc::clone(&pod), stopping.clone()));
             pods.push(pod);
         }
-        let dead_letters = Function::start(&lab).await;
+        let dead_letters = Function::recording(&lab).await;
         Ok(Self { lab, api, images, pods, runtimes, dead_letters, stopping, kept_alive })
     }
 
@@ -153,6 +153,7 @@ fn worker_variables(
     let more = [
         ("AWS_ACCESS_KEY_ID", name.to_owned()),
         ("HOSTNAME", name.to_owned()),
+        ("RECORD_TABLE", lab.shared.record_table.clone()),
         ("STATE_FILE", state.display().to_string()),
         ("VISIBILITY_TIMEOUT_SECONDS", hidden.as_secs().to_string()),
         ("INPUT_ALLOW_HOSTS", images.address.to_string()),

@@ -122,10 +122,11 @@ const EXTEND: AwsCall = call("change visibility", Service::Sqs, "ChangeMessageVi
 const GET_OUT: AwsCall = call("get .out", Service::S3, "GetObject", ".out");
 const PUT_FILE: AwsCall = call("put file", Service::S3, "PutObject", ".png");
 const PUT_OUT: AwsCall = call("put .out", Service::S3, "PutObject", ".out");
+const UPDATE: AwsCall = call("update record", Service::DynamoDb, "UpdateItem", "");
 const PUBLISH: AwsCall = call("publish", Service::Sns, "Publish", "");
 const DELETE: AwsCall = call("delete", Service::Sqs, "DeleteMessage", "");
 
-const CALLS: [AwsCall; 7] = [RECEIVE, EXTEND, GET_OUT, PUT_FILE, PUT_OUT, PUBLISH, DELETE];
+const CALLS: [AwsCall; 8] = [RECEIVE, EXTEND, GET_OUT, UPDATE, PUT_FILE, PUT_OUT, PUBLISH, DELETE];
 
 const POISON: [&str; 4] =
     ["{nope", r#"{"Message": "{nope"}"#, r#"{"hello": 1}"#, r#"{"metadata": {"id": ""}, "content": {}}"#];
@@ -204,7 +205,7 @@ fn kills_of_each_kind(random: &mut Random) -> Vec<Disruption> {
         Disruption::KillRuntime(Moment::Before(PUT_FILE), downtime()),
         Disruption::KillBoth(Moment::Running, downtime()),
     ];
-    for call in [RECEIVE, PUT_FILE, PUT_OUT, PUBLISH, DELETE] {
+    for call in [RECEIVE, UPDATE, PUT_FILE, PUT_OUT, PUBLISH, DELETE] {
         kinds.extend([Moment::Before(call), Moment::After(call)].map(Disruption::KillWorker));
     }
     kinds

@@ -1,8 +1,9 @@
 //! The rules that must hold in spite of all disruptions.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use anyhow::Result;
+use reqwest::Method;
 use serde_json::Value;
 
 use crate::cluster::Cluster;
@@ -18,6 +19,7 @@ pub(crate) async fn violations(cluster: &Cluster, history: &History, poison: &[&
     notifications_agree(history, &mut found);
     broken_gpus_cost_nothing(history, &mut found);
     files_are_there(cluster, history, &mut found).await;
+    records_agree(cluster, history, &mut found).await;
     unreadable_messages_are_stored(cluster, poison, &mut found).await;
     queues_are_empty(cluster, &mut found).await;
     no_worker_acts_without_a_lease(history, &mut found);
@@ -100,6 +102,37 @@ async fn files_are_there(cluster: &Cluster, history: &History, found: &mut Vec<S
                 found.push(format!("the .out file of {id} and its notification differ in {field}"));
             }
         }
+    }
+}
+
+/// The record of each accepted task has the result that was notified, so that of its `.out` file.
+async fn records_agree(cluster: &Cluster, history: &History, found: &mut Vec<String>) {
+    let records = records(cluster).await;
+    for (id, submission) in &history.clients.accepted {
+        let Some(record) = records.get(submission) else {
+            found.push(format!("{id} has no record"));
+            continue;
+        };
+        let Some(notification) = history.notifications.get(id).and_then(|all| all.first()) else { continue };
+        let recorded = (&record["status"], &record["output_url"], &record["error"]["code"]);
+        let notified =
+            (&notification["task_status"], &notification["output_url"], &notification["error"]["code"]);
+        if recorded != notified {
+            found.push(format!("the record of {id} has {recorded:?}, its notification {notified:?}"));
+        }
+    }
+}
+
+/// The tasks that `v1` lists, by their ids.
+async fn records(cluster: &Cluster) -> HashMap<String, Value> {
+    let mut records = HashMap::new();
+    let mut path = "/v1/tasks?limit=100".to_owned();
+    loop {
+        let (_, _, mut page) = cluster.api.send(Method::GET, &path, &[], None).await;
+        let Value::Array(tasks) = page["tasks"].take() else { panic!("no list of tasks: {page}") };
+        records.extend(tasks.into_iter().map(|task| (task["id"].as_str().unwrap().to_owned(), task)));
+        let Some(cursor) = page["next_cursor"].as_str() else { return records };
+        path = format!("/v1/tasks?limit=100&cursor={cursor}");
     }
 }
 

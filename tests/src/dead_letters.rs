@@ -34,12 +34,22 @@ impl Function {
 
     /// Starts one with that timeout per event.
     pub async fn start_with(lab: &Lab, timeout: Duration) -> Self {
+        Self::start_from(lab, timeout, &[]).await
+    }
+
+    /// Starts one that updates the records of tasks.
+    pub async fn recording(lab: &Lab) -> Self {
+        Self::start_from(lab, FUNCTION_TIMEOUT, &[("RECORD_TABLE", &lab.shared.record_table)]).await
+    }
+
+    async fn start_from(lab: &Lab, timeout: Duration, more: &[(&'static str, &str)]) -> Self {
         let api = RuntimeApi::start_with(timeout).await;
         let mut variables = lambda_variables("dead-letter", &api.address.to_string());
         variables.insert("AWS_ENDPOINT_URL", lab.aws.url.clone());
         variables.insert("AWS_ACCESS_KEY_ID", Self::ACCESS_KEY.to_owned());
         variables.insert("SNS_TOPIC_ARN", lab.shared.completions_topic_arn.clone());
         variables.insert("S3_BUCKET", lab.shared.bucket.clone());
+        variables.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
         let variables: Vec<(String, String)> =
             variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         Self { process: Process::start("dead-letter", &variables), api }
