@@ -1,8 +1,12 @@
 //! The worker's calls of AWS: no more than necessary, and no more than its role allows.
 
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
 use integration_tests::aws;
 use integration_tests::lab::Lab;
 use local_stack::aws::{CallRecord, Service, Subject};
+use reqwest::Method;
 use serde_json::json;
 use shared_schema::ErrorCode;
 use simulated_runtimes::{Fault, SdWebUiOptions};
@@ -55,6 +59,84 @@ async fn a_task_costs_one_call_for_each_necessary_action() {
             );
         }
     }
+}
+
+/// The price of a million write request units in US dollars (DynamoDB pricing, us-east-1, on demand, November 2026).
+const MILLION_WRITES: f64 = 0.625;
+
+/// The write request units of one write of an item: one per KB or part of it.
+fn write_units(item: &HashMap<String, AttributeValue>) -> usize {
+    item.iter().map(|(name, value)| name.len() + size(value)).sum::<usize>().div_ceil(1024)
+}
+
+/// The size of a value in bytes (DynamoDB developer guide, "Item sizes and formats").
+fn size(value: &AttributeValue) -> usize {
+    match value {
+        AttributeValue::S(text) => text.len(),
+        AttributeValue::N(digits) => digits.len().div_ceil(2) + 1,
+        AttributeValue::Bool(_) => 1,
+        AttributeValue::M(fields) => {
+            3 + fields.iter().map(|(name, value)| 1 + name.len() + size(value)).sum::<usize>()
+        }
+        other => panic!("records have no {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn the_record_of_a_task_costs_a_few_dollars_per_million() {
+    let name = "the_record_of_a_task_costs_a_few_dollars_per_million";
+    if aws::skipped_elsewhere(name, "only embedded APIs keep a record of their calls") {
+        return;
+    }
+    let lab = Lab::start().await;
+    let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
+    let api = lab.recording_api(&[&runtime]).await;
+    let task = json!({
+        "runtime": "sdruntime", "type": "text-to-image", "name": "counted", "prefix": "output",
+        "labels": { "team": "red" },
+        "content": { "prompt": "x", "width": 64, "height": 64, "steps": 2, "batch_size": 2 },
+    });
+    let key = [("idempotency-key", "counted-1")];
+    let (_, _, task) = api.send(Method::POST, "/v1/tasks", &key, Some(&task)).await;
+    let item = async || {
+        let key = AttributeValue::S(format!("task#{}", task["id"].as_str().unwrap()));
+        let get = lab.clients().dynamodb.get_item().table_name(&lab.shared.record_table).key("pk", key);
+        get.send().await.unwrap().item.unwrap()
+    };
+    let submitted = item().await;
+    let variables = [("AWS_ACCESS_KEY_ID", "worker"), ("RECORD_TABLE", lab.shared.record_table.as_str())];
+    let _worker = lab.worker(&runtime, &variables).await;
+    lab.completion("counted").await;
+    let finished = item().await;
+
+    let is_write = |call: &&CallRecord| {
+        call.service == Service::DynamoDb
+            && matches!(call.action.as_str(), "PutItem" | "UpdateItem" | "DeleteItem")
+            && matches!(&call.subject, Subject::Table { .. })
+    };
+    let calls = lab.aws.embedded.as_ref().unwrap().calls();
+    let mut writes: Vec<(&str, &str)> =
+        calls.iter().filter(is_write).map(|call| (call.caller.as_str(), call.action.as_str())).collect();
+    writes.sort_unstable();
+    // By the front door the key, the record, and that it is published; by the worker the start and the result.
+    let front_door = "test";
+    let expected = [
+        (front_door, "PutItem"),
+        (front_door, "PutItem"),
+        (front_door, "UpdateItem"),
+        ("worker", "UpdateItem"),
+        ("worker", "UpdateItem"),
+    ];
+    assert_eq!(writes, expected);
+
+    // The key, and the entry of the index that the record has.
+    let (key, index) = (1, 1);
+    // The mark and the start add less than 100 bytes.
+    let units = key + index + 3 * write_units(&submitted) + write_units(&finished);
+    let dollars = units as f64 * MILLION_WRITES;
+    assert!(dollars <= 5.0, "{units} write units are {dollars} dollars per million tasks");
+    let documented = include_str!("../../task-records/README.md");
+    assert!(documented.contains(&format!("**{units} write request units**")), "{units} units");
 }
 
 /// The actions that the first predecessor's deployment allows its worker: no get, no head, no list.
