@@ -62,6 +62,10 @@ impl Records {
         limit: usize,
     ) -> Result<Page, RecordError> {
         let mut records = Vec::new();
+        // DynamoDB refuses a range whose end is before its start.
+        if filter.after.as_ref().zip(filter.before.as_ref()).is_some_and(|(after, before)| after >= before) {
+            return Ok(Page { records, next: None });
+        }
         let mut from = from;
         let mut examined = 0;
         loop {

@@ -119,7 +119,13 @@ async fn a_list_has_pages_and_filters() {
         ids
     };
     assert_eq!(sorted(listed), sorted(ids));
-    for none in ["label.team=blue", "status=failed", "runtime=other", "created_before=2026-01-01T00:00:00Z"] {
+    for none in [
+        "label.team=blue",
+        "status=failed",
+        "runtime=other",
+        "created_before=2026-01-01T00:00:00Z",
+        "created_after=2026-03-01T00:00:00Z&created_before=2026-02-01T00:00:00Z",
+    ] {
         let page = get(&api, &format!("/v1/tasks?{none}")).await;
         assert_eq!(page["tasks"], json!([]), "{none}");
     }

@@ -75,7 +75,7 @@ fn file(body: &Value) -> Result<File, Vec<Violation>> {
         let message = "must be the media type of the file, as in `image/png`";
         violations.push(Violation::new("/content_type", ViolationCode::WrongForm, message));
     }
-    let bytes = body["bytes"].as_u64().filter(|bytes| (1..=MAX_BYTES).contains(bytes));
+    let bytes = whole(&body["bytes"]).filter(|bytes| (1..=MAX_BYTES).contains(bytes));
     if bytes.is_none() {
         let message = format!("must be the size of the file, from 1 to {MAX_BYTES} bytes");
         violations.push(Violation::new("/bytes", ViolationCode::WrongForm, message));
@@ -84,6 +84,12 @@ fn file(body: &Value) -> Result<File, Vec<Violation>> {
         (Some(content_type), Some(bytes)) => Ok(File { content_type: content_type.to_owned(), bytes }),
         _ => Err(violations),
     }
+}
+
+/// A whole number as JSON Schema has it: `60.0` is one, too.
+fn whole(value: &Value) -> Option<u64> {
+    let from_float = || value.as_f64().filter(|number| number.fract() == 0.0 && *number >= 0.0);
+    value.as_u64().or_else(|| from_float().map(|number| number as u64))
 }
 
 /// `type/subtype` without parameters (RFC 9110, section 8.3.1).
@@ -102,6 +108,7 @@ mod tests {
     #[test]
     fn a_file_has_a_media_type_and_a_size() {
         assert!(file(&json!({ "content_type": "image/svg+xml", "bytes": 1 })).is_ok());
+        assert!(file(&json!({ "content_type": "image/png", "bytes": 60.0 })).is_ok());
         let pointers = |body: Value| -> Vec<String> {
             file(&body).err().unwrap().into_iter().map(|violation| violation.pointer).collect()
         };
