@@ -15,7 +15,8 @@ pub(crate) struct Call {
     /// What it is for: `tasks` and `completions` are topics, `queue` is the runtime's, `results` and `inputs` are buckets,
     /// `records` is a table.
     pub(crate) resource: &'static str,
-    /// For objects: the part of the bucket. Results have the prefix of the caller's choice, `<prefix>/*`.
+    /// For objects: the part of the bucket. Results have the prefix of the caller's choice, `<prefix>/*`. For tables: the index,
+    /// `index/by_owner`, which a policy names as a resource of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) key: Option<String>,
 }
@@ -34,13 +35,14 @@ fn call(action: String, lab: &Lab, subject: &Subject) -> Call {
         Subject::Topic { arn, .. } => panic!("unknown topic {arn}"),
         Subject::Queue { name, .. } if name.ends_with("-dlq") => ("dead-letter queue", None),
         Subject::Queue { .. } => ("queue", None),
-        Subject::Table { index: None, .. } => ("records", None),
-        Subject::Table { .. } => ("index of records", None),
-        Subject::Object { bucket, key } if *bucket == lab.shared.bucket => ("results", Some(key)),
-        Subject::Object { key, .. } => ("inputs", Some(key)),
+        Subject::Table { index, .. } => ("records", index.as_ref().map(|index| format!("index/{index}"))),
+        Subject::Object { bucket, key } if *bucket == lab.shared.bucket => {
+            ("results", Some(part("results", key)))
+        }
+        Subject::Object { key, .. } => ("inputs", Some(part("inputs", key))),
     };
     // Listing is allowed of buckets, whatever object it was about.
-    let key = key.filter(|_| !action.ends_with(":ListBucket")).map(|key| part(resource, key));
+    let key = key.filter(|_| !action.ends_with(":ListBucket"));
     Call { action, resource, key }
 }
 

@@ -19,6 +19,12 @@ fn named(document: &str, begin: &str, end: &str, services: &[&str]) -> BTreeSet<
     actions.map(|(action, _)| action.to_owned()).collect()
 }
 
+/// The actions that the table of permissions for task records has for a program.
+fn with_records(program: &str, services: &[&str]) -> BTreeSet<String> {
+    let (_, records) = SECURITY.split_once("\n### Task records\n").unwrap();
+    named(records, &format!("\n| {program} |"), "\n", services)
+}
+
 /// The actions that a program was observed to need.
 fn observed(calls: &Value, program: &str) -> BTreeSet<String> {
     let calls = calls[program].as_array().unwrap();
@@ -34,16 +40,23 @@ async fn the_documents_name_the_actions_that_the_programs_need() {
         return;
     }
     let calls = serde_json::to_value(scenes::calls().await).unwrap();
-    let worker = named(SECURITY, "\n### Worker\n", "\n### ", &["sqs", "sns", "s3"]);
-    assert_eq!(observed(&calls, "worker"), worker);
+    let services = ["sqs", "sns", "s3", "dynamodb"];
+    let worker = named(SECURITY, "\n### Worker\n", "\n### ", &services);
+    assert_eq!(observed(&calls, "worker"), &worker | &with_records("worker", &services));
     // What it needs of its queues is Lambda's to use.
-    let dead_letter = named(SECURITY, "\n### Dead-letter function\n", "\n## ", &["sns", "s3"]);
-    assert_eq!(observed(&calls, "dead_letter"), dead_letter);
-    let front_door = named(SECURITY, "\n### Front door\n", "\n### ", &["sns", "s3"]);
-    assert_eq!(observed(&calls, "front_door"), front_door);
+    let services = ["sns", "s3", "dynamodb"];
+    let dead_letter = named(SECURITY, "\n### Dead-letter function\n", "\n## ", &services);
+    let recording = with_records("dead-letter function", &services);
+    assert_eq!(observed(&calls, "dead_letter"), &dead_letter | &recording);
+    let front_door = named(SECURITY, "\n### Front door\n", "\n### ", &services);
+    assert_eq!(observed(&calls, "front_door"), &front_door | &with_records("front door", &services));
 
     let stored =
         calls["front_door"].as_array().unwrap().iter().filter(|call| call["action"] == "s3:PutObject");
     let keys: Vec<&str> = stored.map(|call| call["key"].as_str().unwrap()).collect();
-    assert_eq!(keys, ["_darkroom/tasks/*"], "the document allows the front door no other");
+    assert_eq!(
+        keys,
+        ["_darkroom/tasks/*", "_darkroom/uploads/*"],
+        "the document allows the front door no other"
+    );
 }

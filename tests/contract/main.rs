@@ -17,7 +17,9 @@ mod deployment;
 #[cfg(test)]
 mod documented;
 mod programs;
+mod records;
 mod scenes;
+mod table;
 mod variables;
 
 use std::path::PathBuf;
@@ -52,6 +54,7 @@ async fn main() -> Result<()> {
         "worker": programs::worker(),
         "dead_letter": programs::dead_letter(),
         "calls": scenes::calls().await,
+        "record_table": table::described().await,
     });
     if let Some(config) = config {
         contract["registry"] = deployment::registry(&config)?;

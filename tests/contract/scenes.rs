@@ -12,17 +12,23 @@ use serde_json::{Value, json};
 use simulated_runtimes::{ComfyUiOptions, Fault, SdWebUiOptions};
 
 use crate::calls::{self, Call};
+use crate::records;
 
 const FRONT_DOOR: &str = "front-door";
-const WORKER: &str = "worker";
+pub(crate) const WORKER: &str = "worker";
 
 /// What makes a task larger than a message (262,144 bytes).
 const LARGE: usize = 300_000;
 
+/// More unfinished tasks than there are at once, so that they are counted and none is refused.
+const QUOTA: u32 = 1_000;
+
 /// The environment of the programs.
-struct Scene {
-    lab: Lab,
-    api: SubmitApi,
+pub(crate) struct Scene {
+    pub(crate) lab: Lab,
+    pub(crate) api: SubmitApi,
+    /// The same front door, which allows one unfinished task.
+    pub(crate) strict: SubmitApi,
     /// The bucket that inputs come from.
     uploads: String,
 }
@@ -37,10 +43,13 @@ pub(crate) async fn calls() -> BTreeMap<&'static str, BTreeSet<Call>> {
     let webui = Runtime { claim_check: true, ..lab.sdwebui(SdWebUiOptions::default()).await };
     let comfyui = Runtime { claim_check: true, ..lab.comfyui(ComfyUiOptions::default()).await };
     let clients = Clients::with_access_key(&lab.aws.url, FRONT_DOOR);
-    let api = lab.submit_api_with(&clients, &[&webui, &comfyui]).await;
+    let slow = records::slow_runtime(&lab).await;
+    let runtimes = [&webui, &comfyui, &slow];
+    let api = lab.recording_api_with(&clients, &runtimes, QUOTA).await;
+    let strict = lab.recording_api_with(&clients, &runtimes, 1).await;
 
-    let scene = Scene { lab, api, uploads };
-    tokio::join!(scene.process_all(&webui), scene.process_all(&comfyui));
+    let scene = Scene { lab, api, strict, uploads };
+    tokio::join!(scene.process_all(&webui), scene.process_all(&comfyui), records::use_v1(&scene, &slow));
 
     let lab = &scene.lab;
     let records = lab.aws.embedded.as_ref().unwrap().calls();
@@ -64,6 +73,7 @@ impl Scene {
             ("INPUT_S3_BUCKETS", self.uploads.as_str()),
             ("INPUT_ALLOW_HOSTS", allowed.as_str()),
             ("MAX_ATTEMPTS", "2"),
+            ("RECORD_TABLE", lab.shared.record_table.as_str()),
         ];
         let mut worker = lab.worker(runtime, &settings).await;
 
@@ -72,6 +82,7 @@ impl Scene {
         let completion = lab.completion(&id(runtime, "done")).await;
         let opened = reqwest::get(completion.outputs[0].url.as_ref().unwrap()).await.unwrap();
         assert_eq!(opened.status(), StatusCode::OK, "{completion:?}");
+        records::open_result(&self.api, done["metadata"]["submission"].as_str().unwrap()).await;
         lab.send(queue, &done.to_string()).await;
         lab.emptied(queue).await;
 
@@ -109,7 +120,7 @@ impl Scene {
 
     /// Lets the dead-letter function complete a committed task, one without a result, and an unreadable message.
     async fn dead_letter(&self, runtime: &Runtime, done: &Value) {
-        let function = Function::start(&self.lab).await;
+        let function = Function::recording(&self.lab).await;
         let mut dead = done.clone();
         dead["metadata"]["id"] = json!(id(runtime, "dead"));
         dead["metadata"]["submission"] = json!(id(runtime, "dead"));

@@ -6,6 +6,8 @@ use integration_tests::wait;
 use local_stack::provision::Clients;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::served::{Folder, Served, images, png_size, start};
 
@@ -89,6 +91,12 @@ async fn a_complete_file_applies_to_front_door_and_workers() {
         let image = stack.image(id).await;
         assert!(image.starts_with(stack.folder.0.join("studio-output")), "{}", image.display());
     }
+    let (status, task) = stack.get(&format!("/v1/tasks/{}", answer["submission"].as_str().unwrap())).await;
+    assert_eq!((status, &task["cost"]["currency"]), (StatusCode::OK, &json!("USD")), "{task}");
+    let time = |field: &str| OffsetDateTime::parse(task[field].as_str().unwrap(), &Rfc3339).unwrap();
+    let kept = time("expires_at") - time("created_at");
+    assert_eq!(kept.whole_hours().div_euclid(24), 90, "{task}");
+
     let printed = stack.process.printed().join("\n");
     assert!(printed.contains("  running    switched") && !printed.contains("  running    flow"), "{printed}");
     for address in ["pictures@example.com", "https://hooks.example.com/darkroom"] {
@@ -101,6 +109,30 @@ async fn a_complete_file_applies_to_front_door_and_workers() {
     assert_eq!(stack.post("/v1alpha2", &long).await.0, StatusCode::OK);
     stack.image("long").await;
     assert!(!stack.folder.0.join("studio-output/_darkroom/tasks").exists(), "it went by claim check");
+}
+
+#[tokio::test]
+async fn tasks_are_recorded_as_the_file_says() {
+    let folder = Folder::new();
+    let file = |records: &str| {
+        let runtime = "runtimes: [{ name: flows, type: comfyui }]";
+        written(
+            &folder,
+            &format!("region: us-west-2\nmodelBucket: my-models\nrecords: {records}\n{runtime}\n"),
+        )
+    };
+    let task = json!({ "runtime": "flows", "type": "pipeline", "content": workflow("EmptyImage") });
+
+    let off = Served::start_with(&["--config", &file("{ enabled: false }")]).await;
+    let (status, problem) = off.post("/v1/tasks", &task).await;
+    assert_eq!((status, &problem["code"]), (StatusCode::NOT_IMPLEMENTED, &json!("records_disabled")));
+
+    let quota = file("{ maxUnfinishedTasks: 1 }");
+    let limited = Served::start_with(&["--latency-ms", "600000", "--config", &quota]).await;
+    let (status, first) = limited.post("/v1/tasks", &task).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{first}");
+    let (status, problem) = limited.post("/v1/tasks", &task).await;
+    assert_eq!((status, &problem["code"]), (StatusCode::TOO_MANY_REQUESTS, &json!("too_many_tasks")));
 }
 
 #[tokio::test]

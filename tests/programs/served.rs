@@ -90,6 +90,13 @@ impl Served {
         (answer.status(), answer.json().await.unwrap())
     }
 
+    /// Gets a resource with the key.
+    pub(crate) async fn get(&self, path: &str) -> (StatusCode, Value) {
+        let request = self.client.get(format!("{}{path}", self.url)).header("x-api-key", KEY);
+        let answer = request.send().await.unwrap();
+        (answer.status(), answer.json().await.unwrap())
+    }
+
     /// Submits an ordinary task.
     pub(crate) async fn submit(&self, id: &str) {
         let metadata =

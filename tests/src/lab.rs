@@ -102,8 +102,20 @@ impl Lab {
 
     /// The same with records of tasks, and so with `v1`.
     pub async fn recording_api(&self, runtimes: &[&Runtime]) -> SubmitApi {
+        self.recording_api_with(self.clients(), runtimes, 0).await
+    }
+
+    /// The same, which calls AWS through these clients, with a quota of unfinished tasks (0: none).
+    pub async fn recording_api_with(
+        &self,
+        clients: &Clients,
+        runtimes: &[&Runtime],
+        max_unfinished_tasks: u32,
+    ) -> SubmitApi {
+        let quota = max_unfinished_tasks.to_string();
         let table = self.shared.record_table.as_str();
-        self.submit_api_from(self.clients(), runtimes, &[("RECORD_TABLE", table)]).await
+        let variables = [("RECORD_TABLE", table), ("MAX_UNFINISHED_TASKS", quota.as_str())];
+        self.submit_api_from(clients, runtimes, &variables).await
     }
 
     async fn submit_api_from(

@@ -26,21 +26,40 @@ pub mod openapi;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::http::Method;
 use axum::routing::{get, post};
 
 use crate::App;
 use crate::steps::publish::Publisher;
 
-/// The paths of `v1`.
+/// The methods and paths of `v1`.
+pub const PATHS: [(Method, &str); 10] = [
+    (Method::POST, "/v1/tasks"),
+    (Method::POST, "/v1/tasks/batch"),
+    (Method::GET, "/v1/tasks/{id}"),
+    (Method::GET, "/v1/tasks"),
+    (Method::POST, "/v1/tasks/{id}/cancel"),
+    (Method::POST, "/v1/tasks/{id}/retry"),
+    (Method::POST, "/v1/uploads"),
+    (Method::GET, "/v1/runtimes"),
+    (Method::GET, "/openapi.json"),
+    (Method::GET, "/docs"),
+];
+
+/// The handlers of these paths.
 pub(crate) fn router<P: Publisher>() -> Router<Arc<App<P>>> {
-    Router::new()
-        .route("/v1/tasks", post(submit::one::<P>).get(list::tasks::<P>))
-        .route("/v1/tasks/batch", post(submit::batch::<P>))
-        .route("/v1/tasks/{id}", get(show::task::<P>))
-        .route("/v1/tasks/{id}/cancel", post(cancel::task::<P>))
-        .route("/v1/tasks/{id}/retry", post(retry::task::<P>))
-        .route("/v1/uploads", post(uploads::create::<P>))
-        .route("/v1/runtimes", get(runtimes::list::<P>))
-        .route("/openapi.json", get(openapi::document))
-        .route("/docs", get(openapi::html))
+    let handlers = [
+        post(submit::one::<P>),
+        post(submit::batch::<P>),
+        get(show::task::<P>),
+        get(list::tasks::<P>),
+        post(cancel::task::<P>),
+        post(retry::task::<P>),
+        post(uploads::create::<P>),
+        get(runtimes::list::<P>),
+        get(openapi::document),
+        get(openapi::html),
+    ];
+    let routes = PATHS.iter().zip(handlers);
+    routes.fold(Router::new(), |router, ((_, path), handler)| router.route(path, handler))
 }

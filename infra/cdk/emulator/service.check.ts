@@ -44,8 +44,38 @@ it("refuses who has no key", async () => {
   expect(await service.post("v1alpha2", example("text-to-image"), "wrong")).toMatchObject(forbidden);
 });
 
-it("answers health checks without a key", async () => {
+it("answers health checks, and describes itself, without a key", async () => {
   expect((await service.get("healthz")).status).toBe(200);
+  expect(await service.get("openapi.json")).toMatchObject({ status: 200, body: { openapi: "3.1.0" } });
+});
+
+it("records a task of v1, and shows it to its owner only", async () => {
+  const { content, metadata } = example("text-to-image").task;
+  const body = { runtime: metadata.runtime, type: metadata.tasktype, content };
+  expect((await service.post("v1/tasks", body)).status).toBe(403);
+
+  const answer = await service.post("v1/tasks", body, caller);
+  expect(answer, JSON.stringify(answer.body)).toMatchObject({ status: 202, body: { status: "queued" } });
+  const { id } = answer.body;
+  const path = `v1/tasks/${id}`;
+  expect(await service.get(path, caller)).toMatchObject({ status: 200, body: { id, status: "queued" } });
+  expect((await service.get("v1/tasks", caller)).body.tasks).toMatchObject([{ id }]);
+  expect(await service.get(path, flood)).toMatchObject({ status: 404, body: { code: "task_not_found" } });
+  expect((await service.get(path)).status).toBe(403);
+
+  const canceled = await service.post(`${path}/cancel`, {}, caller);
+  expect(canceled).toMatchObject({ status: 200, body: { status: "canceled" } });
+  await queues.take("check-sdruntime", isTask(id));
+});
+
+it("takes an input by a presigned URL, which a task can name", async () => {
+  const file = { content_type: "image/png", bytes: PNG.length };
+  const { status, body } = await service.post("v1/uploads", file, caller);
+  expect(status, JSON.stringify(body)).toBe(201);
+  const { "content-length": _, ...headers } = body.headers;
+  const put = await fetch(body.url, { method: body.method, headers, body: new Uint8Array(PNG) });
+  expect(put.status).toBe(200);
+  expect(await service.stored(body.address)).toHaveLength(PNG.length);
 });
 
 it("names everything that is wrong with a body", async () => {
@@ -89,7 +119,8 @@ it("brings what a predecessor's front door publishes to the same queue, and stra
 });
 
 it("fails a task in its dead-letter queue and sends a notification", async () => {
-  expect((await service.post("v1alpha2", example("text-to-image", "poison"), caller)).status).toBe(200);
+  const accepted = await service.post("v1alpha2", example("text-to-image", "poison"), caller);
+  expect(accepted.status).toBe(200);
   await until("the message is received for the last time", async () => {
     const message = await queues.receive("check-sdruntime", 0);
     return Number(message?.Attributes?.["ApproximateReceiveCount"]) >= 20 || undefined;
@@ -104,6 +135,8 @@ it("fails a task in its dead-letter queue and sends a notification", async () =>
     error: { code: "dead_lettered" },
   });
   expect(await service.stored(notification.output_url)).toContain("dead_lettered");
+  const { body: record } = await service.get(`v1/tasks/${accepted.body.submission}`, caller);
+  expect(record).toMatchObject({ status: "failed", error: { code: "dead_lettered" } });
 });
 
 it("takes a task that is too large for a message by way of the bucket", async () => {
@@ -119,7 +152,8 @@ it("takes a task that is too large for a message by way of the bucket", async ()
 // After all that look into its queue: the emulator keeps the long poll of a worker that has stopped, which may receive a message.
 it("has a task done by a worker with the chart's variables", async () => {
   const worker = await startWorker(config, outputs, emulator, folder);
-  expect((await service.post("v1alpha2", example("text-to-image", "picture"), caller)).status).toBe(200);
+  const accepted = await service.post("v1alpha2", example("text-to-image", "picture"), caller);
+  expect(accepted.status).toBe(200);
 
   const notification = await queues.take("check-results-shop", isAbout("picture"));
   expect(notification).toMatchObject({ result: true, task_status: "succeeded", context: { userId: 123456 } });
@@ -127,6 +161,9 @@ it("has a task done by a worker with the chart's variables", async () => {
   expect(notification.image_url[0]).toMatch(/^s3:\/\/.*\/output\/picture\/picture-[0-9a-f]{16}-1\.png$/);
   expect(await service.stored(notification.image_url[0])).toMatch(/^.PNG/);
   expect(JSON.parse(await service.stored(notification.output_url))).toHaveProperty("parameters");
+  const { body: record } = await service.get(`v1/tasks/${accepted.body.submission}`, caller);
+  expect(record).toMatchObject({ status: "succeeded", output_url: notification.output_url });
+  expect((await fetch(record.outputs[0].url)).status).toBe(200);
   expect(await stop(worker)).toBe(0);
 });
 

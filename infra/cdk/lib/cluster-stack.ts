@@ -27,7 +27,7 @@ export class ClusterStack extends Stack {
   constructor(scope: Construct, id: string, { config, service, ...props }: ClusterStackProps) {
     super(scope, id, { description: "Darkroom: cluster and runtimes", ...props });
     this.config = config;
-    const { bucket, completions } = service;
+    const { bucket, records, completions } = service;
     const runtimes = config.runtimes.map((runtime) => ({
       runtime,
       queue: queueOf(runtime, service),
@@ -52,6 +52,7 @@ export class ClusterStack extends Stack {
         target,
         identity,
         bucket,
+        records,
         completions,
       }),
     }));
@@ -71,6 +72,7 @@ export class ClusterStack extends Stack {
         target,
         chart,
         bucket,
+        records,
         completions,
         registry: this.registry(),
         annotations: role.annotations,

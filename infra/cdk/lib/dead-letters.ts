@@ -1,6 +1,7 @@
 import {
   Duration,
   Validations,
+  type aws_dynamodb as dynamodb,
   aws_lambda as lambda,
   type aws_s3 as s3,
   type aws_sns as sns,
@@ -19,6 +20,8 @@ export interface DeadLettersProps {
   /** The queues that it reads, by what they are called here. */
   queues: Record<string, sqs.IQueue>;
   bucket: s3.Bucket;
+  /** The table with the records of tasks, if tasks are recorded. */
+  records: dynamodb.Table | undefined;
   completions: sns.ITopic;
 }
 
@@ -28,7 +31,7 @@ export class DeadLetters extends Construct {
 
   constructor(scope: Construct, id: string, props: DeadLettersProps) {
     super(scope, id);
-    const { config, zip, queues, bucket, completions } = props;
+    const { config, zip, queues, bucket, records, completions } = props;
 
     this.function = new RustFunction(this, "Function", {
       functionName: `${config.name}-dead-letter`,
@@ -42,11 +45,13 @@ export class DeadLetters extends Construct {
         SNS_TOPIC_ARN: completions.topicArn,
         URL_EXPIRY_SECONDS: String(config.results.urlSeconds),
         RUNTIME_TYPES: config.runtimes.map(({ name, type }) => `${name}=${type}`).join(","),
+        ...(records && { RECORD_TABLE: records.tableName }),
       },
     });
     this.function.may(["s3:GetObject", "s3:PutObject"], bucket.arnForObjects("*"));
     // Without it S3 answers 403 for what is not there, and a missing `.out` could not be distinguished from a forbidden one.
     this.function.may("s3:ListBucket", bucket.bucketArn);
+    if (records) this.function.may("dynamodb:UpdateItem", records.tableArn);
     this.function.may("sns:Publish", completions.topicArn);
     this.function.may(
       ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"],

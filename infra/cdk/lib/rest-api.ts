@@ -10,9 +10,12 @@ import type { RustFunction } from "./rust-function.ts";
 const ACCOUNT_RATE = 10_000;
 const ACCOUNT_BURST = 5_000;
 
-/** `/healthz` answers without a key, so all its callers together get this much of the function. */
-const HEALTH_RATE = 5;
-const HEALTH_BURST = 10;
+/**
+ * What is answered without a key: health checks, for monitors that can send no headers, and the description of `v1`. All
+ * callers of a path together get this much of the function.
+ */
+const PUBLIC = ["healthz", "openapi.json", "docs"];
+const PUBLIC_LIMIT = { throttlingRateLimit: 5, throttlingBurstLimit: 10 };
 
 export interface SubmitRestApiProps {
   config: Config;
@@ -47,16 +50,15 @@ export class SubmitRestApi extends apigateway.RestApi {
         // All keys together; the usage plan bounds each.
         throttlingRateLimit: Math.min(api.ratePerSecond * api.keys.length, ACCOUNT_RATE),
         throttlingBurstLimit: Math.min(api.burst * api.keys.length, ACCOUNT_BURST),
-        methodOptions: {
-          "/healthz/GET": { throttlingRateLimit: HEALTH_RATE, throttlingBurstLimit: HEALTH_BURST },
-        },
+        methodOptions: Object.fromEntries(PUBLIC.map((path) => [`/${path}/GET`, PUBLIC_LIMIT])),
       },
     });
 
     // CDK's own output of the address; the stack names it better.
     this.node.tryRemoveChild("Endpoint");
     this.addTaskPaths(handler);
-    this.addHealthPath(handler);
+    this.addV1(handler);
+    this.addPublicPaths(handler);
     this.answerInOneShape();
     this.keys = new ApiKeys(this, "Keys", { config, stage: this.deploymentStage });
     this.acknowledge();
@@ -85,9 +87,18 @@ export class SubmitRestApi extends apigateway.RestApi {
     }
   }
 
-  /** Without a key, for monitors that can send no headers. */
-  private addHealthPath(handler: RustFunction): void {
-    this.root.addResource("healthz").addMethod("GET", integration(handler));
+  /**
+   * Everything below `/v1/`, with a key. The function knows paths and methods; `{proxy+}` stands for whole segments, so
+   * `/v1alpha1` is not below it. Where tasks are not recorded the function answers 501, which says more than the gateway's
+   * 403 for an unknown path.
+   */
+  private addV1(handler: RustFunction): void {
+    const below = this.root.addResource("v1").addResource("{proxy+}");
+    below.addMethod("ANY", integration(handler), { apiKeyRequired: true });
+  }
+
+  private addPublicPaths(handler: RustFunction): void {
+    for (const path of PUBLIC) this.root.addResource(path).addMethod("GET", integration(handler));
   }
 
   /** What the gateway refuses itself looks as if the function had. 403 and 429 stay what clients of every API know. */
@@ -129,7 +140,7 @@ export class SubmitRestApi extends apigateway.RestApi {
       ...["AwsSolutions-APIG4", "AwsSolutions-COG4"].map((id) => ({
         id,
         reason:
-          "Predecessors' clients send an API key and nothing else. `/healthz` tells and changes nothing.",
+          "Predecessors' clients send an API key and nothing else. What is public changes nothing, and is the same for everybody.",
       })),
       {
         id: "AwsSolutions-APIG6",

@@ -12,6 +12,7 @@ import { SubmitApi } from "./submit-api.ts";
 import type { ServiceHandover } from "./handover.ts";
 import { Results } from "./results.ts";
 import { TaskBus } from "./task-bus.ts";
+import { TaskRecords } from "./task-records.ts";
 
 export interface ServiceStackProps extends StackProps {
   config: Config;
@@ -19,7 +20,7 @@ export interface ServiceStackProps extends StackProps {
   functions: string;
 }
 
-/** Everything that is no cluster: the front door, the bus, the results, and what watches them. */
+/** Everything that is no cluster: the front door, the bus, the results, the records, and what watches them. */
 export class ServiceStack extends Stack {
   readonly handover: ServiceHandover;
 
@@ -27,6 +28,8 @@ export class ServiceStack extends Stack {
     super(scope, id, { description: "Darkroom: front door, queues and results", ...props });
 
     const { bucket } = new Results(this, "Results", { config });
+    const { table } = new TaskRecords(this, "TaskRecords", { config });
+    const records = config.records.enabled ? table : undefined;
     const completions = new Completions(this, "Completions", { config });
     const bus = new TaskBus(this, "TaskBus", { config });
     const submitApi = new SubmitApi(this, "FrontDoor", {
@@ -34,12 +37,14 @@ export class ServiceStack extends Stack {
       zip: join(functions, "api-lambda.zip"),
       tasks: bus.topic,
       bucket,
+      records,
     });
     const deadLetters = new DeadLetters(this, "DeadLetters", {
       config,
       zip: join(functions, "dead-letter.zip"),
       queues: { undelivered: bus.undelivered, ...mapped(bus.queues, ({ deadLetters }) => deadLetters) },
       bucket,
+      records,
       completions: completions.topic,
     });
     const watched = { config, submitApi, bus, completions, deadLetters };
@@ -55,11 +60,18 @@ export class ServiceStack extends Stack {
         return sqs.Queue.fromQueueArn(this, `Handover-${runtime}`, arn);
       }),
       bucket,
+      records,
       completions: completions.topic,
     };
+    // Exported also when the cluster does not use them: an export that the deployed cluster imports cannot be removed, and
+    // the service is deployed first. So is the table itself, and `records.enabled` can be switched at any time.
+    this.exportValue(table.tableArn);
+    this.exportValue(table.tableName);
+
     this.output("ApiUrl", submitApi.api.url, "Where tasks are sent: POST <this>v1alpha2");
     this.output("ApiKeys", this.toJsonString(submitApi.api.keys.ids), "The ids of the API keys, by name");
     this.output("ResultsBucket", bucket.bucketName, "Where images and `.out` files go");
+    this.output("RecordsTable", table.tableName, "The DynamoDB table with the records of tasks");
     this.output("TasksTopicArn", bus.topic.topicArn, "Takes tasks from the front door, or a predecessor's");
     this.output(
       "CompletionsTopicArn",

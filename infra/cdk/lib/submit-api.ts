@@ -1,6 +1,7 @@
 import {
   Duration,
   Validations,
+  type aws_dynamodb as dynamodb,
   aws_lambda as lambda,
   type aws_s3 as s3,
   type aws_sns as sns,
@@ -13,12 +14,16 @@ import { SubmitRestApi } from "./rest-api.ts";
 import { packageWith } from "./function-package.ts";
 import { logicalId } from "./logical-id.ts";
 import { nodeLists, withNodeLists } from "./node-lists.ts";
-import { LARGE_TASKS } from "./reserved-keys.ts";
+import { LARGE_TASKS, UPLOADS } from "./reserved-keys.ts";
 import { RustFunction } from "./rust-function.ts";
+import { INDEXES } from "./task-records.ts";
 
 /** Storing up to 6 MB before publishing takes a second or two, and each is tried again when it fails. */
 const WITH_CLAIM_CHECK = { timeout: Duration.seconds(10), publishMs: 8000 };
 const WITHOUT = { timeout: Duration.seconds(5), publishMs: 2500 };
+
+/** As long as API Gateway waits for a function: `Prefer: wait` delays responses by up to 25 s. */
+const WITH_RECORDS = Duration.seconds(29);
 
 export interface SubmitApiProps {
   config: Config;
@@ -26,6 +31,8 @@ export interface SubmitApiProps {
   zip: string;
   tasks: sns.ITopic;
   bucket: s3.Bucket;
+  /** The table with the records of tasks, if tasks are recorded. */
+  records: dynamodb.Table | undefined;
 }
 
 /** What takes tasks over HTTP: the API and the function behind it. */
@@ -33,7 +40,7 @@ export class SubmitApi extends Construct {
   readonly function: RustFunction;
   readonly api: SubmitRestApi;
 
-  constructor(scope: Construct, id: string, { config, zip, tasks, bucket }: SubmitApiProps) {
+  constructor(scope: Construct, id: string, { config, zip, tasks, bucket, records }: SubmitApiProps) {
     super(scope, id);
     const { name, api, runtimes } = config;
     const claimCheck = runtimes.some((runtime) => runtime.claimCheck);
@@ -53,20 +60,57 @@ export class SubmitApi extends Construct {
       // The program needs 15 MB, and some 60 more for a body of 6 MB that is text, JSON and message at once. The rest
       // is speed: a function's share of a CPU grows with its memory, and TLS to SNS is most of a cold start.
       memorySize: 256,
-      timeout: timeouts.timeout,
+      timeout: records ? WITH_RECORDS : timeouts.timeout,
       environment: {
         SNS_TOPIC_ARN: tasks.topicArn,
         S3_OUTPUT_BUCKET: bucket.bucketName,
         RUNTIMES_FILE: "runtimes.json",
         MAX_MESSAGE_BYTES: String(api.messageBytes),
         PUBLISH_TIMEOUT_MS: String(timeouts.publishMs),
+        ...(records && {
+          RECORD_TABLE: records.tableName,
+          RECORD_DAYS: String(config.records.days),
+          MAX_UNFINISHED_TASKS: String(config.records.maxUnfinishedTasks),
+          URL_EXPIRY_SECONDS: String(config.results.urlSeconds),
+        }),
       },
       reservedConcurrentExecutions: api.concurrency === 0 ? undefined : api.concurrency,
     });
     this.function.may("sns:Publish", tasks.topicArn);
     if (claimCheck) this.allowClaimChecks(bucket);
+    if (records) this.allowRecords(records, bucket);
 
     this.api = new SubmitRestApi(this, "Api", { config, function: this.function });
+  }
+
+  /** Records, and presigned URLs of results and for inputs. */
+  private allowRecords(records: dynamodb.Table, bucket: s3.Bucket): void {
+    this.function.may(
+      [
+        "dynamodb:BatchGetItem",
+        "dynamodb:DeleteItem",
+        "dynamodb:GetItem",
+        "dynamodb:PutItem",
+        "dynamodb:UpdateItem",
+      ],
+      records.tableArn,
+    );
+    this.function.may(
+      "dynamodb:Query",
+      ...Object.keys(INDEXES).map((index) => `${records.tableArn}/index/${index}`),
+    );
+    this.function.may("s3:GetObject", bucket.arnForObjects("*"));
+    this.function.may("s3:PutObject", bucket.arnForObjects(UPLOADS));
+    Validations.of(this).acknowledge(
+      {
+        id: `AwsSolutions-IAM5[Resource::<${logicalId(bucket)}.Arn>/*]`,
+        reason: "Callers choose where in the bucket their results go.",
+      },
+      {
+        id: `AwsSolutions-IAM5[Resource::<${logicalId(bucket)}.Arn>/${UPLOADS}]`,
+        reason: "Each uploaded input is an object of its own.",
+      },
+    );
   }
 
   private allowClaimChecks(bucket: s3.Bucket): void {

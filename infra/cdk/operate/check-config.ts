@@ -18,6 +18,7 @@ export function describe(config: Config): string {
     `deployment  ${config.name} in ${where}`,
     `front door  ${config.api.ratePerSecond} requests/s per key, bursts of ${config.api.burst}; keys: ${config.api.keys.join(", ")}`,
     `results     ${config.results.bucket ?? "a bucket that CloudFormation names"}, ${lifetime(config)}`,
+    `records     ${records(config)}`,
     `told        ${listeners(config)}`,
     `models      s3://${config.modelBucket}`,
     `cluster     ${cluster(config)}`,
@@ -44,7 +45,13 @@ function row(config: Config, runtime: Runtime): string[] {
 
 function lifetime({ results }: Config): string {
   const days = results.lifetimeDays === 0 ? "kept for ever" : `deleted after ${results.lifetimeDays} days`;
-  return `${days}; the bucket ${results.keepOnDestroy ? "outlives" : "goes with"} the stack`;
+  return `${days}; bucket and records ${results.keepOnDestroy ? "outlive" : "go with"} the stack`;
+}
+
+function records({ records: { enabled, days, maxUnfinishedTasks } }: Config): string {
+  if (!enabled) return "none, and no v1";
+  const quota = maxUnfinishedTasks === 0 ? "any number of" : `at most ${maxUnfinishedTasks}`;
+  return `kept for ${days} days; ${quota} unfinished tasks per key`;
 }
 
 function listeners({ subscriptions: { emails, webhooks, queues } }: Config): string {

@@ -1,9 +1,11 @@
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { EC2Client, paginateDescribeInstances } from "@aws-sdk/client-ec2";
 import { S3Client } from "@aws-sdk/client-s3";
 
 import { load } from "../lib/config/load.ts";
 import type { Config } from "../lib/config/types.ts";
 import { deleteBucket } from "./destroy/bucket.ts";
+import { deleteTable, tableExists } from "./destroy/table.ts";
 import { bucketRegion } from "./preflight/models.ts";
 import { aws, s3 } from "./support/aws.ts";
 import type { Command } from "./support/command.ts";
@@ -11,20 +13,26 @@ import { confirm, say } from "./support/console.ts";
 import { clusterStack, outputOf, serviceStack, Stacks } from "./support/stacks.ts";
 
 export const command: Command = {
-  help: `Destroys the deployment, but for the model bucket and, unless told otherwise, the results.
+  help: `Destroys the deployment, but for the model bucket and, unless told otherwise, the results and the records of tasks.
 The cluster's stack goes first, in it the runtimes' releases, then all GPU nodes, and only then what ends them; the
-service's stack follows. Tasks that wait in queues are lost. The results bucket stays unless \`--delete-results\` says
-otherwise, or it was deployed with \`results.keepOnDestroy: false\`; the model bucket always stays.`,
+service's stack follows. Tasks that wait in queues are lost. The results bucket and the table of records stay unless
+\`--delete-results\` says otherwise, or they were deployed with \`results.keepOnDestroy: false\`; the model bucket always
+stays.`,
   options: {
     yes: { type: "boolean", description: "do not ask" },
-    "delete-results": { type: "boolean", description: "delete the results bucket and what is in it" },
+    "delete-results": {
+      type: "boolean",
+      description: "delete the results bucket, the table of records and what is in them",
+    },
   },
   async run({ file, values }) {
     const config = load(file);
     const stacks = Stacks.of(config);
     const deleteResults = values["delete-results"] === true;
     const results =
-      deleteResults || (await losesResults(config, stacks)) ? "all results are deleted" : "results stay";
+      deleteResults || (await losesResults(config, stacks))
+        ? "all results and records are deleted"
+        : "results and records stay";
     const question = `Destroy ${config.name} in ${config.region}? Waiting tasks are lost; ${results}`;
     if (values["yes"] !== true) await confirm(question, config.name);
     await destroy(config, stacks, deleteResults);
@@ -32,17 +40,29 @@ otherwise, or it was deployed with \`results.keepOnDestroy: false\`; the model b
 };
 
 export async function destroy(config: Config, stacks: Stacks, deleteResults: boolean): Promise<void> {
-  // Before the stack is gone, since only the stack has the name that CloudFormation made up.
+  // Before the stack is gone, since only the stack has the names that CloudFormation made up.
   const service = await stacks.find(serviceStack(config));
   const bucket = service && outputOf(service, "ResultsBucket");
+  const records = service && outputOf(service, "RecordsTable");
   if (!service && !(await stacks.find(clusterStack(config)))) say(`nothing of ${config.name} is deployed`);
   await stacks.delete(clusterStack(config));
   await stacks.delete(serviceStack(config));
 
   const client = new S3Client(s3(config));
   if (bucket && deleteResults && (await deleteBucket(client, bucket))) say(`deleted the bucket ${bucket}`);
-  const stays = bucket !== undefined && (await bucketRegion(client, bucket)) !== undefined;
-  say(await whatStays(config, stays ? bucket : undefined));
+  const tables = new DynamoDBClient(aws(config));
+  if (records && deleteResults && (await deleteTable(tables, records))) say(`deleted the table ${records}`);
+
+  const left: Left = {};
+  if (bucket && (await bucketRegion(client, bucket)) !== undefined) left.bucket = bucket;
+  if (records && (await tableExists(tables, records))) left.records = records;
+  say(await whatStays(config, left));
+}
+
+/** What outlived the service's stack. */
+interface Left {
+  bucket?: string;
+  records?: string;
 }
 
 /**
@@ -54,14 +74,15 @@ export async function losesResults(config: Config, stacks: Stacks): Promise<bool
   return (await stacks.resources(serviceStack(config), "Custom::S3AutoDeleteObjects")).length > 0;
 }
 
-async function whatStays(config: Config, results: string | undefined): Promise<string> {
+async function whatStays(config: Config, { bucket, records }: Left): Promise<string> {
   const { images, imageCache, name, region } = config;
   const nodes = await leftNodes(config);
   return [
     "\nwhat stays, and is billed:",
     `  s3://${config.modelBucket}: the models`,
-    ...(results
-      ? [`  s3://${results}: the results; \`aws s3 rb --force s3://${results}\` deletes them`]
+    ...(bucket ? [`  s3://${bucket}: the results; \`aws s3 rb --force s3://${bucket}\` deletes them`] : []),
+    ...(records
+      ? [`  the table ${records}: the records of tasks, which expire; it is protected against deletion`]
       : []),
     `  the images in ${images.registry ?? `the ECR repositories ${name}/*`}`,
     ...(imageCache.snapshot ? [`  the snapshot ${imageCache.snapshot}`] : []),

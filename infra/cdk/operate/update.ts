@@ -8,9 +8,9 @@ import { type Change, risky } from "./update/risky.ts";
 
 export const command: Command = {
   help: `Shows what an update would change, asks, and deploys it.
-Safe at any time: tasks wait in their queues meanwhile, and no queue, bucket or topic is replaced unless its name
-changes, which is asked for by name. A runtime whose image, settings or worker changed gets new pods, a quarter of them
-at a time and never more than before: an old pod stops receiving, gives back what it has not begun, has
+Safe at any time: tasks wait in their queues meanwhile, and no queue, bucket, table or topic is replaced unless its
+name changes, which is asked for by name. A runtime whose image, settings or worker changed gets new pods, a quarter of
+them at a time and never more than before: an old pod stops receiving, gives back what it has not begun, has
 \`deadlines.drain\` seconds for what runs, and gives that back too. Nothing is lost, and it costs a task no attempt. New
 nodes come only where the node pool itself changed; Karpenter ends the old ones when they are empty, or one at a time.`,
   options: { yes: { type: "boolean", description: "do not ask" } },
@@ -26,8 +26,9 @@ nodes come only where the node pool itself changed; Karpenter ends the old ones 
 };
 
 const warning = (changes: Change[]) =>
-  ["What holds tasks, results or the cluster would be lost or made anew:", ...changes.map(sentence)].join(
-    "\n",
-  );
+  [
+    "What holds tasks, results, records or the cluster would be lost or made anew:",
+    ...changes.map(sentence),
+  ].join("\n");
 
 const sentence = ({ type, id, fate }: Change) => `  ${type} ${id}: ${fate}`;

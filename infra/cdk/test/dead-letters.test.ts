@@ -6,6 +6,7 @@ const NAME = "studio-dead-letter";
 const template = templateOf("full");
 const [functionId, handler] = only(template, "AWS::Lambda::Function", { FunctionName: NAME });
 const [bucket] = only(template, "AWS::S3::Bucket");
+const [table] = only(template, "AWS::DynamoDB::Table");
 const [topic] = only(template, "AWS::SNS::Topic", { TopicName: "studio-completions" });
 const [logs] = only(template, "AWS::Logs::LogGroup", { LogGroupName: `/aws/lambda/${NAME}` });
 const queues = ["studio-undelivered", "studio-sdruntime-dlq", "studio-comfyui-dlq"].map((name) => ({
@@ -25,7 +26,7 @@ it("reads every dead-letter queue, and of a batch gives back only what it could 
   }
 });
 
-it("may read and write results, notify, and take from these queues; nothing else", () => {
+it("may read and write results, end records, notify, and take from these queues; nothing else", () => {
   const allow = (Action: string | string[], Resource: Json) => ({ Effect: "Allow", Action, Resource });
   const bucketArn = { "Fn::GetAtt": [bucket, "Arn"] };
   expect(statementsOf(template, NAME)).toEqual([
@@ -33,6 +34,7 @@ it("may read and write results, notify, and take from these queues; nothing else
     allow(["xray:PutTraceSegments", "xray:PutTelemetryRecords"], "*"),
     allow(["s3:GetObject", "s3:PutObject"], { "Fn::Join": ["", [bucketArn, "/*"]] }),
     allow("s3:ListBucket", bucketArn),
+    allow("dynamodb:UpdateItem", { "Fn::GetAtt": [table, "Arn"] }),
     allow("sns:Publish", { Ref: topic }),
     allow(["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"], queues),
   ]);
@@ -45,5 +47,6 @@ it("has the variables that it needs, and half a minute", () => {
     SNS_TOPIC_ARN: { Ref: topic },
     URL_EXPIRY_SECONDS: "3600",
     RUNTIME_TYPES: "sdruntime=sdwebui,comfyui=comfyui",
+    RECORD_TABLE: { Ref: table },
   });
 });

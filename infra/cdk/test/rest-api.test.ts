@@ -35,19 +35,45 @@ describe.each(["v1alpha1", "v1alpha2"])("/%s", (path) => {
   });
 });
 
-it("answers monitors at /healthz without a key, a few times a second", () => {
-  expect(method("healthz").HttpMethod).toBe("GET");
-  expect(method("healthz")).not.toHaveProperty("ApiKeyRequired");
+it("passes everything below /v1/ with a key to the function, and nothing of other versions", () => {
+  expect(method("{proxy+}")).toMatchObject({
+    HttpMethod: "ANY",
+    ApiKeyRequired: true,
+    Integration: { Type: "AWS_PROXY" },
+  });
+  const [v1, { ParentId }] = only(template, "AWS::ApiGateway::Resource", { PathPart: "v1" });
+  expect(ParentId).toHaveProperty(["Fn::GetAtt", 1], "RootResourceId");
+  const [, below] = only(template, "AWS::ApiGateway::Resource", { PathPart: "{proxy+}" });
+  expect(below.ParentId).toEqual({ Ref: v1 });
+});
+
+it("has the same paths where tasks are not recorded: the function says so", () => {
+  const without = templateOf("full", ({ records }) => (records.enabled = false));
+  const paths = (of: typeof template) =>
+    Object.values(all(of, "AWS::ApiGateway::Resource")).map(({ PathPart }) => PathPart);
+  expect(paths(without)).toEqual(paths(template));
+});
+
+it.each(["healthz", "openapi.json", "docs"])("answers /%s without a key, a few times a second", (path) => {
+  expect(method(path).HttpMethod).toBe("GET");
+  expect(method(path)).not.toHaveProperty("ApiKeyRequired");
   expect(stage.MethodSettings).toContainEqual(
-    expect.objectContaining({ HttpMethod: "GET", ResourcePath: "/~1healthz", ThrottlingRateLimit: 5 }),
+    expect.objectContaining({ HttpMethod: "GET", ResourcePath: `/~1${path}`, ThrottlingRateLimit: 5 }),
   );
 });
 
-it("lets the gateway call the function on these three paths of its stage only", () => {
+it("lets the gateway call the function on these paths of its stage only", () => {
   const sources = Object.values(all(template, "AWS::Lambda::Permission")).map(
     ({ SourceArn }) => SourceArn["Fn::Join"][1].at(-1) as string,
   );
-  expect(sources.sort()).toEqual(["/GET/healthz", "/POST/v1alpha1", "/POST/v1alpha2"]);
+  expect(sources.sort()).toEqual([
+    "/*/v1/*",
+    "/GET/docs",
+    "/GET/healthz",
+    "/GET/openapi.json",
+    "/POST/v1alpha1",
+    "/POST/v1alpha2",
+  ]);
 });
 
 describe("what the gateway refuses itself", () => {

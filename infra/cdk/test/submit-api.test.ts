@@ -7,11 +7,13 @@ const NAME = "studio-front-door";
 const template = templateOf("full");
 const handler = (change?: (config: Config) => void): Json =>
   only(templateOf("full", change), "AWS::Lambda::Function", { FunctionName: NAME })[1];
+const withoutRecords = ({ records }: Config) => (records.enabled = false);
 const withoutClaimChecks = ({ runtimes }: Config) =>
   runtimes.forEach((runtime) => (runtime.claimCheck = false));
 
 const [topic] = only(template, "AWS::SNS::Topic", { TopicName: "studio-tasks" });
 const [bucket] = only(template, "AWS::S3::Bucket");
+const [table] = only(template, "AWS::DynamoDB::Table");
 const [logs] = only(template, "AWS::Logs::LogGroup", { LogGroupName: `/aws/lambda/${NAME}` });
 
 const WRITE_LOGS = {
@@ -31,13 +33,48 @@ const STORE = {
   Resource: { "Fn::Join": ["", [{ "Fn::GetAtt": [bucket, "Arn"] }, "/_darkroom/tasks/*"]] },
 };
 
+const tableArn = { "Fn::GetAtt": [table, "Arn"] };
+const RECORD = {
+  Effect: "Allow",
+  Action: [
+    "dynamodb:BatchGetItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:GetItem",
+    "dynamodb:PutItem",
+    "dynamodb:UpdateItem",
+  ],
+  Resource: tableArn,
+};
+const LIST = {
+  Effect: "Allow",
+  Action: "dynamodb:Query",
+  Resource: ["by_owner", "unfinished"].map((index) => ({ "Fn::Join": ["", [tableArn, `/index/${index}`]] })),
+};
+const READ = {
+  Effect: "Allow",
+  Action: "s3:GetObject",
+  Resource: { "Fn::Join": ["", [{ "Fn::GetAtt": [bucket, "Arn"] }, "/*"]] },
+};
+const UPLOAD = {
+  Effect: "Allow",
+  Action: "s3:PutObject",
+  Resource: { "Fn::Join": ["", [{ "Fn::GetAtt": [bucket, "Arn"] }, "/_darkroom/uploads/*"]] },
+};
+
 describe("what the front door may do", () => {
-  it("is to publish, to store what is too large for a message, to log and to be traced", () => {
-    expect(statementsOf(template, NAME)).toEqual([WRITE_LOGS, TRACE, PUBLISH, STORE]);
+  it("is to publish, to store what is too large for a message, to record, to sign URLs of results and for uploads, to log and to be traced", () => {
+    const all = [WRITE_LOGS, TRACE, PUBLISH, STORE, RECORD, LIST, READ, UPLOAD];
+    expect(statementsOf(template, NAME)).toEqual(all);
   });
 
   it("is not to store where no runtime takes claim checks", () => {
-    expect(statementsOf(templateOf("full", withoutClaimChecks), NAME)).toEqual([WRITE_LOGS, TRACE, PUBLISH]);
+    const some = [WRITE_LOGS, TRACE, PUBLISH, RECORD, LIST, READ, UPLOAD];
+    expect(statementsOf(templateOf("full", withoutClaimChecks), NAME)).toEqual(some);
+  });
+
+  it("is to touch neither records nor results where tasks are not recorded", () => {
+    const some = [WRITE_LOGS, TRACE, PUBLISH, STORE];
+    expect(statementsOf(templateOf("full", withoutRecords), NAME)).toEqual(some);
   });
 });
 
@@ -49,15 +86,33 @@ describe("the front door's function", () => {
       RUNTIMES_FILE: "runtimes.json",
       MAX_MESSAGE_BYTES: "1048576",
       PUBLISH_TIMEOUT_MS: "8000",
+      RECORD_TABLE: { Ref: table },
+      RECORD_DAYS: "90",
+      MAX_UNFINISHED_TASKS: "500",
+      URL_EXPIRY_SECONDS: "3600",
     });
   });
 
   it.each([
-    ["with claim checks", undefined],
-    ["without", withoutClaimChecks],
+    ["with claim checks", withoutRecords],
+    [
+      "without",
+      (config: Config) => {
+        withoutRecords(config);
+        withoutClaimChecks(config);
+      },
+    ],
+    ["with records", undefined],
   ])("answers before its time is up, %s", (_, change) => {
     const { Timeout, Environment } = handler(change);
     expect(Timeout * 1000 - Number(Environment.Variables.PUBLISH_TIMEOUT_MS)).toBeGreaterThanOrEqual(2000);
+  });
+
+  it("waits for a task as long as `Prefer: wait` may, and no longer than API Gateway", () => {
+    const LONGEST_WAIT = 25;
+    expect(handler().Timeout).toBeGreaterThan(LONGEST_WAIT);
+    expect(handler().Timeout).toBeLessThanOrEqual(29);
+    expect(handler(withoutRecords).Timeout).toBeLessThan(LONGEST_WAIT);
   });
 
   it("has room for a body of 6 MB in four forms", () => {

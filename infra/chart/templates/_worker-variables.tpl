@@ -5,6 +5,7 @@ numbers as floats, so that those above a million need `int64` to be written in f
 - { name: SQS_QUEUE_URL, value: {{ .Values.worker.queueUrl | quote }} }
 - { name: SNS_TOPIC_ARN, value: {{ .Values.worker.completionTopicArn | quote }} }
 - { name: S3_BUCKET, value: {{ .Values.worker.resultsBucket | quote }} }
+- { name: RECORD_TABLE, value: {{ .Values.worker.recordTable | quote }} }
 - { name: RUNTIME_TYPE, value: {{ .Values.runtime.type | quote }} }
 - { name: RUNTIME_NAME, value: {{ include "darkroom.runtimeName" . | quote }} }
 - { name: API_BASE_URL, value: "localhost:{{ .Values.runtime.port }}" }

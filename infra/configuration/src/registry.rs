@@ -27,7 +27,7 @@ fn entry(runtime: &Runtime) -> RuntimeEntry {
         denied_nodes: runtime.nodes.denied.clone(),
         allowed_settings: runtime.allowed_settings.clone(),
         allowed_scripts: runtime.allowed_scripts.clone(),
-        hourly_price: None,
+        hourly_price: runtime.hourly_price,
         nodes_file: None,
         nodes: None,
     }

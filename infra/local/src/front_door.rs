@@ -1,6 +1,7 @@
 //! The front door on loopback, behind a check of the API key with the responses of API Gateway.
 
 use api_lambda::Caller;
+use api_lambda::router::PUBLIC;
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, StatusCode};
 use axum::middleware::{self, Next};
@@ -10,9 +11,6 @@ use serde_json::json;
 use task_records::Owner;
 
 use crate::guard;
-
-/// The paths that need no key.
-const PUBLIC: [&str; 3] = ["/healthz", "/openapi.json", "/docs"];
 
 /// The owner of the tasks that are submitted with the key.
 const OWNER: &str = "local";

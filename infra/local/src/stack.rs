@@ -161,7 +161,7 @@ impl Stack {
             ("SQS_QUEUE_URL", queue.url),
             ("SNS_TOPIC_ARN", self.shared.completions_topic_arn.clone()),
             ("S3_BUCKET", self.shared.bucket.clone()),
-            ("RECORD_TABLE", self.shared.record_table.clone()),
+            ("RECORD_TABLE", self.record_table(config)),
             ("API_BASE_URL", url.clone()),
             ("INPUT_ALLOW_HOSTS", self.input_hosts(deployed)),
             ("INPUT_S3_BUCKETS", self.input_buckets(deployed)),
@@ -197,12 +197,17 @@ impl Stack {
             .join(",")
     }
 
+    /// The table of records; empty, as if it were not set, where tasks are not recorded.
+    fn record_table(&self, config: &Config) -> String {
+        if config.records.enabled { self.shared.record_table.clone() } else { String::new() }
+    }
+
     fn process_dead_letters(&self, config: &Config, queue_url: String) -> anyhow::Result<()> {
         let variables = HashMap::from([
             ("SNS_TOPIC_ARN", self.shared.completions_topic_arn.clone()),
             ("S3_BUCKET", self.shared.bucket.clone()),
             ("URL_EXPIRY_SECONDS", config.results.url_seconds.to_string()),
-            ("RECORD_TABLE", self.shared.record_table.clone()),
+            ("RECORD_TABLE", self.record_table(config)),
             ("RUNTIME_TYPES", config::runtime_types(config)),
         ]);
         let config = worker::dead_letter::Config::from_vars(|name| variables.get(name).cloned())?;
@@ -222,7 +227,10 @@ impl Stack {
             ("S3_OUTPUT_BUCKET", self.shared.bucket.clone()),
             ("RUNTIMES", serde_json::to_string(&self.registry)?),
             ("MAX_MESSAGE_BYTES", config.api.message_bytes.to_string()),
-            ("RECORD_TABLE", self.shared.record_table.clone()),
+            ("RECORD_TABLE", self.record_table(config)),
+            ("RECORD_DAYS", config.records.days.to_string()),
+            ("MAX_UNFINISHED_TASKS", config.records.max_unfinished_tasks.to_string()),
+            ("URL_EXPIRY_SECONDS", config.results.url_seconds.to_string()),
         ]);
         let config = api_lambda::Config::from_vars(|name| variables.get(name).cloned())?;
         let publisher = api_lambda::Aws::new(&self.clients.sdk, &config);

@@ -51,6 +51,7 @@ export interface Outputs {
   ApiUrl: string;
   ApiKeys: string;
   ResultsBucket: string;
+  RecordsTable: string;
   TasksTopicArn: string;
   CompletionsTopicArn: string;
   QueueUrls: string;

@@ -14,6 +14,7 @@ import {
   GetDashboardCommand,
 } from "@aws-sdk/client-cloudwatch";
 import { CloudWatchLogsClient, DescribeLogGroupsCommand } from "@aws-sdk/client-cloudwatch-logs";
+import { DynamoDBClient, ListTablesCommand } from "@aws-sdk/client-dynamodb";
 import { IAMClient, ListRolesCommand } from "@aws-sdk/client-iam";
 import { DescribeKeyCommand, KMSClient, ListKeysCommand } from "@aws-sdk/client-kms";
 import { LambdaClient, ListEventSourceMappingsCommand, ListFunctionsCommand } from "@aws-sdk/client-lambda";
@@ -43,6 +44,7 @@ export async function inventory(emulator: Emulator): Promise<Inventory> {
   const { items: keys } = await api.send(new GetApiKeysCommand());
   const { items: plans } = await api.send(new GetUsagePlansCommand());
   const { Buckets } = await new S3Client({ ...reach, forcePathStyle: true }).send(new ListBucketsCommand());
+  const { TableNames: tables } = await new DynamoDBClient(reach).send(new ListTablesCommand());
   const { MetricAlarms } = await cloudwatch.send(new DescribeAlarmsCommand());
   const { logGroups } = await new CloudWatchLogsClient(reach).send(new DescribeLogGroupsCommand());
   const { Roles } = await new IAMClient(reach).send(new ListRolesCommand());
@@ -60,6 +62,7 @@ export async function inventory(emulator: Emulator): Promise<Inventory> {
     apiKeys: keys?.map(({ name }) => name),
     usagePlans: plans?.map(({ name }) => name),
     buckets: Buckets?.map(({ Name }) => Name),
+    tables,
     alarms: MetricAlarms?.map(({ AlarmName }) => AlarmName),
     dashboards: await dashboards(cloudwatch),
     logGroups: logGroups?.map(({ logGroupName }) => logGroupName),

@@ -28,14 +28,17 @@ export class Service {
     this.s3 = new S3Client({ ...access(emulator), forcePathStyle: true });
   }
 
-  get(path: string): Promise<Response> {
-    return fetch(this.address(path));
+  get(path: string, key?: string): Promise<Answer> {
+    return this.send("GET", path, key);
   }
 
-  async post(path: string, body: Json, key?: string): Promise<Answer> {
+  post(path: string, body: Json, key?: string): Promise<Answer> {
+    return this.send("POST", path, key, typeof body === "string" ? body : JSON.stringify(body));
+  }
+
+  private async send(method: string, path: string, key?: string, body?: string): Promise<Answer> {
     const headers = { "content-type": "application/json", ...(key ? { "x-api-key": key } : {}) };
-    const text = typeof body === "string" ? body : JSON.stringify(body);
-    const answer = await fetch(this.address(path), { method: "POST", headers, body: text });
+    const answer = await fetch(this.address(path), { method, headers, body: body ?? null });
     return { status: answer.status, type: answer.headers.get("content-type"), body: await answer.json() };
   }
 

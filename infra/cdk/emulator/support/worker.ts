@@ -4,7 +4,14 @@ import type { ChildProcess } from "node:child_process";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-import { App, Stack, aws_s3 as s3, aws_sns as sns, aws_sqs as sqs } from "aws-cdk-lib";
+import {
+  App,
+  Stack,
+  aws_dynamodb as dynamodb,
+  aws_s3 as s3,
+  aws_sns as sns,
+  aws_sqs as sqs,
+} from "aws-cdk-lib";
 
 import { runtimeValues } from "../../lib/cluster/runtime-values.ts";
 import type { Config } from "../../lib/config/types.ts";
@@ -53,6 +60,7 @@ function chartVariables(config: Config, outputs: Outputs, port: number): Record<
     registry: "registry.example.com",
     queue,
     bucket: s3.Bucket.fromBucketName(stack, "Bucket", outputs.ResultsBucket),
+    records: dynamodb.Table.fromTableName(stack, "Table", outputs.RecordsTable),
     completions: sns.Topic.fromTopicArn(stack, "Topic", outputs.CompletionsTopicArn),
     account: { name: runtime.name } as Json,
     annotations: {},

@@ -7,8 +7,9 @@ export interface NetworkProps {
 }
 
 /**
- * The network of a new cluster. Nodes have private addresses only. Models, results and image layers go
- * through the gateway endpoint of S3, which costs nothing; what is left for the NAT gateways is small.
+ * The network of a new cluster. Nodes have private addresses only. Models, results, image layers
+ * and the records of tasks go through the gateway endpoints of S3 and DynamoDB, which cost nothing; what is left for the
+ * NAT gateways is small.
  */
 export class Network extends Construct {
   readonly vpc: ec2.Vpc;
@@ -25,7 +26,10 @@ export class Network extends Construct {
         // Each pod has an address of the VPC: 8,187 a zone.
         { name: "private", subnetType: ec2.SubnetType.PRIVATE_WITH_EGRESS, cidrMask: 19 },
       ],
-      gatewayEndpoints: { S3: { service: ec2.GatewayVpcEndpointAwsService.S3 } },
+      gatewayEndpoints: {
+        S3: { service: ec2.GatewayVpcEndpointAwsService.S3 },
+        DynamoDB: { service: ec2.GatewayVpcEndpointAwsService.DYNAMODB },
+      },
     });
     Validations.of(this.vpc).acknowledge({
       id: "AwsSolutions-VPC7",

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-import type { aws_s3 as s3, aws_sns as sns, aws_sqs as sqs } from "aws-cdk-lib";
+import type { aws_dynamodb as dynamodb, aws_s3 as s3, aws_sns as sns, aws_sqs as sqs } from "aws-cdk-lib";
 import { parse } from "yaml";
 
 import type { Config, Runtime } from "../config/types.ts";
@@ -25,6 +25,8 @@ export interface RuntimeSurroundings {
   registry: string;
   queue: sqs.IQueue;
   bucket: s3.IBucket;
+  /** The table with the records of tasks, if tasks are recorded. */
+  records: dynamodb.ITable | undefined;
   completions: sns.ITopic;
   account: ServiceAccount;
   annotations: Record<string, string>;
@@ -53,6 +55,7 @@ function own(runtime: Runtime, around: RuntimeSurroundings): Values {
       queueUrl: around.queue.queueUrl,
       completionTopicArn: around.completions.topicArn,
       resultsBucket: around.bucket.bucketName,
+      recordTable: around.records?.tableName ?? "",
       dynamicModel: runtime.dynamicModel,
       notifyRunning: runtime.notifyRunning,
       concurrency: runtime.concurrency,

@@ -1,4 +1,5 @@
 import {
+  type aws_dynamodb as dynamodb,
   aws_iam as iam,
   type aws_s3 as s3,
   type aws_sns as sns,
@@ -8,14 +9,14 @@ import {
 import { Construct } from "constructs";
 
 import type { ClusterConfig, Runtime } from "../config/types.ts";
-import { LARGE_TASKS } from "../reserved-keys.ts";
+import { LARGE_TASKS, UPLOADS } from "../reserved-keys.ts";
 import { acknowledgeWildcards } from "./acknowledged.ts";
 import { PodRole, type ServiceAccount } from "./identity.ts";
 import { everyObject } from "./models-driver.ts";
 import type { TargetCluster } from "./target.ts";
 
-/** The parts of the reserved prefix that others write: large tasks are put there by the front door. */
-export const WRITTEN_BY_OTHERS = [LARGE_TASKS];
+/** The parts of the reserved prefix that the front door writes: large tasks, and uploads by its presigned URLs. */
+export const WRITTEN_BY_OTHERS = [LARGE_TASKS, UPLOADS];
 
 export interface WorkerRoleProps {
   runtime: Runtime;
@@ -25,6 +26,8 @@ export interface WorkerRoleProps {
   /** The runtime's own queue. */
   queue: sqs.IQueue;
   bucket: s3.IBucket;
+  /** The table with the records of tasks, if tasks are recorded. */
+  records: dynamodb.ITable | undefined;
   completions: sns.ITopic;
 }
 
@@ -58,11 +61,14 @@ export class WorkerRole extends Construct {
       "sqs:ChangeMessageVisibility",
     );
     this.allow("StoresResults", [everyResult], "s3:PutObject");
-    // Reading presigns URLs, fetches tasks that were too large for a message, and detects what is complete
-    // already.
+    // Reading presigns URLs, fetches tasks that were too large for a message and uploaded inputs, and detects what is
+    // complete already.
     this.allow("ReadsResultsAndTasks", [everyResult], "s3:GetObject");
     // Without it S3 answers 403 for a missing object.
     this.allow("TellsMissingFromForbidden", [bucket], "s3:ListBucket");
+    if (props.records) {
+      this.allow("RecordsTasks", [props.records.tableArn], "dynamodb:GetItem", "dynamodb:UpdateItem");
+    }
     this.allow("NotifiesOfResults", [props.completions.topicArn], "sns:Publish");
     const inputs = runtime.inputs.buckets.map(everyObject);
     if (inputs.length > 0) this.allow("ReadsInputs", inputs, "s3:GetObject");

@@ -28,6 +28,11 @@ export interface Config {
     urlSeconds: number;
     keepOnDestroy: boolean;
   };
+  records: {
+    enabled: boolean;
+    days: number;
+    maxUnfinishedTasks: number;
+  };
   subscriptions: {
     emails: Email[];
     webhooks: string[];
@@ -120,6 +125,7 @@ export interface Runtime {
     purchase: "spot-first" | "spot" | "on-demand";
     volumeGiB: number;
   };
+  hourlyPrice?: number;
   replicas: {
     min: number;
     max: number;

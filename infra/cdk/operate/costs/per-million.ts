@@ -38,6 +38,20 @@ const LEASE_SHARE = 3;
 /** X-Ray's default rule: the first request each second, and 5 % of the others. */
 const TRACED = 0.05;
 
+/**
+ * Write units of a task without an idempotency key: the record and its index, its mark as published, its start, and its
+ * end, when it has more than 1 kB. With a quota an index of unfinished tasks is written twice (task-records/README.md).
+ */
+const RECORD_WRITES = 6;
+const QUOTA_WRITES = 2;
+
+/** A worker reads the record of a run every 2 s, for half a unit, and writes progress every 6 s (worker/src/steps/watch.rs). */
+const READ_SECONDS = 2;
+const PROGRESS_SECONDS = 6;
+
+/** Assumed: a finished record with its keys in the index. */
+const RECORD_KB = 2;
+
 /** Assumed. A gateway's line, two of the function, a worker's eight; the way to SQS and SNS with TLS. */
 const LOG_KB = 5;
 const NAT_KB = 15;
@@ -77,6 +91,7 @@ export function perMillion(config: Config, runtime: Runtime, work: Workload): Li
       storedGb * months,
       PRICES.s3Storage.usd,
     ),
+    ...(config.records.enabled ? records(config, work) : []),
     line("logs", `1 M × ${LOG_KB} kB = ${LOG_KB} GB`, LOG_KB, PRICES.logs.usd),
     line("traces", `${TRACED * 100} % of 1 M`, TRACED, PRICES.traces.usd),
     ...(claimCheck
@@ -125,6 +140,25 @@ function dataVolume({ instances }: Runtime, { seconds }: Workload): Line {
   const hours = (IMAGES * seconds) / 3600;
   const quantity = `${instances.volumeGiB} GiB × ${plain(hours)} h ÷ ${HOURS_A_MONTH} h`;
   return line("its data volume", quantity, (instances.volumeGiB * hours) / HOURS_A_MONTH, PRICES.volume.usd);
+}
+
+function records({ records }: Config, { seconds }: Workload): Line[] {
+  const quota = records.maxUnfinishedTasks > 0 ? QUOTA_WRITES : 0;
+  const writes = RECORD_WRITES + quota + Math.floor(seconds / PROGRESS_SECONDS);
+  const reads = Math.floor(seconds / READ_SECONDS) / 2;
+  const months = records.days / 30;
+  return [
+    line("DynamoDB: written", `${plain(writes)} M units`, writes, PRICES.dynamodbWrites.usd),
+    ...(reads > 0
+      ? [line("DynamoDB: read by workers", `${plain(reads)} M units`, reads, PRICES.dynamodbReads.usd)]
+      : []),
+    line(
+      "DynamoDB: stored",
+      `${RECORD_KB} GB × ${plain(months)} ${months === 1 ? "month" : "months"}`,
+      RECORD_KB * months,
+      PRICES.dynamodbStorage.usd,
+    ),
+  ];
 }
 
 function extensions({ deadlines }: Runtime, { seconds }: Workload): number {

@@ -18,6 +18,7 @@ const BLOG_EC2 = "factualminds.com, EC2 On-Demand Pricing, June 2026";
 const TABLES = "price tables in several public repositories, which agree";
 const BLOG_NAT = "cloudburn.io, NAT Gateway Pricing, February 2026";
 const BLOG_CLOUDWATCH = "factualminds.com, CloudWatch Pricing, June 2026";
+const DYNAMODB = "airbyte.com, Amazon DynamoDB Pricing, July 2025 (us-east-1)";
 const PREDECESSOR = "README of the second predecessor";
 
 export const PRICES = {
@@ -43,6 +44,9 @@ export const PRICES = {
   s3Put: price(5, "million", `devnotes.tech, S3 Pricing; ${PREDECESSOR}`),
   s3Get: price(0.4, "million", "devnotes.tech, S3 Pricing"),
   s3Storage: price(0.023, "GB-month", `devnotes.tech, S3 Pricing; ${PREDECESSOR}`),
+  dynamodbWrites: price(0.625, "million write request units", DYNAMODB),
+  dynamodbReads: price(0.125, "million read request units", DYNAMODB),
+  dynamodbStorage: price(0.25, "GB-month", "AWS's DynamoDB pricing page, a copy without a date"),
   transferOut: price(0.09, "GB to the internet", `devnotes.tech, S3 Pricing; ${PREDECESSOR}`),
   logs: price(0.5, "GB taken in", BLOG_CLOUDWATCH),
   alarm: price(0.1, "month", "cost notes in a public repository, 2026"),

@@ -56,6 +56,11 @@ const SWITCHES: Switch[] = [
     besides: "grows with the images' size",
   },
   {
+    name: "records.enabled: false",
+    turn: (config) => (config.records.enabled = false),
+    besides: "no `v1`: tasks cannot be watched, listed, canceled or retried",
+  },
+  {
     name: "subscriptions.webhooks: [one]",
     turn: (config) => (config.subscriptions.webhooks = ["https://hooks.example.com/darkroom"]),
     besides: "deliveries to SQS cost nothing at SNS",

@@ -23,7 +23,7 @@ export const clusterStack = (config: Config) => `${config.name}-cluster`;
 export const clusterName = (config: Config) => config.cluster.existing ?? config.name;
 
 /** The names of the service stack's outputs. */
-export type Output = "ApiUrl" | "ApiKeys" | "ResultsBucket";
+export type Output = "ApiUrl" | "ApiKeys" | "ResultsBucket" | "RecordsTable";
 
 export function outputOf(stack: Stack, output: Output): string | undefined {
   return stack.Outputs?.find(({ OutputKey }) => OutputKey === output)?.OutputValue;

@@ -8,13 +8,14 @@ export interface Change {
 }
 
 /**
- * Types whose loss is more than a pause: tasks, results, keys that clients have, and the cluster with its
- * network.
+ * Types whose loss is more than a pause: tasks, results, records, keys that clients have, and the cluster
+ * with its network.
  */
 const KEPT = [
   "AWS::SQS::Queue",
   "AWS::SNS::Topic",
   "AWS::S3::Bucket",
+  "AWS::DynamoDB::Table",
   "AWS::ApiGateway::RestApi",
   "AWS::ApiGateway::ApiKey",
   "AWS::EKS::Cluster",

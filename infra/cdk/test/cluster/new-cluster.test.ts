@@ -82,11 +82,17 @@ describe("its network", () => {
     expect(resources(template, "AWS::EC2::NatGateway")).toHaveLength(1);
   });
 
-  it("reaches S3 from every subnet without a NAT gateway", () => {
-    const [, endpoint] = only(template, "AWS::EC2::VPCEndpoint");
-    expect(endpoint.Properties.VpcEndpointType).toBe("Gateway");
-    expect(JSON.stringify(endpoint.Properties.ServiceName)).toMatch(/com\.amazonaws\.".*\.s3"/);
-    expect(endpoint.Properties.RouteTableIds).toHaveLength(8);
+  it("reaches S3 and DynamoDB from every subnet without a NAT gateway", () => {
+    const endpoints = resources(template, "AWS::EC2::VPCEndpoint").map(([, { Properties }]) => Properties);
+    const services = endpoints.map(({ ServiceName }) => JSON.stringify(ServiceName)).sort();
+    expect(services).toEqual([
+      expect.stringMatching(/com\.amazonaws\.".*\.dynamodb"/),
+      expect.stringMatching(/com\.amazonaws\.".*\.s3"/),
+    ]);
+    for (const { VpcEndpointType, RouteTableIds } of endpoints) {
+      expect(VpcEndpointType).toBe("Gateway");
+      expect(RouteTableIds).toHaveLength(8);
+    }
   });
 
   it("has no more NAT gateways than zones", () => {

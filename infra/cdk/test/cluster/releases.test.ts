@@ -55,6 +55,7 @@ describe("the values of a release", () => {
         queueUrl: "https://sqs.us-west-2.amazonaws.com/111122223333/studio-sdruntime",
         completionTopicArn: "arn:aws:sns:us-west-2:111122223333:completions",
         resultsBucket: "results-of-somebody",
+        recordTable: "records-of-somebody",
         dynamicModel: true,
         notifyRunning: true,
         concurrency: 1,
@@ -95,7 +96,7 @@ describe("the values of a release", () => {
 
   it("leave no field of a runtime out", () => {
     // What is used elsewhere: the front door's registry of runtimes has these, the chart has none of them.
-    const elsewhere = ["models", "taskTypes", "claimCheck", "image", "name", "type"];
+    const elsewhere = ["models", "taskTypes", "claimCheck", "hourlyPrice", "image", "name", "type"];
     const rendered = values("sdruntime");
     const used: Record<string, Json> = {
       model: rendered.runtime.model,
@@ -124,6 +125,12 @@ describe("the values of a release", () => {
       (field) => !(field in used) && !elsewhere.includes(field),
     );
     expect(unknown).toEqual([]);
+  });
+
+  it("have no table where tasks are not recorded", () => {
+    const without = synth(example("minimal", ({ records }) => (records.enabled = false))).template;
+    const { worker } = valuesOf(all(without)[release(without, "sdruntime")[0]], "aws", "us-west-2");
+    expect(worker.recordTable).toBe("");
   });
 
   it("take the account's own registry by default", () => {

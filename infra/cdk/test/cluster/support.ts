@@ -3,7 +3,14 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-import { App, aws_s3 as s3, aws_sns as sns, aws_sqs as sqs, Stack } from "aws-cdk-lib";
+import {
+  App,
+  aws_dynamodb as dynamodb,
+  aws_s3 as s3,
+  aws_sns as sns,
+  aws_sqs as sqs,
+  Stack,
+} from "aws-cdk-lib";
 import { Template } from "aws-cdk-lib/assertions";
 
 import { ClusterStack } from "../../lib/cluster-stack.ts";
@@ -53,10 +60,16 @@ export function synth(config: Config): Synthesized {
         config.runtimes.map(({ name }) => [name, queue(service, `${config.name}-${name}`)]),
       ),
       bucket: new s3.Bucket(service, "Results"),
+      records: config.records.enabled ? table(service) : undefined,
       completions: new sns.Topic(service, "Completions"),
     },
   });
   return { stack, template: Template.fromStack(stack), config };
+}
+
+function table(service: Stack): dynamodb.Table {
+  const partitionKey = { name: "pk", type: dynamodb.AttributeType.STRING };
+  return new dynamodb.Table(service, "TaskRecords", { partitionKey });
 }
 
 /** By its name, as the service hands them over. */

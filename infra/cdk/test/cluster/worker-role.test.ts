@@ -9,12 +9,13 @@ import { example, only, resources, statementsOf, synth, target } from "./support
 const { template } = synth(example("full"));
 
 /** The statements of the workers of a runtime, with ARNs as text. */
-function workers(runtime: string) {
-  const [, association] = only(template, "AWS::EKS::PodIdentityAssociation", { ServiceAccount: runtime });
-  const statements = statementsOf(template, target(association.Properties.RoleArn));
+function workers(runtime: string, of = template) {
+  const [, association] = only(of, "AWS::EKS::PodIdentityAssociation", { ServiceAccount: runtime });
+  const statements = statementsOf(of, target(association.Properties.RoleArn));
   return JSON.parse(
     JSON.stringify(statements)
       .replaceAll(/\{"Fn::ImportValue":"studio-service:ExportsOutput\w+Results\w+"\}/g, '"BUCKET"')
+      .replaceAll(/\{"Fn::ImportValue":"studio-service:ExportsOutput\w+TaskRecords\w+"\}/g, '"TABLE"')
       .replaceAll(/\{"Fn::ImportValue":"studio-service:ExportsOutput\w+Completions\w+"\}/g, '"TOPIC"')
       .replaceAll('{"Ref":"AWS::Partition"}', '"aws"')
       .replaceAll(/\{"Fn::Join":\["",(\[[^\]]*\])\]\}/g, (_, parts) =>
@@ -35,6 +36,12 @@ describe("the workers of a runtime", () => {
       { Sid: "StoresResults", Effect: "Allow", Action: "s3:PutObject", Resource: "BUCKET/*" },
       { Sid: "ReadsResultsAndTasks", Effect: "Allow", Action: "s3:GetObject", Resource: "BUCKET/*" },
       { Sid: "TellsMissingFromForbidden", Effect: "Allow", Action: "s3:ListBucket", Resource: "BUCKET" },
+      {
+        Sid: "RecordsTasks",
+        Effect: "Allow",
+        Action: ["dynamodb:GetItem", "dynamodb:UpdateItem"],
+        Resource: "TABLE",
+      },
       { Sid: "NotifiesOfResults", Effect: "Allow", Action: "sns:Publish", Resource: "TOPIC" },
       {
         Sid: "ReadsInputs",
@@ -46,7 +53,7 @@ describe("the workers of a runtime", () => {
         Sid: "LeavesToOthersWhatIsTheirs",
         Effect: "Deny",
         Action: "s3:PutObject",
-        Resource: "BUCKET/_darkroom/tasks/*",
+        Resource: ["BUCKET/_darkroom/tasks/*", "BUCKET/_darkroom/uploads/*"],
       },
     ]);
   });
@@ -55,6 +62,11 @@ describe("the workers of a runtime", () => {
     const statements = workers("comfyui");
     expect(statements[0].Resource).toBe("arn:aws:sqs:us-west-2:111122223333:studio-comfyui");
     expect(JSON.stringify(statements)).not.toMatch(/sdruntime|my-company/);
+  });
+
+  it("touch no table where tasks are not recorded", () => {
+    const without = synth(example("full", ({ records }) => (records.enabled = false))).template;
+    expect(JSON.stringify(workers("sdruntime", without))).not.toContain("dynamodb");
   });
 
   it("get nothing beside it from managed policies", () => {

@@ -7,6 +7,7 @@ import { render, valuesOf } from "../cluster/helm.ts";
 import * as cluster from "../cluster/support.ts";
 import { all, type Json, only, statementsOf } from "../support/service.ts";
 import { allowed, resolve } from "./policy.ts";
+import { leadsTo, routes } from "./routes.ts";
 import { type Call, contract, stacks } from "./support.ts";
 
 const { config, ...templates } = stacks();
@@ -15,13 +16,13 @@ const code = contract();
 /** What Lambda itself does with a queue that feeds a function (Lambda developer guide, "SQS permissions"). */
 const OF_THE_EVENT_SOURCE = ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"];
 
-/** The actions on S3, SNS and SQS that statements allow, each once. */
+/** The actions on DynamoDB, S3, SNS and SQS that statements allow, each once. */
 const granted = (statements: Json[]): string[] => [
   ...new Set(
     statements
       .filter(({ Effect }) => Effect === "Allow")
       .flatMap(({ Action }) => [Action].flat() as string[])
-      .filter((action) => /^(s3|sns|sqs):/.test(action)),
+      .filter((action) => /^(dynamodb|s3|sns|sqs):/.test(action)),
   ),
 ];
 const called = (calls: Call[]) => [...new Set(calls.map(({ action }) => action))];
@@ -76,14 +77,36 @@ describe.each([
   });
 });
 
+describe("the table of records", () => {
+  it("is the one that the local stack creates", () => {
+    const [, properties] = only(templates.service, "AWS::DynamoDB::Table");
+    const { AttributeDefinitions, BillingMode, GlobalSecondaryIndexes, KeySchema, TimeToLiveSpecification } =
+      properties;
+    const sorted = (list: Json[], name: string) => list.toSorted((a, b) => (a[name] < b[name] ? -1 : 1));
+    expect({
+      AttributeDefinitions: sorted(AttributeDefinitions, "AttributeName"),
+      BillingMode,
+      GlobalSecondaryIndexes: sorted(GlobalSecondaryIndexes, "IndexName"),
+      KeySchema,
+      TimeToLiveSpecification,
+    }).toEqual(code.record_table);
+  });
+});
+
 describe("the front door", () => {
-  it("has the paths of its program", () => {
-    const parts = all(templates.service, "AWS::ApiGateway::Resource");
-    const methods = Object.values(all(templates.service, "AWS::ApiGateway::Method")).map(
-      ({ HttpMethod, ResourceId }) => ({ method: HttpMethod, path: `/${parts[ResourceId.Ref]?.PathPart}` }),
+  const methods = routes(templates.service);
+
+  it.each(code.front_door.paths)("is reached at $method $path", ({ method, path, public: isPublic }) => {
+    const [route, ...more] = methods.filter((route) => leadsTo(route, method, path));
+    expect(route).toMatchObject({ needsKey: !isPublic });
+    expect(more).toEqual([]);
+  });
+
+  it("has no path that its program does not have", () => {
+    const unknown = methods.filter(
+      (route) => !code.front_door.paths.some(({ method, path }) => leadsTo(route, method, path)),
     );
-    const sorted = (list: object[]) => list.map((entry) => JSON.stringify(entry, ["method", "path"])).sort();
-    expect(sorted(methods)).toEqual(sorted(code.front_door.paths));
+    expect(unknown).toEqual([]);
   });
 
   it("has the runtimes that the local stack derives from the same file", () => {
@@ -157,7 +180,13 @@ describe.each(config.runtimes.map((runtime) => ({ runtime, name: runtime.name })
 
     it("may touch neither the front door's tasks, nor another's queue, nor the topic of tasks", () => {
       const other = { ...own, queue: `${own.queue}-of-another` };
-      for (const call of code.calls.front_door) expect(allowed(statements, call, own)).toBe(false);
+      // Both read everything in the bucket of results, and update records.
+      const shared = code.calls.worker.map((call) => JSON.stringify(call));
+      const others = code.calls.front_door.filter(
+        (call) => call.action !== "s3:GetObject" && !shared.includes(JSON.stringify(call)),
+      );
+      expect(others.map(({ action }) => action)).toContain("sns:Publish");
+      for (const call of others) expect(allowed(statements, call, own)).toBe(false);
       expect(allowed(statements, { action: "sqs:ReceiveMessage", resource: "queue" }, other)).toBe(false);
       expect(statements.map(({ Resource }) => resolve(Resource))).not.toContain("tasks");
     });

@@ -5,6 +5,7 @@ import type { Call } from "./support.ts";
 
 /** What CloudFormation's references stand for, in the words of the calls. */
 const REFERENCES: [RegExp, string][] = [
+  [/TaskRecords/, "records"],
   [/Results/, "results"],
   [/Completions/, "completions"],
   [/TaskBusTopic/, "tasks"],

@@ -17,8 +17,8 @@ const FILE = path("../../../examples/full.yaml");
 /** A call that a program was seen to make. */
 export interface Call {
   action: string;
-  resource: "tasks" | "completions" | "queue" | "results" | "inputs";
-  /** Of an object: `<prefix>` stands for what callers choose. */
+  resource: "tasks" | "completions" | "queue" | "results" | "inputs" | "records";
+  /** Of an object: `<prefix>` stands for what callers choose. Of a table: its index. */
   key?: string;
 }
 
@@ -26,7 +26,7 @@ export interface Call {
 export interface Contract {
   attributes: { runtime: string; legacy_model: string };
   reserved_prefix: string;
-  front_door: { variables: string[]; paths: { method: string; path: string }[] };
+  front_door: { variables: string[]; paths: { method: string; path: string; public: boolean }[] };
   worker: {
     variables: string[];
     health_port: number;
@@ -36,6 +36,8 @@ export interface Contract {
   };
   dead_letter: { variables: string[] };
   calls: Record<"front_door" | "worker" | "dead_letter", Call[]>;
+  /** The table of records, as `AWS::DynamoDB::Table` describes one; lists are in the order of their names. */
+  record_table: Json;
   registry: Json[];
   worker_settings: Record<string, Record<string, string>>;
 }

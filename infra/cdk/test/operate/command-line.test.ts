@@ -89,6 +89,7 @@ describe("check-config", () => {
   test("says what a configuration means", () => {
     const { status, out } = darkroom("check-config", "--config", written(VALID));
     expect(status).toBe(0);
+    expect(out).toMatch(/^records +kept for 30 days; any number of unfinished tasks per key$/m);
     expect(out).toMatch(/sdruntime +sdwebui +darkroom-sdruntime +0 to 10 +spot-first: g4dn\.xlarge/);
   });
 

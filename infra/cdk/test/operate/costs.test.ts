@@ -29,7 +29,7 @@ describe("the page", () => {
 
   test("a figure that was changed by hand would be noticed", () => {
     const page = readFileSync(PAGE, "utf8");
-    const forged = page.replace("$249.04", "$149.04");
+    const forged = page.replace(/\*\*\$[\d,.]+\*\*/, "**$149.04**");
     expect(forged).not.toBe(page);
     expect(withTables(forged)).toBe(page);
   });
@@ -66,6 +66,22 @@ describe("a million images", () => {
     expect([sns(64), sns(65), sns(262), sns(263)]).toEqual([1, 1.5, 3, 1]);
     expect(usd(million(example(), { ...SMALL, requestKb: 263 }), "claim check")).toBeCloseTo(5.4);
     expect(usd(million(example(), { ...SMALL, requestKb: 262 }), "claim check")).toBe(0);
+  });
+
+  test("a task writes its record six times, and progress of a long run; workers read it meanwhile", () => {
+    const written = (config = example(), seconds = 1.5) =>
+      usd(million(config, { ...SMALL, seconds }), "DynamoDB: written") / 0.625;
+    const config = example();
+    expect([written(), written(config, 7), written(config, 20)].map(Math.round)).toEqual([6, 7, 9]);
+    config.records.maxUnfinishedTasks = 5;
+    expect(written(config)).toBeCloseTo(8);
+    expect(usd(million(), "DynamoDB: read")).toBe(0);
+    expect(usd(million(example(), LARGE), "DynamoDB: read")).toBeCloseTo(1.5 * 0.125);
+
+    config.records.days = 90;
+    expect(usd(million(config), "DynamoDB: stored")).toBeCloseTo(3 * usd(million(), "DynamoDB: stored"));
+    config.records.enabled = false;
+    expect(usd(million(config), "DynamoDB")).toBe(0);
   });
 
   test("a type without a price says so instead of costing something else", () => {

@@ -1,17 +1,19 @@
 // The end of a deployment, and what outlives it.
 
 import { CloudFormationClient, ListStacksCommand } from "@aws-sdk/client-cloudformation";
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { EC2Client, RunInstancesCommand } from "@aws-sdk/client-ec2";
 import { PutBucketVersioningCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { beforeEach, describe, expect, test } from "vitest";
 
 import { destroy, losesResults } from "../../operate/destroy.ts";
 import { deleteBucket } from "../../operate/destroy/bucket.ts";
+import { tableExists } from "../../operate/destroy/table.ts";
 import { bucketRegion } from "../../operate/preflight/models.ts";
 import { aws, s3 } from "../../operate/support/aws.ts";
 import { Stacks } from "../../operate/support/stacks.ts";
 import { configuration } from "./support/configuration.ts";
-import { makeBucket, makeStack } from "./support/deployment.ts";
+import { makeBucket, makeStack, makeTable } from "./support/deployment.ts";
 import { withMoto } from "./support/moto.ts";
 import { withTerminal } from "./support/terminal.ts";
 
@@ -19,6 +21,7 @@ withMoto();
 const terminal = withTerminal();
 const config = configuration();
 const client = () => new S3Client(s3(config));
+const recorded = () => tableExists(new DynamoDBClient(aws(config)), "records");
 const stacks = () => Stacks.of(config);
 const exists = async (Bucket: string) => (await bucketRegion(client(), Bucket)) !== undefined;
 
@@ -33,24 +36,27 @@ describe("destroy", () => {
   beforeEach(async () => {
     await makeBucket("models", ["Stable-diffusion/v1-5.safetensors"]);
     await makeBucket("results", ["output/a/a-1.png", "_darkroom/failed/x.json"]);
-    await makeStack("darkroom-service", { ResultsBucket: "results" });
+    await makeTable("records");
+    await makeStack("darkroom-service", { ResultsBucket: "results", RecordsTable: "records" });
     await makeStack("darkroom-cluster");
     await makeStack("somebody-elses");
   });
 
-  test("deletes both stacks and nothing else, and keeps both buckets", async () => {
+  test("deletes both stacks and nothing else, and keeps both buckets and the records", async () => {
     await destroy(config, stacks(), false);
     expect(await stackNames()).toEqual(["somebody-elses"]);
-    expect([await exists("models"), await exists("results")]).toEqual([true, true]);
+    expect([await exists("models"), await exists("results"), await recorded()]).toEqual([true, true, true]);
     expect(terminal.text).toMatch(/deleting the stack darkroom-cluster\ndeleting the stack darkroom-service/);
     expect(terminal.text).toContain("s3://results: the results");
+    expect(terminal.text).toContain("the table records: the records of tasks");
     expect(terminal.text).toContain("s3://models: the models");
   });
 
-  test("deletes the results if it is told to, and never the models", async () => {
+  test("deletes results and records if it is told to, and never the models", async () => {
     await destroy(config, stacks(), true);
-    expect([await exists("models"), await exists("results")]).toEqual([true, false]);
+    expect([await exists("models"), await exists("results"), await recorded()]).toEqual([true, false, false]);
     expect(terminal.text).not.toContain("s3://results: the results");
+    expect(terminal.text).not.toContain("the table records: ");
   });
 
   test("names GPU nodes that nobody terminated", async () => {

@@ -67,6 +67,13 @@ const queue = (QueueName: string) => ({
 
 test("what would be lost or made anew is named; what only changes is not", () => {
   const topic = (DisplayName: string) => ({ Type: "AWS::SNS::Topic", Properties: { DisplayName } });
+  const table = (AttributeName: string) => ({
+    Type: "AWS::DynamoDB::Table",
+    Properties: {
+      AttributeDefinitions: [{ AttributeName, AttributeType: "S" }],
+      KeySchema: [{ AttributeName, KeyType: "HASH" }],
+    },
+  });
   const role = { Type: "AWS::IAM::Role", Properties: { AssumeRolePolicyDocument: {} } };
   const printed = diff(
     {
@@ -74,13 +81,15 @@ test("what would be lost or made anew is named; what only changes is not", () =>
       Gone: queue("b"),
       Kept: { Type: "AWS::S3::Bucket", DeletionPolicy: "Retain" },
       Topic: topic("x"),
+      Records: table("pk"),
       Role: role,
     },
-    { Renamed: queue("c"), Topic: topic("y") },
+    { Renamed: queue("c"), Topic: topic("y"), Records: table("id") },
   );
   expect(risky(printed)).toEqual([
     { type: "AWS::SQS::Queue", id: "Gone", fate: "destroyed" },
     { type: "AWS::SQS::Queue", id: "Renamed", fate: "replaced" },
+    { type: "AWS::DynamoDB::Table", id: "Records", fate: "replaced" },
   ]);
 });
 

@@ -24,7 +24,7 @@ pub struct Checked {
 }
 
 /// What is deployed.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Config {
     /// The prefix of every name.
@@ -37,6 +37,8 @@ pub struct Config {
     pub api: Api,
     /// How results are stored.
     pub results: Results,
+    /// The records of tasks.
+    pub records: Records,
     /// The subscribers to results.
     pub subscriptions: Subscriptions,
     /// The runtimes, each with a queue and a worker.
@@ -61,6 +63,18 @@ pub struct Results {
     pub url_seconds: u32,
     /// After how many days results are deleted; 0 for never.
     pub lifetime_days: u32,
+}
+
+/// The records of tasks.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Records {
+    /// Whether tasks are recorded, which `v1` needs.
+    pub enabled: bool,
+    /// After how many days a record is deleted.
+    pub days: u32,
+    /// How many unfinished tasks an API key may have; 0 for any number.
+    pub max_unfinished_tasks: u32,
 }
 
 /// The subscribers to results.

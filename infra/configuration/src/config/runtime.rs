@@ -7,7 +7,7 @@ use shared_schema::TaskType;
 use crate::schema;
 
 /// A runtime.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Runtime {
     /// Its name, which is also its queue's.
@@ -41,6 +41,8 @@ pub struct Runtime {
     pub concurrency: u32,
     /// Whether a notification is also sent when a task starts.
     pub notify_running: bool,
+    /// What an hour of its GPU costs, in US dollars, if the cost of tasks is shown.
+    pub hourly_price: Option<f64>,
     /// The range of the number of pods.
     pub replicas: Replicas,
     /// When the number of pods changes.

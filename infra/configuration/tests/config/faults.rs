@@ -11,12 +11,14 @@ modelBucket: My_Models
 colour: blue
 api: { burst: 0, ratePerSecond: fast, keys: [] }
 results: { urlSeconds: 604801 }
+records: { enabled: maybe, days: 0, maxUnfinishedTasks: 10001 }
 subscriptions: { queues: [a, a], webhooks: [ 'http://insecure.example.com' ] }
 images: { registry: '' }
 runtimes:
   - name: Upper
     type: fooocus
     deadlines: { drian: 3 }
+    hourlyPrice: 0
     limits: { maxSteps: 1.5 }
   - { type: comfyui }
 ",
@@ -31,9 +33,13 @@ runtimes:
             "api.ratePerSecond: must be number",
             "images.registry: must NOT have fewer than 1 characters",
             "modelBucket: must look like ^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
+            "records.days: must be >= 1",
+            "records.enabled: must be boolean",
+            "records.maxUnfinishedTasks: must be <= 10000",
             "region: must look like ^[a-z]{2}(-[a-z]+)+-[1-9]$",
             "results.urlSeconds: must be <= 604800",
             "runtimes.0.deadlines: does not know `drian`",
+            "runtimes.0.hourlyPrice: must be > 0",
             "runtimes.0.limits.maxSteps: must be integer",
             "runtimes.0.name: must look like ^[a-z]([a-z0-9-]{0,22}[a-z0-9])?$",
             &format!("runtimes.0.type: must be one of {}", types.join(", ")),

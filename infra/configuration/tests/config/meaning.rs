@@ -11,10 +11,13 @@ fn omitted_fields_have_the_defaults_of_the_schema() {
     let config = Checked::parse(SMALLEST).unwrap().config;
     assert_eq!((config.name.as_str(), config.api.message_bytes), ("darkroom", 262_144));
     assert_eq!(config.results.url_seconds, 86_400);
+    let records = &config.records;
+    assert_eq!((records.enabled, records.days, records.max_unfinished_tasks), (true, 30, 0));
     let [runtime] = config.runtimes.as_slice() else { panic!("{:?}", config.runtimes) };
     assert_eq!((runtime.deadlines.run, runtime.deadlines.visibility), (1800, 120));
     assert_eq!((runtime.attempts, runtime.concurrency), (3, 1));
     assert!(runtime.claim_check && !runtime.dynamic_model && !runtime.notify_running);
+    assert_eq!(runtime.hourly_price, None);
 }
 
 #[test]
@@ -33,6 +36,7 @@ fn the_front_doors_registry_follows_from_the_file() {
                 "claim_check": true,
                 "allowed_settings": ["control_net_no_detectmap"],
                 "allowed_scripts": ["X/Y/Z plot"],
+                "hourly_price": 1.006,
             },
             {
                 "name": "comfyui",

@@ -1,6 +1,7 @@
 // A deployment in moto: stacks are small ones with the real one's outputs.
 
 import { CloudFormationClient, CreateStackCommand } from "@aws-sdk/client-cloudformation";
+import { CreateTableCommand, DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { CreateBucketCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 
 import { aws, s3 } from "../../../operate/support/aws.ts";
@@ -24,4 +25,17 @@ export async function makeBucket(Bucket: string, objects: string[]): Promise<voi
   const CreateBucketConfiguration = { LocationConstraint: "us-west-2" } as const;
   await client.send(new CreateBucketCommand({ Bucket, CreateBucketConfiguration }));
   for (const Key of objects) await client.send(new PutObjectCommand({ Bucket, Key, Body: Key }));
+}
+
+/** A table that is protected against deletion. */
+export async function makeTable(TableName: string): Promise<void> {
+  await new DynamoDBClient(aws(REGION)).send(
+    new CreateTableCommand({
+      TableName,
+      BillingMode: "PAY_PER_REQUEST",
+      AttributeDefinitions: [{ AttributeName: "pk", AttributeType: "S" }],
+      KeySchema: [{ AttributeName: "pk", KeyType: "HASH" }],
+      DeletionProtectionEnabled: true,
+    }),
+  );
 }
