@@ -4,6 +4,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["emulator/**/*.check.ts"],
+    globalSetup: "test/support/scratch.ts",
     testTimeout: 120_000,
     hookTimeout: 600_000,
     bail: 1,

@@ -12,13 +12,15 @@ export interface ApiKeysProps {
 export class ApiKeys extends Construct {
   /** The ids of the keys, by the names in the configuration. */
   readonly ids: Record<string, string> = {};
+  /** What bounds each key, at the stages that are added to it. */
+  readonly plan: apigateway.UsagePlan;
 
   constructor(scope: Construct, id: string, { config, stage }: ApiKeysProps) {
     super(scope, id);
     const { name, api } = config;
 
     // Throttle and quota are counted per key, not for the plan as a whole.
-    const plan = new apigateway.UsagePlan(this, "Plan", {
+    this.plan = new apigateway.UsagePlan(this, "Plan", {
       name,
       throttle: { rateLimit: api.ratePerSecond, burstLimit: api.burst },
       quota:
@@ -30,7 +32,7 @@ export class ApiKeys extends Construct {
         apiKeyName: `${name}-${keyName}`,
         description: `For ${keyName}`,
       });
-      plan.addApiKey(key);
+      this.plan.addApiKey(key);
       this.ids[keyName] = key.keyId;
     }
   }

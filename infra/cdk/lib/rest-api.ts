@@ -2,146 +2,48 @@ import { RemovalPolicy, Validations, aws_apigateway as apigateway, aws_logs as l
 import type { Construct } from "constructs";
 
 import { accessLogFormat } from "./access-log.ts";
-import type { Config } from "./config/types.ts";
-import { ApiKeys } from "./api-keys.ts";
 import type { RustFunction } from "./rust-function.ts";
 
 /** What an account may have at most, of requests per second and at once (API Gateway quotas). */
-const ACCOUNT_RATE = 10_000;
-const ACCOUNT_BURST = 5_000;
+export const ACCOUNT_RATE = 10_000;
+export const ACCOUNT_BURST = 5_000;
 
-/**
- * What is answered without a key: health checks, for monitors that can send no headers, and the description of `v1`. All
- * callers of a path together get this much of the function.
- */
-const PUBLIC = ["healthz", "openapi.json", "docs"];
-const PUBLIC_LIMIT = { throttlingRateLimit: 5, throttlingBurstLimit: 10 };
-
-export interface SubmitRestApiProps {
-  config: Config;
-  function: RustFunction;
+export interface LoggedRestApiProps extends Omit<apigateway.RestApiProps, "deployOptions"> {
+  /** The name of the API, and of its log group below `/aws/apigateway/`. */
+  name: string;
+  /** How often the stage may be called. */
+  stage: apigateway.StageOptions;
 }
 
-/** The REST API: who may send what, how often, and what is written down about it. */
-export class SubmitRestApi extends apigateway.RestApi {
-  readonly keys: ApiKeys;
-
-  constructor(scope: Construct, id: string, { config, function: handler }: SubmitRestApiProps) {
-    const { name, api } = config;
+/** A regional REST API with one stage, a trace and a log line for each request. */
+export class LoggedRestApi extends apigateway.RestApi {
+  constructor(scope: Construct, id: string, { name, stage, ...props }: LoggedRestApiProps) {
     const accessLogs = new logs.LogGroup(scope, `${id}AccessLogs`, {
-      logGroupName: `/aws/apigateway/${name}-front-door`,
+      logGroupName: `/aws/apigateway/${name}`,
       retention: logs.RetentionDays.ONE_MONTH,
       removalPolicy: RemovalPolicy.DESTROY,
     });
     super(scope, id, {
-      restApiName: `${name}-front-door`,
-      description: "Takes tasks for Stable Diffusion runtimes",
+      ...props,
+      restApiName: name,
       endpointTypes: [apigateway.EndpointType.REGIONAL],
-      // API Gateway writes logs with one role per account and region. This one replaces whichever was there and can do
-      // the same, for every API; it stays when the stack goes, since other APIs may have come to need it.
-      cloudWatchRole: true,
-      cloudWatchRoleRemovalPolicy: RemovalPolicy.RETAIN,
       deployOptions: {
+        ...stage,
         // As the predecessors' stage, so that only the host of a client's URL changes.
         stageName: "prod",
         tracingEnabled: true,
         accessLogDestination: new apigateway.LogGroupLogDestination(accessLogs),
         accessLogFormat,
-        // All keys together; the usage plan bounds each.
-        throttlingRateLimit: Math.min(api.ratePerSecond * api.keys.length, ACCOUNT_RATE),
-        throttlingBurstLimit: Math.min(api.burst * api.keys.length, ACCOUNT_BURST),
-        methodOptions: Object.fromEntries(PUBLIC.map((path) => [`/${path}/GET`, PUBLIC_LIMIT])),
       },
     });
-
     // CDK's own output of the address; the stack names it better.
     this.node.tryRemoveChild("Endpoint");
-    this.addTaskPaths(handler);
-    this.addV1(handler);
-    this.addPublicPaths(handler);
-    this.answerInOneShape();
-    this.keys = new ApiKeys(this, "Keys", { config, stage: this.deploymentStage });
-    this.acknowledge();
-  }
-
-  /**
-   * `POST` with a key. The gateway refuses what cannot be a task, before it costs an invocation; the function names
-   * everything that is wrong with the rest. A body of another Content-Type passes to the function as it is, since no
-   * model is found for it (API Gateway developer guide, "request validation"): predecessors took any.
-   */
-  private addTaskPaths(handler: RustFunction): void {
-    const requestValidator = this.addRequestValidator("Validator", {
-      validateRequestBody: true,
-      validateRequestParameters: true,
-    });
-    const object = this.addModel("Object", {
-      contentType: "application/json",
-      schema: { schema: apigateway.JsonSchemaVersion.DRAFT4, type: apigateway.JsonSchemaType.OBJECT },
-    });
-    for (const version of ["v1alpha1", "v1alpha2"]) {
-      this.root.addResource(version).addMethod("POST", integration(handler), {
-        apiKeyRequired: true,
-        requestValidator,
-        requestModels: { "application/json": object },
-      });
-    }
-  }
-
-  /**
-   * Everything below `/v1/`, with a key. The function knows paths and methods; `{proxy+}` stands for whole segments, so
-   * `/v1alpha1` is not below it. Where tasks are not recorded the function answers 501, which says more than the gateway's
-   * 403 for an unknown path.
-   */
-  private addV1(handler: RustFunction): void {
-    const below = this.root.addResource("v1").addResource("{proxy+}");
-    below.addMethod("ANY", integration(handler), { apiKeyRequired: true });
-  }
-
-  private addPublicPaths(handler: RustFunction): void {
-    for (const path of PUBLIC) this.root.addResource(path).addMethod("GET", integration(handler));
-  }
-
-  /** What the gateway refuses itself looks as if the function had. 403 and 429 stay what clients of every API know. */
-  private answerInOneShape(): void {
-    const refuse = (
-      type: apigateway.ResponseType,
-      status: number,
-      title: string,
-      code: string,
-      detail: string,
-    ) =>
-      this.addGatewayResponse(`Refusal-${code}`, {
-        type,
-        statusCode: String(status),
-        responseHeaders: { "Content-Type": "'application/problem+json'" },
-        templates: {
-          "application/json": JSON.stringify({
-            type: "about:blank",
-            title,
-            status,
-            code,
-            detail,
-            violations: [],
-          }),
-        },
-      });
-    const { BAD_REQUEST_BODY, REQUEST_TOO_LARGE } = apigateway.ResponseType;
-    refuse(BAD_REQUEST_BODY, 400, "Bad Request", "invalid_body", "the body is no JSON object");
-    refuse(REQUEST_TOO_LARGE, 413, "Payload Too Large", "body_too_large", "the body is larger than is read");
-  }
-
-  private acknowledge(): void {
     Validations.of(this).acknowledge(
       {
         id: "AwsSolutions-APIG3",
         reason:
           "A web ACL is the account's to choose; clients are programs with keys, each bounded by its usage plan.",
       },
-      ...["AwsSolutions-APIG4", "AwsSolutions-COG4"].map((id) => ({
-        id,
-        reason:
-          "Predecessors' clients send an API key and nothing else. What is public changes nothing, and is the same for everybody.",
-      })),
       {
         id: "AwsSolutions-APIG6",
         reason:
@@ -149,17 +51,10 @@ export class SubmitRestApi extends apigateway.RestApi {
           "that no stack owns.",
       },
     );
-    const role = this.node.tryFindChild("CloudWatchRole");
-    if (role) {
-      Validations.of(role).acknowledge({
-        id: "AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs]",
-        reason: "The account's one role for the logs of all its APIs, so it cannot be limited to this one's.",
-      });
-    }
   }
 }
 
 /** The whole request to the function; the console's "test" button has no business there. */
-function integration(handler: RustFunction): apigateway.LambdaIntegration {
+export function integration(handler: RustFunction): apigateway.LambdaIntegration {
   return new apigateway.LambdaIntegration(handler, { allowTestInvoke: false });
 }

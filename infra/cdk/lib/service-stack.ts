@@ -1,6 +1,6 @@
 import { join } from "node:path";
 
-import { CfnOutput, Stack, type StackProps, aws_sqs as sqs } from "aws-cdk-lib";
+import { CfnOutput, Fn, Stack, type StackProps, aws_sqs as sqs } from "aws-cdk-lib";
 import type { Construct } from "constructs";
 
 import { Alarms } from "./alarms.ts";
@@ -69,6 +69,11 @@ export class ServiceStack extends Stack {
     this.exportValue(table.tableName);
 
     this.output("ApiUrl", submitApi.api.url, "Where tasks are sent: POST <this>v1alpha2");
+    if (submitApi.comfy) {
+      // SDKs put `/api/v2` after it, so it has no slash at its end.
+      const url = Fn.select(0, Fn.split("/prod/", submitApi.comfy.url));
+      this.output("ComfyUrl", `${url}/prod`, "COMFY_BASE_URL of the Comfy SDKs");
+    }
     this.output("ApiKeys", this.toJsonString(submitApi.api.keys.ids), "The ids of the API keys, by name");
     this.output("ResultsBucket", bucket.bucketName, "Where images and `.out` files go");
     this.output("RecordsTable", table.tableName, "The DynamoDB table with the records of tasks");

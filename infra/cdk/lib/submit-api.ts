@@ -10,12 +10,13 @@ import { Construct } from "constructs";
 
 import { registry } from "./config/load.ts";
 import type { Config } from "./config/types.ts";
-import { SubmitRestApi } from "./rest-api.ts";
+import { ComfyRestApi } from "./comfy-rest-api.ts";
 import { packageWith } from "./function-package.ts";
 import { logicalId } from "./logical-id.ts";
 import { nodeLists, withNodeLists } from "./node-lists.ts";
 import { LARGE_TASKS, UPLOADS } from "./reserved-keys.ts";
 import { RustFunction } from "./rust-function.ts";
+import { SubmitRestApi } from "./submit-rest-api.ts";
 import { INDEXES } from "./task-records.ts";
 
 /** Storing up to 6 MB before publishing takes a second or two, and each is tried again when it fails. */
@@ -35,10 +36,12 @@ export interface SubmitApiProps {
   records: dynamodb.Table | undefined;
 }
 
-/** What takes tasks over HTTP: the API and the function behind it. */
+/** What takes tasks over HTTP: the APIs and the function behind them. */
 export class SubmitApi extends Construct {
   readonly function: RustFunction;
   readonly api: SubmitRestApi;
+  /** Where a ComfyUI is deployed. */
+  readonly comfy?: ComfyRestApi;
 
   constructor(scope: Construct, id: string, { config, zip, tasks, bucket, records }: SubmitApiProps) {
     super(scope, id);
@@ -81,6 +84,13 @@ export class SubmitApi extends Construct {
     if (records) this.allowRecords(records, bucket);
 
     this.api = new SubmitRestApi(this, "Api", { config, function: this.function });
+    if (runtimes.some(({ type }) => type === "comfyui")) {
+      this.comfy = new ComfyRestApi(this, "ComfyApi", {
+        config,
+        function: this.function,
+        keys: this.api.keys,
+      });
+    }
   }
 
   /** Records, and presigned URLs of results and for inputs. */

@@ -15,10 +15,13 @@ describe("the usage plan", () => {
     expect(only(templateOf("minimal"), "AWS::ApiGateway::UsagePlan")[1]).not.toHaveProperty("Quota");
   });
 
-  it("is for this API's stage", () => {
-    const [api] = only(template, "AWS::ApiGateway::RestApi");
-    const [stage] = only(template, "AWS::ApiGateway::Stage");
-    expect(ApiStages).toEqual([{ ApiId: { Ref: api }, Stage: { Ref: stage }, Throttle: {} }]);
+  it("is for the stages of both APIs", () => {
+    const stages = ["studio-front-door", "studio-comfy"].map((Name) => {
+      const [api] = only(template, "AWS::ApiGateway::RestApi", { Name });
+      const [stage] = only(template, "AWS::ApiGateway::Stage", { RestApiId: { Ref: api } });
+      return { ApiId: { Ref: api }, Stage: { Ref: stage } };
+    });
+    expect(ApiStages).toMatchObject(stages);
   });
 });
 

@@ -29,6 +29,7 @@ it("outputs what its callers and operators need", () => {
   expect(named.sort()).toEqual([
     "ApiKeys",
     "ApiUrl",
+    "ComfyUrl",
     "CompletionsTopicArn",
     "QueueUrls",
     "RecordsTable",
