@@ -11,6 +11,8 @@ pub mod router;
 pub mod steps;
 pub mod v1;
 
+mod console;
+
 pub mod aws;
 mod s3;
 mod sns;

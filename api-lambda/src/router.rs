@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use crate::Config;
 use crate::caller::Caller;
+use crate::console;
 use crate::error::ApiError;
 use crate::problem::ProblemCode;
 use crate::request_id;
@@ -80,7 +81,7 @@ pub fn router<P: Publisher>(app: App<P>) -> Router {
                 router = router.route(&format!("{stage}{path}{slash}"), handler.clone());
             }
         }
-        let nested = v1::router::<P>();
+        let nested = v1::router::<P>().merge(console::router());
         router = if stage.is_empty() { router.merge(nested) } else { router.nest(stage, nested) };
     }
     router

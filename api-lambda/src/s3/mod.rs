@@ -89,11 +89,17 @@ impl S3 {
         }
     }
 
+    /// What the URLs of all objects begin with, up to the key. `None` if the region has no S3.
+    pub(crate) async fn root(&self) -> Option<String> {
+        let base = address::base(self.endpoint.as_deref(), &self.region, &self.bucket).await?;
+        Some(format!("{base}/"))
+    }
+
     /// The URL of an object.
     async fn url(&self, key: &str) -> Result<String, PublishError> {
-        let base = address::base(self.endpoint.as_deref(), &self.region, &self.bucket).await;
-        let base = base.ok_or_else(|| PublishError::new("there is no s3 in the region of the topic"))?;
-        Ok(format!("{base}/{}", utf8_percent_encode(key, ENCODED)))
+        let root = self.root().await;
+        let root = root.ok_or_else(|| PublishError::new("there is no s3 in the region of the topic"))?;
+        Ok(format!("{root}{}", utf8_percent_encode(key, ENCODED)))
     }
 
     async fn credentials(&self) -> Option<Credentials> {

@@ -1,6 +1,6 @@
 //! A front door on loopback, and requests as clients send them.
 
-use api_lambda::{App, Aws, Config, router};
+use api_lambda::{App, Aws, Config, TaskStore, router};
 use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sns::config::{Credentials, SharedCredentialsProvider};
@@ -134,7 +134,8 @@ pub(crate) fn routes(endpoint: &str, vars: &[(&str, &str)]) -> Router {
         .http_client(aws_smithy_http_client::Builder::new().build_http())
         .retry_config(RetryConfig::standard())
         .build();
-    router(App::new(config.clone(), Aws::new(&sdk, &config)))
+    let store = TaskStore::new(&sdk, &config);
+    router(App::new(config.clone(), Aws::new(&sdk, &config)).with_store(store))
 }
 
 /// A v1alpha2 request.
@@ -173,5 +174,6 @@ pub(crate) fn but(mut value: Value, pointer: &str, replacement: Option<Value>) -
 fn client() -> reqwest::Client {
     // One provider for the process; that another test was first is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder().no_proxy().build().unwrap()
+    let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+    client.build().unwrap()
 }

@@ -6,6 +6,7 @@
 mod accepted;
 mod bodies;
 mod claim_check;
+mod console;
 mod door;
 mod examples;
 mod gateway;

@@ -32,6 +32,7 @@ pub fn print_line(line: impl std::fmt::Display) {
 pub fn print_startup(stack: &Stack, data_dir: &Path) {
     print_line("Darkroom is up.\n");
     print_line(format_args!("  front door  {}   x-api-key: {}", stack.url, stack.api_key));
+    print_line(format_args!("  console     {}/console", stack.url));
     print_line(format_args!("  aws apis    {}   any credentials, region us-east-1", stack.aws.url()));
     print_line(format_args!("  results     {}", stack.bucket_folder(data_dir).display()));
     for runtime in &stack.runtimes {

@@ -27,7 +27,7 @@ pub fn protected(front_door: Router, api_key: String) -> Router {
 
 async fn check_key(State(api_key): State<String>, mut request: Request, next: Next) -> Response {
     let path = request.uri().path().trim_end_matches('/');
-    let is_public = PUBLIC.iter().any(|public| path.ends_with(public));
+    let is_public = is_console(path) || PUBLIC.iter().any(|public| path.ends_with(public));
     let given = request.headers().get(API_KEY).map(axum::http::HeaderValue::as_bytes);
     if is_public || given == Some(api_key.as_bytes()) {
         // There is one key, so there is one owner of tasks.
@@ -36,6 +36,12 @@ async fn check_key(State(api_key): State<String>, mut request: Request, next: Ne
     }
     let body = Json(json!({ "message": "Forbidden" }));
     (StatusCode::FORBIDDEN, [(ERROR_TYPE, "ForbiddenException")], body).into_response()
+}
+
+/// Whether a path is that of the console or of one of its files, at the root or below a stage.
+fn is_console(path: &str) -> bool {
+    let parts: Vec<&str> = path.split('/').skip(1).collect();
+    matches!(parts.as_slice(), ["console"] | ["console", _, _] | [_, "console"] | [_, "console", _, _])
 }
 
 async fn refuse_other_sites(request: Request, next: Next) -> Response {

@@ -6,6 +6,7 @@ mod table;
 
 use anyhow::Context;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_s3::types::{CorsConfiguration, CorsRule};
 use aws_sdk_sqs::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_sqs::types::QueueAttributeName;
 use serde_json::json;
@@ -114,6 +115,21 @@ pub async fn bucket(clients: &Clients, name: &str) -> Result<(), Error> {
         let created = clients.s3.create_bucket().bucket(name).send().await;
         created.with_context(|| format!("the bucket {name} cannot be created"))?;
     }
+    Ok(())
+}
+
+/// Allows web pages to store files in the bucket by presigned URLs, which contain the permission.
+pub async fn allow_uploads(clients: &Clients, shared: &Shared) -> Result<(), Error> {
+    let rule = CorsRule::builder()
+        .allowed_origins("*")
+        .allowed_methods("PUT")
+        .allowed_headers("content-type")
+        .max_age_seconds(3_600)
+        .build();
+    let rules = rule.and_then(|rule| CorsConfiguration::builder().cors_rules(rule).build());
+    let rules = rules.context("the rules for web pages are incomplete")?;
+    let put = clients.s3.put_bucket_cors().bucket(&shared.bucket).cors_configuration(rules).send().await;
+    put.with_context(|| format!("the bucket {} cannot be opened for web pages", shared.bucket))?;
     Ok(())
 }
 

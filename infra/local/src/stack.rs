@@ -97,6 +97,7 @@ impl Stack {
         let config = options.config;
         let shared = provision::shared(&clients, &config.name).await?;
         provision::set_max_message_size(&clients, &shared, config.api.message_bytes).await?;
+        provision::allow_uploads(&clients, &shared).await?;
         stale_subscriptions::unsubscribe(&clients, &shared, &config).await?;
         for queue in &config.subscriptions.queues {
             provision::completion_queue(&clients, &shared, &format!("results-{queue}")).await?;

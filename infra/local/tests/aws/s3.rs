@@ -2,7 +2,7 @@ use std::time::{Duration, SystemTime};
 
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, CorsConfiguration, CorsRule};
 use local_stack::aws::object_path;
 
 use crate::support::{Aws, http, sdk_config, start};
@@ -59,6 +59,40 @@ async fn a_part_of_an_object_can_be_read() {
     let part = aws.s3.get_object().bucket(BUCKET).key("a").range("bytes=2-4").send().await.unwrap();
     assert_eq!(part.content_range(), Some("bytes 2-4/10"));
     assert_eq!(part.body.collect().await.unwrap().to_vec(), b"234");
+}
+
+#[tokio::test]
+async fn web_pages_may_do_what_the_rules_of_the_bucket_allow() {
+    let aws = with_bucket().await;
+    let url = format!("{}/{BUCKET}/new.png", aws.endpoints.url());
+    let preflight = async |method: &str, headers: &str| {
+        let request =
+            http().request(reqwest::Method::OPTIONS, &url).header("origin", "http://localhost:8080");
+        let request = request.header("access-control-request-method", method);
+        request.header("access-control-request-headers", headers).send().await.unwrap()
+    };
+    assert_eq!(preflight("PUT", "content-type").await.status(), 403);
+
+    let rule = CorsRule::builder().allowed_origins("http://localhost:*").allowed_methods("PUT");
+    let rule = rule.allowed_headers("Content-*").max_age_seconds(60).build().unwrap();
+    let rules = CorsConfiguration::builder().cors_rules(rule).build().unwrap();
+    aws.s3.put_bucket_cors().bucket(BUCKET).cors_configuration(rules).send().await.unwrap();
+    let allowed = preflight("PUT", "content-type").await;
+    assert_eq!(allowed.status(), 200);
+    let header = |name: &str| allowed.headers()[name].to_str().unwrap();
+    assert_eq!(header("access-control-allow-origin"), "http://localhost:8080");
+    assert_eq!(header("access-control-allow-methods"), "PUT");
+    assert_eq!(header("access-control-allow-headers"), "content-type");
+    assert_eq!(header("access-control-max-age"), "60");
+    assert_eq!(preflight("GET", "content-type").await.status(), 403);
+    assert_eq!(preflight("PUT", "content-type, x-other").await.status(), 403);
+
+    let put = |origin: &'static str| http().put(&url).header("origin", origin).body("x").send();
+    let stored = put("http://localhost:8080").await.unwrap();
+    assert_eq!(stored.headers()["access-control-allow-origin"], "http://localhost:8080");
+    // S3 stores it all the same; the browser does not show the response to the page.
+    let stored = put("http://127.0.0.1:8080").await.unwrap();
+    assert!(stored.status() == 200 && !stored.headers().contains_key("access-control-allow-origin"));
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 mod attributes;
 mod auth;
 mod aws_chunked;
+mod cors;
 mod key_path;
 mod listing;
 mod multipart;
@@ -19,28 +20,42 @@ use axum::response::{IntoResponse, Response};
 use s3s::host::MultiDomain;
 use s3s::service::{S3Service, S3ServiceBuilder};
 
+use self::cors::Cors;
 use self::store::Store;
 use super::faults::Fault;
 
 /// The S3 endpoint.
 pub(super) struct S3 {
     service: S3Service,
+    cors: Cors,
 }
 
 impl S3 {
     /// Serves the files below `data_dir`. Besides `http://127.0.0.1:port/bucket/key`, clients may use
     /// `http://bucket.localhost:port/key`.
     pub(super) fn new(data_dir: &Path, address: SocketAddr) -> anyhow::Result<Self> {
-        let mut builder = S3ServiceBuilder::new(Store::open(data_dir)?);
+        let cors = Cors::default();
+        let mut builder = S3ServiceBuilder::new(Store::open(data_dir, cors.clone())?);
         builder.set_auth(auth::KnownKey);
         builder.set_access(auth::AllowAll);
         builder
             .set_host(MultiDomain::new(["localhost".to_owned(), format!("localhost:{}", address.port())])?);
-        Ok(Self { service: builder.build() })
+        Ok(Self { service: builder.build(), cors })
     }
 
     /// Runs one call.
     pub(super) async fn call(&self, request: Request) -> Response {
+        let bucket = bucket_of(&request);
+        if request.method() == Method::OPTIONS {
+            return self.cors.preflight(&bucket, request.headers());
+        }
+        let cors = self.cors.headers(&bucket, request.method(), request.headers());
+        let mut response = self.run(request).await;
+        response.headers_mut().extend(cors);
+        response
+    }
+
+    async fn run(&self, request: Request) -> Response {
         let request = match auth::accept(request) {
             Ok(request) => request,
             Err(refusal) => return *refusal,
@@ -75,6 +90,7 @@ impl S3 {
             ("DELETE", true) => "DeleteObject",
             ("POST", true) if has("uploads") => "CreateMultipartUpload",
             ("POST", true) => "CompleteMultipartUpload",
+            ("PUT", false) if has("cors") => "PutBucketCors",
             ("PUT", false) => "CreateBucket",
             ("HEAD", false) => "HeadBucket",
             ("DELETE", false) => "DeleteBucket",
@@ -82,6 +98,7 @@ impl S3 {
             ("GET", false) if path.is_empty() => "ListBuckets",
             ("GET", false) if has("location") => "GetBucketLocation",
             ("GET", false) => "ListObjectsV2",
+            ("OPTIONS", _) => "Preflight",
             _ => "Unknown",
         }
     }
@@ -98,6 +115,14 @@ impl S3 {
             _ => error(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", "The test injected this failure."),
         }
     }
+}
+
+/// The bucket in the host, or else in the path.
+fn bucket_of(request: &Request) -> String {
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let host = host.split(':').next().unwrap_or_default();
+    let path = request.uri().path().trim_start_matches('/').split('/').next();
+    host.strip_suffix(".localhost").or(path).unwrap_or_default().to_owned()
 }
 
 /// The file of an object.

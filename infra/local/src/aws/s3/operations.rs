@@ -38,6 +38,16 @@ impl S3 for Store {
         Ok(S3Response::new(HeadBucketOutput { bucket_region: region, ..Default::default() }))
     }
 
+    async fn put_bucket_cors(
+        &self,
+        request: S3Request<PutBucketCorsInput>,
+    ) -> S3Result<S3Response<PutBucketCorsOutput>> {
+        let PutBucketCorsInput { bucket, cors_configuration, .. } = request.input;
+        self.bucket(&bucket)?;
+        self.cors.put(bucket, cors_configuration.cors_rules);
+        Ok(S3Response::new(PutBucketCorsOutput::default()))
+    }
+
     async fn list_buckets(&self, _: S3Request<ListBucketsInput>) -> S3Result<S3Response<ListBucketsOutput>> {
         let mut buckets = Vec::new();
         for entry in std::fs::read_dir(self.root()).map_err(S3Error::internal_error)? {

@@ -21,6 +21,7 @@ use tokio::sync::{RwLock, RwLockReadGuard};
 use uuid::Uuid;
 
 use super::attributes::ObjectAttributes;
+use super::cors::Cors;
 use crate::aws::message_attributes::hex;
 
 /// The data folder.
@@ -30,6 +31,8 @@ pub(super) struct Store {
     /// Locked for writing while an object is created, replaced or deleted, so that its conditions, bytes and attributes
     /// are consistent; never while a body is received.
     change: RwLock<()>,
+    /// The configuration of buckets for web pages.
+    pub(super) cors: Cors,
 }
 
 /// An object that was found.
@@ -62,9 +65,9 @@ pub(super) struct WriteCondition {
 
 impl Store {
     /// Opens the folder, which is created if it does not exist, and deletes unfinished uploads of an earlier process.
-    pub(super) fn open(data_dir: &Path) -> io::Result<Self> {
+    pub(super) fn open(data_dir: &Path, cors: Cors) -> io::Result<Self> {
         std::fs::create_dir_all(data_dir)?;
-        let store = Self { root: data_dir.to_owned(), change: RwLock::default() };
+        let store = Self { root: data_dir.to_owned(), change: RwLock::default(), cors };
         match std::fs::remove_dir_all(store.incoming()) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => std::fs::create_dir_all(store.incoming())?,
