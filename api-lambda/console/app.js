@@ -87,5 +87,7 @@ function askForKey() {
 document.addEventListener(KEY_WANTED, askForKey);
 keyButton.addEventListener("click", () => (forgetKey(), askForKey()));
 document.getElementById("skip").addEventListener("click", (event) => (event.preventDefault(), main.focus()));
+// A file that is dropped beside a field must not replace the page.
+for (const type of ["dragover", "drop"]) document.addEventListener(type, (event) => event.preventDefault());
 window.addEventListener("hashchange", open);
 open();

@@ -78,9 +78,21 @@ function formFor(runtimes) {
     event.preventDefault();
     guarded(submit, button, fault, [...inputs, ...settings]);
   };
+  /** A workflow that is dropped anywhere selects a runtime that runs it. */
+  const dropped = async (event) => {
+    const file = [...event.dataTransfer.files].find(({ name }) => name.endsWith(".json"));
+    const place = runtimes.find(({ task_types: known }) => known.some(({ type }) => type === "pipeline"));
+    if (event.defaultPrevented || !file || !place) return;
+    event.preventDefault();
+    runtime.value = place.name;
+    showRuntime();
+    type.value = "pipeline";
+    showType();
+    await inputs[0].read([file]);
+  };
   const element = h(
     "form",
-    { class: "task-form", novalidate: true, onsubmit: submitted },
+    { class: "task-form", novalidate: true, onsubmit: submitted, ondrop: dropped },
     h("div", { class: "fields kinds" }, labeledSelect("runtime", runtime), labeledSelect("type", type)),
     wide,
     small,

@@ -22,6 +22,7 @@ export function taskView({ signal, report, id }) {
     facts: h("section", { class: "panel", "aria-label": "Details" }),
   };
   const actions = h("div", { class: "actions" });
+  const fault = h("p", { class: "error", role: "alert" });
   const show = {
     head: part(parts.head, heading),
     actions: part(actions, (task) => buttons(task, act)),
@@ -61,6 +62,7 @@ export function taskView({ signal, report, id }) {
     });
   };
   const act = async (action) => {
+    fault.textContent = "";
     try {
       const headers = action === "retry" ? { "idempotency-key": `console retry ${id}` } : {};
       const task = await call("POST", taskPath(id, action), { headers, signal });
@@ -68,7 +70,7 @@ export function taskView({ signal, report, id }) {
       else update(task);
       announce(action === "retry" ? "The task is submitted again." : "The task is to be canceled.");
     } catch (error) {
-      if (!signal.aborted) report(error);
+      if (!signal.aborted) fault.textContent = error.message;
     }
   };
   const refresh = async (signal) => {
@@ -91,6 +93,7 @@ export function taskView({ signal, report, id }) {
   return [
     h("p", { class: "crumb" }, h("a", { href: "#/tasks" }, "Tasks")),
     h("div", { class: "top" }, parts.head, actions),
+    fault,
     parts.progress,
     parts.failure,
     h("div", { class: "task" }, parts.outputs, aside),

@@ -2,6 +2,7 @@
 
 import { h } from "./dom.js";
 import { duration, localTime } from "./format.js";
+import { plain } from "./json.js";
 
 /** The stages of the last attempt (docs/results-and-notifications.md), in their order. */
 const STAGES = [
@@ -53,12 +54,16 @@ function stages(timings) {
 
 function events(task) {
   const start = Date.parse(task.created_at);
-  const attempt = task.attempts > 1 ? `attempt ${task.attempts} started` : "started";
+  const failed = task.failed_attempts ?? [];
+  const isFirst = task.attempts <= 1 && failed.length === 0;
   const happened = [
     [task.created_at, task.retry_of ? "submitted again" : "submitted"],
-    [task.started_at, attempt],
+    ...failed.map(({ at, attempt, code }) => [at, `attempt ${attempt} failed: ${plain(code)}`]),
+    [task.started_at, isFirst ? "started" : `attempt ${task.attempts} started`],
     [task.finished_at, task.status],
   ].filter(([time]) => time);
+  // Times of one format sort like texts. Equal ones keep their order.
+  happened.sort(([left], [right]) => (left < right ? -1 : Number(left > right)));
   return h(
     "ol",
     { class: "events" },
@@ -72,13 +77,7 @@ function events(task) {
       ),
     ),
     task.status === "queued" &&
-      h(
-        "li",
-        { class: "muted" },
-        task.attempts > 0
-          ? `attempt ${task.attempts} was given back; waiting for the next one`
-          : "waiting for a worker",
-      ),
+      h("li", { class: "muted" }, isFirst ? "waiting for a worker" : "waiting for the next attempt"),
   );
 }
 

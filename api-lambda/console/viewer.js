@@ -46,7 +46,10 @@ export function viewer(frames, at) {
     if (event.key === "ArrowLeft") step(-1);
     if (event.key === "ArrowRight") step(1);
   });
+  const leave = () => dialog.close();
+  window.addEventListener("hashchange", leave, { once: true });
   dialog.addEventListener("close", () => {
+    window.removeEventListener("hashchange", leave);
     dialog.remove();
     frames[at].element.querySelector("button")?.focus();
   });

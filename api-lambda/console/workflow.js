@@ -10,7 +10,10 @@ const SHOWN = ["text", "prompt", "seed", "noise_seed", "steps", "cfg", "width", 
 /** Inputs that take a file. */
 const FILES = ["image", "video", "audio"];
 
-/** @returns {import("./fields.js").Input[]} one, whose value is the whole workflow */
+/**
+ * One input, whose value is the whole workflow.
+ * @returns {Array<import("./fields.js").Input & { read: (files: File[]) => Promise<void> }>}
+ */
 export function workflowInputs() {
   const source = jsonInput({
     pointer: "/content",
@@ -40,7 +43,12 @@ export function workflowInputs() {
     dropZone(picker, read),
   );
   return [
-    { ...source, kind: "workflow", element: h("div", { class: "workflow" }, file, quick, source.element) },
+    {
+      ...source,
+      read,
+      kind: "workflow",
+      element: h("div", { class: "workflow" }, file, quick, source.element),
+    },
   ];
 }
 

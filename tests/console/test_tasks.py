@@ -90,11 +90,11 @@ class Tasks(ConsoleTest):
 
     def test_a_workflow_is_dropped_changed_and_run(self):
         page = self.open()
-        page.get_by_label("runtime", exact=True).select_option("comfyui")
         data = page.evaluate_handle(
             "text => { const data = new DataTransfer();"
             " data.items.add(new File([text], 'workflow.json', {type: 'application/json'})); return data }", WORKFLOW)
-        page.dispatch_event(".drop", "drop", {"dataTransfer": data})
+        page.dispatch_event("#field-prompt", "drop", {"dataTransfer": data})
+        expect(page.get_by_label("runtime", exact=True)).to_have_value("comfyui")
         page.get_by_label("width canvas").fill("48")
         page.locator("summary", has_text="Name, labels").click()
         page.get_by_label("name", exact=True).fill("a-workflow")
