@@ -21,5 +21,5 @@ pub mod table;
 
 pub use error::RecordError;
 pub use owner::Owner;
-pub use record::{Progress, Record, Status};
+pub use record::{FailedAttempt, Progress, Record, Status};
 pub use table::Records;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use shared_schema::notification::TaskStatus;
-use shared_schema::{RuntimeName, TaskType};
+use shared_schema::{ErrorCode, RuntimeName, TaskType};
 
 use crate::Owner;
 
@@ -81,6 +81,17 @@ pub struct Progress {
     pub node: Option<String>,
 }
 
+/// An attempt that failed, and that another one followed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedAttempt {
+    /// Its number, from 1.
+    pub attempt: u32,
+    /// Why it failed.
+    pub code: ErrorCode,
+    /// When its message was released.
+    pub at: String,
+}
+
 /// The record of one submission. Fields that are JSON texts are bounded: see [`crate::finish::MAX_TEXT_BYTES`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
@@ -127,6 +138,9 @@ pub struct Record {
     /// The number of the current or last attempt, from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
+    /// The attempts that failed before the current or last one: at most as many as a task may have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed_attempts: Vec<FailedAttempt>,
     /// The progress of the current attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,

@@ -3,13 +3,13 @@
 use std::time::SystemTime;
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use serde_dynamo::aws_sdk_dynamodb_1::to_attribute_value;
 
 use crate::error::unless_condition_failed;
 use crate::item::{self, KEY, number, task_key, text};
 use crate::time::timestamp;
-use crate::{Progress, RecordError, Records, Status};
+use crate::{FailedAttempt, Progress, RecordError, Records, Status};
 
 /// Whether a task may start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,21 +92,30 @@ impl Records {
         unless_condition_failed("update_item", update.send().await).map(drop)
     }
 
-    /// Marks a task as queued again: its message was released for another attempt.
+    /// Marks a task as queued again: its message was released for another attempt, after `failed`, if that one failed.
     ///
     /// # Errors
     /// If the call failed.
-    pub async fn requeue(&self, id: &str) -> Result<(), RecordError> {
-        let update = self
+    pub async fn requeue(&self, id: &str, failed: Option<&FailedAttempt>) -> Result<(), RecordError> {
+        let mut expression = "SET #status = :queued".to_owned();
+        let mut update = self
             .client
             .update_item()
             .table_name(&self.table)
             .key(KEY, task_key(id))
-            .update_expression("SET #status = :queued REMOVE progress")
-            .condition_expression("#status = :running")
+            // An attempt can fail before it is running.
+            .condition_expression("#status IN (:queued, :running)")
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":queued", text(Status::Queued.as_str()))
             .expression_attribute_values(":running", text(Status::Running.as_str()));
+        if let Some(failed) = failed {
+            let failed = to_attribute_value([failed]).map_err(|_| RecordError::unreadable("update_item"))?;
+            expression += ", failed_attempts = list_append(if_not_exists(failed_attempts, :none), :failed)";
+            update = update
+                .expression_attribute_values(":none", AttributeValue::L(Vec::new()))
+                .expression_attribute_values(":failed", failed);
+        }
+        let update = update.update_expression(expression + " REMOVE progress");
         unless_condition_failed("update_item", update.send().await).map(drop)
     }
 }

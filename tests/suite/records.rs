@@ -9,7 +9,7 @@ use integration_tests::wait;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use shared_schema::notification::TaskStatus;
-use simulated_runtimes::SdWebUiOptions;
+use simulated_runtimes::{Fault, SdWebUiOptions};
 
 async fn runtime(lab: &Lab, latency: Duration) -> Runtime {
     let mut options = SdWebUiOptions::default();
@@ -225,6 +225,24 @@ async fn a_failed_task_is_retried() {
     assert_eq!(get(&api, &format!("/v1/tasks/{id}")).await["retried_as"], retry["id"]);
     let (status, problem) = post(&api, &format!("/v1/tasks/{}/retry", done["id"].as_str().unwrap())).await;
     assert_eq!((status, &problem["code"]), (StatusCode::CONFLICT, &json!("not_retryable")));
+}
+
+#[tokio::test]
+async fn attempts_that_failed_are_listed() {
+    let lab = Lab::start().await;
+    let runtime = runtime(&lab, Duration::from_millis(10)).await;
+    runtime.simulation.as_ref().unwrap().faults().plan(Fault::NotJson, 1);
+    let api = lab.recording_api(&[&runtime]).await;
+    let id = submit(&api, "again").await;
+    let _worker = worker(&lab, &runtime).await;
+    let task = until_status(&api, &id, "succeeded").await;
+    assert_eq!(task["attempts"], 2, "{task}");
+    let failed = task["failed_attempts"].as_array().unwrap();
+    assert_eq!(failed.len(), 1, "{task}");
+    assert_eq!((&failed[0]["attempt"], &failed[0]["code"]), (&json!(1), &json!("runtime_bad_answer")));
+    let [created, failed, started] =
+        [&task["created_at"], &failed[0]["at"], &task["started_at"]].map(|at| at.as_str().unwrap());
+    assert!(created < failed && failed < started, "{task}");
 }
 
 #[tokio::test]

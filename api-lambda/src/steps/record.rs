@@ -63,6 +63,7 @@ pub(crate) fn new<P>(app: &App<P>, api: &str, task: &Task, id: &str, owner: &Own
         started: None,
         finished: None,
         attempt: None,
+        failed_attempts: Vec::new(),
         progress: None,
         cancel_requested: None,
         retry_of: None,

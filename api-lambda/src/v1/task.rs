@@ -7,7 +7,7 @@ use serde_json::Value;
 use shared_schema::notification::{Output, Timings, Warning};
 use shared_schema::{RuntimeName, TaskType};
 use task_records::time::{from_epoch_seconds, timestamp};
-use task_records::{Progress, Record, Status};
+use task_records::{FailedAttempt, Progress, Record, Status};
 
 use super::links::{Links, TaskLinks};
 
@@ -34,6 +34,8 @@ pub(crate) struct TaskView {
     expires_at: String,
     /// The number of attempts so far.
     attempts: u32,
+    /// The attempts that failed and were followed by another one.
+    failed_attempts: Vec<FailedAttempt>,
     progress: Option<Progress>,
     /// The stored files; their URLs are signed for each response.
     pub(crate) outputs: Vec<Output>,
@@ -87,6 +89,7 @@ impl TaskView {
             start_by: record.start_by,
             expires_at: timestamp(from_epoch_seconds(record.expires)),
             attempts: record.attempt.unwrap_or_default(),
+            failed_attempts: record.failed_attempts,
             progress: record.progress.filter(|_| record.status == Status::Running),
             outputs: parsed(record.outputs.as_deref()).unwrap_or_default(),
             output_url: record.out,

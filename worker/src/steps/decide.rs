@@ -58,7 +58,7 @@ impl Attempt<'_> {
     /// Releases a message whose task was not attempted.
     async fn give_back(&self, reason: &'static str) -> AckAction {
         let Self { worker, leased, .. } = self;
-        self.record_release().await;
+        self.record_release(None).await;
         tracing::info!(reason, "releasing the task");
         worker.health.metrics().given_back(reason);
         // An adopted run may have killed the previous process: then the attempt is charged.
@@ -90,7 +90,7 @@ impl Attempt<'_> {
                     metrics.given_back("runtime_gone");
                 }
                 journal.record_broken(store, delivery, error).await;
-                self.record_release().await;
+                self.record_release(Some(error.code)).await;
                 return AckAction::retry_after(journal.broken + 1);
             }
             Blame::Task | Blame::Unknown => error,
@@ -103,7 +103,7 @@ impl Attempt<'_> {
             tracing::warn!(error.code = %error.code, error.message = %error.message, attempt, "attempt failed, will be retried");
             metrics.retried(error.code);
             journal.record_failure(store, delivery, error).await;
-            self.record_release().await;
+            self.record_release(Some(error.code)).await;
             return AckAction::retry_after(attempt);
         }
         let broken = if error.code == ErrorCode::RuntimeBroken { journal.broken } else { 0 };

@@ -6,7 +6,8 @@ use serde_json::Value;
 use shared_schema::ErrorCode;
 use task_records::finish::Final;
 use task_records::run::Start;
-use task_records::{RecordError, Records};
+use task_records::time::timestamp;
+use task_records::{FailedAttempt, RecordError, Records};
 
 use super::commit::Completion;
 use super::read::Assignment;
@@ -44,10 +45,12 @@ impl Attempt<'_> {
         }
     }
 
-    /// Marks the task as queued again. Best effort: the next attempt marks it as running.
-    pub(super) async fn record_release(&self) {
+    /// Marks the task as queued again, after that failure, if the attempt failed. Best effort: the next attempt marks it as running.
+    pub(super) async fn record_release(&self, failure: Option<ErrorCode>) {
         let Some(records) = &self.worker.cloud.records else { return };
-        let requeuing = records.requeue(self.assignment.submission.as_str());
+        let attempt = self.journal.charged(&self.leased.delivery);
+        let failed = failure.map(|code| FailedAttempt { attempt, code, at: timestamp(SystemTime::now()) });
+        let requeuing = records.requeue(self.assignment.submission.as_str(), failed.as_ref());
         match tokio::time::timeout(RELEASE_TIMEOUT, requeuing).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
