@@ -28,6 +28,11 @@ function nodes(children) {
   return children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false);
 }
 
+/** Texts or elements with commas between them. */
+export function listed(items) {
+  return items.flatMap((item, index) => (index === 0 ? [item] : [", ", item]));
+}
+
 /**
  * A part of a view that is built again only when its data has changed, so that focus and selection stay.
  * @param {HTMLElement} element

@@ -1,7 +1,7 @@
 /** `#/runtimes`: what is deployed, how much waits for it, and the key's own unfinished tasks. */
 
 import { call } from "./api.js";
-import { fill, h, part } from "./dom.js";
+import { fill, h, listed, part } from "./dom.js";
 import { isObject, plain } from "./json.js";
 import { poll } from "./poll.js";
 
@@ -34,26 +34,19 @@ export function runtimesView({ signal, report }) {
 
 function card(runtime, own) {
   const limits = Object.entries(LIMITS).filter(([name]) => Number.isFinite(runtime.limits?.[name]));
+  const { models, task_types: types } = runtime;
+  const unfinished = own && `${own.queued} queued, ${own.running} running${own.isMore ? ", and more" : ""}`;
   const rows = [
     ["queue", backlogOf(runtime)],
-    [
-      "your tasks",
-      own
-        ? `${own.queued} queued, ${own.running} running${own.isMore ? ", and more" : ""}`
-        : "none unfinished",
-    ],
-    [
-      "models",
-      runtime.models.length > 0 ? runtime.models.map((model) => h("code", { class: "item" }, model)) : "any",
-    ],
-    ["task types", runtime.task_types.map(({ type }) => h("span", { class: "item" }, type))],
+    ["your tasks", unfinished ?? "none unfinished"],
+    ["models", models.length > 0 ? listed(models.map((model) => h("code", {}, model))) : "any"],
+    ["task types", types.map(({ type }) => type).join(", ")],
     [
       "limits",
-      limits.map(([name, unit]) =>
-        h("span", { class: "item" }, `${runtime.limits[name].toLocaleString("en")} ${unit}`),
-      ),
+      limits.map(([name, unit]) => `${runtime.limits[name].toLocaleString("en")} ${unit}`).join(", "),
     ],
   ];
+  const present = rows.filter(([, value]) => value !== null);
   return h(
     "section",
     { class: "panel" },
@@ -61,18 +54,15 @@ function card(runtime, own) {
     h(
       "dl",
       {},
-      rows
-        .filter(([, value]) => value !== null)
-        .map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),
+      present.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),
     ),
   );
 }
 
 /** What waits in the queue, of all keys, where the API says so. */
 function backlogOf({ backlog }) {
-  if (backlog === null || backlog === undefined) return null;
-  if (!isObject(backlog)) return plain(backlog);
+  if (!isObject(backlog)) return null;
   return Object.entries(backlog)
-    .filter(([, value]) => value !== null)
-    .map(([name, value]) => h("span", { class: "item" }, `${plain(value)} ${name.replaceAll("_", " ")}`));
+    .map(([name, value]) => `${plain(value)} ${name.replaceAll("_", " ")}`)
+    .join(", ");
 }

@@ -124,3 +124,23 @@ class Tasks(ConsoleTest):
         self.assertEqual(keys[0], keys[1])
         page.get_by_role("link", name="Tasks", exact=True).first.click()
         expect(page.locator(".tasks li").filter(has_text="sent-twice")).to_have_count(1)
+
+    def test_runtimes_show_their_backlog_and_the_tasks_of_the_key(self):
+        page = self.open()
+        page.get_by_label("runtime", exact=True).select_option("slow")
+        self.submit(page, "occupies a runtime", width="64", height="64")
+        self.status(page, "running")
+
+        def with_backlog(route):
+            answer = route.fetch().json()
+            answer["runtimes"][0]["backlog"] = {"waiting": 3, "in_flight": 1}
+            route.fulfill(json=answer)
+
+        page.route("**/v1/runtimes", with_backlog)
+        page.get_by_role("link", name="Runtimes").click()
+        panels = page.locator(".runtimes section")
+        expect(panels.filter(has_text="sdruntime")).to_contain_text("3 waiting, 1 in flight", use_inner_text=True)
+        expect(panels.filter(has_text="slow")).to_contain_text("0 queued, 1 running")
+        task = page.go_back() or page.get_by_role("button", name="Cancel")
+        task.click()
+        self.status(page, "canceled")
