@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 use axum::extract::{Path, State};
+use axum::http::Method;
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::get;
@@ -39,7 +40,11 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
 
 static VERSIONED_PAGE: LazyLock<String> = LazyLock::new(|| PAGE.replace("{version}", &VERSION));
 
-/// The paths of the console.
+/// The methods and paths of the console.
+pub const PATHS: [(Method, &str); 2] =
+    [(Method::GET, "/console"), (Method::GET, "/console/{version}/{file}")];
+
+/// The handlers of these paths.
 pub(crate) fn router<P: Publisher>() -> Router<Arc<App<P>>> {
     Router::new()
         .route("/console", get(page::<P>))

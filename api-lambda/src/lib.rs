@@ -11,7 +11,7 @@ pub mod router;
 pub mod steps;
 pub mod v1;
 
-mod console;
+pub mod console;
 
 pub mod aws;
 mod s3;

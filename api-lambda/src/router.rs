@@ -27,12 +27,12 @@ use crate::steps::{self, ApiVersion, publish::Publisher};
 use crate::store::TaskStore;
 use crate::v1;
 
-/// What the front door takes besides [`v1::PATHS`], as whatever stands before it must let it through.
+/// What the front door takes besides [`v1::PATHS`] and [`console::PATHS`], as whatever stands before it must let it through.
 pub const PATHS: [(Method, &str); 3] =
     [(Method::POST, "/v1alpha1"), (Method::POST, "/v1alpha2"), (Method::GET, "/healthz")];
 
 /// The paths that need no API key.
-pub const PUBLIC: [&str; 3] = ["/healthz", "/openapi.json", "/docs"];
+pub const PUBLIC: [&str; 5] = ["/healthz", "/openapi.json", "/docs", "/console", "/console/{version}/{file}"];
 
 /// What every request needs, made once at start.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! What each program reads, and where it listens.
 
 use api_lambda::router::{PATHS, PUBLIC};
-use api_lambda::v1;
+use api_lambda::{console, v1};
 use serde_json::{Map, Value, json};
 use worker::config::SHUTDOWN_MARGIN_SECONDS;
 use worker::health::port;
@@ -11,7 +11,7 @@ use crate::variables::variables_of;
 
 /// The front door's Lambda.
 pub(crate) fn front_door() -> Value {
-    let paths = PATHS.iter().chain(&v1::PATHS).map(
+    let paths = PATHS.iter().chain(&v1::PATHS).chain(&console::PATHS).map(
         |(method, path)| json!({ "method": method.as_str(), "path": path, "public": PUBLIC.contains(path) }),
     );
     json!({

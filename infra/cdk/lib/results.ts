@@ -36,6 +36,15 @@ export class Results extends Construct {
       minimumTLSVersion: 1.2,
       removalPolicy: keepOnDestroy ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
       autoDeleteObjects: !keepOnDestroy,
+      // The web console stores inputs by presigned URLs, which contain the permission; no cookies are involved.
+      cors: [
+        {
+          allowedOrigins: ["*"],
+          allowedMethods: [s3.HttpMethods.PUT],
+          allowedHeaders: ["content-type"],
+          maxAge: 3600,
+        },
+      ],
       lifecycleRules: [
         { id: "darkroom", prefix: RESERVED_PREFIX, expiration: Duration.days(RESERVED_DAYS) },
         // No prefix: callers choose theirs, and S3 knows no "all but". So it holds for `_darkroom/` too, where the

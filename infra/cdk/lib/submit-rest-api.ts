@@ -6,12 +6,22 @@ import { ApiKeys } from "./api-keys.ts";
 import { ACCOUNT_BURST, ACCOUNT_RATE, integration, LoggedRestApi } from "./rest-api.ts";
 import type { RustFunction } from "./rust-function.ts";
 
-/**
- * What is answered without a key: health checks, for monitors that can send no headers, and the description of `v1`. All
- * callers of a path together get this much of the function.
- */
-const PUBLIC = ["healthz", "openapi.json", "docs"];
+/** Of each of these paths all callers together get this much of the function. */
 const PUBLIC_LIMIT = { throttlingRateLimit: 5, throttlingBurstLimit: 10 };
+/** The page of the console loads about 20 files at once, and then keeps them. */
+const FILES_LIMIT = { throttlingRateLimit: 50, throttlingBurstLimit: 100 };
+
+/**
+ * What is answered without a key: health checks, for monitors that can send no headers, the description of `v1`, and the
+ * console, which sends the key of its user with each call of `v1`.
+ */
+const PUBLIC = {
+  healthz: PUBLIC_LIMIT,
+  "openapi.json": PUBLIC_LIMIT,
+  docs: PUBLIC_LIMIT,
+  console: PUBLIC_LIMIT,
+  "console/{version}/{file}": FILES_LIMIT,
+};
 
 export interface SubmitRestApiProps {
   config: Config;
@@ -35,7 +45,9 @@ export class SubmitRestApi extends LoggedRestApi {
         // All keys together; the usage plan bounds each.
         throttlingRateLimit: Math.min(api.ratePerSecond * api.keys.length, ACCOUNT_RATE),
         throttlingBurstLimit: Math.min(api.burst * api.keys.length, ACCOUNT_BURST),
-        methodOptions: Object.fromEntries(PUBLIC.map((path) => [`/${path}/GET`, PUBLIC_LIMIT])),
+        methodOptions: Object.fromEntries(
+          Object.entries(PUBLIC).map(([path, limit]) => [`/${path}/GET`, limit]),
+        ),
       },
     });
 
@@ -81,7 +93,9 @@ export class SubmitRestApi extends LoggedRestApi {
   }
 
   private addPublicPaths(handler: RustFunction): void {
-    for (const path of PUBLIC) this.root.addResource(path).addMethod("GET", integration(handler));
+    for (const path of Object.keys(PUBLIC)) {
+      this.root.resourceForPath(path).addMethod("GET", integration(handler));
+    }
   }
 
   /** What the gateway refuses itself looks as if the function had. 403 and 429 stay what clients of every API know. */

@@ -35,6 +35,12 @@ describe("the bucket", () => {
     ]);
   });
 
+  it("lets web pages store what they have presigned URLs for, and read nothing", () => {
+    expect(bucket("minimal").Properties.CorsConfiguration.CorsRules).toEqual([
+      { AllowedOrigins: ["*"], AllowedMethods: ["PUT"], AllowedHeaders: ["content-type"], MaxAge: 3600 },
+    ]);
+  });
+
   it("has the name that was chosen, or one that CloudFormation makes up", () => {
     expect(bucket("full").Properties.BucketName).toBe("my-company-images");
     expect(bucket("minimal").Properties).not.toHaveProperty("BucketName");

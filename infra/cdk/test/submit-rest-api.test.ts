@@ -56,11 +56,22 @@ it("has the same paths where tasks are not recorded: the function says so", () =
   expect(paths(without)).toEqual(paths(template));
 });
 
-it.each(["healthz", "openapi.json", "docs"])("answers /%s without a key, a few times a second", (path) => {
-  expect(method(path).HttpMethod).toBe("GET");
-  expect(method(path)).not.toHaveProperty("ApiKeyRequired");
+it.each(["healthz", "openapi.json", "docs", "console"])(
+  "answers /%s without a key, a few times a second",
+  (path) => {
+    expect(method(path).HttpMethod).toBe("GET");
+    expect(method(path)).not.toHaveProperty("ApiKeyRequired");
+    expect(stage.MethodSettings).toContainEqual(
+      expect.objectContaining({ HttpMethod: "GET", ResourcePath: `/~1${path}`, ThrottlingRateLimit: 5 }),
+    );
+  },
+);
+
+it("answers for the files of the console without a key, and often enough for a page to load them", () => {
+  expect(method("{file}").HttpMethod).toBe("GET");
+  expect(method("{file}")).not.toHaveProperty("ApiKeyRequired");
   expect(stage.MethodSettings).toContainEqual(
-    expect.objectContaining({ HttpMethod: "GET", ResourcePath: `/~1${path}`, ThrottlingRateLimit: 5 }),
+    expect.objectContaining({ ResourcePath: "/~1console~1{version}~1{file}", ThrottlingBurstLimit: 100 }),
   );
 });
 
@@ -71,6 +82,8 @@ it("lets the gateway call the function on these paths of its stage only", () => 
     .map((parts) => parts.at(-1) as string);
   expect(sources.sort()).toEqual([
     "/*/v1/*",
+    "/GET/console",
+    "/GET/console/*/*",
     "/GET/docs",
     "/GET/healthz",
     "/GET/openapi.json",

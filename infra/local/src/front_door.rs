@@ -26,10 +26,8 @@ pub fn protected(front_door: Router, api_key: String) -> Router {
 }
 
 async fn check_key(State(api_key): State<String>, mut request: Request, next: Next) -> Response {
-    let path = request.uri().path().trim_end_matches('/');
-    let is_public = is_console(path) || PUBLIC.iter().any(|public| path.ends_with(public));
     let given = request.headers().get(API_KEY).map(axum::http::HeaderValue::as_bytes);
-    if is_public || given == Some(api_key.as_bytes()) {
+    if is_public(request.uri().path()) || given == Some(api_key.as_bytes()) {
         // There is one key, so there is one owner of tasks.
         request.extensions_mut().insert(Caller(Owner::new(OWNER)));
         return next.run(request).await;
@@ -38,10 +36,15 @@ async fn check_key(State(api_key): State<String>, mut request: Request, next: Ne
     (StatusCode::FORBIDDEN, [(ERROR_TYPE, "ForbiddenException")], body).into_response()
 }
 
-/// Whether a path is that of the console or of one of its files, at the root or below a stage.
-fn is_console(path: &str) -> bool {
-    let parts: Vec<&str> = path.split('/').skip(1).collect();
-    matches!(parts.as_slice(), ["console"] | ["console", _, _] | [_, "console"] | [_, "console", _, _])
+/// Whether a path needs no key, at the root or below a stage.
+fn is_public(path: &str) -> bool {
+    let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+    let is_pattern_of = |public: &&str, parts: &[&str]| {
+        let wanted: Vec<&str> = public.trim_matches('/').split('/').collect();
+        let mut pairs = wanted.iter().zip(parts);
+        wanted.len() == parts.len() && pairs.all(|(wanted, part)| wanted.starts_with('{') || wanted == part)
+    };
+    PUBLIC.iter().any(|public| is_pattern_of(public, &parts) || is_pattern_of(public, &parts[1..]))
 }
 
 async fn refuse_other_sites(request: Request, next: Next) -> Response {
