@@ -6,6 +6,7 @@
 
 mod agents;
 mod check_scripts;
+mod command_line;
 mod dead_letter;
 mod dead_letter_keys;
 mod deployment;

@@ -57,6 +57,11 @@ pub fn print_startup(stack: &Stack, data_dir: &Path) {
             "  curl -s {}/v1alpha2 -H 'x-api-key: {}' -d '{}'\n",
             stack.url, stack.api_key, sample.body
         ));
+        print_line("or, with a progress bar:\n");
+        print_line(format_args!(
+            "  DARKROOM_ENDPOINT={} DARKROOM_API_KEY='{}' cargo run -p darkroom-cli -- submit \"a lighthouse\" --wait\n",
+            stack.url, stack.api_key
+        ));
     }
 }
 

@@ -176,7 +176,16 @@ fn cargo(arguments: &[String]) -> Result<(), String> {
         "test" => std::env::current_exe().unwrap(),
         _ => return Err("only `run` and `test` pass arguments on".into()),
     };
-    let given = Help::of(Command::new(program).arg("--help"))?.parse(programs)?.positionals;
+    let help = Help::of(Command::new(&program).arg("--help"))?;
+    if let Some((name, arguments)) = programs.split_first()
+        && help.has_command(name)
+    {
+        let help = Help::of(Command::new(program).args([name, "--help"]))?;
+        let given = help.parse(arguments)?.positionals;
+        let is_expected = given.is_empty() || help.names("Arguments");
+        return if is_expected { Ok(()) } else { Err(format!("{} is not expected", given[0])) };
+    }
+    let given = help.parse(programs)?.positionals;
     let filter = usize::from(command == "test");
     given.get(filter).map_or(Ok(()), |word| Err(format!("{word} is not expected")))
 }
@@ -205,6 +214,7 @@ fn an_invalid_command_is_a_fault() {
         commands.iter().try_for_each(|command| check(&command[0], &command[1..]))
     };
     assert_eq!(fault("cargo run -p local-stack -- --demo # shows it\n"), Ok(()));
+    assert_eq!(fault("cargo run -p darkroom-cli -- submit 'a harbour' --wait\n"), Ok(()));
     assert_eq!(fault("cargo build --profile dist -p worker\ncp a b && zip b.zip b\n"), Ok(()));
     assert_eq!(fault("infra/check units \\\n  chart\n"), Ok(()));
     assert_eq!(fault("infra/images/build --push worker\n"), Ok(()));
@@ -212,6 +222,9 @@ fn an_invalid_command_is_a_fault() {
         "cargo run -p local-stack -- --demonstration",
         "cargo run -p local-stack -- demo",
         "cargo run -p local-stacks",
+        "cargo run -p darkroom-cli -- paint",
+        "cargo run -p darkroom-cli -- submit x --colour",
+        "cargo run -p darkroom-cli -- runtimes all",
         "cargo run -p integration-tests --example figure",
         "cargo build --profile distribution",
         "cargo build --packages worker",

@@ -56,6 +56,13 @@ impl Help {
         words.filter(|word| word.chars().all(|c| c.is_ascii_uppercase())).count()
     }
 
+    /// Whether it lists a command of that name.
+    pub(super) fn has_command(&self, name: &str) -> bool {
+        let commands = self.0.lines().skip_while(|line| *line != "Commands:").skip(1);
+        let mut commands = commands.take_while(|line| line.starts_with(' '));
+        commands.any(|line| line.split_whitespace().next() == Some(name))
+    }
+
     pub(super) fn names(&self, word: &str) -> bool {
         self.0.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').any(|known| known == word)
     }
