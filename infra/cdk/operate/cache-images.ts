@@ -22,6 +22,6 @@ deleted again; it takes 10 to 20 minutes. Repeat it for new images. Needs the AW
         : [`--${name}`, ...(typeof value === "string" ? [value] : [])],
     );
     await run(resolve(INFRA, "images/cache/snapshot"), ["--config", resolve(file), ...args]);
-    if (values["dry-run"] !== true) say("`infra/darkroom update` brings it to new nodes");
+    if (values["dry-run"] !== true) say("`infra/operate update` brings it to new nodes");
   },
 };

@@ -57,11 +57,11 @@ async function howToBegin(config: Config, stacks: Stacks): Promise<string> {
   const body = first ? JSON.stringify(firstTask(config, first, "first")) : "";
   return [
     `front door  ${url}`,
-    "keys        infra/darkroom api-keys",
+    "keys        infra/operate api-keys",
     "",
     "A first image, which takes minutes while there is no GPU node yet:",
     "",
-    "  infra/darkroom submit",
+    "  infra/operate submit",
     "",
     "The same with curl:",
     "",

@@ -1,4 +1,4 @@
-// `infra/darkroom <command>`: finds the command's file, reads its arguments, and reports what went wrong in one
+// `infra/operate <command>`: finds the command's file, reads its arguments, and reports what went wrong in one
 // line.
 
 import { parseArgs } from "node:util";
@@ -38,7 +38,7 @@ async function main([name, ...rest]: string[]): Promise<number> {
   }
   const load = COMMANDS[name];
   if (!load) {
-    console.error(`there is no command \`${name}\`; \`infra/darkroom help\` lists them`);
+    console.error(`there is no command \`${name}\`; \`infra/operate help\` lists them`);
     return 2;
   }
   const { command } = await load();
@@ -72,7 +72,7 @@ function parse(command: Command, args: string[]) {
 
 function usage(name: string, command: Command): void {
   say(
-    `infra/darkroom ${name}${command.positional ? ` ${command.positional}` : ""} [options]\n\n${command.help}\n`,
+    `infra/operate ${name}${command.positional ? ` ${command.positional}` : ""} [options]\n\n${command.help}\n`,
   );
   say(`  ${"--config FILE".padEnd(WIDTH)} the deployment (infra/config.yaml)`);
   for (const [option, { type, description }] of Object.entries(command.options ?? {})) {
@@ -81,7 +81,7 @@ function usage(name: string, command: Command): void {
 }
 
 async function help(): Promise<void> {
-  say("infra/darkroom <command> [--config FILE] [options]; `--help` after a command says more.\n");
+  say("infra/operate <command> [--config FILE] [options]; `--help` after a command says more.\n");
   for (const [name, load] of Object.entries(COMMANDS)) {
     const { command } = await load();
     say(`  ${name.padEnd(14)} ${command.help.split("\n")[0]}`);

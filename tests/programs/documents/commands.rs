@@ -17,7 +17,7 @@ const CHECKED: [&str; 7] = [
     "cargo",
     "python3",
     "./test",
-    "infra/darkroom",
+    "infra/operate",
     "infra/images/build",
     "infra/build-functions",
     "infra/check",
@@ -106,7 +106,7 @@ fn the_commands_of_the_documents_name_programs_and_options_that_exist() {
 #[ignore = "needs the Node.js packages of `infra/cdk`: `infra/check` runs it"]
 fn the_operators_commands_of_the_documents_exist() {
     let faults = faults(|command| match command.split_first() {
-        Some((program, arguments)) if program == "infra/darkroom" => operators(arguments),
+        Some((program, arguments)) if program == "infra/operate" => operators(arguments),
         _ => Ok(()),
     });
     assert!(faults.is_empty(), "{}", faults.join("\n"));
@@ -116,7 +116,7 @@ fn check(program: &str, arguments: &[String]) -> Result<(), String> {
     match program {
         "cargo" => cargo(arguments),
         // Its commands are a test of their own, which needs Node.js.
-        "infra/darkroom" => Ok(()),
+        "infra/operate" => Ok(()),
         "infra/images/build" | "infra/build-functions" | "infra/check" => {
             let help = Help::of(script(program).arg("--help"))?;
             let named = help.parse(arguments)?.positionals;
@@ -140,7 +140,7 @@ fn script(program: &str) -> Command {
 
 fn operators(arguments: &[String]) -> Result<(), String> {
     let (name, arguments) = arguments.split_first().ok_or("without a command")?;
-    let help = Help::of(script("infra/darkroom").args([name, "--help"]))?;
+    let help = Help::of(script("infra/operate").args([name, "--help"]))?;
     let (given, wanted) = (help.parse(arguments)?.positionals.len(), help.positionals());
     if given == wanted { Ok(()) } else { Err(format!("{given} arguments instead of {wanted}")) }
 }

@@ -36,7 +36,7 @@ async function snapshot(ec2: EC2Client, config: Config): Promise<Finding[]> {
     );
   } catch (error) {
     if (!isAbsent(error)) throw error;
-    return [missing(`${id} does not exist in ${config.region}: \`infra/darkroom cache-images\` makes one`)];
+    return [missing(`${id} does not exist in ${config.region}: \`infra/operate cache-images\` makes one`)];
   }
 }
 

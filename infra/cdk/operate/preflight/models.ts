@@ -14,7 +14,7 @@ export const models: Check = async (config) => {
   if (region === undefined) {
     return [
       missing(
-        `the bucket ${config.modelBucket} does not exist: \`infra/darkroom upload-models FOLDER\` makes it`,
+        `the bucket ${config.modelBucket} does not exist: \`infra/operate upload-models FOLDER\` makes it`,
       ),
     ];
   }
@@ -46,7 +46,7 @@ async function present(client: S3Client, { modelBucket }: Config, model: string)
     return ContentLength > 0 ? ok(`${Key} (${bytes(ContentLength)})`) : missing(`${Key} is empty`);
   } catch (error) {
     if (isAbsent(error))
-      return missing(`${Key} is not in the bucket: \`infra/darkroom upload-models FOLDER\``);
+      return missing(`${Key} is not in the bucket: \`infra/operate upload-models FOLDER\``);
     throw error;
   }
 }

@@ -49,7 +49,7 @@ export class Stacks {
   /** An output that must be there; what is missing was deployed by another version, or not at all. */
   async output(name: string, output: Output): Promise<string> {
     const stack = await this.find(name);
-    if (!stack) throw new Failure(`the stack \`${name}\` does not exist; \`infra/darkroom deploy\` makes it`);
+    if (!stack) throw new Failure(`the stack \`${name}\` does not exist; \`infra/operate deploy\` makes it`);
     const value = outputOf(stack, output);
     if (!value) throw new Failure(`the stack \`${name}\` (${stack.StackStatus}) has no output \`${output}\``);
     return value;

@@ -14,7 +14,7 @@ let folder = "";
 beforeAll(() => void (folder = mkdtempSync(join(tmpdir(), "darkroom-commands-"))));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-function darkroom(...args: string[]) {
+function operate(...args: string[]) {
   // Without a home there are no credentials, and there is nobody at the terminal.
   const env = {
     PATH: process.env["PATH"],
@@ -22,7 +22,7 @@ function darkroom(...args: string[]) {
     AWS_EC2_METADATA_DISABLED: "true",
     DARKROOM_CONFIG_PROGRAM: program(),
   };
-  const done = spawnSync(resolve(INFRA, "darkroom"), args, {
+  const done = spawnSync(resolve(INFRA, "operate"), args, {
     encoding: "utf8",
     cwd: folder,
     env,
@@ -45,7 +45,7 @@ runtimes: [{ name: sdruntime, type: sdwebui, model: v1-5.safetensors }]
 
 describe("the commands", () => {
   test("are listed, and each explains itself", () => {
-    const { status, out } = darkroom("help");
+    const { status, out } = operate("help");
     expect(status).toBe(0);
     const names = [...out.matchAll(/^ {2}(\S+) {2,}\S/gm)].map(([, name]) => name ?? "");
     expect(names).toEqual(
@@ -59,26 +59,26 @@ describe("the commands", () => {
         "measure",
       ]),
     );
-    const { out: help } = darkroom("destroy", "--help");
-    expect(help).toContain("infra/darkroom destroy [options]");
+    const { out: help } = operate("destroy", "--help");
+    expect(help).toContain("infra/operate destroy [options]");
     expect(help).toContain("--delete-results");
   });
 
   test("that do not exist, and options and arguments that nobody knows, are refused", () => {
-    expect(darkroom("demolish")).toMatchObject({
+    expect(operate("demolish")).toMatchObject({
       status: 2,
       err: expect.stringContaining("no command `demolish`"),
     });
-    expect(darkroom()).toMatchObject({ status: 2 });
-    expect(darkroom("preflight", "--fast")).toMatchObject({
+    expect(operate()).toMatchObject({ status: 2 });
+    expect(operate("preflight", "--fast")).toMatchObject({
       status: 1,
       err: expect.stringContaining("'--fast'"),
     });
-    expect(darkroom("preflight", "now")).toMatchObject({
+    expect(operate("preflight", "now")).toMatchObject({
       status: 1,
       err: expect.stringContaining("now is not expected"),
     });
-    expect(darkroom("upload-models")).toMatchObject({
+    expect(operate("upload-models")).toMatchObject({
       status: 1,
       err: expect.stringContaining("FOLDER is missing"),
     });
@@ -87,7 +87,7 @@ describe("the commands", () => {
 
 describe("check-config", () => {
   test("says what a configuration means", () => {
-    const { status, out } = darkroom("check-config", "--config", written(VALID));
+    const { status, out } = operate("check-config", "--config", written(VALID));
     expect(status).toBe(0);
     expect(out).toMatch(/^records +kept for 30 days; any number of unfinished tasks per key$/m);
     expect(out).toMatch(/sdruntime +sdwebui +darkroom-sdruntime +0 to 10 +spot-first: g4dn\.xlarge/);
@@ -97,7 +97,7 @@ describe("check-config", () => {
     const file = written(
       VALID.replace("models\n", "models\napi: { burst: 0 }\n").replace("sdwebui", "invokeai"),
     );
-    const { status, err } = darkroom("check-config", "--config", file);
+    const { status, err } = operate("check-config", "--config", file);
     expect(status).toBe(1);
     expect(err).toContain("api.burst");
     expect(err).toContain("runtimes.0.type: must be one of sdwebui, comfyui");
@@ -105,19 +105,19 @@ describe("check-config", () => {
   });
 
   test("the configuration of the repository is valid", () => {
-    expect(darkroom("check-config")).toMatchObject({ status: 0 });
+    expect(operate("check-config")).toMatchObject({ status: 0 });
   });
 });
 
 test("costs reckons any configuration without calling anybody", () => {
-  const { status, out } = darkroom("costs", "--config", written(VALID), "--seconds", "3");
+  const { status, out } = operate("costs", "--config", written(VALID), "--seconds", "3");
   expect(status).toBe(0);
   expect(out).toContain("1 M × 3 s = 833.33 h");
   expect(out).toContain("EKS control plane");
 });
 
 test("without credentials a command says so in one line", () => {
-  const { status, err } = darkroom("api-keys", "--config", written(VALID));
+  const { status, err } = operate("api-keys", "--config", written(VALID));
   expect(status).toBe(1);
   expect(err.trim()).toBe(
     "there are no AWS credentials: `aws sts get-caller-identity` must work in this shell",

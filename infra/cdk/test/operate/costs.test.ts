@@ -22,7 +22,7 @@ const usd = (lines: { what: string; usd: number }[], what: string) =>
   lines.filter((line) => line.what.startsWith(what)).reduce((sum, { usd }) => sum + usd, 0);
 
 describe("the page", () => {
-  test("has the tables as the program reckons them: `infra/darkroom costs --page` writes them", () => {
+  test("has the tables as the program reckons them: `infra/operate costs --page` writes them", () => {
     const page = readFileSync(PAGE, "utf8");
     expect(withTables(page)).toBe(page);
   });

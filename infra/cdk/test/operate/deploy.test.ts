@@ -28,7 +28,7 @@ describe("api-keys", () => {
 
   test("says what is missing before a deployment", async () => {
     await expect(apiKeys(config)).rejects.toThrow(
-      "the stack `darkroom-service` does not exist; `infra/darkroom deploy`",
+      "the stack `darkroom-service` does not exist; `infra/operate deploy`",
     );
     await makeStack("darkroom-service");
     await expect(apiKeys(config)).rejects.toThrow("has no output `ApiKeys`");

@@ -46,7 +46,7 @@ describe("models", () => {
 
   test("a bucket that does not exist", async () => {
     expect(await says(models, configuration())).toEqual([
-      "missing: the bucket models does not exist: `infra/darkroom upload-models FOLDER` makes it",
+      "missing: the bucket models does not exist: `infra/operate upload-models FOLDER` makes it",
     ]);
   });
 
@@ -64,7 +64,7 @@ describe("models", () => {
     expect(await says(models, config)).toEqual([
       "missing: the bucket models is in eu-west-1: nodes in us-west-2 must not read across regions",
       "ok: Stable-diffusion/v1-5.safetensors (0.0 kB)",
-      "missing: Stable-diffusion/second.safetensors is not in the bucket: `infra/darkroom upload-models FOLDER`",
+      "missing: Stable-diffusion/second.safetensors is not in the bucket: `infra/operate upload-models FOLDER`",
     ]);
   });
 });
@@ -120,7 +120,7 @@ describe("image cache", () => {
   test("a snapshot that does not exist", async () => {
     const config = configuration("imageCache: { mode: snapshot, snapshot: snap-0123456789abcdef0 }");
     expect(await says(imageCache, config)).toEqual([
-      "missing: snap-0123456789abcdef0 does not exist in us-west-2: `infra/darkroom cache-images` makes one",
+      "missing: snap-0123456789abcdef0 does not exist in us-west-2: `infra/operate cache-images` makes one",
     ]);
   });
 

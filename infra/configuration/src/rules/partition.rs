@@ -25,7 +25,7 @@ pub(super) fn faults(config: &Config) -> Vec<String> {
         return faults;
     }
     if (cluster.install.keda || cluster.install.karpenter) && cluster.charts.is_none() {
-        let text = "GitHub and ECR Public are not reached from China; `infra/darkroom mirror` fills one";
+        let text = "GitHub and ECR Public are not reached from China; `infra/operate mirror` fills one";
         faults.push(format!("cluster.charts: {text}"));
     }
     if config.api.message_bytes > MAX_MESSAGE_BYTES_IN_CHINA {

@@ -107,11 +107,11 @@ fn a_deployment_that_cannot_work_is_refused() {
         ),
         (
             china(""),
-            vec!["cluster.charts: GitHub and ECR Public are not reached from China; `infra/darkroom mirror` fills one".to_owned()],
+            vec!["cluster.charts: GitHub and ECR Public are not reached from China; `infra/operate mirror` fills one".to_owned()],
         ),
         (
             top("imageCache: { mode: snapshot }"),
-            vec!["imageCache: lacks `snapshot`: mode `snapshot` needs one; `infra/darkroom cache-images` makes it and writes it here".to_owned()],
+            vec!["imageCache: lacks `snapshot`: mode `snapshot` needs one; `infra/operate cache-images` makes it and writes it here".to_owned()],
         ),
         (
             top(&format!("imageCache: {{ snapshot: {SNAPSHOT} }}")),
