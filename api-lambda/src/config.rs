@@ -62,6 +62,8 @@ pub struct Config {
     /// How long presigned URLs work, in seconds (`URL_EXPIRY_SECONDS`). S3 allows 7 days.
     #[validate(range(min = 60, max = 604_800, message = "must be 60 to 604800 seconds"))]
     pub url_expiry_seconds: u64,
+    /// The runtime of Comfy API v2 at `/api/v2` (`COMFY_RUNTIME`); without it the first ComfyUI of the registry.
+    pub comfy_runtime: Option<String>,
     /// How much is logged (`LOG_LEVEL`).
     pub log_level: Level,
 }
@@ -92,6 +94,7 @@ impl Config {
             record_days: vars.parsed("RECORD_DAYS", 30),
             max_unfinished_tasks: vars.parsed("MAX_UNFINISHED_TASKS", 0),
             url_expiry_seconds: vars.parsed("URL_EXPIRY_SECONDS", 3_600),
+            comfy_runtime: vars.optional("COMFY_RUNTIME"),
             log_level: vars.parsed("LOG_LEVEL", Level::INFO),
         };
         let problems = config.with_broken_rules(vars.problems);

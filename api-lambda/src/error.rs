@@ -73,6 +73,9 @@ pub enum ApiError {
     /// The message could not be published. The cause is ours, and is in the log.
     #[error("the task could not be queued, and was not accepted; send it again later")]
     PublishUnavailable,
+    /// The same, and it is certain that the message was not published.
+    #[error("the task could not be queued, and was not accepted; send it again later")]
+    NotPublished,
 }
 
 impl ApiError {
@@ -93,7 +96,7 @@ impl ApiError {
             Self::NotRetryable(_) => ProblemCode::NotRetryable,
             Self::NotFound => ProblemCode::NotFound,
             Self::MethodNotAllowed => ProblemCode::MethodNotAllowed,
-            Self::PublishUnavailable => ProblemCode::PublishUnavailable,
+            Self::PublishUnavailable | Self::NotPublished => ProblemCode::PublishUnavailable,
         }
     }
 

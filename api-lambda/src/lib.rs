@@ -6,6 +6,7 @@ mod runtimes;
 
 pub mod caller;
 
+pub mod comfy;
 pub mod logs;
 pub mod router;
 pub mod steps;

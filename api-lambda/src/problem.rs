@@ -115,6 +115,10 @@ impl ProblemCode {
     }
 }
 
+/// The code of an error, for the log line of the request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LoggedCode(pub(crate) &'static str);
+
 /// The body of an error.
 #[derive(Debug, Serialize)]
 pub(crate) struct Problem<'a> {
@@ -155,7 +159,7 @@ impl IntoResponse for ApiError {
         if let Some(seconds) = code.retry_after() {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(seconds));
         }
-        response.extensions_mut().insert(code);
+        response.extensions_mut().insert(LoggedCode(code.as_str()));
         response
     }
 }

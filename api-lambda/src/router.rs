@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{OriginalUri, Request, State};
 use axum::http::Method;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -19,9 +19,10 @@ use uuid::Uuid;
 
 use crate::Config;
 use crate::caller::Caller;
+use crate::comfy::{self, ComfyError};
 use crate::console;
 use crate::error::ApiError;
-use crate::problem::ProblemCode;
+use crate::problem::LoggedCode;
 use crate::request_id;
 use crate::steps::{self, ApiVersion, publish::Publisher};
 use crate::store::TaskStore;
@@ -81,12 +82,12 @@ pub fn router<P: Publisher>(app: App<P>) -> Router {
                 router = router.route(&format!("{stage}{path}{slash}"), handler.clone());
             }
         }
-        let nested = v1::router::<P>().merge(console::router());
+        let nested = v1::router::<P>().merge(comfy::router::<P>()).merge(console::router());
         router = if stage.is_empty() { router.merge(nested) } else { router.nest(stage, nested) };
     }
     router
-        .fallback(async || ApiError::NotFound)
-        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .fallback(async |uri: OriginalUri| refused(&uri, ApiError::NotFound))
+        .method_not_allowed_fallback(async |uri: OriginalUri| refused(&uri, ApiError::MethodNotAllowed))
         .layer(middleware::from_fn(log))
         .with_state(Arc::new(app))
 }
@@ -97,6 +98,11 @@ async fn v1alpha1<P: Publisher>(State(app): State<Arc<App<P>>>, caller: Caller, 
 
 async fn v1alpha2<P: Publisher>(State(app): State<Arc<App<P>>>, caller: Caller, body: Body) -> Response {
     steps::submit(&app, ApiVersion::V1Alpha2, caller.0, body).await.into_response()
+}
+
+/// A refusal in the form that the API at the path has.
+fn refused(uri: &OriginalUri, error: ApiError) -> Response {
+    if comfy::is_path(uri.path()) { ComfyError::from(error).into_response() } else { error.into_response() }
 }
 
 async fn healthz() -> Json<Value> {
@@ -120,7 +126,7 @@ async fn log(request: Request, next: Next) -> Response {
     let processing = next.run(request).instrument(span.clone());
     let response = request_id::scope(request_id, processing).await;
     let status = response.status().as_u16();
-    let code = response.extensions().get::<ProblemCode>().map(|code| code.as_str());
+    let code = response.extensions().get::<LoggedCode>().map(|code| code.0);
     let duration_ms = started.elapsed().as_secs_f64() * 1e3;
     tracing::info!(parent: &span, status, code, duration_ms, "request answered");
     response

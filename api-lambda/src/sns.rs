@@ -74,5 +74,7 @@ fn classified(error: &SdkError<SdkPublishError>) -> PublishError {
         reason,
         code: error.code().map(str::to_owned),
         request_id: error.request_id().map(str::to_owned),
+        // Earlier attempts may have been received, but it was the same message, which is refused.
+        is_unpublished: matches!(error, SdkError::ServiceError(refusal) if refusal.raw().status().is_client_error()),
     }
 }

@@ -77,6 +77,19 @@ impl Records {
         Ok(Claim::Claimed(key.task))
     }
 
+    /// Claims a key that may be used once: `false` if it has been used, by the same request or by another one.
+    ///
+    /// # Errors
+    /// If the call failed.
+    pub async fn claim_once(
+        &self,
+        request: Request<'_>,
+        new_id: &str,
+        now: SystemTime,
+    ) -> Result<bool, RecordError> {
+        Ok(self.put_key(request, new_id, now).await?.is_none())
+    }
+
     /// Releases a key whose request was refused: the client may use it again.
     ///
     /// # Errors

@@ -115,6 +115,9 @@ pub struct Record {
     /// The prefix of the keys of its files.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub prefix: String,
+    /// How many nodes the workflow has, where the task is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nodes: Option<u32>,
     /// The caller's labels.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,

@@ -6,6 +6,7 @@
 
 mod broken;
 mod calls;
+mod comfy_api;
 mod comfyui_runs;
 mod comfyui_workflows;
 mod downloads;

@@ -36,7 +36,10 @@ impl Failure {
         let code =
             code(&String::from_utf8_lossy(&text)).unwrap_or_else(|| format!("http_{}", status.as_u16()));
         let reason = if is_retryable { "s3 is out of order" } else { "s3 refused the task" };
-        Self { error: PublishError { reason, code: Some(code), request_id }, is_retryable }
+        Self {
+            error: PublishError { code: Some(code), request_id, ..PublishError::new(reason) },
+            is_retryable,
+        }
     }
 }
 

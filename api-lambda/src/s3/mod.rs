@@ -25,6 +25,7 @@ use crate::Config;
 use crate::aws::{ATTEMPTS, FIRST_BACKOFF, TLS};
 use crate::steps::publish::PublishError;
 use failure::Failure;
+pub(crate) use presign::Presigned;
 
 /// What is encoded in the path of a URL: everything but `/` and the unreserved characters (Amazon S3 API reference, "Signature
 /// calculations").

@@ -1,5 +1,5 @@
 //! Third step of a task that is too large for a message: it goes to the bucket, and a message that refers to it goes to
-//! the topic.
+//! the topic. A task whose content is shown later goes to both.
 
 use std::time::Duration;
 
@@ -13,7 +13,8 @@ use crate::{App, Config};
 pub(super) struct Checked {
     check: ClaimCheck,
     task: String,
-    reference: Message,
+    /// It refers to the task, or has it.
+    message: Message,
 }
 
 impl Checked {
@@ -35,16 +36,22 @@ impl Checked {
         (reference.size() <= config.max_message_bytes).then_some(Self {
             check,
             task: message.body,
-            reference,
+            message: reference,
         })
+    }
+
+    /// A task that fits into its message, and is stored all the same.
+    pub(super) fn kept(submission: &Submission, message: Message) -> Self {
+        Self { check: ClaimCheck::new(submission, &message.body), task: message.body.clone(), message }
     }
 
     /// Stores, then publishes, both within the time that publishing may take.
     pub(super) async fn publish<P: Publisher>(self, app: &App<P>) -> Result<(), PublishError> {
-        let Self { check, task, reference } = self;
+        let Self { check, task, message } = self;
         let both = async {
-            app.publisher.store(&check, task).await?;
-            app.publisher.publish(reference).await
+            let stored = app.publisher.store(&check, task).await;
+            stored.map_err(|error| PublishError { is_unpublished: true, ..error })?;
+            app.publisher.publish(message).await
         };
         let whole = Duration::from_millis(app.config.publish_timeout_ms);
         tokio::time::timeout(whole, both)

@@ -38,7 +38,7 @@ pub(crate) async fn submit<P: Publisher>(
     let body = request::read(body, app.config.max_body_bytes).await?;
     let accepted = validate::check(&app.contract, version, &app.config.s3_output_bucket, body)?;
     let recorded = app.store.as_ref().map(|_| owner);
-    let identity = Identity { submission: Submission::mint(), owner: recorded };
+    let identity = Identity { submission: Submission::mint(), owner: recorded, is_kept: false };
     record::create(app, version, &accepted, &identity).await;
     let published = publish::publish(app, accepted, &identity).await;
     record::complete(app, &identity, published.is_ok()).await;

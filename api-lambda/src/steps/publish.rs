@@ -62,12 +62,14 @@ pub struct PublishError {
     pub code: Option<String>,
     /// The service's id of the call, to ask it for more.
     pub request_id: Option<String>,
+    /// Whether it is certain that no message was published.
+    pub is_unpublished: bool,
 }
 
 impl PublishError {
     /// A failure without an error code of the service.
     pub(crate) fn new(reason: &'static str) -> Self {
-        Self { reason, code: None, request_id: None }
+        Self { reason, code: None, request_id: None, is_unpublished: false }
     }
 }
 
@@ -78,6 +80,8 @@ pub(crate) struct Identity {
     pub(crate) submission: Submission,
     /// Its owner, if tasks are recorded.
     pub(crate) owner: Option<Owner>,
+    /// Whether the task is stored in the bucket although it fits into a message, so that its content can be shown later.
+    pub(crate) is_kept: bool,
 }
 
 /// A task that has been published.
@@ -108,16 +112,18 @@ pub(crate) async fn publish<P: Publisher>(
     let group = identity.owner.as_ref().map(|owner| owner.as_str().to_owned());
     let message = Message { group, ..Message::new(json, &route) };
     let (bytes, limit) = (message.size(), app.config.max_message_bytes);
-    let published = if bytes <= limit {
-        app.publisher.publish(message).await
-    } else {
+    let published = if bytes > limit {
         let checked = Checked::new(&app.config, &task, &submission, &route, message);
         checked.ok_or(ApiError::TaskTooLarge { bytes, limit })?.publish(app).await
+    } else if identity.is_kept {
+        Checked::kept(&submission, message).publish(app).await
+    } else {
+        app.publisher.publish(message).await
     };
     published.map_err(|error| {
         let (code, request_id) = (error.code.as_deref(), error.request_id.as_deref());
         tracing::error!(%error, error.code = code, service_request_id = request_id, bytes, "task not published");
-        ApiError::PublishUnavailable
+        if error.is_unpublished { ApiError::NotPublished } else { ApiError::PublishUnavailable }
     })?;
     Ok(Published { task, route, submission })
 }

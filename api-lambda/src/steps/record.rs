@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use shared_schema::Task;
 use shared_schema::envelope::Accepted;
+use shared_schema::{Task, TaskType};
 use task_records::time::{epoch_seconds, timestamp};
 use task_records::{Owner, Record, RecordError, Status};
 
@@ -55,6 +55,8 @@ pub(crate) fn new<P>(app: &App<P>, api: &str, task: &Task, id: &str, owner: &Own
         runtime: metadata.runtime.clone(),
         task_type: metadata.tasktype,
         prefix: metadata.prefix.as_str().to_owned(),
+        nodes: (metadata.tasktype == TaskType::Pipeline)
+            .then(|| u32::try_from(task.content.len()).unwrap_or(u32::MAX)),
         labels: BTreeMap::new(),
         start_by: metadata.start_by.as_ref().map(|start_by| start_by.as_str().to_owned()),
         status: Status::Queued,

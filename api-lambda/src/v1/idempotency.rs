@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use crate::error::ApiError;
 
 /// The header.
-pub(super) const HEADER: &str = "idempotency-key";
+pub(crate) const HEADER: &str = "idempotency-key";
 /// The header of a response that is replayed.
 pub(super) const REPLAYED: &str = "idempotency-replayed";
 
@@ -23,7 +23,7 @@ pub(crate) struct IdempotencyKey {
 
 impl IdempotencyKey {
     /// The key of a request to `path` with that body, if it has one.
-    pub(super) fn of(headers: &HeaderMap, path: &str, body: &Value) -> Result<Option<Self>, ApiError> {
+    pub(crate) fn of(headers: &HeaderMap, path: &str, body: &Value) -> Result<Option<Self>, ApiError> {
         let Some(header) = headers.get(HEADER) else { return Ok(None) };
         let is_valid = |key: &&str| {
             (1..=MAX_LENGTH).contains(&key.len()) && key.bytes().all(|byte| (b' '..=b'~').contains(&byte))
@@ -34,6 +34,11 @@ impl IdempotencyKey {
             message: format!("must have 1 to {MAX_LENGTH} printable ASCII characters"),
         })?;
         Ok(Some(Self { key: key.to_owned(), digest: digest(path, body) }))
+    }
+
+    /// The same key of Comfy API v2, which has keys of its own.
+    pub(crate) fn of_comfy(self) -> Self {
+        Self { key: format!("\ncomfy\n{}", self.key), ..self }
     }
 
     /// The key of the n-th task of a batch.

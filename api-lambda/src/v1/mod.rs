@@ -3,16 +3,16 @@
 //! Everything is read from and written to the records of tasks; without them each path answers 501.
 
 // In the order of a task's life.
-mod idempotency;
-mod submit;
+pub(crate) mod idempotency;
+pub(crate) mod submit;
 
 mod links;
-mod show;
+pub(crate) mod show;
 mod task;
 mod wait;
 
 mod list;
-mod query;
+pub(crate) mod query;
 
 mod cancel;
 mod retry;

@@ -8,9 +8,9 @@ use task_records::list::{Filter, Position};
 use crate::error::ApiError;
 
 /// How many tasks a page has at most, unless the caller says so.
-const DEFAULT_LIMIT: usize = 20;
+pub(crate) const DEFAULT_LIMIT: usize = 20;
 /// The most tasks of a page.
-const MAX_LIMIT: usize = 100;
+pub(crate) const MAX_LIMIT: usize = 100;
 
 /// A parsed query.
 #[derive(Debug, Default)]
@@ -74,12 +74,13 @@ impl ListQuery {
 }
 
 /// The cursor of a position.
-pub(super) fn cursor(position: Position) -> String {
+pub(crate) fn cursor(position: Position) -> String {
     let cursor = Cursor(position.created, position.id);
     base64_simd::URL_SAFE_NO_PAD.encode_to_string(serde_json::to_vec(&cursor).unwrap_or_default())
 }
 
-fn position(cursor: &str) -> Result<Position, ApiError> {
+/// The position of a cursor.
+pub(crate) fn position(cursor: &str) -> Result<Position, ApiError> {
     let bytes = base64_simd::URL_SAFE_NO_PAD.decode_to_vec(cursor).ok();
     let cursor: Option<Cursor> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
     match cursor {

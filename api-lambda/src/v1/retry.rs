@@ -13,7 +13,7 @@ use task_records::{Record, Status};
 use super::idempotency::IdempotencyKey;
 use super::links::Links;
 use super::show::{TaskPath, owned};
-use super::submit::{Order, Submitted, accepted, submit};
+use super::submit::{Api, Order, Submitted, accepted, submit};
 use crate::error::ApiError;
 use crate::steps::publish::Publisher;
 use crate::steps::record;
@@ -43,7 +43,7 @@ pub(super) async fn task<P: Publisher>(
     }
     let task = app.contract.v1alpha2(json!({ "task": task })).map_err(ApiError::InvalidTask)?;
     let request = v1::Request { accepted: task, labels: original.labels.clone() };
-    let order = Order { request, api: "v1", retry_of: Some(id.clone()) };
+    let order = Order { request, api: Api::V1, retry_of: Some(id.clone()) };
     let submitted = submit(&app, owner, key, Submission::mint(), order).await?;
     let Submitted { record: Record { id: new_id, .. }, .. } = &submitted;
     record::log(store.records.retried(&id, new_id).await, "task record not linked to its retry");
@@ -53,11 +53,7 @@ pub(super) async fn task<P: Publisher>(
 /// The task as the worker stored it when it failed.
 async fn stored_task(store: &TaskStore, id: &str) -> Result<Value, ApiError> {
     let submission = Submission::parse(id).ok_or(ApiError::TaskNotFound)?;
-    let stored = store.results.get(&keys::failed(&submission), MAX_STORED_BYTES).await.map_err(|error| {
-        tracing::error!(%error, error.code = error.code.as_deref(), "the stored task could not be read");
-        ApiError::RecordsUnavailable
-    })?;
-    let stored: Option<Value> = stored.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let stored: Option<Value> = store.json(&keys::failed(&submission), MAX_STORED_BYTES).await?;
     let task = stored.and_then(|mut stored| stored.get_mut("task").map(Value::take));
     task.filter(Value::is_object)
         .ok_or(ApiError::NotRetryable("the task was not stored when it failed; submit it with a new request"))

@@ -1,7 +1,6 @@
 //! `GET /v1/tasks/{id}`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{OriginalUri, Path, State};
@@ -19,13 +18,10 @@ use crate::steps::publish::Publisher;
 use crate::store::TaskStore;
 use crate::{App, Caller};
 
-/// The most bytes that are read of an `.out` file: more than the worker writes (`worker/src/steps/report.rs`).
-const MAX_OUT_BYTES: usize = 16 * 1024 * 1024;
-
 /// The id in a path; a stage before it does not matter.
 #[derive(Debug, Deserialize)]
-pub(super) struct TaskPath {
-    pub(super) id: String,
+pub(crate) struct TaskPath {
+    pub(crate) id: String,
 }
 
 pub(super) async fn task<P: Publisher>(
@@ -44,7 +40,7 @@ pub(super) async fn task<P: Publisher>(
 }
 
 /// The caller's record of that id. Tasks of other owners look as if there were none.
-pub(super) async fn owned(store: &TaskStore, id: &str, owner: &Owner) -> Result<Record, ApiError> {
+pub(crate) async fn owned(store: &TaskStore, id: &str, owner: &Owner) -> Result<Record, ApiError> {
     let record = store.records.get(id).await?;
     record.filter(|record| record.owner == *owner).ok_or(ApiError::TaskNotFound)
 }
@@ -63,7 +59,7 @@ pub(super) async fn view<P: Publisher>(
     if let Some(out) = view.output_url.as_deref().filter(|_| !has_outputs) {
         view.outputs = outputs_of(store, out).await?;
     }
-    sign(store, &mut view, Duration::from_secs(app.config.url_expiry_seconds)).await;
+    sign(store, &mut view).await;
     Ok(view)
 }
 
@@ -76,22 +72,15 @@ async fn outputs_of(
     struct Out {
         notification: Notification,
     }
-    let own = format!("s3://{}/", store.results.bucket());
-    let Some(key) = out.strip_prefix(&own) else { return Ok(Vec::new()) };
-    let bytes = store.results.get(key, MAX_OUT_BYTES).await.map_err(|error| {
-        tracing::error!(%error, error.code = error.code.as_deref(), "the result of a task could not be read");
-        ApiError::RecordsUnavailable
-    })?;
-    let out: Option<Out> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let out: Option<Out> = store.out(out).await?;
     Ok(out.map(|out| out.notification.outputs).unwrap_or_default())
 }
 
 /// Gives each file a URL. A URL that cannot be signed is absent, as in notifications.
-async fn sign(store: &TaskStore, view: &mut TaskView, lifetime: Duration) {
-    let own = format!("s3://{}/", store.results.bucket());
+async fn sign(store: &TaskStore, view: &mut TaskView) {
     for output in &mut view.outputs {
-        let Some(key) = output.s3_uri.strip_prefix(&own) else { continue };
-        let Some(signed) = store.results.presigned_get(key, lifetime).await else { continue };
+        let Some(key) = store.key_of(&output.s3_uri) else { continue };
+        let Some(signed) = store.results.presigned_get(key, store.url_lifetime).await else { continue };
         output.url = Some(signed.url);
         output.url_expires_at = Some(timestamp(signed.expires_at));
     }

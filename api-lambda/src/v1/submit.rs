@@ -40,8 +40,32 @@ pub(crate) struct Submitted {
 /// What is submitted: a request of `v1`, and the task that it retries.
 pub(crate) struct Order {
     pub(crate) request: v1::Request,
-    pub(crate) api: &'static str,
+    pub(crate) api: Api,
     pub(crate) retry_of: Option<String>,
+}
+
+/// The API that a task comes through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Api {
+    /// `v1`.
+    V1,
+    /// Comfy API v2.
+    ComfyV2,
+}
+
+impl Api {
+    /// Its name in records.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::V1 => "v1",
+            Self::ComfyV2 => "comfy-v2",
+        }
+    }
+
+    /// Whether a second request with an idempotency key is refused, whatever became of the first.
+    fn uses_keys_once(self) -> bool {
+        self == Self::ComfyV2
+    }
 }
 
 pub(super) async fn one<P: Publisher>(
@@ -132,7 +156,7 @@ async fn submit_body<P: Publisher>(
 ) -> Result<Submitted, ApiError> {
     let id = Submission::mint();
     let request = app.contract.v1(body, &id).map_err(ApiError::InvalidTask)?;
-    submit(app, owner, key, id, Order { request, api: "v1", retry_of: None }).await
+    submit(app, owner, key, id, Order { request, api: Api::V1, retry_of: None }).await
 }
 
 /// Submits a task: claims its idempotency key, creates its record, publishes it. A response of success means that the task has
@@ -148,6 +172,10 @@ pub(crate) async fn submit<P: Publisher>(
     let key = key.as_ref().map(|IdempotencyKey { key, digest }| Request { owner: &owner, key, digest });
     let id = match key {
         None => new_id,
+        Some(key) if order.api.uses_keys_once() => {
+            let is_new = store.records.claim_once(key, new_id.as_str(), SystemTime::now()).await?;
+            if is_new { new_id } else { return Err(ApiError::IdempotencyKeyReused) }
+        }
         Some(key) => match store.records.claim(key, new_id.as_str(), SystemTime::now()).await? {
             Claim::Claimed(id) => Submission::parse(&id).ok_or(ApiError::RecordsUnavailable)?,
             Claim::Published(record) => return Ok(Submitted { record: *record, is_replay: true }),
@@ -155,11 +183,17 @@ pub(crate) async fn submit<P: Publisher>(
             Claim::Reused(_) => return Err(ApiError::IdempotencyKeyReused),
         },
     };
+    let is_used_once = order.api.uses_keys_once();
     let submitted = record_and_publish(app, store, &owner, &id, order).await;
     if let Err(error) = &submitted {
         // A refused task is not submitted, so its key is free again. If the service was not available, the next request
         // continues with the same id: this one may have been published all the same.
-        let is_refused = !matches!(error, ApiError::PublishUnavailable | ApiError::RecordsUnavailable);
+        let is_refused = match error {
+            ApiError::PublishUnavailable => false,
+            // Nothing has been published yet. Only a request that may be repeated is continued.
+            ApiError::RecordsUnavailable => is_used_once,
+            _ => true,
+        };
         match key {
             Some(key) if is_refused => {
                 record::log(store.records.release(key, id.as_str()).await, "idempotency key not released");
@@ -191,9 +225,11 @@ async fn record_and_publish<P: Publisher>(
         return Err(ApiError::TooManyTasks { limit });
     }
     let v1::Request { accepted, labels } = request;
-    let new = Record { labels, retry_of, ..record::new(app, api, &accepted.task, id.as_str(), owner) };
+    let new =
+        Record { labels, retry_of, ..record::new(app, api.as_str(), &accepted.task, id.as_str(), owner) };
     records.create(&new).await?;
-    let identity = Identity { submission: id.clone(), owner: Some(owner.clone()) };
+    let identity =
+        Identity { submission: id.clone(), owner: Some(owner.clone()), is_kept: api == Api::ComfyV2 };
     publish(app, accepted, &identity).await?;
     // The task is published: a lost mark only means that a repeated request publishes it again, under the same id.
     record::log(records.published(id.as_str()).await, "task record not marked as published");

@@ -1,9 +1,11 @@
-//! The front door on loopback, behind a check of the API key with the responses of API Gateway.
+//! The front door on loopback, behind a check of the API key with the responses of API Gateway. Comfy API v2 has the key as
+//! Bearer key.
 
 use api_lambda::Caller;
+use api_lambda::comfy::{self, ComfyError};
 use api_lambda::router::PUBLIC;
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, StatusCode};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
@@ -26,11 +28,18 @@ pub fn protected(front_door: Router, api_key: String) -> Router {
 }
 
 async fn check_key(State(api_key): State<String>, mut request: Request, next: Next) -> Response {
-    let given = request.headers().get(API_KEY).map(axum::http::HeaderValue::as_bytes);
-    if is_public(request.uri().path()) || given == Some(api_key.as_bytes()) {
+    let path = request.uri().path().trim_end_matches('/');
+    let is_comfy = comfy::is_path(path);
+    let (name, scheme) = if is_comfy { (header::AUTHORIZATION, "Bearer ") } else { (API_KEY, "") };
+    let given = request.headers().get(name).map(HeaderValue::as_bytes);
+    let given = given.and_then(|given| given.strip_prefix(scheme.as_bytes()));
+    if is_public(path) || given == Some(api_key.as_bytes()) {
         // There is one key, so there is one owner of tasks.
         request.extensions_mut().insert(Caller(Owner::new(OWNER)));
         return next.run(request).await;
+    }
+    if is_comfy {
+        return ComfyError::unauthorized().into_response();
     }
     let body = Json(json!({ "message": "Forbidden" }));
     (StatusCode::FORBIDDEN, [(ERROR_TYPE, "ForbiddenException")], body).into_response()

@@ -1,4 +1,4 @@
-//! Whether a response of `v1` is one that its OpenAPI description has.
+//! Whether a response of `v1` is one that its OpenAPI description has. Comfy API v2 has none here: the SDKs check it.
 
 use std::sync::LazyLock;
 
@@ -11,6 +11,9 @@ static DESCRIPTION: LazyLock<Value> = LazyLock::new(|| serde_json::from_str(DOCU
 /// Fails unless the operation has a response with that status, whose schema the body satisfies.
 pub(super) fn check(method: &Method, path: &str, status: StatusCode, body: &Value) {
     let path = path.split('?').next().unwrap();
+    if api_lambda::comfy::is_path(path) {
+        return;
+    }
     let operation = operation(method, path).unwrap_or_else(|| panic!("{method} {path} is not described"));
     let response = &operation["responses"][status.as_str()];
     assert!(response.is_object(), "{method} {path} is not described with the status {status}: {body}");
