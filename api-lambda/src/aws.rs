@@ -35,7 +35,7 @@ impl Aws {
 
 impl Publisher for Aws {
     async fn store(&self, check: &ClaimCheck, task: String) -> Result<(), PublishError> {
-        self.s3.put(check, task.into()).await
+        self.s3.put_task(check, task.into()).await
     }
 
     async fn publish(&self, message: Message) -> Result<(), PublishError> {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
+use std::time::Duration;
 
 use shared_schema::{Limits, Registry};
 use tracing::Level;
@@ -64,6 +65,9 @@ pub struct Config {
     pub url_expiry_seconds: u64,
     /// The runtime of Comfy API v2 at `/api/v2` (`COMFY_RUNTIME`); without it the first ComfyUI of the registry.
     pub comfy_runtime: Option<String>,
+    /// How long uploaded assets are kept, in days (`ASSET_DAYS`). The bucket must keep their objects longer.
+    #[validate(range(min = 1, max = 3_650, message = "must be 1 to 3650 days"))]
+    pub asset_days: u32,
     /// How much is logged (`LOG_LEVEL`).
     pub log_level: Level,
 }
@@ -95,6 +99,7 @@ impl Config {
             max_unfinished_tasks: vars.parsed("MAX_UNFINISHED_TASKS", 0),
             url_expiry_seconds: vars.parsed("URL_EXPIRY_SECONDS", 3_600),
             comfy_runtime: vars.optional("COMFY_RUNTIME"),
+            asset_days: vars.parsed("ASSET_DAYS", 14),
             log_level: vars.parsed("LOG_LEVEL", Level::INFO),
         };
         let problems = config.with_broken_rules(vars.problems);
@@ -105,6 +110,11 @@ impl Config {
     pub fn limits(&self) -> Limits {
         let Self { max_pixels, max_steps, max_images, .. } = *self;
         Limits { max_pixels, max_steps, max_images, max_bytes: None }
+    }
+
+    /// How long uploaded assets are kept.
+    pub(crate) fn asset_lifetime(&self) -> Duration {
+        Duration::from_secs(u64::from(self.asset_days) * 24 * 60 * 60)
     }
 
     /// The region of the topic: the only one whose SNS knows it.

@@ -61,6 +61,9 @@ pub enum ApiError {
         /// The quota.
         limit: u32,
     },
+    /// The workflow refers to assets that the caller does not have.
+    #[error("you have no assets with these ids, or they are texts: {}", .0.join(", "))]
+    MissingAsset(Vec<String>),
     /// The task cannot be submitted again.
     #[error("{0}")]
     NotRetryable(&'static str),
@@ -93,6 +96,7 @@ impl ApiError {
             Self::IdempotencyKeyReused => ProblemCode::IdempotencyKeyReused,
             Self::IdempotencyKeyInUse => ProblemCode::IdempotencyKeyInUse,
             Self::TooManyTasks { .. } => ProblemCode::TooManyTasks,
+            Self::MissingAsset(_) => ProblemCode::MissingAsset,
             Self::NotRetryable(_) => ProblemCode::NotRetryable,
             Self::NotFound => ProblemCode::NotFound,
             Self::MethodNotAllowed => ProblemCode::MethodNotAllowed,

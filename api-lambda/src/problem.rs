@@ -36,6 +36,8 @@ pub enum ProblemCode {
     IdempotencyKeyInUse,
     /// The caller has as many unfinished tasks as it may have.
     TooManyTasks,
+    /// The workflow refers to assets that the caller does not have.
+    MissingAsset,
     /// The task cannot be submitted again.
     NotRetryable,
     /// There is nothing at that path.
@@ -48,7 +50,7 @@ pub enum ProblemCode {
 
 impl ProblemCode {
     /// Every code.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::InvalidBody,
         Self::InvalidTask,
         Self::BodyTooLarge,
@@ -60,6 +62,7 @@ impl ProblemCode {
         Self::IdempotencyKeyReused,
         Self::IdempotencyKeyInUse,
         Self::TooManyTasks,
+        Self::MissingAsset,
         Self::NotRetryable,
         Self::NotFound,
         Self::MethodNotAllowed,
@@ -80,6 +83,7 @@ impl ProblemCode {
             Self::IdempotencyKeyReused => "idempotency_key_reused",
             Self::IdempotencyKeyInUse => "idempotency_key_in_use",
             Self::TooManyTasks => "too_many_tasks",
+            Self::MissingAsset => "missing_asset",
             Self::NotRetryable => "not_retryable",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
@@ -92,7 +96,7 @@ impl ProblemCode {
         match self {
             Self::InvalidBody | Self::InvalidTask | Self::InvalidParameter => StatusCode::BAD_REQUEST,
             Self::BodyTooLarge | Self::TaskTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::IdempotencyKeyReused | Self::MissingAsset => StatusCode::UNPROCESSABLE_ENTITY,
             Self::IdempotencyKeyInUse | Self::NotRetryable => StatusCode::CONFLICT,
             Self::TooManyTasks => StatusCode::TOO_MANY_REQUESTS,
             Self::RecordsDisabled => StatusCode::NOT_IMPLEMENTED,

@@ -5,6 +5,8 @@
 //! {"metadata": {...}, "claim_check": {"key": "_darkroom/tasks/<hash>.json", "bytes": 3145728, "sha256": "<hex>"}}
 //! ```
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -69,6 +71,7 @@ impl ClaimCheck {
             start_by: metadata.start_by.clone(),
             run_timeout: metadata.run_timeout,
             submission: metadata.submission.clone(),
+            assets: BTreeMap::new(),
             extra: Map::new(),
         };
         message::publishable(&Reference { metadata, claim_check: self })
@@ -80,7 +83,8 @@ impl ClaimCheck {
     }
 }
 
-fn sha256(bytes: &[u8]) -> String {
+/// The SHA-256 of bytes, as 64 lowercase hex digits.
+pub fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

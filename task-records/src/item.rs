@@ -22,12 +22,31 @@ pub(crate) fn task_key(id: &str) -> AttributeValue {
 
 /// The key of an idempotency key. The caller's text is hashed: it can be long, and is nobody's to read.
 pub(crate) fn idempotency_key(owner: &Owner, key: &str) -> AttributeValue {
-    let digest = Sha256::new().chain_update(owner.as_str()).chain_update([0]).chain_update(key).finalize();
-    let hex = digest.iter().fold(String::new(), |mut hex, byte| {
+    text(format!("key#{}", digest(owner, key)))
+}
+
+/// The key of an asset.
+pub(crate) fn asset_key(id: &str) -> AttributeValue {
+    text(format!("asset#{id}"))
+}
+
+/// The key of an object that has an owner's bytes of that hash.
+pub(crate) fn blob_key(owner: &Owner, hash: &str) -> AttributeValue {
+    text(format!("blob#{}", digest(owner, hash)))
+}
+
+/// The key of an object that an owner is about to upload, with bytes of that hash.
+pub(crate) fn upload_key(owner: &Owner, hash: &str) -> AttributeValue {
+    text(format!("upload#{}", digest(owner, hash)))
+}
+
+/// A digest of what belongs to an owner.
+fn digest(owner: &Owner, what: &str) -> String {
+    let digest = Sha256::new().chain_update(owner.as_str()).chain_update([0]).chain_update(what).finalize();
+    digest.iter().fold(String::new(), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
         hex
-    });
-    text(format!("key#{hex}"))
+    })
 }
 
 pub(crate) fn text(text: impl Into<String>) -> AttributeValue {

@@ -12,6 +12,8 @@ pub mod cancel;
 pub mod finish;
 pub mod run;
 
+pub mod asset;
+
 pub mod list;
 pub mod read;
 

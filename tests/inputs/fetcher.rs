@@ -1,6 +1,6 @@
 //! A fetcher for one test, with a resolver whose answers the test defines.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
@@ -97,7 +97,7 @@ impl Guarded {
             media: Media::Image,
         };
         let fields: Vec<MediaField> = sources.iter().enumerate().map(field).collect();
-        let inputs = self.fetcher.fetch_all(&fields).await?;
+        let inputs = self.fetcher.fetch_all(&fields, &BTreeMap::new()).await?;
         let pointers: Vec<&str> = inputs.iter().map(|input| input.pointer.as_str()).collect();
         assert_eq!(pointers, fields.iter().map(|field| field.pointer.as_str()).collect::<Vec<_>>());
         Ok(inputs.into_iter().map(|input| input.bytes).collect())

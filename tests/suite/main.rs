@@ -7,6 +7,8 @@
 mod broken;
 mod calls;
 mod comfy_api;
+mod comfy_assets;
+mod comfy_recordings;
 mod comfyui_runs;
 mod comfyui_workflows;
 mod downloads;

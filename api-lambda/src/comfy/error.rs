@@ -43,12 +43,16 @@ comfy_codes! {
     Unauthorized = "unauthorized", UNAUTHORIZED;
     /// The request is no JSON, or has a field that it cannot have.
     InvalidRequest = "invalid_request", BAD_REQUEST;
+    /// The same for the form of an upload.
+    InvalidAsset = "invalid_request", UNPROCESSABLE_ENTITY;
     /// The workflow breaks the contract.
     InvalidWorkflow = "invalid_workflow", UNPROCESSABLE_ENTITY;
     /// The workflow has the editor's format.
     WorkflowFormatUi = "workflow_format_ui", UNPROCESSABLE_ENTITY;
     /// The labels are invalid.
     MetadataInvalid = "metadata_invalid", UNPROCESSABLE_ENTITY;
+    /// The workflow refers to an asset that the caller does not have.
+    MissingAsset = "missing_asset", UNPROCESSABLE_ENTITY;
     /// The idempotency key has been used.
     IdempotencyKeyReuse = "idempotency_key_reuse", UNPROCESSABLE_ENTITY;
     /// A filter of the list is invalid.
@@ -57,6 +61,12 @@ comfy_codes! {
     InvalidCursor = "invalid_cursor", BAD_REQUEST;
     /// The caller has no such job or asset, or there is nothing at the path.
     NotFound = "not_found", NOT_FOUND;
+    /// The caller has stored no bytes with that hash.
+    BlobNotFound = "blob_not_found", NOT_FOUND;
+    /// The bytes have another hash than the caller says.
+    HashMismatch = "hash_mismatch", CONFLICT;
+    /// The asset belongs to a job.
+    AssetInUse = "asset_in_use", CONFLICT;
     /// The path takes other methods.
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED;
     /// The body is larger than is read or published.
@@ -93,6 +103,15 @@ impl ComfyError {
         Self::new(ComfyCode::NotImplemented, "this server has no events; poll the job")
     }
 
+    pub(super) fn no_asset() -> Self {
+        Self::new(ComfyCode::NotFound, "you have no asset with this id, or it has expired")
+    }
+
+    /// The HTTP status of the response.
+    pub(super) fn status(&self) -> StatusCode {
+        self.code.status()
+    }
+
     pub(super) fn no_job() -> Self {
         Self::new(ComfyCode::NotFound, "you have no job with this id here, or its record has expired")
     }
@@ -102,6 +121,10 @@ impl From<ApiError> for ComfyError {
     fn from(error: ApiError) -> Self {
         let code = match &error {
             ApiError::InvalidTask(violations) => return invalid(violations),
+            ApiError::MissingAsset(ids) => {
+                let details = json!({ "missing_ids": ids });
+                return Self { details, ..Self::new(ComfyCode::MissingAsset, error.to_string()) };
+            }
             ApiError::InvalidBody(_) | ApiError::InvalidParameter { .. } | ApiError::NotRetryable(_) => {
                 ComfyCode::InvalidRequest
             }

@@ -19,6 +19,8 @@ mod query;
 mod cancel;
 mod workflow;
 
+pub(crate) mod assets;
+
 pub mod error;
 
 use std::sync::Arc;
@@ -40,7 +42,8 @@ pub(crate) fn router<P: Publisher>() -> Router<Arc<App<P>>> {
         .route("/jobs/{id}", get(show::job::<P>))
         .route("/jobs/{id}/cancel", post(cancel::job::<P>))
         .route("/jobs/{id}/workflow", get(workflow::of_job::<P>))
-        .route("/jobs/{id}/events", get(async || ComfyError::no_events()));
+        .route("/jobs/{id}/events", get(async || ComfyError::no_events()))
+        .merge(assets::router::<P>());
     Router::new().nest(BASE, api.clone()).nest(&format!("/runtimes/{{name}}{BASE}"), api)
 }
 

@@ -14,7 +14,7 @@ use crate::s3::Presigned;
 use crate::store::TaskStore;
 
 /// The media type of texts.
-const TEXT: &str = "text/plain; charset=utf-8";
+pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 
 /// One result of a job.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,17 +39,17 @@ enum Content {
 #[derive(Debug, Serialize)]
 pub(super) struct OutputView {
     node_id: String,
-    name: String,
+    pub(super) name: String,
     #[serde(rename = "type")]
     kind: &'static str,
-    content_type: String,
-    size_bytes: u64,
-    id: String,
+    pub(super) content_type: String,
+    pub(super) size_bytes: u64,
+    pub(super) id: String,
     /// Null: files of results are not hashed.
     hash: Option<String>,
-    url: String,
-    url_expires_at: String,
-    job_id: String,
+    pub(super) url: String,
+    pub(super) url_expires_at: String,
+    pub(super) job_id: String,
 }
 
 /// The part of an `.out` file that is read.
@@ -58,6 +58,11 @@ struct Out {
     notification: Notification,
     #[serde(default)]
     outputs: Map<String, Value>,
+}
+
+/// The job of a result, if an asset's id is that of one. Ids of jobs have no `_`.
+pub(super) fn job_of(id: &str) -> Option<&str> {
+    id.split_once('_').map(|(job, _)| job)
 }
 
 /// The results of a task; none unless it succeeded, or if its `.out` file has expired.
@@ -133,8 +138,16 @@ impl JobResult {
         }
     }
 
+    /// The text, if it is one.
+    pub(super) fn text(&self) -> Option<&str> {
+        match &self.content {
+            Content::Text(text) => Some(text),
+            Content::File(_) => None,
+        }
+    }
+
     /// The key of the file in the bucket.
-    fn key(&self, store: &TaskStore) -> Option<&str> {
+    pub(super) fn key(&self, store: &TaskStore) -> Option<&str> {
         match &self.content {
             Content::File(file) => store.key_of(&file.s3_uri),
             Content::Text(_) => None,
@@ -142,7 +155,7 @@ impl JobResult {
     }
 
     /// A presigned address of a file. A text has none: its address needs the key.
-    async fn signed(&self, store: &TaskStore) -> Option<Presigned> {
+    pub(super) async fn signed(&self, store: &TaskStore) -> Option<Presigned> {
         store.results.presigned_get(self.key(store)?, store.url_lifetime).await
     }
 

@@ -5,6 +5,7 @@ mod failure;
 mod presign;
 mod signature;
 
+use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
@@ -19,7 +20,7 @@ use axum::body::Bytes;
 use axum::http::{Request, header};
 use http_body_util::{BodyExt, Limited};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use shared_schema::ClaimCheck;
+use shared_schema::{ClaimCheck, claim_check};
 
 use crate::Config;
 use crate::aws::{ATTEMPTS, FIRST_BACKOFF, TLS};
@@ -33,6 +34,11 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 
 /// The SHA-256 of an empty body.
 const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+/// Whether a call failed because there is no such object.
+fn is_missing(error: &PublishError) -> bool {
+    matches!(error.code.as_deref(), Some("NoSuchKey" | "http_404"))
+}
 
 /// The bucket that the workers store in. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -64,16 +70,54 @@ impl S3 {
     }
 
     /// Stores a task under the key of its claim check. Unbounded in time: its caller bounds it.
-    pub(crate) async fn put(&self, check: &ClaimCheck, task: Bytes) -> Result<(), PublishError> {
-        let url = self.url(&check.key).await?;
+    pub(crate) async fn put_task(&self, check: &ClaimCheck, task: Bytes) -> Result<(), PublishError> {
+        self.put_hashed(&check.key, "application/json", task, &check.sha256).await
+    }
+
+    /// Stores an object of that media type. Unbounded in time: its caller bounds it.
+    pub(crate) async fn put(&self, key: &str, content_type: &str, bytes: Bytes) -> Result<(), PublishError> {
+        let sha256 = claim_check::sha256(&bytes);
+        self.put_hashed(key, content_type, bytes, &sha256).await
+    }
+
+    async fn put_hashed(
+        &self,
+        key: &str,
+        content_type: &str,
+        bytes: Bytes,
+        sha256: &str,
+    ) -> Result<(), PublishError> {
+        let url = self.url(key).await?;
         let put = || {
             Request::put(&url)
-                .header(header::CONTENT_TYPE, "application/json")
-                .header(header::CONTENT_LENGTH, task.len())
-                .body(SdkBody::from(task.clone()))
+                .header(header::CONTENT_TYPE, content_type)
+                .header(header::CONTENT_LENGTH, bytes.len())
+                .body(SdkBody::from(bytes.clone()))
                 .ok()
         };
-        self.call(&check.sha256, put).await.map(drop)
+        self.call(sha256, put).await.map(drop)
+    }
+
+    /// The BLAKE3 of an object of exactly that many bytes; `None` if there is none. Unbounded in time: its caller bounds it.
+    pub(crate) async fn digest(&self, key: &str, bytes: u64) -> Result<Option<blake3::Hash>, PublishError> {
+        let url = self.url(key).await?;
+        let response = match self.call(EMPTY, || Request::get(&url).body(SdkBody::empty()).ok()).await {
+            Ok(response) => response,
+            Err(error) if is_missing(&error) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let mut body = pin!(response.into_body());
+        let mut hasher = blake3::Hasher::new();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|_| PublishError::new("the object could not be read"))?;
+            if let Some(piece) = frame.data_ref() {
+                hasher.update(piece);
+            }
+            if hasher.count() > bytes {
+                break;
+            }
+        }
+        Ok((hasher.count() == bytes).then(|| hasher.finalize()))
     }
 
     /// The content of an object of at most `limit` bytes; `None` if there is none. Unbounded in time: its caller bounds it.
@@ -85,7 +129,7 @@ impl S3 {
                 body.map(|body| Some(body.to_bytes()))
                     .map_err(|_| PublishError::new("the object could not be read"))
             }
-            Err(error) if matches!(error.code.as_deref(), Some("NoSuchKey" | "http_404")) => Ok(None),
+            Err(error) if is_missing(&error) => Ok(None),
             Err(error) => Err(error),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use axum::http::{Method, header};
+use axum::http::Method;
 
 use super::{S3, signature};
 
@@ -21,30 +21,37 @@ pub(crate) struct Presigned {
 impl S3 {
     /// A URL to read an object. `None` if it cannot be signed.
     pub(crate) async fn presigned_get(&self, key: &str, lifetime: Duration) -> Option<Presigned> {
-        self.presigned(&Method::GET, key, &[], lifetime).await
+        self.presigned_get_as(key, &[], lifetime).await
     }
 
-    /// A URL to store an object of exactly that media type and size: S3 refuses others, since both headers are signed. `None`
-    /// if it cannot be signed.
+    /// The same with headers that the response is to have, such as `response-content-type` (Amazon S3 API reference,
+    /// `GetObject`).
+    pub(crate) async fn presigned_get_as(
+        &self,
+        key: &str,
+        response: &[(&str, &str)],
+        lifetime: Duration,
+    ) -> Option<Presigned> {
+        let query = serde_urlencoded::to_string(response).ok()?.replace('+', "%20");
+        self.presigned(&Method::GET, key, &query, &[], lifetime).await
+    }
+
+    /// A URL to store an object with exactly these headers: S3 refuses other values, since they are signed. `None` if it cannot
+    /// be signed.
     pub(crate) async fn presigned_put(
         &self,
         key: &str,
-        content_type: &str,
-        bytes: u64,
+        headers: &[(&str, &str)],
         lifetime: Duration,
     ) -> Option<Presigned> {
-        let length = bytes.to_string();
-        let headers = [
-            (header::CONTENT_TYPE.as_str(), content_type),
-            (header::CONTENT_LENGTH.as_str(), length.as_str()),
-        ];
-        self.presigned(&Method::PUT, key, &headers, lifetime).await
+        self.presigned(&Method::PUT, key, "", headers, lifetime).await
     }
 
     async fn presigned(
         &self,
         method: &Method,
         key: &str,
+        query: &str,
         headers: &[(&str, &str)],
         lifetime: Duration,
     ) -> Option<Presigned> {
@@ -55,7 +62,10 @@ impl S3 {
             (None, Some(_)) => lifetime.min(UNKNOWN_CREDENTIALS),
             (None, None) => lifetime,
         };
-        let url = self.url(key).await.ok()?;
+        let mut url = self.url(key).await.ok()?;
+        if !query.is_empty() {
+            url = format!("{url}?{query}");
+        }
         let request = signature::Unsigned { method, url: &url, headers };
         let url = signature::presigned(request, credentials, &self.region, now, lifetime)?;
         Some(Presigned { url, expires_at: now + lifetime })

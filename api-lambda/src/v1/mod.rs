@@ -17,7 +17,7 @@ pub(crate) mod query;
 mod cancel;
 mod retry;
 
-mod uploads;
+pub(crate) mod uploads;
 
 mod runtimes;
 

@@ -18,6 +18,7 @@ use task_records::{Owner, Record};
 use super::idempotency::{self, IdempotencyKey};
 use super::links::Links;
 use super::task::TaskView;
+use crate::comfy::assets::references;
 use crate::error::ApiError;
 use crate::problem::Problem;
 use crate::steps::publish::{Identity, Publisher, publish};
@@ -215,16 +216,18 @@ pub(crate) async fn submit<P: Publisher>(
 
 async fn record_and_publish<P: Publisher>(
     app: &App<P>,
-    TaskStore { records, .. }: &TaskStore,
+    store: &TaskStore,
     owner: &Owner,
     id: &Submission,
     Order { request, api, retry_of }: Order,
 ) -> Result<Submitted, ApiError> {
+    let records = &store.records;
     let limit = app.config.max_unfinished_tasks;
     if limit > 0 && records.count_unfinished(owner, limit).await? >= limit {
         return Err(ApiError::TooManyTasks { limit });
     }
-    let v1::Request { accepted, labels } = request;
+    let v1::Request { mut accepted, labels } = request;
+    references::resolve(store, owner, &mut accepted.task).await?;
     let new =
         Record { labels, retry_of, ..record::new(app, api.as_str(), &accepted.task, id.as_str(), owner) };
     records.create(&new).await?;

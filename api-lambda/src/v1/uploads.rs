@@ -1,22 +1,24 @@
 //! `POST /v1/uploads`: a presigned URL to store an input.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use shared_schema::{Violation, ViolationCode, keys};
-use task_records::time::timestamp;
+use task_records::asset::Blob;
+use task_records::time::{epoch_seconds, timestamp};
 use uuid::Uuid;
 
-use crate::App;
+use crate::comfy::assets::Blake3;
 use crate::error::ApiError;
 use crate::steps::publish::Publisher;
 use crate::steps::request;
+use crate::{App, Caller};
 
 /// The largest file, in bytes: what the worker fetches for one task by default (`MAX_TASK_BYTES`).
 const MAX_BYTES: u64 = 256 * 1024 * 1024;
@@ -32,7 +34,7 @@ pub(super) struct Upload {
     /// The method of the request.
     method: &'static str,
     /// The headers of the request: S3 refuses other values, since they are signed.
-    headers: Value,
+    headers: Map<String, Value>,
     /// Until when the URL works.
     expires_at: String,
     /// What an image field of `content` has, once the file is stored.
@@ -43,17 +45,30 @@ pub(super) struct Upload {
 struct File {
     content_type: String,
     bytes: u64,
+    /// The hash of a file that is to become an asset.
+    hash: Option<Blake3>,
 }
 
 pub(super) async fn create<P: Publisher>(
     State(app): State<Arc<App<P>>>,
+    Caller(owner): Caller,
     body: Body,
 ) -> Result<(StatusCode, Json<Upload>), ApiError> {
     let store = app.store()?;
     let body = request::read(body, app.config.max_body_bytes).await?;
-    let File { content_type, bytes } = file(&body).map_err(ApiError::InvalidTask)?;
+    let File { content_type, bytes, hash } = file(&body).map_err(ApiError::InvalidTask)?;
     let key = keys::upload(Uuid::new_v4());
-    let signed = store.results.presigned_put(&key, &content_type, bytes, LIFETIME).await;
+    let length = bytes.to_string();
+    let mut headers = vec![("content-type", content_type.as_str()), ("content-length", length.as_str())];
+    if let Some(hash) = &hash {
+        // The bytes must not change after their hash has been checked.
+        headers.push(("if-none-match", "*"));
+        let expires = epoch_seconds(SystemTime::now() + app.config.asset_lifetime());
+        let (key, content_type) = (key.clone(), content_type.clone());
+        let blob = Blob { key, bytes, content_type, expires };
+        store.records.put_upload(&owner, &hash.hex(), &blob).await?;
+    }
+    let signed = store.results.presigned_put(&key, &headers, LIFETIME).await;
     let signed = signed.ok_or_else(|| {
         tracing::error!("the url of an upload could not be signed");
         ApiError::RecordsUnavailable
@@ -61,7 +76,7 @@ pub(super) async fn create<P: Publisher>(
     let upload = Upload {
         url: signed.url,
         method: "PUT",
-        headers: json!({ "content-type": content_type, "content-length": bytes.to_string() }),
+        headers: headers.into_iter().map(|(name, value)| (name.to_owned(), json!(value))).collect(),
         expires_at: timestamp(signed.expires_at),
         address: keys::s3_uri(store.results.bucket(), &key),
     };
@@ -80,8 +95,16 @@ fn file(body: &Value) -> Result<File, Vec<Violation>> {
         let message = format!("must be the size of the file, from 1 to {MAX_BYTES} bytes");
         violations.push(Violation::new("/bytes", ViolationCode::WrongForm, message));
     }
+    let hash = body.get("hash");
+    let parsed = hash.and_then(Value::as_str).and_then(Blake3::parse);
+    if hash.is_some() && parsed.is_none() {
+        let message = "must be the BLAKE3 of the file: `blake3:` and 64 hexadecimal digits";
+        violations.push(Violation::new("/hash", ViolationCode::WrongForm, message));
+    }
     match (content_type, bytes) {
-        (Some(content_type), Some(bytes)) => Ok(File { content_type: content_type.to_owned(), bytes }),
+        (Some(content_type), Some(bytes)) if violations.is_empty() => {
+            Ok(File { content_type: content_type.to_owned(), bytes, hash: parsed })
+        }
         _ => Err(violations),
     }
 }
@@ -93,7 +116,7 @@ fn whole(value: &Value) -> Option<u64> {
 }
 
 /// `type/subtype` without parameters (RFC 9110, section 8.3.1).
-fn is_media_type(text: &str) -> bool {
+pub(crate) fn is_media_type(text: &str) -> bool {
     let is_token = |part: &str| {
         (1..=64).contains(&part.len())
             && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&byte))

@@ -30,6 +30,8 @@ pub enum Media {
     Video,
     /// A sound file, or the sound of a video.
     Audio,
+    /// Any of these: the field of a node that is not known.
+    Any,
 }
 
 impl Media {
@@ -39,6 +41,7 @@ impl Media {
             Self::Image => &["image/"],
             Self::Video => &["video/", "image/"],
             Self::Audio => &["audio/", "video/"],
+            Self::Any => &["image/", "video/", "audio/"],
         };
         kinds.iter().any(|kind| content_type.starts_with(kind))
     }
@@ -50,6 +53,7 @@ impl fmt::Display for Media {
             Self::Image => "an image",
             Self::Video => "a video or an animated image",
             Self::Audio => "a sound file",
+            Self::Any => "an image, a video or a sound file",
         })
     }
 }

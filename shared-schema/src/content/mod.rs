@@ -1,5 +1,6 @@
 //! What contents of all types of runtimes have in common: media fields, models, nodes, limits.
 
+pub mod asset;
 pub(crate) mod depth;
 pub(crate) mod limit;
 mod media;

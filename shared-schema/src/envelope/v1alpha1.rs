@@ -1,5 +1,7 @@
 //! A bare SD WebUI request with routing keys in `alwayson_scripts`: the caller names a model, not a runtime.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use super::{Accepted, Names, optional_text};
@@ -70,6 +72,7 @@ pub fn accept(body: Value, registry: &Registry) -> Result<Accepted, Vec<Violatio
         start_by: None,
         run_timeout: None,
         submission: None,
+        assets: BTreeMap::new(),
         extra: Map::new(),
     };
     let Value::Object(mut content) = body else { return Err(violations) };

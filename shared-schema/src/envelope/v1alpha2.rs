@@ -22,7 +22,10 @@ const TASK: &str = "/task";
 /// Every violation is named, not only the first.
 pub fn accept(mut body: Value, registry: &Registry) -> Result<Accepted, Vec<Violation>> {
     let mut violations = schema::v1alpha2().violations(&body);
-    let Some(task) = body.get_mut("task").map(Value::take) else { return Err(violations) };
+    let Some(mut task) = body.get_mut("task").map(Value::take) else { return Err(violations) };
+    if let Some(metadata) = task.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.shift_remove("assets");
+    }
     for violation in &mut violations {
         if let Some(below) = violation.pointer.strip_prefix(TASK) {
             violation.pointer = below.to_owned();
@@ -122,4 +125,19 @@ fn check_start_by(start_by: &Value) -> Option<Violation> {
 
 fn clean(violations: &[Violation], pointer: &str) -> bool {
     violations.iter().all(|violation| violation.pointer != pointer)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_caller_names_no_keys_of_assets() {
+        let metadata = json!({ "id": 1, "runtime": "r", "tasktype": "text-to-image", "assets": { "a": "others/1.png" } });
+        let body = json!({ "task": { "metadata": metadata, "content": { "prompt": "x" } } });
+        let accepted = accept(body, &Registry::default()).unwrap();
+        assert!(accepted.task.metadata.assets.is_empty());
+    }
 }

@@ -23,7 +23,7 @@ impl Buckets {
         Self { store, listed }
     }
 
-    /// The bytes of an object.
+    /// The bytes of an object that a task may read.
     pub(super) async fn get(
         &self,
         bucket: &str,
@@ -31,7 +31,6 @@ impl Buckets {
         budget: &InputBudget,
         cache: &Cache,
     ) -> Result<Bytes, TaskError> {
-        self.judge(bucket, key)?;
         let cache_key = Key::Object { bucket: bucket.to_owned(), key: key.to_owned() };
         let known = cache.get(&cache_key);
         let etag = known.as_ref().map(|known| known.etag.as_str());
@@ -55,9 +54,10 @@ impl Buckets {
 
     /// S3 takes keys as they are, so `%5Fdarkroom` is no other spelling of the reserved prefix; what stores that are
     /// like S3 make of `.` and `..` is unknown.
-    fn judge(&self, bucket: &str, key: &str) -> Result<(), TaskError> {
-        // What callers upload for their tasks, under names that nobody can guess.
-        if bucket == self.store.bucket() && keys::is_upload(key) {
+    pub(super) fn judge(&self, bucket: &str, key: &str, is_asset: bool) -> Result<(), TaskError> {
+        // What callers upload for their tasks, under names that nobody can guess, and results of the caller's own tasks.
+        let is_results = bucket == self.store.bucket();
+        if is_results && (keys::is_upload(key) || (is_asset && !keys::is_reserved(key))) {
             return Ok(());
         }
         if !self.listed.iter().any(|listed| listed == bucket) {

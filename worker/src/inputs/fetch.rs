@@ -1,6 +1,6 @@
 //! Fetches what the fields of a task name, within bounds of address, size, time, type and pixels.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,7 +59,14 @@ impl Fetcher {
 
     /// Fetches the inputs of all these fields, several at once, and an address that is in several fields once.
     /// Together they have at most `MAX_TASK_BYTES`, also while they arrive. The error names the field.
-    pub async fn fetch_all(&self, fields: &[MediaField]) -> Result<Vec<Input>, TaskError> {
+    ///
+    /// The values of `assets` are keys in the bucket for results that the front door has checked: they are read whatever
+    /// buckets are listed.
+    pub async fn fetch_all(
+        &self,
+        fields: &[MediaField],
+        assets: &BTreeMap<String, String>,
+    ) -> Result<Vec<Input>, TaskError> {
         let budget = InputBudget::new(self.0.max_bytes);
         let mut distinct = Vec::new();
         let mut place_of = HashMap::new();
@@ -69,7 +76,7 @@ impl Fetcher {
                 distinct.len() - 1
             });
         }
-        let fetches: Vec<_> = distinct.iter().map(|field| self.0.fetch(field, &budget)).collect();
+        let fetches: Vec<_> = distinct.iter().map(|field| self.0.fetch(field, &budget, assets)).collect();
         let fetched: Vec<Input> = stream::iter(fetches).buffered(FETCHES).try_collect().await?;
 
         let input_of = |field: &MediaField| {
@@ -86,18 +93,32 @@ impl Fetcher {
 }
 
 impl Sources {
-    async fn fetch(&self, field: &MediaField, budget: &InputBudget) -> Result<Input, TaskError> {
-        tokio::time::timeout(self.timeout, self.bytes_of(&field.value, budget))
+    async fn fetch(
+        &self,
+        field: &MediaField,
+        budget: &InputBudget,
+        assets: &BTreeMap<String, String>,
+    ) -> Result<Input, TaskError> {
+        tokio::time::timeout(self.timeout, self.bytes_of(&field.value, budget, assets))
             .await
             .unwrap_or_else(|_| Err(unavailable("it did not arrive in time")))
             .and_then(|bytes| media::check(field, bytes, self.max_pixels))
             .map_err(|error| at_field(error, field))
     }
 
-    async fn bytes_of(&self, source: &str, budget: &InputBudget) -> Result<Bytes, TaskError> {
+    async fn bytes_of(
+        &self,
+        source: &str,
+        budget: &InputBudget,
+        assets: &BTreeMap<String, String>,
+    ) -> Result<Bytes, TaskError> {
         match ImageSource::parse(source).map_err(|why| refused(&why.to_string()))? {
             ImageSource::Url(url) => self.web.get(url, budget, &self.cache).await,
-            ImageSource::S3 { bucket, key } => self.buckets.get(bucket, key, budget, &self.cache).await,
+            ImageSource::S3 { bucket, key } => {
+                let is_asset = assets.values().any(|asset| asset == key);
+                self.buckets.judge(bucket, key, is_asset)?;
+                self.buckets.get(bucket, key, budget, &self.cache).await
+            }
             ImageSource::Base64(text) => decode(text, budget),
         }
     }

@@ -10,6 +10,7 @@ pub(crate) mod in_flight;
 pub(crate) mod journal;
 pub(crate) mod read;
 
+mod assets;
 mod attempt;
 mod claim_check;
 mod deadline;

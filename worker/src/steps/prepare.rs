@@ -2,7 +2,7 @@
 
 use shared_schema::Task;
 
-use super::{Attempt, AttemptError};
+use super::{Attempt, AttemptError, assets};
 use crate::error::TaskError;
 use crate::inputs::{Input, enlarged};
 
@@ -16,8 +16,8 @@ impl Attempt<'_> {
     async fn fetch_inputs(&self, task: &Task) -> Result<Vec<Input>, TaskError> {
         let config = &self.worker.config;
         let contract = config.runtime_type.contract;
-        let fields = contract.media_fields(task.metadata.tasktype, &task.content);
-        let inputs = self.worker.fetcher.fetch_all(&fields).await?;
+        let fields = assets::media_fields(contract, task, self.worker.cloud.store.bucket())?;
+        let inputs = self.worker.fetcher.fetch_all(&fields, &task.metadata.assets).await?;
         if let Some(enlargement) = contract.enlargement(task.metadata.tasktype, &task.content) {
             inputs.iter().try_for_each(|input| enlarged::check(input, enlargement, config.max_pixels))?;
         }

@@ -10,6 +10,7 @@ use super::file_names::{self, is_plain, is_plain_folder, is_too_long};
 use super::links::linked_node;
 use super::openers::{self, IMAGE, Opens, Takes, VIDEO};
 use crate::content::MediaField;
+use crate::content::asset::is_reference;
 use crate::file_kind::is_media;
 use crate::image_source::{ImageSource, head, is_base64};
 use crate::violation::pointer_segment;
@@ -121,6 +122,8 @@ fn values_in<'a>(pointer: String, value: &'a Value, takes: Takes, found: &mut Ve
                 values_in(format!("{pointer}/{n}"), value, takes, found);
             }
         }
+        // The worker replaces it, whatever it contains.
+        value if is_reference(value) => found.push(Opened { pointer, value, takes }),
         Value::Object(fields) => {
             for (key, value) in fields {
                 let takes = match takes {

@@ -12,6 +12,7 @@ use super::file_names::{LONGEST_PATH, is_pattern, is_shared_folder, matches_fold
 use super::links::linked_node;
 use super::openers::{self, Takes};
 use super::{class_type, inputs};
+use crate::content::asset::is_reference;
 use crate::content::depth::{self, MAX_CONTENT_DEPTH};
 use crate::python_json;
 use crate::violation::pointer_segment;
@@ -93,6 +94,8 @@ impl<'a> Walk<'a, '_> {
                     way.pop();
                 }
             }
+            // The worker replaces it, whatever it contains.
+            value if is_reference(value) => {}
             Value::Object(fields) => {
                 for (key, value) in fields {
                     way.push(pointer_segment(key));
