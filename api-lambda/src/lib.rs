@@ -10,6 +10,7 @@ pub mod comfy;
 pub mod logs;
 pub mod router;
 pub mod steps;
+pub mod trace;
 pub mod v1;
 
 pub mod console;

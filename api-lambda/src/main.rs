@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use api_lambda::config::ConfigError;
-use api_lambda::{App, Aws, Config, TaskStore, aws, logs, router};
+use api_lambda::{App, Aws, Config, TaskStore, aws, logs, router, trace};
 use lambda_http::Error;
+use task_traces::Traces;
 use tracing::Level;
 
 /// One thread: below 1,769 MB a Lambda has less than one vCPU, and a sandbox serves one request at a time.
@@ -25,5 +26,7 @@ async fn serve(config: Result<Config, ConfigError>) -> Result<(), Error> {
     let config = config?;
     let sdk = aws::sdk_config(&config).await;
     let (publisher, store) = (Aws::new(&sdk, &config), TaskStore::new(&sdk, &config));
-    lambda_http::run(router(App::new(config, publisher).with_store(store))).await
+    let traces = Traces::from_env(trace::SERVICE, sdk.credentials_provider());
+    let app = App::new(config, publisher).with_store(store).with_traces(traces);
+    lambda_http::run(router(app)).await
 }

@@ -13,6 +13,7 @@ use axum::{Json, Router};
 use lambda_http::RequestExt;
 use serde_json::{Value, json};
 use shared_schema::Contract;
+use task_traces::{Parent, Traces};
 use tracing::Instrument;
 use tracing::field::Empty;
 use uuid::Uuid;
@@ -26,7 +27,7 @@ use crate::problem::LoggedCode;
 use crate::request_id;
 use crate::steps::{self, ApiVersion, publish::Publisher};
 use crate::store::TaskStore;
-use crate::v1;
+use crate::{trace, v1};
 
 /// What the front door takes besides [`v1::PATHS`] and [`console::PATHS`], as whatever stands before it must let it through.
 pub const PATHS: [(Method, &str); 3] =
@@ -42,6 +43,7 @@ pub struct App<P> {
     pub(crate) contract: Contract,
     pub(crate) publisher: P,
     pub(crate) store: Option<TaskStore>,
+    pub(crate) traces: Traces,
 }
 
 impl<P: Publisher> App<P> {
@@ -55,12 +57,17 @@ impl<P: Publisher> App<P> {
         let contract = Contract::new(config.runtimes.clone())
             .with_allowed_scripts(config.scripts_allowed.clone())
             .with_limits(config.limits());
-        Self { config, contract, publisher, store: None }
+        Self { config, contract, publisher, store: None, traces: Traces::off() }
     }
 
     /// The same with records of tasks, and with `v1`.
     pub fn with_store(self, store: Option<TaskStore>) -> Self {
         Self { store, ..self }
+    }
+
+    /// The same with traces of requests.
+    pub fn with_traces(self, traces: Traces) -> Self {
+        Self { traces, ..self }
     }
 
     /// The records and results of tasks.
@@ -88,7 +95,7 @@ pub fn router<P: Publisher>(app: App<P>) -> Router {
     router
         .fallback(async |uri: OriginalUri| refused(&uri, ApiError::NotFound))
         .method_not_allowed_fallback(async |uri: OriginalUri| refused(&uri, ApiError::MethodNotAllowed))
-        .layer(middleware::from_fn(log))
+        .layer(middleware::from_fn_with_state(app.traces.clone(), log))
         .with_state(Arc::new(app))
 }
 
@@ -109,24 +116,36 @@ async fn healthz() -> Json<Value> {
     Json(json!({ "status": "ok" }))
 }
 
-/// One line per request. The steps fill in what they learn about the task.
-async fn log(request: Request, next: Next) -> Response {
+/// One line and one span per request. The steps fill in what they learn about the task.
+async fn log(State(traces): State<Traces>, request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let lambda = request.extensions().lambda_context_ref().map(|context| context.request_id.clone());
-    let request_id = lambda.unwrap_or_else(|| Uuid::new_v4().to_string());
+    let lambda = request.extensions().lambda_context_ref();
+    let incoming = trace::incoming(request.headers(), lambda);
+    let request_id = lambda.map_or_else(|| Uuid::new_v4().to_string(), |context| context.request_id.clone());
+    let traced = traces.start(&trace::REQUEST, Parent::Remote(incoming.as_ref()), None);
     let span = tracing::info_span!(
         "request",
         method = request.method().as_str(),
         path = request.uri().path(),
         request_id,
+        trace_id = traced.context().map(|context| context.trace_id()),
         task.id = Empty,
         runtime = Empty,
         submission = Empty,
     );
-    let processing = next.run(request).instrument(span.clone());
+    if traced.is_recording() {
+        traced.set("http.request.method", request.method().as_str().to_owned());
+        traced.set("url.path", request.uri().path().to_owned());
+        traced.set("darkroom.request_id", request_id.clone());
+    }
+    let processing = traced.within(next.run(request)).instrument(span.clone());
     let response = request_id::scope(request_id, processing).await;
     let status = response.status().as_u16();
     let code = response.extensions().get::<LoggedCode>().map(|code| code.0);
+    traced.set("http.response.status_code", i64::from(status));
+    if response.status().is_server_error() {
+        traced.failed(code.unwrap_or("internal_error"));
+    }
     let duration_ms = started.elapsed().as_secs_f64() * 1e3;
     tracing::info!(parent: &span, status, code, duration_ms, "request answered");
     response

@@ -11,6 +11,7 @@ use aws_sdk_sns::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sns::operation::RequestId;
 use aws_sdk_sns::operation::publish::PublishError as SdkPublishError;
 use aws_sdk_sns::types::MessageAttributeValue;
+use task_traces::context::XRAY_HEADER;
 
 use crate::Config;
 use crate::aws::{ATTEMPTS, FIRST_BACKOFF};
@@ -45,13 +46,20 @@ impl Sns {
             .string_value(message.value)
             .build()
             .map_err(|_| PublishError::new("the attribute could not be built"))?;
-        // In a Lambda the SDK itself sends the X-Ray header, which SNS passes on to the queue.
+        // SNS passes the header on to the queue. In a Lambda the SDK sends that of the invocation, if there is none.
+        let header = message.trace.map(|trace| trace.xray());
         self.client
             .publish()
             .topic_arn(&self.topic_arn)
             .message(message.body)
             .message_attributes(message.attribute, attribute)
             .set_message_group_id(message.group)
+            .customize()
+            .mutate_request(move |request| {
+                if let Some(header) = &header {
+                    request.headers_mut().insert(XRAY_HEADER, header.clone());
+                }
+            })
             .send()
             .await
             .map(drop)

@@ -18,3 +18,4 @@ mod log_lines;
 mod predecessors;
 mod served;
 mod submitted_once;
+mod traces;

@@ -37,6 +37,11 @@ impl Function {
         Self::start_from(lab, timeout, &[]).await
     }
 
+    /// Starts one that exports its spans.
+    pub async fn traced(lab: &Lab, variables: &[(&'static str, &str)]) -> Self {
+        Self::start_from(lab, FUNCTION_TIMEOUT, variables).await
+    }
+
     /// Starts one that updates the records of tasks.
     pub async fn recording(lab: &Lab) -> Self {
         Self::start_from(lab, FUNCTION_TIMEOUT, &[("RECORD_TABLE", &lab.shared.record_table)]).await

@@ -8,6 +8,7 @@
 
 pub mod aws;
 pub mod binaries;
+pub mod collector;
 pub mod comfyui;
 pub mod dead_letters;
 pub mod fixtures;

@@ -34,6 +34,11 @@ pub struct TaskError {
 }
 
 impl TaskError {
+    /// The code as text, for traces.
+    pub(crate) fn code_text(&self) -> &str {
+        self.code.as_str()
+    }
+
     /// A failure with that code and message. It often contains a runtime's message, so it is made printable here, on its way
     /// to log, notification and `.out` file.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {

@@ -29,6 +29,7 @@ mod http;
 pub mod pod;
 pub mod retry;
 pub mod shutdown;
+pub mod spans;
 pub mod telemetry;
 
 #[doc(hidden)]

@@ -2,9 +2,10 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use shared_schema::keys;
+use task_traces::Traces;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -16,6 +17,9 @@ use crate::config::Config;
 use crate::health::{self, PortError};
 use crate::pod::{PodAnnotations, PodError};
 use crate::worker::Worker;
+
+/// How long the process waits for the export of its last spans.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Why a worker does not start. Another start with the same configuration fails for the same reason.
 #[derive(Debug, thiserror::Error)]
@@ -42,9 +46,14 @@ pub enum Error {
 /// # Errors
 /// If the worker cannot start: [`Error`]. Once it has started, nothing but `stopping` stops it.
 #[tracing::instrument(name = "worker", level = "error", skip_all, fields(runtime = %config.runtime_name))]
-pub async fn run(config: Config, cloud: Cloud, stopping: CancellationToken) -> Result<(), Error> {
+pub async fn run(
+    config: Config,
+    cloud: Cloud,
+    traces: Traces,
+    stopping: CancellationToken,
+) -> Result<(), Error> {
     let started = Instant::now();
-    let (worker, recovered) = Worker::new(config, cloud, stopping)?;
+    let (worker, recovered) = Worker::new(config, cloud, traces, stopping)?;
     let _port = health::serve(worker.config.health_listen, Arc::clone(&worker.health)).await?;
     let annotations = PodAnnotations::start(&worker.config, worker.health.tasks_inside())?;
     let mut tasks = JoinSet::new();
@@ -59,7 +68,7 @@ pub async fn run(config: Config, cloud: Cloud, stopping: CancellationToken) -> R
         () = worker.release_last(last_poll) => while tasks.join_next().await.is_some() {},
     }
     drop((keeping_ready, logging));
-    annotations.remove().await;
+    tokio::join!(annotations.remove(), worker.traces.flush(FLUSH_TIMEOUT));
     tracing::info!(runtime = %worker.config.runtime_name, "stopped");
     Ok(())
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use shared_schema::{Contract, ErrorCode, Registry, RuntimeName};
+use task_traces::Traces;
 use tokio_util::sync::CancellationToken;
 
 use crate::breaker::Breaker;
@@ -25,6 +26,8 @@ pub(crate) struct Worker {
     pub(crate) config: Config,
     /// Queue, bucket and topic.
     pub(crate) cloud: Cloud,
+    /// Records the spans of tasks.
+    pub(crate) traces: Traces,
     /// Stores results and publishes notifications.
     pub(crate) results: Results,
     /// The runtime's client.
@@ -59,6 +62,7 @@ impl Worker {
     pub(crate) fn new(
         config: Config,
         cloud: Cloud,
+        traces: Traces,
         stopping: CancellationToken,
     ) -> Result<(Arc<Self>, Vec<Claim>), Error> {
         let runtime = (config.runtime_type.connect)(&config.runtime).map_err(Error::Runtime)?;
@@ -85,6 +89,7 @@ impl Worker {
                 .with_limits(config.limits()),
             config,
             cloud,
+            traces,
             runtime,
             scratch,
             in_flight: InFlight::default(),

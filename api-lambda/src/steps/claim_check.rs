@@ -31,8 +31,9 @@ impl Checked {
             return None;
         }
         let check = ClaimCheck::new(submission, &message.body);
-        let group = message.group.clone();
-        let reference = Message { group, ..Message::new(check.to_message(&task.metadata).ok()?, route) };
+        let (group, trace) = (message.group.clone(), message.trace.clone());
+        let reference =
+            Message { group, trace, ..Message::new(check.to_message(&task.metadata).ok()?, route) };
         (reference.size() <= config.max_message_bytes).then_some(Self {
             check,
             task: message.body,

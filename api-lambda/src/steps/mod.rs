@@ -15,8 +15,8 @@ use axum::response::Response;
 use shared_schema::Submission;
 use task_records::Owner;
 
-use crate::App;
 use crate::error::ApiError;
+use crate::{App, trace};
 use publish::{Identity, Publisher};
 
 /// The versions of the request.
@@ -36,7 +36,8 @@ pub(crate) async fn submit<P: Publisher>(
     body: Body,
 ) -> Result<Response, ApiError> {
     let body = request::read(body, app.config.max_body_bytes).await?;
-    let accepted = validate::check(&app.contract, version, &app.config.s3_output_bucket, body)?;
+    let accepted =
+        trace::validating(|| validate::check(&app.contract, version, &app.config.s3_output_bucket, body))?;
     let recorded = app.store.as_ref().map(|_| owner);
     let identity = Identity { submission: Submission::mint(), owner: recorded, is_kept: false };
     record::create(app, version, &accepted, &identity).await;

@@ -4,11 +4,12 @@ use shared_schema::envelope::Accepted;
 use shared_schema::message::{self, Route};
 use shared_schema::{ClaimCheck, Submission, Task};
 use task_records::Owner;
-use tracing::{Span, field};
+use task_traces::{Span, TraceContext};
+use tracing::field;
 
 use super::claim_check::Checked;
-use crate::App;
 use crate::error::ApiError;
+use crate::{App, Config, trace};
 
 /// Where accepted tasks go: a topic, and a bucket for those that are too large for it.
 pub trait Publisher: Send + Sync + 'static {
@@ -34,6 +35,8 @@ pub struct Message {
     pub value: String,
     /// The owner of the task, by whom SQS fair queues separate tenants (`MessageGroupId`); none without task records.
     pub group: Option<String>,
+    /// The trace that its receiver continues, if traces are recorded: a header, which does not count towards the size.
+    pub trace: Option<TraceContext>,
 }
 
 impl Message {
@@ -42,7 +45,7 @@ impl Message {
 
     pub(super) fn new(body: String, route: &Route) -> Self {
         let (attribute, value) = route.attribute();
-        Self { body, attribute, value: value.to_owned(), group: None }
+        Self { body, attribute, value: value.to_owned(), group: None, trace: None }
     }
 
     /// Its size as SNS counts it, in bytes: the body, and name, type and value of the attribute (SNS developer guide,
@@ -100,7 +103,7 @@ pub(crate) async fn publish<P: Publisher>(
 ) -> Result<Published, ApiError> {
     let submission = identity.submission.clone();
     task.metadata.submission = Some(submission.clone());
-    Span::current()
+    tracing::Span::current()
         .record("task.id", task.metadata.id.as_str())
         .record("runtime", task.metadata.runtime.as_str())
         .record("submission", submission.as_str());
@@ -110,7 +113,10 @@ pub(crate) async fn publish<P: Publisher>(
         ApiError::PublishUnavailable
     })?;
     let group = identity.owner.as_ref().map(|owner| owner.as_str().to_owned());
-    let message = Message { group, ..Message::new(json, &route) };
+    let span = trace::PUBLISH.start();
+    describe(&span, &task, &app.config);
+    let trace = span.context().filter(|_| app.traces.is_on());
+    let message = Message { group, trace, ..Message::new(json, &route) };
     let (bytes, limit) = (message.size(), app.config.max_message_bytes);
     let published = if bytes > limit {
         let checked = Checked::new(&app.config, &task, &submission, &route, message);
@@ -121,11 +127,30 @@ pub(crate) async fn publish<P: Publisher>(
         app.publisher.publish(message).await
     };
     published.map_err(|error| {
+        span.failed(error.code.as_deref().unwrap_or("unavailable"));
         let (code, request_id) = (error.code.as_deref(), error.request_id.as_deref());
         tracing::error!(%error, error.code = code, service_request_id = request_id, bytes, "task not published");
         if error.is_unpublished { ApiError::NotPublished } else { ApiError::PublishUnavailable }
     })?;
     Ok(Published { task, route, submission })
+}
+
+/// The attributes of the span.
+fn describe(span: &Span, Task { metadata, .. }: &Task, config: &Config) {
+    if !span.is_recording() {
+        return;
+    }
+    let topic = config.sns_topic_arn.rsplit(':').next().unwrap_or_default();
+    span.set("messaging.system", "aws_sns");
+    span.set("messaging.operation.name", "publish");
+    span.set("messaging.operation.type", "send");
+    span.set("messaging.destination.name", topic.to_owned());
+    span.set("darkroom.task.id", metadata.id.as_str().to_owned());
+    span.set("darkroom.task.type", metadata.tasktype.as_str());
+    span.set("darkroom.runtime", metadata.runtime.as_str().to_owned());
+    if let Some(submission) = &metadata.submission {
+        span.set("darkroom.submission", submission.as_str().to_owned());
+    }
 }
 
 #[cfg(test)]
@@ -134,8 +159,13 @@ mod tests {
 
     #[test]
     fn the_attribute_counts_towards_the_size() {
-        let message =
-            Message { body: "猫".to_owned(), attribute: "runtime", value: "sd".to_owned(), group: None };
+        let message = Message {
+            body: "猫".to_owned(),
+            attribute: "runtime",
+            value: "sd".to_owned(),
+            group: None,
+            trace: None,
+        };
         assert_eq!(message.size(), 3 + 7 + 6 + 2);
     }
 }

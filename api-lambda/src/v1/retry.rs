@@ -18,7 +18,7 @@ use crate::error::ApiError;
 use crate::steps::publish::Publisher;
 use crate::steps::record;
 use crate::store::TaskStore;
-use crate::{App, Caller};
+use crate::{App, Caller, trace};
 
 /// The most bytes of a stored task: its content, at most 6 MB (Lambda quotas), with its causes of failure.
 const MAX_STORED_BYTES: usize = 16 * 1024 * 1024;
@@ -41,7 +41,8 @@ pub(super) async fn task<P: Publisher>(
     if let Some(metadata) = task.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.shift_remove("start_by");
     }
-    let task = app.contract.v1alpha2(json!({ "task": task })).map_err(ApiError::InvalidTask)?;
+    let check = || app.contract.v1alpha2(json!({ "task": task })).map_err(ApiError::InvalidTask);
+    let task = trace::validating(check)?;
     let request = v1::Request { accepted: task, labels: original.labels.clone() };
     let order = Order { request, api: Api::V1, retry_of: Some(id.clone()) };
     let submitted = submit(&app, owner, key, Submission::mint(), order).await?;

@@ -24,7 +24,7 @@ use crate::problem::Problem;
 use crate::steps::publish::{Identity, Publisher, publish};
 use crate::steps::{record, request};
 use crate::store::TaskStore;
-use crate::{App, Caller};
+use crate::{App, Caller, trace};
 
 /// The most tasks of a batch.
 const MAX_BATCH: usize = 100;
@@ -156,7 +156,7 @@ async fn submit_body<P: Publisher>(
     body: Value,
 ) -> Result<Submitted, ApiError> {
     let id = Submission::mint();
-    let request = app.contract.v1(body, &id).map_err(ApiError::InvalidTask)?;
+    let request = trace::validating(|| app.contract.v1(body, &id).map_err(ApiError::InvalidTask))?;
     submit(app, owner, key, id, Order { request, api: Api::V1, retry_of: None }).await
 }
 

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use task_traces::Traces;
 use worker::dead_letter::{Config, DeadLetters};
 
 use crate::event_source::EventSource;
@@ -17,7 +18,8 @@ pub(crate) async fn process(
     queue_url: &str,
     config: &Config,
 ) -> anyhow::Result<Infallible> {
-    let function = DeadLetters::new(&clients.sdk, config);
+    let traces = Traces::from_env(worker::spans::DEAD_LETTERS, None);
+    let function = DeadLetters::new(&clients.sdk, config).with_traces(traces);
     let source = EventSource::new(clients, queue_url, FUNCTION_TIMEOUT_SECONDS).await?;
     loop {
         let messages = source.receive(EventSource::MAX_POLL_SECONDS).await?;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use deployment_config::{Config, Runtime, Subscriptions};
 use shared_schema::Registry;
+use task_traces::Traces;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -172,9 +173,10 @@ impl Stack {
         ]);
         let config = worker::config::Config::from_vars(|name| variables.get(name).cloned())?;
         let cloud = worker::cloud::Cloud::new(&self.clients.sdk, &config);
+        let traces = Traces::from_env(worker::spans::WORKER, None);
         let (name, stopping) = (deployed.name.clone(), self.stopping.clone());
         self.tasks.spawn(async move {
-            if let Err(error) = worker::supervisor::run(config, cloud, stopping).await {
+            if let Err(error) = worker::supervisor::run(config, cloud, traces, stopping).await {
                 tracing::error!(runtime = %name, %error, "worker failed");
             }
         });
@@ -236,7 +238,9 @@ impl Stack {
         let config = api_lambda::Config::from_vars(|name| variables.get(name).cloned())?;
         let publisher = api_lambda::Aws::new(&self.clients.sdk, &config);
         let store = api_lambda::TaskStore::new(&self.clients.sdk, &config);
-        let router = api_lambda::router(api_lambda::App::new(config, publisher).with_store(store));
+        let traces = Traces::from_env(api_lambda::trace::SERVICE, None);
+        let app = api_lambda::App::new(config, publisher).with_store(store).with_traces(traces);
+        let router = api_lambda::router(app);
         let router = front_door::protected(router, self.api_key.clone());
         let stopping = self.stopping.clone();
         self.tasks.spawn(async move {

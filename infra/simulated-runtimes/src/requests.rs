@@ -9,7 +9,7 @@ use std::{
 use axum::{
     body::{Body, Bytes},
     extract::{Request, State},
-    http::{Method, StatusCode},
+    http::{HeaderMap, Method, StatusCode},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -33,6 +33,8 @@ pub struct RecordedRequest {
     pub method: Method,
     /// Path and query as sent, such as `/sdapi/v1/progress?skip_current_image=true`.
     pub path: String,
+    /// The headers.
+    pub headers: HeaderMap,
     /// The body if it was JSON of at most 1 MiB, for the last 100 requests that had one.
     pub body: Option<Value>,
     /// When the body was received.
@@ -47,10 +49,10 @@ impl RequestLog {
         self.lock().iter().cloned().collect()
     }
 
-    fn record(&self, method: Method, path: String, body: &Bytes) {
+    fn record(&self, method: Method, path: String, headers: HeaderMap, body: &Bytes) {
         let body = if body.len() <= MAX_RECORDED_BODY { serde_json::from_slice(body).ok() } else { None };
         let mut requests = self.lock();
-        requests.push_back(RecordedRequest { method, path, body, at: Instant::now() });
+        requests.push_back(RecordedRequest { method, path, headers, body, at: Instant::now() });
         if requests.len() > MAX_REQUESTS {
             requests.pop_front();
         }
@@ -73,6 +75,6 @@ pub(crate) async fn record(State(machine): State<Arc<Machine>>, request: Request
         return (StatusCode::PAYLOAD_TOO_LARGE, text).into_response();
     };
     let path = parts.uri.path_and_query().map_or_else(|| parts.uri.path(), |path| path.as_str()).to_owned();
-    machine.requests.record(parts.method.clone(), path, &body);
+    machine.requests.record(parts.method.clone(), path, parts.headers.clone(), &body);
     next.run(Request::from_parts(parts, Body::from(body))).await
 }

@@ -10,8 +10,10 @@ use integration_tests::image_server::cat;
 use serde_json::{Value, json};
 use shared_schema::ErrorCode;
 use shared_schema::notification::WarningCode;
+use task_traces::{Parent, TraceContext, Traces};
 use worker::error::TaskError;
 use worker::runtimes::{Job, RunOutput, openai_images};
+use worker::spans;
 
 use self::player::Player;
 use crate::{OwnTests, server, task};
@@ -211,9 +213,10 @@ async fn an_endpoint_that_the_server_does_not_have_is_named() {
 async fn the_callers_trace_is_continued() {
     let player = Player::start(answered("vllm-omni", 200)).await;
     let header = "Root=1-67891233-abcdef012345678912345678;Parent=53995c3f42cd8ad8;Sampled=1";
-    let job = Job { trace_header: Some(header.to_owned()), ..generation(&json!({ "prompt": "a cat" })) };
+    let caller = TraceContext::from_xray(header);
+    let span = Traces::off().start(&spans::PROCESS, Parent::Remote(caller.as_ref()), None);
 
-    run(&player, job).await.unwrap();
+    span.within(run(&player, generation(&json!({ "prompt": "a cat" })))).await.unwrap();
 
     let sent = player.requests().pop().unwrap().headers;
     assert_eq!(sent["traceparent"], "00-67891233abcdef012345678912345678-53995c3f42cd8ad8-01");

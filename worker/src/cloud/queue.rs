@@ -54,6 +54,11 @@ impl Queue {
         Self { client: Client::new(sdk), url: url.to_owned() }
     }
 
+    /// The last part of the URL.
+    pub fn name(&self) -> &str {
+        self.url.rsplit('/').next().unwrap_or_default()
+    }
+
     /// Waits up to `wait` (at most [`MAX_WAIT`]) for a message, and hides it for `visibility`. Without an answer after
     /// [`RESPONSE_TIMEOUT`] more, it fails.
     ///

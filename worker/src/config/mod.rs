@@ -103,6 +103,9 @@ pub struct Config {
     /// `URL_EXPIRY_SECONDS`: how long presigned URLs work (S3 allows 7 days).
     #[validate(range(min = 1, max = 604_800))]
     pub url_expiry_seconds: u64,
+    /// `TRACE_LINK_SECONDS`: a task that waited longer in the queue gets a trace of its own, which links to that of its request; 0 for
+    /// never.
+    pub trace_link_seconds: u64,
     /// `HEALTH_LISTEN`: where probes and scrapers ask.
     pub health_listen: HealthListen,
     /// `MARK_POD`: the pod to mark while it is busy, if it is to be.
@@ -168,6 +171,7 @@ impl Config {
             drain_seconds: vars.parsed("DRAIN_SECONDS", 45),
             grace_period_seconds: vars.parsed("GRACE_PERIOD_SECONDS", 60),
             url_expiry_seconds: vars.parsed("URL_EXPIRY_SECONDS", 86_400),
+            trace_link_seconds: vars.parsed("TRACE_LINK_SECONDS", 0),
             health_listen: vars.parsed("HEALTH_LISTEN", HealthListen::default()),
             pod: vars.pod(),
         };
@@ -211,6 +215,11 @@ impl Config {
     /// The time from the start of graceful shutdown after which unfinished tasks are released.
     pub fn shutdown_deadline(&self) -> Duration {
         Duration::from_secs(self.grace_period_seconds.saturating_sub(SHUTDOWN_MARGIN_SECONDS / 2))
+    }
+
+    /// The time in the queue, in milliseconds, after which a task gets a trace of its own.
+    pub fn trace_link_ms(&self) -> Option<u64> {
+        (self.trace_link_seconds > 0).then(|| self.trace_link_seconds.saturating_mul(1_000))
     }
 
     /// How long presigned URLs work.

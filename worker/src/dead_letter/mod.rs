@@ -15,11 +15,13 @@ use aws_config::SdkConfig;
 use futures_util::stream::{self, StreamExt};
 use shared_schema::ErrorCode;
 use task_records::Records;
+use task_traces::{TraceContext, Traces};
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
 use crate::cloud::{self, Delivery, Store, Topic};
 use crate::error::TaskError;
+use crate::spans;
 use crate::steps::committed::{CommitState, Lookup};
 use crate::steps::journal::Journal;
 use crate::steps::read::{self, Assignment, Parsed};
@@ -40,6 +42,7 @@ pub struct DeadLetters {
     topic: Topic,
     records: Option<Records>,
     runtime_types: RuntimeTypes,
+    traces: Traces,
 }
 
 impl DeadLetters {
@@ -51,7 +54,13 @@ impl DeadLetters {
             topic: Topic::new(&sdk, &config.completion_topic_arn),
             records: cloud::records(&sdk, config.record_table.as_deref()),
             runtime_types: config.runtime_types.clone(),
+            traces: Traces::off(),
         }
+    }
+
+    /// The same, which records spans.
+    pub fn with_traces(self, traces: Traces) -> Self {
+        Self { traces, ..self }
     }
 
     /// Processes an event within `time_left`, and returns which messages are to be redelivered.
@@ -81,7 +90,10 @@ impl DeadLetters {
     }
 
     async fn handle_record(&self, record: &Record) -> Result<(), TaskError> {
-        let delivery = record.delivery();
+        let mut delivery = record.delivery();
+        let traced = spans::dead_letter(&self.traces, &record.event_source_arn, &delivery);
+        let trace = spans::of(&delivery).or_else(|| traced.context());
+        delivery.trace_header = trace.as_ref().map(TraceContext::xray);
         let target = TargetRuntime::of(&record.body, &self.runtime_types);
         let results = Results {
             store: self.store.clone(),
@@ -103,10 +115,14 @@ impl DeadLetters {
                     runtime = %target.name,
                     submission = %assignment.submission,
                     queue = record.event_source_arn,
-                    trace = delivery.trace_header.as_deref(),
+                    trace_id = trace.map(|trace| trace.trace_id()),
                 );
+                spans::assigned(&traced, &assignment, target.name.as_str());
                 let receipts = record.received_by_workers();
-                self.complete_task(&results, &delivery, &assignment, &target, receipts).instrument(span).await
+                let completing = self.complete_task(&results, &delivery, &assignment, &target, receipts);
+                let completed = traced.within(completing).instrument(span).await;
+                traced.set("darkroom.outcome", if completed.is_ok() { "dead_lettered" } else { "released" });
+                completed
             }
         }
     }

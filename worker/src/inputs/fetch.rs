@@ -76,7 +76,8 @@ impl Fetcher {
                 distinct.len() - 1
             });
         }
-        let fetches: Vec<_> = distinct.iter().map(|field| self.0.fetch(field, &budget, assets)).collect();
+        let fetches: Vec<_> =
+            distinct.iter().map(|field| self.0.fetch_in_span(field, &budget, assets)).collect();
         let fetched: Vec<Input> = stream::iter(fetches).buffered(FETCHES).try_collect().await?;
 
         let input_of = |field: &MediaField| {
@@ -93,6 +94,21 @@ impl Fetcher {
 }
 
 impl Sources {
+    async fn fetch_in_span(
+        &self,
+        field: &MediaField,
+        budget: &InputBudget,
+        assets: &BTreeMap<String, String>,
+    ) -> Result<Input, TaskError> {
+        let span = spans::input(&field.pointer, &field.value);
+        let fetched = self.fetch(field, budget, assets).await;
+        match &fetched {
+            Ok(input) => span.set("darkroom.bytes", input.bytes.len() as i64),
+            Err(error) => span.failed(error.code.as_str()),
+        }
+        fetched
+    }
+
     async fn fetch(
         &self,
         field: &MediaField,

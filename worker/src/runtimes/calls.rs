@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use reqwest::{ClientBuilder, RequestBuilder, Response, retry};
 use shared_schema::ErrorCode;
+use task_traces::TraceContext;
+use task_traces::context::TRACEPARENT;
 use url::Url;
 
 use crate::error::TaskError;
@@ -25,6 +27,14 @@ pub(super) fn client(root: &Url) -> ClientBuilder {
 /// Finishes a client.
 pub(super) fn build(builder: ClientBuilder) -> Result<reqwest::Client, String> {
     builder.build().map_err(|error| format!("the HTTP client cannot be created: {error}"))
+}
+
+/// The request with the current span as its parent: servers that trace their runs continue it.
+pub(super) fn traced(request: RequestBuilder) -> RequestBuilder {
+    match TraceContext::current() {
+        Some(context) => request.header(TRACEPARENT, context.traceparent()),
+        None => request,
+    }
 }
 
 /// The largest response, in bytes, with results of so many bytes: base64 has four characters for three bytes.

@@ -122,8 +122,6 @@ pub struct Job {
     pub progress: Progress,
     /// Receives what the run can be found by, before the runtime gets the job; or when it fails before that.
     pub handles: mpsc::UnboundedSender<RunHandle>,
-    /// The X-Ray trace header of the message (`AWSTraceHeader`), as it came.
-    pub trace_header: Option<String>,
 }
 
 impl Job {
@@ -131,7 +129,7 @@ impl Job {
     pub fn new(task: Arc<Task>, inputs: Vec<Input>) -> Self {
         let (handles, _) = mpsc::unbounded_channel();
         let (stop, progress) = (CancellationToken::new(), Progress::new());
-        Self { task, inputs, stop, progress, handles, trace_header: None }
+        Self { task, inputs, stop, progress, handles }
     }
 }
 

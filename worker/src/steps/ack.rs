@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::LeasedMessage;
 use crate::cloud::CloudError;
-use crate::retry;
 use crate::worker::Worker;
+use crate::{retry, spans};
 
 /// How long deletion is retried, while the message stays hidden: a redelivered message is notified again.
 const DELETE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -36,7 +36,7 @@ impl Worker {
     /// Acknowledges a delivery. A failed call is only logged: the message is redelivered, and its `.out` file shows that the
     /// task is committed.
     pub(super) async fn acknowledge(&self, leased: LeasedMessage, action: AckAction) {
-        let LeasedMessage { delivery, lease, .. } = leased;
+        let LeasedMessage { delivery, lease, traced, .. } = leased;
         let (queue, handle) = (&self.cloud.queue, &delivery.receipt_handle);
         let action = match action {
             AckAction::Release(_) if lease.lost().is_cancelled() => AckAction::Abandon,
@@ -44,11 +44,16 @@ impl Worker {
         };
         let result = match action {
             AckAction::Delete => {
+                let span = spans::acknowledging(&spans::DELETE, queue);
                 let is_retryable = |error: &CloudError| error.is_retryable;
                 let deleting = retry::until_timeout(DELETE_TIMEOUT, is_retryable, || queue.delete(handle));
-                lease.lost().run_until_cancelled(deleting).await.unwrap_or(Ok(()))
+                let deleted = lease.lost().run_until_cancelled(deleting).await.unwrap_or(Ok(()));
+                span.result(&deleted, |error| error.code.as_str());
+                deleted
             }
             AckAction::Release(delay) => {
+                let span = spans::acknowledging(&spans::RELEASE, queue);
+                traced.set("darkroom.outcome", "released");
                 // A pending extension would hide the message again.
                 lease.stop_extending();
                 if self.stopping.is_cancelled() {
@@ -64,10 +69,12 @@ impl Worker {
                     () = stopped => Ok(()),
                 };
                 drop(lease);
+                span.result(&result, |error| error.code.as_str());
                 result
             }
             AckAction::Abandon => {
                 self.health.metrics().lease_lost();
+                traced.set("darkroom.outcome", "lease_lost");
                 Ok(())
             }
         };

@@ -41,6 +41,17 @@ pub(crate) enum AttemptError {
     LeaseLost,
 }
 
+impl AttemptError {
+    /// A stable code, for traces.
+    pub(super) fn code(&self) -> &'static str {
+        match self {
+            Self::Failed(error) | Self::FailedBefore(error, _) => error.code.as_str(),
+            Self::GivenBack(reason) => reason,
+            Self::LeaseLost => "lease_lost",
+        }
+    }
+}
+
 impl From<TaskError> for AttemptError {
     fn from(error: TaskError) -> Self {
         Self::Failed(error)
@@ -86,6 +97,7 @@ impl Attempt<'_> {
         };
         tracing::info!("already committed, notifying again");
         worker.health.metrics().renotified();
+        leased.traced.set("darkroom.outcome", "notified_again");
         self.hold(worker.results.conclude(assignment, &completion, None)).await?;
         Ok(None)
     }
@@ -109,6 +121,11 @@ impl Attempt<'_> {
     pub(super) fn count(&self, Completion { notification }: &Completion) {
         let metrics = self.worker.health.metrics();
         let code = notification.error.as_ref().map(|failure| failure.code);
+        let traced = &self.leased.traced;
+        traced.set("darkroom.outcome", notification.task_status.as_str());
+        if let Some(code) = code {
+            traced.failed(code.as_str());
+        }
         metrics.completed(notification.task_status.as_str(), code);
         metrics.bytes_out(notification.outputs.iter().map(|output| output.bytes).sum());
     }

@@ -25,6 +25,7 @@ use crate::error::TaskError;
 use crate::health::Stage;
 use crate::retry;
 use crate::runtimes::RunOutput;
+use crate::spans;
 
 /// The most bytes of JSON that the notification in an `.out` file has: the context of the largest request (6 MB, AWS
 /// Lambda quotas), or some 20,000 files. Together with the report it stays below what is read back.
@@ -91,6 +92,21 @@ impl Results {
     /// Writes the `.out` file of these keys, unless there is one; returns the end that counts, which is the first that was
     /// written. `None` if the key belongs to another task: then nothing is written. The report is a bounded one.
     pub(super) async fn commit(
+        &self,
+        assignment: &Assignment,
+        keys: &OutputKeys,
+        report: &Value,
+        stored: Completion,
+    ) -> Result<Option<Completion>, TaskError> {
+        let span = spans::COMMIT.start();
+        span.set("aws.s3.bucket", self.store.bucket().to_owned());
+        span.set("aws.s3.key", keys.out());
+        let committed = self.write_out(assignment, keys, report, stored).await;
+        span.result(&committed, TaskError::code_text);
+        committed
+    }
+
+    async fn write_out(
         &self,
         assignment: &Assignment,
         keys: &OutputKeys,

@@ -70,7 +70,8 @@ impl Attempt<'_> {
 
     /// After a failed attempt: another one, or the final failure.
     async fn retry_or_reject(&self, error: &TaskError) -> AckAction {
-        let Self { worker, leased: LeasedMessage { delivery, .. }, .. } = self;
+        let Self { worker, leased, .. } = self;
+        let delivery = &leased.delivery;
         let (store, metrics) = (&worker.cloud.store, worker.health.metrics());
         let journal = &self.journal.reread(store, delivery).await;
         let attempt = journal.charged(delivery);
@@ -101,6 +102,7 @@ impl Attempt<'_> {
         };
         if is_retried(error) {
             tracing::warn!(error.code = %error.code, error.message = %error.message, attempt, "attempt failed, will be retried");
+            leased.traced.failed(error.code.as_str());
             metrics.retried(error.code);
             journal.record_failure(store, delivery, error).await;
             self.record_release(Some(error.code)).await;

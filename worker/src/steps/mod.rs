@@ -49,6 +49,7 @@ use tracing::field::display;
 
 use crate::health::Stage;
 use crate::pipeline::Staged;
+use crate::spans;
 use crate::worker::Worker;
 
 use ack::AckAction;
@@ -62,8 +63,8 @@ use run::RunResult;
 impl Worker {
     /// Processes one message, until it is deleted or released, or its lease is lost.
     pub(crate) async fn process(&self, leased: LeasedMessage, permit: Staged) {
-        let span = leased.span.clone();
-        self.process_in_span(leased, permit).instrument(span).await;
+        let (span, traced) = (leased.span.clone(), Arc::clone(&leased.traced));
+        traced.within(self.process_in_span(leased, permit)).instrument(span).await;
     }
 
     async fn process_in_span(&self, leased: LeasedMessage, permit: Staged) {
@@ -73,6 +74,7 @@ impl Worker {
             Parsed::Assigned(mut assignment) => {
                 leased.span.record("task.id", display(&assignment.id));
                 leased.span.record("submission", display(&assignment.submission));
+                spans::assigned(&leased.traced, &assignment, &self.config.runtime_name);
                 self.process_task(leased, &mut assignment, permit).await;
             }
         }
@@ -91,7 +93,9 @@ impl Worker {
         let Ok((guard, journal, task)) = leased.lease.hold(Box::pin(opening)).await else {
             return self.acknowledge(leased, AckAction::Abandon).await;
         };
-        self.health.metrics().received(journal.charged(&leased.delivery));
+        let attempt = journal.charged(&leased.delivery);
+        self.health.metrics().received(attempt);
+        leased.traced.set("darkroom.attempt", i64::from(attempt));
         let known_task = task.as_ref().ok().cloned();
         let attempt =
             Attempt { worker: self, leased: &leased, assignment, journal: &journal, task: known_task };
@@ -135,8 +139,9 @@ impl Attempt<'_> {
         let inputs = if is_new { self.prepare(&task).await? } else { Vec::new() };
         timings.prepare_ms = self.passed(Stage::Prepare, clock);
 
-        let clock = Instant::now();
+        let (clock, waiting) = (Instant::now(), spans::WAIT.start());
         let turn = self.wait_for_turn(permit).await?;
+        drop(waiting);
         if is_new {
             deadline::check_start(&task)?;
         }

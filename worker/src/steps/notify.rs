@@ -10,7 +10,7 @@ use super::read::Assignment;
 use super::results::{RETRY_TIMEOUT, Results};
 use crate::cloud::CloudError;
 use crate::error::TaskError;
-use crate::retry;
+use crate::{retry, spans};
 
 impl Results {
     /// Publishes the completion notification of a task with freshly signed URLs.
@@ -21,9 +21,18 @@ impl Results {
         }
         let publication = notification.publication(assignment.task_type).map_err(not_json)?;
         let is_retryable = |error: &CloudError| error.is_retryable;
-        retry::until_timeout(RETRY_TIMEOUT, is_retryable, || self.topic.publish(&publication))
+        let span = spans::NOTIFY.start();
+        span.set("messaging.system", "aws_sns");
+        span.set("messaging.operation.name", "publish");
+        span.set("messaging.operation.type", "send");
+        span.set("messaging.destination.name", self.topic.name().to_owned());
+        let trace = span.context();
+        let publish = || self.topic.publish(&publication, trace.as_ref());
+        let notified = retry::until_timeout(RETRY_TIMEOUT, is_retryable, publish)
             .await
-            .map_err(|error| TaskError::new(ErrorCode::NotificationUnavailable, error.to_string()))
+            .map_err(|error| TaskError::new(ErrorCode::NotificationUnavailable, error.to_string()));
+        span.result(&notified, TaskError::code_text);
+        notified
     }
 
     /// Gives each file a URL.
@@ -53,7 +62,7 @@ impl Results {
             shortened: Vec::new(),
         };
         if let Ok(publication) = running.publication(assignment.task_type)
-            && let Err(error) = self.topic.publish(&publication).await
+            && let Err(error) = self.topic.publish(&publication, None).await
         {
             tracing::warn!(error.code = %error.code, "publishing the running notification failed");
         }

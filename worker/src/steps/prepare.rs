@@ -5,12 +5,17 @@ use shared_schema::Task;
 use super::{Attempt, AttemptError, assets};
 use crate::error::TaskError;
 use crate::inputs::{Input, enlarged};
+use crate::spans;
 
 impl Attempt<'_> {
     /// All inputs of a task, in the order of their fields. An input that cannot be fetched fails the task: its address
     /// never reaches the runtime. Nor may it become larger than a task may ask for.
     pub(super) async fn prepare(&self, task: &Task) -> Result<Vec<Input>, AttemptError> {
-        self.hold(self.worker.unless_stopping(self.fetch_inputs(task))).await
+        let span = spans::PREPARE.start();
+        let fetching = span.within(self.fetch_inputs(task));
+        let prepared = self.hold(self.worker.unless_stopping(fetching)).await;
+        span.result(&prepared, AttemptError::code);
+        prepared
     }
 
     async fn fetch_inputs(&self, task: &Task) -> Result<Vec<Input>, TaskError> {

@@ -17,6 +17,7 @@ use crate::pipeline::Turn;
 use crate::pipeline::run_estimator::RunGuard;
 use crate::readiness::is_gone;
 use crate::runtimes::{Job, JobPhase, Progress, RunHandle, RunOutput, known_errors};
+use crate::spans;
 
 /// How a run starts.
 #[derive(Debug, Clone, Copy)]
@@ -51,6 +52,21 @@ impl<'a> Run<'a> {
         turn: &mut Turn,
     ) -> Result<(RunOutput, Instant), AttemptError> {
         let worker = self.attempt.worker;
+        let span = spans::run(worker.config.runtime_type, self.task);
+        let result = span.within(self.execute_in_span(inputs, turn)).await;
+        span.result(&result, AttemptError::code);
+        if let Ok((output, began)) = &result {
+            spans::ran(&span, output, *began);
+        }
+        result
+    }
+
+    async fn execute_in_span(
+        &self,
+        inputs: Vec<Input>,
+        turn: &mut Turn,
+    ) -> Result<(RunOutput, Instant), AttemptError> {
+        let worker = self.attempt.worker;
         let stop = CancellationToken::new();
         let (sender, handles) = mpsc::unbounded_channel();
         let job = Job {
@@ -59,7 +75,6 @@ impl<'a> Run<'a> {
             stop: stop.clone(),
             progress: self.progress.clone(),
             handles: sender,
-            trace_header: self.attempt.leased.delivery.trace_header.clone(),
         };
         let running = self.track(self.submit(job), handles);
         tokio::pin!(running);

@@ -222,7 +222,8 @@ impl Client {
 
     /// Queues a workflow; every status is an answer.
     pub(super) async fn submit(&self, body: &Value) -> Result<Answer, CallError> {
-        self.send(self.http.post(self.url("prompt")).json(body).timeout(QUEUE_TIMEOUT)).await
+        let request = self.http.post(self.url("prompt")).json(body).timeout(QUEUE_TIMEOUT);
+        self.send(calls::traced(request)).await
     }
 
     /// Fetches a result, whose bytes are taken from the budget.

@@ -59,16 +59,12 @@ impl Client {
     /// Runs a generation. Takes as long as it takes.
     ///
     /// Requests the images themselves; a server that refuses the field for it gets the request without.
-    pub(super) async fn generate(
-        &self,
-        request: &Request,
-        traceparent: Option<&str>,
-    ) -> Result<Answer, TaskError> {
-        let answer = self.post(request, true, traceparent).await?;
+    pub(super) async fn generate(&self, request: &Request) -> Result<Answer, TaskError> {
+        let answer = self.post(request, true).await?;
         if !error_body::refuses_the_format(answer.status.as_u16(), &answer.body) {
             return Ok(answer);
         }
-        self.post(request, false, traceparent).await
+        self.post(request, false).await
     }
 
     /// The image at an address that the server answered: on the server itself, or nowhere.
@@ -94,17 +90,9 @@ impl Client {
         Ok(answer.body.into())
     }
 
-    async fn post(
-        &self,
-        request: &Request,
-        with_format: bool,
-        traceparent: Option<&str>,
-    ) -> Result<Answer, TaskError> {
-        let mut call = request.body(self.http.post(self.url(request.endpoint)?), with_format);
-        if let Some(traceparent) = traceparent {
-            call = call.header("traceparent", traceparent);
-        }
-        self.send(call, calls::max_response_bytes(self.max_task_bytes)).await
+    async fn post(&self, request: &Request, with_format: bool) -> Result<Answer, TaskError> {
+        let call = request.body(self.http.post(self.url(request.endpoint)?), with_format);
+        self.send(calls::traced(call), calls::max_response_bytes(self.max_task_bytes)).await
     }
 
     async fn look(&self, path: &str) -> Result<Answer, TaskError> {

@@ -7,7 +7,6 @@ mod client;
 mod error_body;
 mod request;
 mod response;
-mod traceparent;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -16,6 +15,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use shared_schema::{ErrorCode, TaskId};
+use task_traces::span::in_current_span;
 use tokio::sync::Mutex;
 use tracing::Instrument;
 
@@ -70,7 +70,6 @@ impl Runtime for OpenAiImages {
 
     async fn run(&self, job: Job) -> Result<RunOutput, TaskError> {
         let request = Request::new(&job.task, &job.inputs);
-        let traceparent = job.trace_header.as_deref().and_then(traceparent::from_trace_header);
         let turn = Arc::clone(&self.turn).lock_owned();
         let turn = job.stop.run_until_cancelled(turn).await.ok_or_else(interrupted)?;
 
@@ -78,9 +77,9 @@ impl Runtime for OpenAiImages {
         let (client, sent) = (Arc::clone(&self.client), request.clone());
         let call = async move {
             let _turn = turn;
-            client.generate(&sent, traceparent.as_deref()).await
+            client.generate(&sent).await
         };
-        let mut call = tokio::spawn(call.in_current_span());
+        let mut call = tokio::spawn(in_current_span(call).in_current_span());
         let answer = tokio::select! {
             biased;
             answer = &mut call => answer.map_err(|_| interrupted())??,

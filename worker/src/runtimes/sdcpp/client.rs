@@ -64,7 +64,7 @@ impl Client {
     /// Submits a request.
     pub(super) async fn submit(&self, body: &Value) -> Result<Submission, TaskError> {
         let request = self.http.post(self.url("img_gen")).header(CONTENT_TYPE, "application/json");
-        let answer = self.send(request.body(body.to_string())).await?;
+        let answer = self.send(calls::traced(request.body(body.to_string()))).await?;
         match answer.status {
             StatusCode::ACCEPTED => response::job_id(&answer.body).map(Submission::Accepted),
             StatusCode::TOO_MANY_REQUESTS => Ok(Submission::QueueFull),

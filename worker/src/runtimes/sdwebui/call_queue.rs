@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use task_traces::span::in_current_span;
 use tokio::sync::{Mutex, RwLock, oneshot, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -119,7 +120,7 @@ impl CallQueue {
     pub(super) async fn submit(self: &Arc<Self>, call: Call) -> Result<Completed, TaskError> {
         let (reply, answer) = oneshot::channel();
         // A task of its own: the call keeps its place until the server has answered it, even if the caller stopped waiting.
-        tokio::spawn(Arc::clone(self).drive(call, reply).in_current_span());
+        tokio::spawn(in_current_span(Arc::clone(self).drive(call, reply)).in_current_span());
         answer.await.unwrap_or_else(|_| Err(interrupted()))
     }
 

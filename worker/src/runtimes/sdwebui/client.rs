@@ -121,7 +121,7 @@ impl Client {
         body: Bytes,
         stop: &CancellationToken,
     ) -> Result<Answer, TaskError> {
-        self.send_until(self.post(path, body), stop).await
+        self.send_until(calls::traced(self.post(path, body)), stop).await
     }
 
     fn url(&self, path: &str) -> String {
