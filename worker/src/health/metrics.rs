@@ -1,5 +1,6 @@
 //! Every metric of the worker: its name, its unit, its labels. The README of this crate lists them.
 
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use prometheus_client::encoding::text;
@@ -50,9 +51,12 @@ pub struct Metrics {
     given_back: ByLabel,
     attempts_failed: ByLabel,
     leases_lost: Counter,
+    queue_age: Histogram,
     stages: Family<Label, Histogram, fn() -> Histogram>,
+    gpu_busy: Family<Label, Counter<f64, AtomicU64>>,
     gpu_gaps: Histogram,
     in_flight: Gauge,
+    images: Counter,
     input_bytes: Counter,
     output_bytes: Counter,
     renotified: Counter,
@@ -75,11 +79,16 @@ impl Metrics {
             given_back: Family::default(),
             attempts_failed: Family::default(),
             leases_lost: Counter::default(),
+            queue_age: Histogram::new([
+                0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 14_400.0, 43_200.0,
+            ]),
             stages: Family::new_with_constructor(stage_histogram),
+            gpu_busy: Family::default(),
             gpu_gaps: Histogram::new([
                 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0,
             ]),
             in_flight: Gauge::default(),
+            images: Counter::default(),
             input_bytes: Counter::default(),
             output_bytes: Counter::default(),
             renotified: Counter::default(),
@@ -115,10 +124,22 @@ impl Metrics {
             self.leases_lost.clone(),
         );
         registry.register_with_unit(
+            "queue_age",
+            "Time from the submission of a task to each receipt of its message",
+            Unit::Seconds,
+            self.queue_age.clone(),
+        );
+        registry.register_with_unit(
             "stage",
             "Duration of each stage of a task",
             Unit::Seconds,
             self.stages.clone(),
+        );
+        registry.register_with_unit(
+            "gpu_busy",
+            "Time in which the runtime worked on runs that have ended",
+            Unit::Seconds,
+            self.gpu_busy.clone(),
         );
         registry.register_with_unit(
             "gpu_gap",
@@ -131,6 +152,7 @@ impl Metrics {
             "Tasks that are staged, running or being stored",
             self.in_flight.clone(),
         );
+        registry.register("images", "Images of tasks that succeeded", self.images.clone());
         registry.register_with_unit("input", "Inputs fetched", Unit::Bytes, self.input_bytes.clone());
         registry.register_with_unit("output", "Results stored", Unit::Bytes, self.output_bytes.clone());
         registry.register(
@@ -167,6 +189,9 @@ impl Metrics {
         for attempt in ["first", "repeat"] {
             drop(self.received.get_or_create(&[("attempt", attempt)]));
         }
+        for result in ["succeeded", "failed"] {
+            drop(self.gpu_busy.get_or_create(&[("result", result)]));
+        }
         for sign in BrokenSign::ALL {
             drop(self.broken.get_or_create(&[("sign", sign.as_str())]));
         }
@@ -175,8 +200,9 @@ impl Metrics {
         }
     }
 
-    /// A message was received; `charged_attempt` counts from 1.
-    pub fn received(&self, charged_attempt: u32) {
+    /// A message was received that was sent so long ago; `charged_attempt` counts from 1.
+    pub fn received(&self, charged_attempt: u32, age: Duration) {
+        self.queue_age.observe(age.as_secs_f64());
         let attempt = if charged_attempt <= 1 { "first" } else { "repeat" };
         self.received.get_or_create(&[("attempt", attempt)]).inc();
     }
@@ -206,6 +232,17 @@ impl Metrics {
     /// A task, or a poll of the queue, has passed that stage.
     pub fn stage(&self, stage: Stage, took: Duration) {
         self.stages.get_or_create(&[("stage", stage.as_str())]).observe(took.as_secs_f64());
+    }
+
+    /// The runtime worked that long on a run.
+    pub fn gpu_busy(&self, worked: Duration, succeeded: bool) {
+        let result = if succeeded { "succeeded" } else { "failed" };
+        self.gpu_busy.get_or_create(&[("result", result)]).inc_by(worked.as_secs_f64());
+    }
+
+    /// A task yielded so many images.
+    pub fn images(&self, count: usize) {
+        self.images.inc_by(count as u64);
     }
 
     /// The runtime was idle that long while a task was available.
@@ -275,7 +312,7 @@ mod tests {
     /// Metrics with one event of each kind.
     fn all_seen() -> Metrics {
         let metrics = Metrics::new("sdruntime");
-        metrics.received(1);
+        metrics.received(1, Duration::from_secs(2));
         metrics.completed("succeeded", None);
         metrics.completed("failed", Some(ErrorCode::RunTimeout));
         metrics.given_back("stopping");
@@ -319,8 +356,10 @@ mod tests {
     #[test]
     fn what_happens_is_counted_under_the_runtimes_name() {
         let metrics = all_seen();
-        metrics.received(2);
-        metrics.received(3);
+        metrics.received(2, Duration::ZERO);
+        metrics.received(3, Duration::ZERO);
+        metrics.gpu_busy(Duration::from_millis(1500), true);
+        metrics.images(2);
         metrics.bytes_in(10);
         metrics.gpu_gap(Duration::from_millis(3));
         let text = metrics.text();
@@ -328,6 +367,9 @@ mod tests {
             r#"darkroom_worker_tasks_received_total{runtime="sdruntime",attempt="repeat"} 2"#,
             r#"darkroom_worker_tasks_ended_total{runtime="sdruntime",status="failed",code="run_timeout"} 1"#,
             r#"darkroom_worker_attempts_failed_total{runtime="sdruntime",code="runtime_stuck"} 1"#,
+            r#"darkroom_worker_queue_age_seconds_bucket{runtime="sdruntime",le="1.0"} 2"#,
+            r#"darkroom_worker_gpu_busy_seconds_total{runtime="sdruntime",result="succeeded"} 1.5"#,
+            r#"darkroom_worker_images_total{runtime="sdruntime"} 2"#,
             r#"darkroom_worker_input_bytes_total{runtime="sdruntime"} 10"#,
             r#"darkroom_worker_gpu_gap_seconds_bucket{runtime="sdruntime",le="0.005"} 1"#,
             r#"darkroom_worker_stage_seconds_count{runtime="sdruntime",stage="commit"} 0"#,

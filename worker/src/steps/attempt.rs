@@ -127,6 +127,7 @@ impl Attempt<'_> {
             traced.failed(code.as_str());
         }
         metrics.completed(notification.task_status.as_str(), code);
+        metrics.images(notification.outputs.iter().filter(|output| output.width.is_some()).count());
         metrics.bytes_out(notification.outputs.iter().map(|output| output.bytes).sum());
     }
 }

@@ -94,7 +94,8 @@ impl Worker {
             return self.acknowledge(leased, AckAction::Abandon).await;
         };
         let attempt = journal.charged(&leased.delivery);
-        self.health.metrics().received(attempt);
+        let age = Duration::from_millis(leased.delivery.queue_ms());
+        self.health.metrics().received(attempt, age);
         leased.traced.set("darkroom.attempt", i64::from(attempt));
         let known_task = task.as_ref().ok().cloned();
         let attempt =

@@ -54,6 +54,9 @@ impl<'a> Run<'a> {
         let worker = self.attempt.worker;
         let span = spans::run(worker.config.runtime_type, self.task);
         let result = span.within(self.execute_in_span(inputs, turn)).await;
+        if let Some(began) = self.progress.began() {
+            worker.health.metrics().gpu_busy(began.elapsed(), result.is_ok());
+        }
         span.result(&result, AttemptError::code);
         if let Ok((output, began)) = &result {
             spans::ran(&span, output, *began);
