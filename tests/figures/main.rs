@@ -14,6 +14,7 @@ mod machine;
 mod program;
 mod sample;
 mod table;
+mod tracing;
 mod worker_program;
 
 use anyhow::ensure;
@@ -22,6 +23,7 @@ use integration_tests::{aws, binaries};
 
 use crate::backlog::Selection;
 use crate::table::Table;
+use crate::tracing::Tracing;
 
 /// Measures the front door and the worker, and prints the figures compared with the aims and the predecessors'.
 #[derive(Parser)]
@@ -33,6 +35,9 @@ struct Arguments {
     /// the empty text stands for all cells.
     #[arg(long, value_name = "WORDS")]
     cells: Option<String>,
+    /// The worker records the traces of this share of the tasks, 0 to 1, and exports them to a collector in this process.
+    #[arg(long, value_name = "SHARE")]
+    traced: Option<f64>,
 }
 
 /// How often everything is done.
@@ -85,7 +90,8 @@ async fn main() -> anyhow::Result<()> {
             if arguments.quick { Selection::sample() } else { Selection::all() }
         }
     };
-    backlog::measure(&effort, &selection).await?;
+    let tracing = Tracing::start(arguments.traced).await;
+    backlog::measure(&effort, &selection, &tracing).await?;
     println!("{}", machine::load()?);
     Ok(())
 }

@@ -15,6 +15,7 @@ use anyhow::{Result, ensure};
 use self::cell::{Cell, KINDS, Kind};
 use self::report::Report;
 use crate::Effort;
+use crate::tracing::Tracing;
 
 /// Which cells are measured.
 pub(crate) struct Selection(Vec<Cell>);
@@ -50,7 +51,7 @@ impl Selection {
 
 /// Measures the selected cells and prints a table for each kind of task.
 #[allow(clippy::print_stdout, reason = "the tables come one after the other, over minutes")]
-pub(crate) async fn measure(effort: &Effort, Selection(cells): &Selection) -> Result<()> {
+pub(crate) async fn measure(effort: &Effort, Selection(cells): &Selection, tracing: &Tracing) -> Result<()> {
     ensure!(
         !cells.is_empty(),
         "there is no such cell; their names are like `{}`",
@@ -61,7 +62,7 @@ pub(crate) async fn measure(effort: &Effort, Selection(cells): &Selection) -> Re
         let mut report = Report::default();
         for cell in of_one_kind {
             let tasks = tasks(effort, cell);
-            report.add(cell, &run::run(cell, tasks).await?);
+            report.add(cell, &run::run(cell, tasks, tracing).await?);
         }
         println!("\n{report}");
         missed.append(&mut report.missed);

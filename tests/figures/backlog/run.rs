@@ -13,9 +13,11 @@ use super::cell::{Cell, Kind};
 use super::images::Images;
 use super::measurement::{Both, Measurement};
 use crate::program::Program;
+use crate::tracing::Tracing;
 
 /// One deployment, with what its tasks need.
-struct Site {
+struct Site<'a> {
+    tracing: &'a Tracing,
     kind: &'static Kind,
     lab: Lab,
     runtime: Runtime,
@@ -24,8 +26,8 @@ struct Site {
 }
 
 /// Measures a cell: `tasks` with the pipeline, and half as many without it if the cell is about that.
-pub(super) async fn run(cell: &Cell, tasks: usize) -> Result<Both> {
-    let site = Site::new(cell).await?;
+pub(super) async fn run(cell: &Cell, tasks: usize, tracing: &Tracing) -> Result<Both> {
+    let site = Site::new(cell, tracing).await?;
     // The simulation draws its one picture; it is not measured.
     site.process_backlog(1, "true").await?;
     let pipelined = site.measure(tasks, "true").await?;
@@ -36,14 +38,14 @@ pub(super) async fn run(cell: &Cell, tasks: usize) -> Result<Both> {
     Ok(Both { pipelined, sequential, image_bytes: site.image_bytes().await? })
 }
 
-impl Site {
-    async fn new(cell: &Cell) -> Result<Self> {
+impl<'a> Site<'a> {
+    async fn new(cell: &Cell, tracing: &'a Tracing) -> Result<Self> {
         let kind = cell.kind;
         let lab = Lab::start_with_latency(std::time::Duration::from_millis(cell.aws_ms.into())).await;
         let runtime = cell.runtime(&lab).await;
         let api = lab.submit_api(&[&runtime]).await;
         let images = Images::serve(kind.input_bytes.unwrap_or_default()).await?;
-        Ok(Self { kind, lab, runtime, api, images })
+        Ok(Self { tracing, kind, lab, runtime, api, images })
     }
 
     async fn measure(&self, tasks: usize, pipeline: &str) -> Result<Measurement> {
@@ -64,7 +66,8 @@ impl Site {
         let before = simulation.busy().len();
         future::join_all((0..tasks).map(|n| self.submit(before + n))).await;
 
-        let more = [("INPUT_ALLOW_HOSTS", "127.0.0.0/8"), ("PIPELINE", pipeline)];
+        let mut more = self.tracing.variables();
+        more.extend([("INPUT_ALLOW_HOSTS", "127.0.0.0/8"), ("PIPELINE", pipeline)]);
         let worker = Program::start("worker", &self.lab.worker_variables(&self.runtime, &more))?;
         worker.logs("ready")?;
         self.ran(simulation, before + 1).await;
