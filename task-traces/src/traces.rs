@@ -3,14 +3,16 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::provider::SharedCredentialsProvider;
 use opentelemetry::Context;
-use opentelemetry::trace::{Link, TraceContextExt, Tracer, TracerProvider};
+use opentelemetry::trace::{Link, Span as _, TraceContextExt, Tracer, TracerProvider};
 use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
+use tokio::sync::Semaphore;
 
 use crate::ids::TimedIds;
 use crate::sender::Sender;
@@ -26,6 +28,10 @@ pub struct Traces(Option<Arc<Recorder>>);
 struct Recorder {
     provider: SdkTracerProvider,
     tracer: SdkTracer,
+    /// Whether spans were recorded since the last flush.
+    has_spans: AtomicBool,
+    /// One flush at a time: each blocks a thread.
+    flushing: Arc<Semaphore>,
 }
 
 impl fmt::Debug for Traces {
@@ -99,7 +105,12 @@ impl Traces {
             .with_resource(resource.build())
             .build();
         let tracer = provider.tracer("darkroom");
-        Ok(Self(Some(Arc::new(Recorder { provider, tracer }))))
+        Ok(Self(Some(Arc::new(Recorder {
+            provider,
+            tracer,
+            has_spans: AtomicBool::new(false),
+            flushing: Arc::new(Semaphore::new(1)),
+        }))))
     }
 
     /// Whether spans are recorded, if they are sampled.
@@ -133,15 +144,23 @@ impl Traces {
                 recorder.tracer.build_with_context(builder, &parent)
             }
         };
+        if span.is_recording() {
+            recorder.has_spans.store(true, Ordering::Relaxed);
+        }
         Span { context: Context::new().with_value(self.clone()).with_span(span) }
     }
 
-    /// Exports what is recorded so far, for at most that long.
+    /// Exports what is recorded so far, and waits for that at most so long. A failure is logged by the export itself.
     pub async fn flush(&self, timeout: Duration) {
-        let Some(recorder) = self.0.clone() else { return };
-        let flushing = tokio::task::spawn_blocking(move || recorder.provider.force_flush());
-        if tokio::time::timeout(timeout, flushing).await.is_err() {
-            tracing::warn!("exporting the last spans timed out");
+        let Some(recorder) = &self.0 else { return };
+        let Ok(permit) = Arc::clone(&recorder.flushing).try_acquire_owned() else { return };
+        if recorder.has_spans.swap(false, Ordering::Relaxed) {
+            let provider = recorder.provider.clone();
+            let flushing = tokio::task::spawn_blocking(move || {
+                let _permit = permit;
+                provider.force_flush()
+            });
+            tokio::time::timeout(timeout, flushing).await.ok();
         }
     }
 }
