@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use api_lambda::config::ConfigError;
 use api_lambda::{App, Aws, Config, TaskStore, aws, logs, router, trace};
-use lambda_http::Error;
+use lambda_http::lambda_runtime::Runtime;
 use lambda_http::lambda_runtime::layers::TracingLayer;
+use lambda_http::{Adapter, Error};
 use task_traces::Traces;
 use tower::util::ThenLayer;
 use tracing::Level;
@@ -42,5 +43,5 @@ async fn serve(config: Result<Config, ConfigError>) -> Result<(), Error> {
             answered
         }
     });
-    lambda_http::runtime(router(app)).layer(flushing).layer(TracingLayer::new()).run().await
+    Runtime::new(Adapter::from(router(app))).layer(flushing).layer(TracingLayer::new()).run().await
 }

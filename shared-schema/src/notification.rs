@@ -74,6 +74,9 @@ pub struct Notification {
     pub submission: Submission,
     /// The durations of the stages of the last attempt.
     pub timings: Timings,
+    /// The trace of the task, as 32 hexadecimal digits; absent if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
     /// What was left out so that it fits a message, as paths of fields; the `.out` file has it, unless it is too
     /// large for that file, too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -159,6 +162,9 @@ pub struct RunningNotification {
     pub context: Value,
     /// The identity of the POST that brought the task.
     pub submission: Submission,
+    /// The trace of the task, as 32 hexadecimal digits; absent if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
     /// What was left out so that it fits a message.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shortened: Vec<String>,

@@ -156,6 +156,9 @@ pub struct Record {
     /// The id of the task that retries this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retried_as: Option<String>,
+    /// The trace of the task, as 32 hexadecimal digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
     /// The address of the `.out` file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub out: Option<String>,

@@ -100,7 +100,7 @@ impl Span {
     }
 
     /// Marks the span as failed if the result is an error, with the code of the error.
-    pub fn result<'e, T, E>(&self, result: &'e Result<T, E>, code: impl FnOnce(&'e E) -> &'e str) {
+    pub fn result<T, E>(&self, result: &Result<T, E>, code: impl FnOnce(&E) -> &str) {
         if let Err(error) = result {
             self.failed(code(error));
         }

@@ -1,7 +1,7 @@
 //! What each program reads, and where it listens.
 
 use api_lambda::router::{PATHS, PUBLIC};
-use api_lambda::{console, v1};
+use api_lambda::{comfy, console, v1};
 use serde_json::{Map, Value, json};
 use worker::config::SHUTDOWN_MARGIN_SECONDS;
 use worker::health::port;
@@ -17,6 +17,7 @@ pub(crate) fn front_door() -> Value {
     json!({
         "variables": variables_of(|lookup| api_lambda::Config::from_vars(lookup)),
         "paths": paths.collect::<Vec<_>>(),
+        "comfy_bases": comfy::BASES,
     })
 }
 

@@ -2,8 +2,10 @@
 
 use std::time::{Instant, SystemTime};
 
-use shared_schema::{ImageSource, Task};
+use shared_schema::Task;
+use shared_schema::image_source::ImageSource;
 use task_traces::{Parent, Span, SpanName, TraceContext, Traces};
+use url::Url;
 
 use crate::cloud::{Delivery, Queue};
 use crate::runtimes::{RunOutput, RuntimeType};
@@ -138,7 +140,8 @@ pub(crate) fn input(pointer: &str, source: &str) -> Span {
         match ImageSource::parse(source) {
             Ok(ImageSource::Url(url)) => {
                 span.set("darkroom.input.source", "url");
-                span.set("server.address", url.host_str().unwrap_or_default().to_owned());
+                let host = Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
+                span.set("server.address", host.unwrap_or_default());
             }
             Ok(ImageSource::S3 { bucket, .. }) => {
                 span.set("darkroom.input.source", "s3");

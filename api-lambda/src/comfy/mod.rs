@@ -35,6 +35,9 @@ pub use error::ComfyError;
 /// What the path of each request contains.
 const BASE: &str = "/api/v2";
 
+/// The base paths: of the default runtime, and of a named one.
+pub const BASES: [&str; 2] = [BASE, "/runtimes/{name}/api/v2"];
+
 /// The paths of the API.
 pub(crate) fn router<P: Publisher>() -> Router<Arc<App<P>>> {
     let api = Router::new()
@@ -44,7 +47,7 @@ pub(crate) fn router<P: Publisher>() -> Router<Arc<App<P>>> {
         .route("/jobs/{id}/workflow", get(workflow::of_job::<P>))
         .route("/jobs/{id}/events", get(async || ComfyError::no_events()))
         .merge(assets::router::<P>());
-    Router::new().nest(BASE, api.clone()).nest(&format!("/runtimes/{{name}}{BASE}"), api)
+    BASES.iter().fold(Router::new(), |router, base| router.nest(base, api.clone()))
 }
 
 /// Whether a path is one of this API, whose errors have another form.

@@ -7,6 +7,7 @@ use shared_schema::envelope::Accepted;
 use shared_schema::{Task, TaskType};
 use task_records::time::{epoch_seconds, timestamp};
 use task_records::{Owner, Record, RecordError, Status};
+use task_traces::TraceContext;
 
 use super::ApiVersion;
 use super::publish::{Identity, Publisher};
@@ -70,6 +71,7 @@ pub(crate) fn new<P>(app: &App<P>, api: &str, task: &Task, id: &str, owner: &Own
         cancel_requested: None,
         retry_of: None,
         retried_as: None,
+        trace_id: TraceContext::current().map(|trace| trace.trace_id()),
         out: None,
         outputs: None,
         error: None,

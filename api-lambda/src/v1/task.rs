@@ -54,6 +54,8 @@ pub(crate) struct TaskView {
     /// The task that this one retries, and the one that retries it.
     retry_of: Option<String>,
     retried_as: Option<String>,
+    /// The trace of the task.
+    trace_id: Option<String>,
     links: TaskLinks,
 }
 
@@ -102,6 +104,7 @@ impl TaskView {
             parameters: reported("parameters"),
             retry_of: record.retry_of,
             retried_as: record.retried_as,
+            trace_id: record.trace_id,
         }
     }
 }

@@ -30,6 +30,7 @@ fn notification(id: &str, files: usize) -> Notification {
         notification_id: notification_id(&submission),
         submission,
         timings: Timings::default(),
+        trace_id: None,
         shortened: Vec::new(),
     }
 }
@@ -150,7 +151,15 @@ fn a_text_that_does_not_fit_beside_the_notification_leaves_out_its_links_and_the
 fn a_running_task_has_a_text_too() {
     let Notification { runtime, id, context, submission, .. } = notification("a", 0);
     let status = "running".to_owned();
-    let running = RunningNotification { runtime, id, status, context, submission, shortened: Vec::new() };
+    let running = RunningNotification {
+        runtime,
+        id,
+        status,
+        context,
+        submission,
+        trace_id: None,
+        shortened: Vec::new(),
+    };
     let publication = running.publication(Some(TaskType::Pipeline)).unwrap();
     let texts: Value = serde_json::from_str(&publication.message).unwrap();
     assert_eq!(texts["email"], "Task: a\nStatus: running\nRuntime: sdruntime\n");

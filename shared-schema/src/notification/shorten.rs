@@ -138,6 +138,7 @@ mod tests {
             notification_id: notification_id(&submission),
             submission,
             timings: Timings::default(),
+            trace_id: None,
             shortened: Vec::new(),
         }
     }
@@ -213,6 +214,7 @@ mod tests {
             status: "running".to_owned(),
             context: json!("x".repeat(300_000)),
             submission: Submission::parse("s").unwrap(),
+            trace_id: None,
             shortened: Vec::new(),
         };
         let published_value: Value =

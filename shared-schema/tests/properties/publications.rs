@@ -84,6 +84,7 @@ fn notifications() -> impl Strategy<Value = Notification> {
                 notification_id: notification_id(&submission),
                 submission,
                 timings: Timings::default(),
+                trace_id: None,
                 shortened: Vec::new(),
             })
         },
@@ -151,7 +152,7 @@ proptest! {
         let Ok(id) = TaskId::from_json(&id) else { return Ok(()) };
         let submission = Submission::parse("s").unwrap();
         let running = RunningNotification {
-            runtime: RuntimeName::new(runtime), id, status: "running".to_owned(), context, submission, shortened: Vec::new(),
+            runtime: RuntimeName::new(runtime), id, status: "running".to_owned(), context, submission, trace_id: None, shortened: Vec::new(),
         };
         let (json, _) = check(&running.publication(task_type).unwrap())?;
         let sent: RunningNotification = serde_json::from_str(&json).unwrap();

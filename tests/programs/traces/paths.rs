@@ -24,7 +24,7 @@ async fn a_successful_task_has_a_span_for_each_stage() {
     let completions =
         provision::completion_queue(traced.lab.clients(), &traced.lab.shared, "traced").await.unwrap();
     let function = traced.front_door(&runtime).await;
-    let _worker = traced.worker(&runtime, &[("INPUT_ALLOW_HOSTS", "127.0.0.1")]).await;
+    let worker = traced.worker(&runtime, &[("INPUT_ALLOW_HOSTS", "127.0.0.1")]).await;
     let images = ImageServer::start().await;
     let mut content = prompt();
     content["init_images"] = json!([images.url("/cat.png?X-Amz-Signature=secret")]);
@@ -55,6 +55,13 @@ async fn a_successful_task_has_a_span_for_each_stage() {
 
     let process = named(&trace, "process")[0];
     assert_eq!(process.attribute("darkroom.submission"), id);
+    assert_eq!(traced.lab.completion("traced").await.trace_id.as_deref(), Some(TRACE_ID));
+    let mut task = rest("GET", &format!("/v1/tasks/{id}"));
+    task["body"] = json!(null);
+    assert_eq!(function.answer(task).await.body["trace_id"], TRACE_ID);
+    for line in worker.lines().iter().filter(|line| line.contains(&id)) {
+        assert!(line.contains(TRACE_ID), "{line}");
+    }
     assert_eq!(process.attribute("darkroom.attempt"), "1");
     assert_eq!(named(&trace, "input")[0].attribute("server.address"), "127.0.0.1");
     let run = named(&trace, "run")[0];

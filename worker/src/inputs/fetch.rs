@@ -21,6 +21,7 @@ use super::web::Web;
 use crate::cloud::Store;
 use crate::config::Config;
 use crate::error::TaskError;
+use crate::spans;
 
 /// How many inputs of one task are fetched at once.
 const FETCHES: usize = 4;

@@ -43,7 +43,7 @@ pub(crate) enum AttemptError {
 
 impl AttemptError {
     /// A stable code, for traces.
-    pub(super) fn code(&self) -> &'static str {
+    pub(super) fn code(&self) -> &str {
         match self {
             Self::Failed(error) | Self::FailedBefore(error, _) => error.code.as_str(),
             Self::GivenBack(reason) => reason,

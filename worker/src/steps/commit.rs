@@ -81,6 +81,7 @@ impl Completion {
             notification_id: notification_id(&assignment.submission),
             submission: assignment.submission.clone(),
             timings,
+            trace_id: assignment.trace_id.clone(),
             shortened: Vec::new(),
         };
         // What is notified now must be what a redelivery reads back.

@@ -59,6 +59,7 @@ impl Results {
             status: "running".to_owned(),
             context: assignment.context.clone(),
             submission: assignment.submission.clone(),
+            trace_id: assignment.trace_id.clone(),
             shortened: Vec::new(),
         };
         if let Ok(publication) = running.publication(assignment.task_type)

@@ -10,6 +10,7 @@ use shared_schema::{ClaimCheck, Contract, ErrorCode, Submission, Task, TaskId, T
 
 use crate::cloud::Delivery;
 use crate::error::TaskError;
+use crate::spans;
 
 /// What a delivery holds.
 #[derive(Debug)]
@@ -42,6 +43,8 @@ pub(crate) struct Assignment {
     pub task_type: Option<TaskType>,
     /// The identity of the work.
     pub submission: Submission,
+    /// Its trace, if there is one.
+    pub trace_id: Option<String>,
     /// Where its files go.
     pub keys: OutputKeys,
     /// The task as it was published.
@@ -77,6 +80,7 @@ fn assignment(delivery: &Delivery) -> Result<Assignment, UnreadableCause> {
         id: sender.id,
         task_type: sender.task_type,
         submission,
+        trace_id: spans::of(delivery).map(|trace| trace.trace_id()),
         payload: match ClaimCheck::in_message(&unwrapped.message) {
             Some(check) => Payload::ClaimCheck(check),
             None => Payload::Inline(unwrapped.message),

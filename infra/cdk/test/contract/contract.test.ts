@@ -94,7 +94,7 @@ describe("the table of records", () => {
 });
 
 describe("the front door", () => {
-  const methods = routes(templates.service);
+  const methods = routes(templates.service, `${config.name}-front-door`);
 
   it.each(code.front_door.paths)("is reached at $method $path", ({ method, path, public: isPublic }) => {
     const [route, ...more] = methods.filter((route) => leadsTo(route, method, path));
@@ -107,6 +107,23 @@ describe("the front door", () => {
       (route) => !code.front_door.paths.some(({ method, path }) => leadsTo(route, method, path)),
     );
     expect(unknown).toEqual([]);
+  });
+
+  it("serves Comfy API v2 below each of its bases, with a key, and nothing else there", () => {
+    const comfy = routes(templates.service, `${config.name}-comfy`);
+    expect(comfy.length).toBeGreaterThan(0);
+    for (const { needsKey } of comfy) expect(needsKey).toBe(true);
+    for (const method of ["GET", "HEAD", "POST", "DELETE"]) {
+      for (const base of code.front_door.comfy_bases) {
+        expect(comfy.filter((route) => leadsTo(route, method, `${base}/jobs/1`)).length).toBeGreaterThan(0);
+      }
+    }
+    const based = comfy.filter(({ path }) =>
+      code.front_door.comfy_bases.some((base) =>
+        leadsTo({ method: "ANY", path, needsKey: true }, "GET", `${base}/jobs`),
+      ),
+    );
+    expect(based).toEqual(comfy);
   });
 
   it("has the runtimes that the local stack derives from the same file", () => {

@@ -2,7 +2,7 @@
 
 import type { Template } from "aws-cdk-lib/assertions";
 
-import { all } from "../support/service.ts";
+import { all, only } from "../support/service.ts";
 
 export interface Route {
   method: string;
@@ -10,20 +10,21 @@ export interface Route {
   needsKey: boolean;
 }
 
-/** The methods of the API, each with its whole path. */
-export function routes(template: Template): Route[] {
+/** The methods of the API of that name, each with its whole path. */
+export function routes(template: Template, name: string): Route[] {
+  const [api] = only(template, "AWS::ApiGateway::RestApi", { Name: name });
   const parts = all(template, "AWS::ApiGateway::Resource");
   const path = (id: string): string => {
     const { PathPart, ParentId } = parts[id] ?? {};
     return PathPart === undefined ? "" : `${path(ParentId.Ref)}/${PathPart}`;
   };
-  return Object.values(all(template, "AWS::ApiGateway::Method")).map(
-    ({ HttpMethod, ResourceId, ApiKeyRequired }) => ({
+  return Object.values(all(template, "AWS::ApiGateway::Method"))
+    .filter(({ RestApiId }) => RestApiId.Ref === api)
+    .map(({ HttpMethod, ResourceId, ApiKeyRequired }) => ({
       method: HttpMethod,
       path: path(ResourceId.Ref),
       needsKey: ApiKeyRequired === true,
-    }),
-  );
+    }));
 }
 
 /** Whether requests of that method and path go there: `{name}` is one segment, `{name+}` one or more. */

@@ -26,7 +26,12 @@ export interface Call {
 export interface Contract {
   attributes: { runtime: string; legacy_model: string };
   reserved_prefix: string;
-  front_door: { variables: string[]; paths: { method: string; path: string; public: boolean }[] };
+  front_door: {
+    variables: string[];
+    paths: { method: string; path: string; public: boolean }[];
+    /** What stands before each path of Comfy API v2. */
+    comfy_bases: string[];
+  };
   worker: {
     variables: string[];
     health_port: number;

@@ -24,6 +24,7 @@ use super::queue::{JobState, Queue, Queued};
 use crate::error::TaskError;
 use crate::http;
 use crate::inputs::Input;
+use crate::runtimes::calls;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// For calls that ComfyUI answers from memory. While it loads a model its event loop may freeze for seconds.
