@@ -30,6 +30,14 @@ def picture(color: int, **inputs) -> dict:
     }
 
 
+def submit(comfy: Comfy, graph: dict, **options):
+    return comfy.submit(comfy.workflows.from_json(graph), **options)
+
+
+def run(comfy: Comfy, graph: dict):
+    return comfy.run(comfy.workflows.from_json(graph), timeout=SECONDS)
+
+
 def refused(exception: type, call) -> Exception:
     try:
         result = call()
@@ -41,7 +49,7 @@ def refused(exception: type, call) -> Exception:
 def submit_and_download(comfy: Comfy):
     graph = picture(1)
     graph["3"] = {"class_type": "PreviewAny", "inputs": {"source": "hello"}}
-    job = comfy.run(graph, timeout=SECONDS)
+    job = run(comfy, graph)
     [image] = [output for output in job.outputs if output.type == "image"]
     [text] = [output for output in job.outputs if output.type == "text"]
     png = image.to_bytes()
@@ -63,7 +71,7 @@ def upload_and_refer(comfy: Comfy, png: bytes):
         }
 
     asset = comfy.assets.from_bytes(png, filename="a name.png", content_type="image/png")
-    job = comfy.run(load(asset), timeout=SECONDS)
+    job = run(comfy, load(asset))
     inverted = job.outputs[0]
     assert inverted.to_bytes() != png
     assert asset.created_new and comfy.assets.get(asset.id).hash == asset.hash
@@ -76,32 +84,32 @@ def upload_and_refer(comfy: Comfy, png: bytes):
 
     # A result is an asset, too.
     reference = {"__type": "core/ASSET", "info": {"id": inverted.id}}
-    assert comfy.run(load(reference), timeout=SECONDS).outputs[0].to_bytes().startswith(b"\x89PNG")
+    assert run(comfy, load(reference)).outputs[0].to_bytes().startswith(b"\x89PNG")
 
     comfy.assets.delete(other.id)
     refused(exceptions.NotFound, lambda: comfy.assets.get(other.id))
     missing = {"__type": "core/ASSET", "info": {"id": str(uuid.uuid4())}}
-    refused(exceptions.MissingAsset, lambda: comfy.submit(load(missing)))
+    refused(exceptions.MissingAsset, lambda: submit(comfy, load(missing)))
     return asset
 
 
 def faults(comfy: Comfy):
-    refused(exceptions.InvalidWorkflow, lambda: comfy.submit({}))
-    refused(exceptions.InvalidWorkflow, lambda: comfy.submit(picture(1), api_key="a key of Comfy's"))
+    refused(exceptions.InvalidWorkflow, lambda: submit(comfy, {}))
+    refused(exceptions.InvalidWorkflow, lambda: submit(comfy, picture(1), api_key="a key of Comfy's"))
     refused(exceptions.NotFound, lambda: comfy.jobs.get(str(uuid.uuid4())))
     # The runtime refuses what only it knows.
-    failed = refused(exceptions.JobFailed, lambda: comfy.run(picture(1, width="wide"), timeout=SECONDS))
+    failed = refused(exceptions.JobFailed, lambda: run(comfy, picture(1, width="wide")))
     assert failed.error.message, failed
 
     key = str(uuid.uuid4())
-    comfy.submit(picture(2), idempotency_key=key)
-    reused = refused(exceptions.IdempotencyKeyReuse, lambda: comfy.submit(picture(2), idempotency_key=key))
+    submit(comfy, picture(2), idempotency_key=key)
+    reused = refused(exceptions.IdempotencyKeyReuse, lambda: submit(comfy, picture(2), idempotency_key=key))
     assert reused.idempotency_key == key and reused.request_id
 
 
 def cancel(comfy: Comfy):
     # The runs of the stack take some time, so the second waits.
-    running, waiting = comfy.submit(picture(3)), comfy.submit(picture(4))
+    running, waiting = submit(comfy, picture(3)), submit(comfy, picture(4))
     assert waiting.cancel().status in ("canceled", "canceling")
     canceled = refused(exceptions.JobFailed, waiting.result)
     assert "canceled" in str(canceled), canceled
@@ -110,15 +118,15 @@ def cancel(comfy: Comfy):
 
 
 def labels(comfy: Comfy):
-    mine = [comfy.submit(picture(n), metadata={"client": "acme", "n": str(n)}).id for n in range(10, 13)]
+    mine = [submit(comfy, picture(n), metadata={"client": "acme", "n": str(n)}).id for n in range(10, 13)]
     listed = [job.id for job in comfy.list_jobs(metadata={"client": "acme"}, limit=2)]
     assert listed == mine[::-1], (listed, mine)
-    refused(exceptions.ComfyError, lambda: comfy.submit(picture(1), metadata={str(n): "x" for n in range(17)}))
+    refused(exceptions.ComfyError, lambda: submit(comfy, picture(1), metadata={str(n): "x" for n in range(17)}))
 
 
 def wrong_key():
     with Comfy(api_key="another key") as comfy:
-        refused(exceptions.Unauthorized, lambda: comfy.submit(picture(1)))
+        refused(exceptions.Unauthorized, lambda: submit(comfy, picture(1)))
 
 
 def main(program: str):
@@ -134,7 +142,7 @@ def main(program: str):
             wrong_key()
             os.environ["COMFY_BASE_URL"] = f"{stack.url}/runtimes/comfyui"
             with Comfy() as comfy:
-                waiting = comfy.submit(picture(20))
+                waiting = submit(comfy, picture(20))
         # Jobs and assets are there after a restart.
         with Stack(program, folder, stack):
             with Comfy() as comfy:
