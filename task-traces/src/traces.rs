@@ -150,6 +150,16 @@ impl Traces {
         Span { context: Context::new().with_value(self.clone()).with_span(span) }
     }
 
+    /// Exports the last spans and ends the recording; waits for that at most so long. Otherwise the end of the process waits for an
+    /// export that hangs.
+    pub async fn shut_down(&self, timeout: Duration) {
+        let Some(recorder) = &self.0 else { return };
+        let provider = recorder.provider.clone();
+        let ending = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(timeout));
+        // A failure is logged by the export itself.
+        drop(ending.await);
+    }
+
     /// Exports what is recorded so far, and waits for that at most so long. A failure is logged by the export itself.
     pub async fn flush(&self, timeout: Duration) {
         let Some(recorder) = &self.0 else { return };

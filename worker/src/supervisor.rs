@@ -68,7 +68,7 @@ pub async fn run(
         () = worker.release_last(last_poll) => while tasks.join_next().await.is_some() {},
     }
     drop((keeping_ready, logging));
-    tokio::join!(annotations.remove(), worker.traces.flush(FLUSH_TIMEOUT));
+    tokio::join!(annotations.remove(), worker.traces.shut_down(FLUSH_TIMEOUT));
     tracing::info!(runtime = %worker.config.runtime_name, "stopped");
     Ok(())
 }
