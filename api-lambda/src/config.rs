@@ -60,6 +60,9 @@ pub struct Config {
     pub record_days: u32,
     /// How many unfinished tasks an owner may have (`MAX_UNFINISHED_TASKS`); 0 for any number.
     pub max_unfinished_tasks: u32,
+    /// What the names of the runtimes' queues have before the runtimes' names (`QUEUE_PREFIX`).
+    #[validate(custom(function = "is_queue_prefix"))]
+    pub queue_prefix: Option<String>,
     /// How long presigned URLs work, in seconds (`URL_EXPIRY_SECONDS`). S3 allows 7 days.
     #[validate(range(min = 60, max = 604_800, message = "must be 60 to 604800 seconds"))]
     pub url_expiry_seconds: u64,
@@ -97,6 +100,7 @@ impl Config {
             record_table: vars.optional("RECORD_TABLE"),
             record_days: vars.parsed("RECORD_DAYS", 30),
             max_unfinished_tasks: vars.parsed("MAX_UNFINISHED_TASKS", 0),
+            queue_prefix: vars.optional("QUEUE_PREFIX"),
             url_expiry_seconds: vars.parsed("URL_EXPIRY_SECONDS", 3_600),
             comfy_runtime: vars.optional("COMFY_RUNTIME"),
             asset_days: vars.parsed("ASSET_DAYS", 14),
@@ -120,6 +124,11 @@ impl Config {
     /// The region of the topic: the only one whose SNS knows it.
     pub fn topic_region(&self) -> &str {
         self.sns_topic_arn.split(':').nth(3).unwrap_or_default()
+    }
+
+    /// The account of the topic, whose queues the runtimes' are.
+    pub(crate) fn topic_account(&self) -> &str {
+        self.sns_topic_arn.split(':').nth(4).unwrap_or_default()
     }
 
     /// Adds the rules that a value breaks, unless its variable is reported already.
@@ -236,6 +245,16 @@ fn is_bucket_name(name: &str) -> Result<(), ValidationError> {
         return Ok(());
     }
     Err(ValidationError::new("bucket").with_message("must be the name of an S3 bucket".into()))
+}
+
+/// The characters of a queue's name (SQS developer guide, "Amazon SQS queue names").
+fn is_queue_prefix(prefix: &str) -> Result<(), ValidationError> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    if (1..=80).contains(&prefix.len()) && prefix.bytes().all(allowed) {
+        return Ok(());
+    }
+    let message = "must have 1 to 80 letters, digits, `-` and `_`";
+    Err(ValidationError::new("queue").with_message(message.into()))
 }
 
 #[cfg(test)]

@@ -17,7 +17,9 @@ pub mod console;
 
 pub mod aws;
 mod s3;
+mod signature;
 mod sns;
+mod sqs;
 pub mod store;
 
 pub mod error;

@@ -1,4 +1,4 @@
-//! What `v1` needs beside a topic: the records of tasks, and the bucket with their results.
+//! What `v1` needs beside a topic: the records of tasks, the bucket with their results, and the queues of the runtimes.
 
 use std::time::Duration;
 
@@ -9,17 +9,19 @@ use task_records::Records;
 use crate::Config;
 use crate::error::ApiError;
 use crate::s3::S3;
+use crate::sqs::Queues;
 
 /// The most bytes that are read of an `.out` file: more than the worker writes (`worker/src/steps/report.rs`).
 const MAX_OUT_BYTES: usize = 16 * 1024 * 1024;
 
-/// Records and results of tasks.
+/// Records and results of tasks, and where they wait.
 #[derive(Debug, Clone)]
 pub struct TaskStore {
     pub(crate) records: Records,
     pub(crate) results: S3,
     /// How long presigned URLs of results work.
     pub(crate) url_lifetime: Duration,
+    pub(crate) queues: Option<Queues>,
 }
 
 impl TaskStore {
@@ -31,6 +33,7 @@ impl TaskStore {
             records: Records::new(sdk, table, timeout),
             results: S3::new(sdk, config),
             url_lifetime: Duration::from_secs(config.url_expiry_seconds),
+            queues: Queues::new(sdk, config),
         })
     }
 

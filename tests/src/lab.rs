@@ -113,8 +113,12 @@ impl Lab {
         max_unfinished_tasks: u32,
     ) -> SubmitApi {
         let quota = max_unfinished_tasks.to_string();
-        let table = self.shared.record_table.as_str();
-        let variables = [("RECORD_TABLE", table), ("MAX_UNFINISHED_TASKS", quota.as_str())];
+        let prefix = format!("{}-", self.shared.prefix);
+        let variables = [
+            ("RECORD_TABLE", self.shared.record_table.as_str()),
+            ("MAX_UNFINISHED_TASKS", &quota),
+            ("QUEUE_PREFIX", &prefix),
+        ];
         self.submit_api_from(clients, runtimes, &variables).await
     }
 

@@ -8,19 +8,19 @@ pub(super) async fn base(endpoint: Option<&str>, region: &str, bucket: &str) -> 
     if let Some(endpoint) = endpoint {
         return Some(format!("{}/{bucket}", endpoint.trim_end_matches('/')));
     }
-    let host = host(region).await?;
+    let host = host("s3", region).await?;
     // A dot would be a subdomain, which the certificate does not cover.
     let is_host_name = bucket.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     Some(if is_host_name { format!("https://{bucket}.{host}") } else { format!("https://{host}/{bucket}") })
 }
 
-/// The host of S3 in a region: that of SNS, whose rules of endpoints are linked, under S3's name. Both services have the
+/// The host of a service in a region: that of SNS, whose rules of endpoints are linked, under the service's name. All have the
 /// partition's suffix.
-async fn host(region: &str) -> Option<String> {
+pub(crate) async fn host(service: &str, region: &str) -> Option<String> {
     let params = Params::builder().region(region).build().ok()?;
     let resolver = DefaultResolver::new();
     let sns = ResolveEndpoint::resolve_endpoint(&resolver, &params).await.ok()?;
-    Some(format!("s3.{}", sns.url().strip_prefix("https://sns.")?))
+    Some(format!("{service}.{}", sns.url().strip_prefix("https://sns.")?))
 }
 
 #[cfg(test)]

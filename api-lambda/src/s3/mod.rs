@@ -1,9 +1,8 @@
 //! Amazon S3 by single signed calls. The SDK's client would weigh more in the zip than all else that is S3 here.
 
-mod address;
+pub(crate) mod address;
 mod failure;
 mod presign;
-mod signature;
 
 use std::pin::pin;
 use std::sync::{Arc, OnceLock};
@@ -12,6 +11,7 @@ use std::time::SystemTime;
 use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_sigv4::http_request::SignableBody;
 use aws_smithy_http_client::Connector;
 use aws_smithy_runtime_api::client::http::HttpConnector;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -24,6 +24,7 @@ use shared_schema::{ClaimCheck, claim_check};
 
 use crate::Config;
 use crate::aws::{ATTEMPTS, FIRST_BACKOFF, TLS};
+use crate::signature;
 use crate::steps::publish::PublishError;
 use failure::Failure;
 pub(crate) use presign::Presigned;
@@ -178,7 +179,10 @@ impl S3 {
         let credentials =
             self.credentials().await.ok_or_else(|| Failure::lasting("there are no credentials for s3"))?;
         let request = request
-            .and_then(|call| signature::signed(call, sha256, credentials, &self.region, SystemTime::now()))
+            .and_then(|call| {
+                let body = SignableBody::Precomputed(sha256.to_owned());
+                signature::signed(call, body, credentials, ("s3", &self.region), SystemTime::now())
+            })
             .and_then(|call| call.try_into().ok())
             .ok_or_else(|| Failure::lasting("the call could not be built"))?;
         let connector = self.connector.get_or_init(|| Connector::builder().tls_provider(TLS).build());

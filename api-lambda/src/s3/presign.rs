@@ -4,7 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use axum::http::Method;
 
-use super::{S3, signature};
+use super::S3;
+use crate::signature;
 
 /// How long a URL works that temporary credentials of unknown expiry have signed, at most.
 const UNKNOWN_CREDENTIALS: Duration = Duration::from_secs(3_600);

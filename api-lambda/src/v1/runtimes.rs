@@ -11,6 +11,7 @@ use shared_schema::{RuntimeEntry, RuntimeName, TaskType};
 
 use crate::App;
 use crate::error::ApiError;
+use crate::sqs::Backlog;
 use crate::steps::publish::Publisher;
 
 /// The deployed runtimes.
@@ -27,6 +28,8 @@ struct RuntimeView {
     runtime_type: String,
     models: Vec<String>,
     limits: Limits,
+    /// Absent if the queues are not known, or cannot be read.
+    backlog: Option<Backlog>,
     task_types: Vec<TaskTypeView>,
 }
 
@@ -42,12 +45,18 @@ struct TaskTypeView {
 pub(super) async fn list<P: Publisher>(
     State(app): State<Arc<App<P>>>,
 ) -> Result<Json<RuntimeList>, ApiError> {
-    app.store()?;
-    let runtimes = app.contract.registry().entries().iter().map(view).collect();
+    let store = app.store()?;
+    let entries = app.contract.registry().entries();
+    let names: Vec<&RuntimeName> = entries.iter().map(|entry| &entry.name).collect();
+    let backlogs = match &store.queues {
+        Some(queues) => queues.backlogs(&names).await,
+        None => vec![None; names.len()],
+    };
+    let runtimes = entries.iter().zip(backlogs).map(|(entry, backlog)| view(entry, backlog)).collect();
     Ok(Json(RuntimeList { runtimes }))
 }
 
-fn view(entry: &RuntimeEntry) -> RuntimeView {
+fn view(entry: &RuntimeEntry, backlog: Option<Backlog>) -> RuntimeView {
     let schema = |task_type: TaskType| {
         let contract = entry.contract()?.tasks().iter().find(|task| task.task_type == task_type)?;
         serde_json::from_str(contract.schema.text()).ok()
@@ -61,6 +70,7 @@ fn view(entry: &RuntimeEntry) -> RuntimeView {
         runtime_type: entry.runtime_type.clone(),
         models: entry.models.clone(),
         limits: entry.limits,
+        backlog,
         task_types: task_types.collect(),
     }
 }

@@ -234,6 +234,7 @@ impl Stack {
             ("RECORD_DAYS", config.records.days.to_string()),
             ("MAX_UNFINISHED_TASKS", config.records.max_unfinished_tasks.to_string()),
             ("URL_EXPIRY_SECONDS", config.results.url_seconds.to_string()),
+            ("QUEUE_PREFIX", format!("{}-", self.shared.prefix)),
         ]);
         let config = api_lambda::Config::from_vars(|name| variables.get(name).cloned())?;
         let publisher = api_lambda::Aws::new(&self.clients.sdk, &config);

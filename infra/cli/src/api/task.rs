@@ -93,7 +93,15 @@ pub(crate) struct Runtime {
     pub(crate) runtime_type: String,
     #[serde(default)]
     pub(crate) models: Vec<String>,
+    pub(crate) backlog: Option<Backlog>,
     pub(crate) task_types: Vec<RuntimeTaskType>,
+}
+
+/// How many tasks a runtime has.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(crate) struct Backlog {
+    pub(crate) waiting: u64,
+    pub(crate) in_flight: u64,
 }
 
 /// A task type of a runtime.

@@ -1,4 +1,4 @@
-//! Signatures of calls to S3 (AWS Signature Version 4): in headers, or in a presigned URL.
+//! Signatures of single calls (AWS Signature Version 4): in headers, or in a presigned URL of S3.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,12 +11,12 @@ use aws_sigv4::sign::v4::SigningParams;
 use aws_smithy_types::body::SdkBody;
 use axum::http::{Method, Request};
 
-/// The request with its signature, under which S3 takes only a body with that SHA-256.
-pub(super) fn signed(
+/// The request with its signature, under which a service takes only that body.
+pub(crate) fn signed(
     mut request: Request<SdkBody>,
-    sha256: &str,
+    body: SignableBody<'_>,
     credentials: Credentials,
-    region: &str,
+    (service, region): (&str, &str),
     now: SystemTime,
 ) -> Option<Request<SdkBody>> {
     let mut settings = settings();
@@ -25,7 +25,7 @@ pub(super) fn signed(
     let params = SigningParams::builder()
         .identity(&identity)
         .region(region)
-        .name("s3")
+        .name(service)
         .time(now)
         .settings(settings)
         .build()
@@ -34,7 +34,6 @@ pub(super) fn signed(
     let uri = request.uri().to_string();
     let headers =
         request.headers().iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
-    let body = SignableBody::Precomputed(sha256.to_owned());
     let signable = SignableRequest::new(request.method().as_str(), uri, headers, body).ok()?;
     let (instructions, _) = sign(signable, &params).ok()?.into_parts();
     instructions.apply_to_request_http1x(&mut request);
@@ -42,15 +41,15 @@ pub(super) fn signed(
 }
 
 /// A request to presign.
-pub(super) struct Unsigned<'a> {
-    pub(super) method: &'a Method,
-    pub(super) url: &'a str,
+pub(crate) struct Unsigned<'a> {
+    pub(crate) method: &'a Method,
+    pub(crate) url: &'a str,
     /// The headers that the request must have, with these values.
-    pub(super) headers: &'a [(&'a str, &'a str)],
+    pub(crate) headers: &'a [(&'a str, &'a str)],
 }
 
 /// The URL of a request with a signature in its query. The body is not signed.
-pub(super) fn presigned(
+pub(crate) fn presigned(
     request: Unsigned<'_>,
     credentials: Credentials,
     region: &str,
@@ -105,7 +104,8 @@ mod tests {
         let credentials = Credentials::new(key, secret, None, None, "example");
         let sha256 = "44ce7dd67c959e0d3524ffac1771dfbba87d2b6b4b4e99e42034a8b803f8b072";
         let midnight = SystemTime::UNIX_EPOCH + Duration::from_secs(1_369_353_600);
-        let put = signed(put, sha256, credentials, "us-east-1", midnight).unwrap();
+        let body = SignableBody::Precomputed(sha256.to_owned());
+        let put = signed(put, body, credentials, ("s3", "us-east-1"), midnight).unwrap();
         let authorization = put.headers()[header::AUTHORIZATION].to_str().unwrap();
         let expected = "98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd";
         assert!(authorization.ends_with(expected), "{authorization}");
