@@ -48,6 +48,7 @@ async fn the_documents_name_the_actions_that_the_programs_need() {
     let dead_letter = named(SECURITY, "\n### Dead-letter function\n", "\n## ", &services);
     let recording = with_records("dead-letter function", &services);
     assert_eq!(observed(&calls, "dead_letter"), &dead_letter | &recording);
+    let services = ["sqs", "sns", "s3", "dynamodb"];
     let front_door = named(SECURITY, "\n### Front door\n", "\n### ", &services);
     assert_eq!(observed(&calls, "front_door"), &front_door | &with_records("front door", &services));
 

@@ -34,6 +34,8 @@ pub(crate) async fn use_v1(Scene { lab, api, strict, .. }: &Scene, slow: &Runtim
     until_status(api, &canceled, "running").await;
     let (status, list) = call(api, Method::GET, "/v1/tasks").await;
     assert_eq!(status, StatusCode::OK, "{list}");
+    let (status, listed) = call(api, Method::GET, "/v1/runtimes").await;
+    assert_eq!(status, StatusCode::OK, "{listed}");
     let (status, task) = call(api, Method::POST, &format!("/v1/tasks/{canceled}/cancel")).await;
     assert_eq!((status, &task["cancel_requested"]), (StatusCode::OK, &json!(true)), "{task}");
     until_status(api, &canceled, "canceled").await;

@@ -36,6 +36,7 @@ export class ServiceStack extends Stack {
       config,
       zip: join(functions, "api-lambda.zip"),
       tasks: bus.topic,
+      queues: mapped(bus.queues, ({ queue }) => queue),
       bucket,
       records,
     });

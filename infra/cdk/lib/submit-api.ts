@@ -5,6 +5,7 @@ import {
   aws_lambda as lambda,
   type aws_s3 as s3,
   type aws_sns as sns,
+  type aws_sqs as sqs,
 } from "aws-cdk-lib";
 import { Construct } from "constructs";
 
@@ -26,11 +27,16 @@ const WITHOUT = { timeout: Duration.seconds(5), publishMs: 2500 };
 /** As long as API Gateway waits for a function: `Prefer: wait` delays responses by up to 25 s. */
 const WITH_RECORDS = Duration.seconds(29);
 
+/** Days that an uploaded asset is promised to exist. */
+const ASSET_DAYS = 14;
+
 export interface SubmitApiProps {
   config: Config;
   /** The zip with the program. */
   zip: string;
   tasks: sns.ITopic;
+  /** The queues of the runtimes, by their names. */
+  queues: Record<string, sqs.IQueue>;
   bucket: s3.Bucket;
   /** The table with the records of tasks, if tasks are recorded. */
   records: dynamodb.Table | undefined;
@@ -43,10 +49,11 @@ export class SubmitApi extends Construct {
   /** Where a ComfyUI is deployed. */
   readonly comfy?: ComfyRestApi;
 
-  constructor(scope: Construct, id: string, { config, zip, tasks, bucket, records }: SubmitApiProps) {
+  constructor(scope: Construct, id: string, { config, zip, tasks, queues, bucket, records }: SubmitApiProps) {
     super(scope, id);
     const { name, api, runtimes } = config;
     const claimCheck = runtimes.some((runtime) => runtime.claimCheck);
+    const comfy = runtimes.some(({ type }) => type === "comfyui");
     const timeouts = claimCheck ? WITH_CLAIM_CHECK : WITHOUT;
 
     this.function = new RustFunction(this, "Function", {
@@ -75,16 +82,22 @@ export class SubmitApi extends Construct {
           RECORD_DAYS: String(config.records.days),
           MAX_UNFINISHED_TASKS: String(config.records.maxUnfinishedTasks),
           URL_EXPIRY_SECONDS: String(config.results.urlSeconds),
+          QUEUE_PREFIX: `${name}-`,
+          ...(comfy && { ASSET_DAYS: String(assetDays(config)) }),
         }),
       },
       reservedConcurrentExecutions: api.concurrency === 0 ? undefined : api.concurrency,
     });
     this.function.may("sns:Publish", tasks.topicArn);
-    if (claimCheck) this.allowClaimChecks(bucket);
-    if (records) this.allowRecords(records, bucket);
+    if (claimCheck || (records && comfy)) this.allowStoredTasks(bucket);
+    if (records) {
+      this.allowRecords(records, bucket);
+      // The backlog of each runtime.
+      this.function.may("sqs:GetQueueAttributes", ...Object.values(queues).map(({ queueArn }) => queueArn));
+    }
 
     this.api = new SubmitRestApi(this, "Api", { config, function: this.function });
-    if (runtimes.some(({ type }) => type === "comfyui")) {
+    if (comfy) {
       this.comfy = new ComfyRestApi(this, "ComfyApi", {
         config,
         function: this.function,
@@ -123,11 +136,17 @@ export class SubmitApi extends Construct {
     );
   }
 
-  private allowClaimChecks(bucket: s3.Bucket): void {
+  /** Tasks that are too large for a message, and the workflows of Comfy API v2, which returns them. */
+  private allowStoredTasks(bucket: s3.Bucket): void {
     this.function.may("s3:PutObject", bucket.arnForObjects(LARGE_TASKS));
     Validations.of(this).acknowledge({
       id: `AwsSolutions-IAM5[Resource::<${logicalId(bucket)}.Arn>/${LARGE_TASKS}]`,
-      reason: "Each task that is too large for a message is an object of its own.",
+      reason: "Each task that is stored is an object of its own.",
     });
   }
+}
+
+/** The bucket keeps an asset for longer than it is promised: two days, since S3 deletes at the midnight after. */
+function assetDays({ results: { lifetimeDays } }: Config): number {
+  return lifetimeDays === 0 ? ASSET_DAYS : Math.max(1, Math.min(ASSET_DAYS, lifetimeDays - 2));
 }

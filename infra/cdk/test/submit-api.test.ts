@@ -61,15 +61,28 @@ const UPLOAD = {
   Resource: { "Fn::Join": ["", [{ "Fn::GetAtt": [bucket, "Arn"] }, "/_darkroom/uploads/*"]] },
 };
 
+const COUNT = {
+  Effect: "Allow",
+  Action: "sqs:GetQueueAttributes",
+  Resource: ["studio-sdruntime", "studio-comfyui"].map((QueueName) => ({
+    "Fn::GetAtt": [only(template, "AWS::SQS::Queue", { QueueName })[0], "Arn"],
+  })),
+};
+
 describe("what the front door may do", () => {
-  it("is to publish, to store what is too large for a message, to record, to sign URLs of results and for uploads, to log and to be traced", () => {
-    const all = [WRITE_LOGS, TRACE, PUBLISH, STORE, RECORD, LIST, READ, UPLOAD];
+  it("is to publish, to store what is too large for a message, to record, to sign URLs of results and for uploads, to count what waits, to log and to be traced", () => {
+    const all = [WRITE_LOGS, TRACE, PUBLISH, STORE, RECORD, LIST, READ, UPLOAD, COUNT];
     expect(statementsOf(template, NAME)).toEqual(all);
   });
 
-  it("is not to store where no runtime takes claim checks", () => {
-    const some = [WRITE_LOGS, TRACE, PUBLISH, RECORD, LIST, READ, UPLOAD];
-    expect(statementsOf(templateOf("full", withoutClaimChecks), NAME)).toEqual(some);
+  it("is not to store tasks where no runtime takes claim checks, and no workflow is returned", () => {
+    const some = [WRITE_LOGS, TRACE, PUBLISH];
+    const change = (config: Config) => {
+      withoutRecords(config);
+      withoutClaimChecks(config);
+    };
+    expect(statementsOf(templateOf("full", change), NAME)).toEqual(some);
+    expect(statementsOf(templateOf("full", withoutClaimChecks), NAME)).toContainEqual(STORE);
   });
 
   it("is to touch neither records nor results where tasks are not recorded", () => {
@@ -90,6 +103,8 @@ describe("the front door's function", () => {
       RECORD_DAYS: "90",
       MAX_UNFINISHED_TASKS: "500",
       URL_EXPIRY_SECONDS: "3600",
+      QUEUE_PREFIX: "studio-",
+      ASSET_DAYS: "12",
     });
   });
 
@@ -113,6 +128,16 @@ describe("the front door's function", () => {
     expect(handler().Timeout).toBeGreaterThan(LONGEST_WAIT);
     expect(handler().Timeout).toBeLessThanOrEqual(29);
     expect(handler(withoutRecords).Timeout).toBeLessThan(LONGEST_WAIT);
+  });
+
+  it.each([
+    [0, "14"],
+    [30, "14"],
+    [14, "12"],
+    [7, "5"],
+  ])("promises assets for less time than the bucket keeps them: %d days", (lifetimeDays, days) => {
+    const { Environment } = handler(({ results }) => (results.lifetimeDays = lifetimeDays));
+    expect(Environment.Variables.ASSET_DAYS).toBe(days);
   });
 
   it("has room for a body of 6 MB in four forms", () => {

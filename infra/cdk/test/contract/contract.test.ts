@@ -67,7 +67,7 @@ describe.each([
   it.each(calls.map((call) => ({ call })))(
     "may call $call.action on $call.resource $call.key",
     ({ call }) => {
-      expect(allowed(statements, call, { queue: "", inputs: "" })).toBe(true);
+      expect(allowed(statements, call, { queue: "queue", inputs: "" })).toBe(true);
     },
   );
 

@@ -9,6 +9,7 @@ const REFERENCES: [RegExp, string][] = [
   [/Results/, "results"],
   [/Completions/, "completions"],
   [/TaskBusTopic/, "tasks"],
+  [/TaskBus\w+Queue/, "queue"],
 ];
 
 /** An ARN as text, with the names of our own resources in place of references. */
