@@ -56,8 +56,11 @@ pub(crate) struct Queues {
     endpoint: Option<String>,
     /// What a queue's name has before the runtime's.
     prefix: String,
-    known: Arc<Mutex<Option<(Instant, Vec<Option<Backlog>>)>>>,
+    known: Arc<Mutex<Option<Known>>>,
 }
+
+/// When the queues were asked last, and the lengths of those that answered.
+type Known = (Instant, Vec<Option<Backlog>>);
 
 impl Queues {
     /// The queues that begin with the configured prefix, in account and region of the topic. None without a prefix.
