@@ -1,4 +1,4 @@
-/** Repeated calls that stop while nobody looks. */
+/** Repeated calls that pause while the tab is hidden. */
 
 /** The longest pause after failures, in seconds. */
 const LONGEST = 60;

@@ -20,7 +20,7 @@ pub(crate) fn task_key(id: &str) -> AttributeValue {
     text(format!("task#{id}"))
 }
 
-/// The key of an idempotency key. The caller's text is hashed: it can be long, and is nobody's to read.
+/// The key of an idempotency key. The caller's text is hashed: it can be long, and may be confidential.
 pub(crate) fn idempotency_key(owner: &Owner, key: &str) -> AttributeValue {
     text(format!("key#{}", digest(owner, key)))
 }

@@ -3,9 +3,9 @@
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Map, Value, json};
-use shared_schema::{Violation, ViolationCode};
+use serde_json::{Value, json};
 
+use super::violations;
 use crate::error::ApiError;
 use crate::problem::LoggedCode;
 use crate::request_id;
@@ -83,14 +83,18 @@ comfy_codes! {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{message}")]
 pub struct ComfyError {
-    code: ComfyCode,
-    message: String,
-    details: Value,
+    pub(super) code: ComfyCode,
+    pub(super) message: String,
+    pub(super) details: Value,
 }
 
 impl ComfyError {
     pub(super) fn new(code: ComfyCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), details: Value::Null }
+        Self::with_details(code, message, Value::Null)
+    }
+
+    pub(super) fn with_details(code: ComfyCode, message: impl Into<String>, details: Value) -> Self {
+        Self { code, message: message.into(), details }
     }
 
     /// A request without a valid key.
@@ -120,10 +124,10 @@ impl ComfyError {
 impl From<ApiError> for ComfyError {
     fn from(error: ApiError) -> Self {
         let code = match &error {
-            ApiError::InvalidTask(violations) => return invalid(violations),
+            ApiError::InvalidTask(violations) => return violations::refused(violations),
             ApiError::MissingAsset(ids) => {
                 let details = json!({ "missing_ids": ids });
-                return Self { details, ..Self::new(ComfyCode::MissingAsset, error.to_string()) };
+                return Self::with_details(ComfyCode::MissingAsset, error.to_string(), details);
             }
             ApiError::InvalidBody(_) | ApiError::InvalidParameter { .. } | ApiError::NotRetryable(_) => {
                 ComfyCode::InvalidRequest
@@ -147,45 +151,6 @@ impl From<ApiError> for ComfyError {
     }
 }
 
-/// A body that breaks the contract of `v1`, in which the workflow is `content`, and the metadata are `labels`.
-fn invalid(violations: &[Violation]) -> ComfyError {
-    let message = |violation: &Violation| {
-        let pointer =
-            violation.pointer.replacen("/content", "/workflow", 1).replacen("/labels", "/metadata", 1);
-        format!("{pointer}: {}", violation.message)
-    };
-    let first = violations.first().map(message).unwrap_or_default();
-    if violations.iter().any(|violation| violation.code == ViolationCode::EditorFormat) {
-        return ComfyError::new(ComfyCode::WorkflowFormatUi, first);
-    }
-    if violations.iter().all(|violation| violation.pointer.starts_with("/labels")) {
-        return ComfyError::new(ComfyCode::MetadataInvalid, first);
-    }
-    let details = json!({
-        "node_errors": node_errors(violations),
-        "violations": violations.iter().map(message).collect::<Vec<_>>(),
-    });
-    ComfyError { details, ..ComfyError::new(ComfyCode::InvalidWorkflow, first) }
-}
-
-/// By the ids of nodes: the input at fault, the rule, and the text.
-fn node_errors(violations: &[Violation]) -> Map<String, Value> {
-    let mut nodes = Map::new();
-    for violation in violations {
-        let Some(place) = violation.pointer.strip_prefix("/content/") else { continue };
-        let mut place = place.splitn(3, '/').map(|name| name.replace("~1", "/").replace("~0", "~"));
-        let (Some(node), part, field) = (place.next(), place.next(), place.next()) else { continue };
-        let error = json!({
-            "field": field.or(part), "reason": violation.code.as_str(), "message": violation.message,
-        });
-        let errors = nodes.entry(node).or_insert_with(|| json!([]));
-        if let Some(errors) = errors.as_array_mut() {
-            errors.push(error);
-        }
-    }
-    nodes
-}
-
 impl IntoResponse for ComfyError {
     fn into_response(self) -> Response {
         let Self { code, message, details } = self;
@@ -206,23 +171,6 @@ impl IntoResponse for ComfyError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn violations_are_listed_by_node() {
-        let violation = |pointer: &str, code| Violation::new(pointer, code, "text");
-        let error = invalid(&[
-            violation("/content/4~15/inputs/steps", ViolationCode::TooLarge),
-            violation("/content/4~15", ViolationCode::Cycle),
-            violation("/content", ViolationCode::NoOutput),
-        ]);
-        assert_eq!(error.code, ComfyCode::InvalidWorkflow);
-        assert_eq!(error.message, "/workflow/4~15/inputs/steps: text");
-        let expected = json!({ "4/5": [
-            { "field": "steps", "reason": "too_large", "message": "text" },
-            { "field": null, "reason": "cycle", "message": "text" },
-        ]});
-        assert_eq!(error.details["node_errors"], expected);
-    }
 
     #[test]
     fn the_readme_lists_every_code_with_its_status() {

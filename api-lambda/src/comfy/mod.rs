@@ -7,6 +7,7 @@ mod runtime;
 
 mod metadata;
 mod submit;
+mod violations;
 
 mod job;
 mod links;

@@ -82,7 +82,7 @@ export class ServiceStack extends Stack {
     this.output(
       "CompletionsTopicArn",
       completions.topic.topicArn,
-      "Tells of finished tasks; subscribe to it",
+      "Publishes the notifications of finished tasks; subscribe to it",
     );
     this.output(
       "QueueUrls",

@@ -13,7 +13,7 @@ import { confirm, say } from "./support/console.ts";
 import { clusterStack, outputOf, serviceStack, Stacks } from "./support/stacks.ts";
 
 export const command: Command = {
-  help: `Destroys the deployment, but for the model bucket and, unless told otherwise, the results and the records of tasks.
+  help: `Destroys the deployment, but for the model bucket and, by default, the results and the records of tasks.
 The cluster's stack goes first, in it the runtimes' releases, then all GPU nodes, and only then what ends them; the
 service's stack follows. Tasks that wait in queues are lost. The results bucket and the table of records stay unless
 \`--delete-results\` says otherwise, or they were deployed with \`results.keepOnDestroy: false\`; the model bucket always

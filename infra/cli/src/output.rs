@@ -37,7 +37,7 @@ pub(crate) fn table(rows: &[Vec<String>]) -> io::Result<()> {
     Ok(())
 }
 
-/// Tells something beside the result. It does not matter whether anybody reads it.
+/// Prints a note to standard error, apart from the result. A closed standard error is no failure.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(io::stderr().lock(), "darkroom: {}", printable(text));
 }

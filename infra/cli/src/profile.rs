@@ -78,7 +78,7 @@ impl Profile {
         let Some(path) = file.or(usual.as_deref()) else { return Ok(Self::default()) };
         let text = match read(path) {
             Ok(text) => text,
-            // Only the file that somebody asked for must exist.
+            // Only a file that was named explicitly must exist.
             Err(Error::Unreadable { cause, .. })
                 if file.is_none() && name.is_none() && cause.kind() == io::ErrorKind::NotFound =>
             {

@@ -26,7 +26,7 @@ impl Bar {
         Self(bar)
     }
 
-    /// Whether somebody sees it.
+    /// Whether standard error is a terminal.
     pub(crate) fn is_visible(&self) -> bool {
         !self.0.is_hidden()
     }

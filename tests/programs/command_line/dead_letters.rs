@@ -116,12 +116,12 @@ async fn a_redrive_names_its_messages_and_needs_aws() {
     let lab = Lab::start().await;
     let unnamed = run(&lab, &["redrive"]).await;
     assert_eq!((unnamed.code, &unnamed.error()["error"]["code"]), (2, &json!("usage")));
-    let nobody = [
+    let unreachable_endpoint = [
         ("AWS_ENDPOINT_URL", "http://127.0.0.1:9"),
         ("AWS_REGION", "us-east-1"),
         ("AWS_ACCESS_KEY_ID", "test"),
         ("AWS_SECRET_ACCESS_KEY", "test"),
     ];
-    let unreachable = finished(start(&["dead-letters", "list", "--json"], &nobody)).await;
+    let unreachable = finished(start(&["dead-letters", "list", "--json"], &unreachable_endpoint)).await;
     assert_eq!((unreachable.code, &unreachable.error()["exit_code"]), (3, &json!(3)));
 }

@@ -17,12 +17,12 @@ fn outcome(finished: &Finished) -> (i32, Value) {
 #[tokio::test]
 async fn each_kind_of_failure_has_its_exit_code() {
     let stack = Served::start().await;
-    let nobody = "http://127.0.0.1:9";
+    let unreachable = "http://127.0.0.1:9";
     let of = async |url: &str, arguments: &[&str]| {
         outcome(&run_at(url, &[arguments, &["--json", "--retry-seconds", "0"]].concat()).await)
     };
     let unknown = "0199aaaa-0000-7000-8000-000000000000";
-    assert_eq!(of(nobody, &["get", unknown]).await, (3, json!("unreachable")));
+    assert_eq!(of(unreachable, &["get", unknown]).await, (3, json!("unreachable")));
     assert_eq!(of(&stack.url, &["get", unknown]).await, (4, json!("task_not_found")));
     assert_eq!(of(&stack.url, &["fetch", "../../v1/tasks"]).await, (4, json!("task_not_found")));
     assert_eq!(of(&stack.url, &["submit", "x", "--set", "steps=100000"]).await, (5, json!("invalid_task")));

@@ -16,7 +16,7 @@ const SOON: Duration = Duration::from_secs(8);
 async fn a_collector_that_never_answers_delays_nothing() {
     let lab = Lab::start().await;
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
-    // Connections are accepted by the kernel, and nobody reads them.
+    // Connections are accepted by the kernel, but never read.
     let silent = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
     let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", url.as_str()), ("OTEL_BSP_SCHEDULE_DELAY", "50")];

@@ -55,7 +55,7 @@ impl Buckets {
     /// S3 takes keys as they are, so `%5Fdarkroom` is no other spelling of the reserved prefix; what stores that are
     /// like S3 make of `.` and `..` is unknown.
     pub(super) fn judge(&self, bucket: &str, key: &str, is_asset: bool) -> Result<(), TaskError> {
-        // What callers upload for their tasks, under names that nobody can guess, and results of the caller's own tasks.
+        // What callers upload for their tasks, under unguessable names, and results of the caller's own tasks.
         let is_results = bucket == self.store.bucket();
         if is_results && (keys::is_upload(key) || (is_asset && !keys::is_reserved(key))) {
             return Ok(());

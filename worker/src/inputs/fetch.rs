@@ -30,6 +30,14 @@ const FETCHES: usize = 4;
 #[derive(Debug, Clone)]
 pub struct Fetcher(Arc<Sources>);
 
+/// What all inputs of one task share.
+#[derive(Debug)]
+struct TaskInputs<'a> {
+    budget: InputBudget,
+    /// Keys in the bucket for results, which the front door has checked, by the ids of assets.
+    assets: &'a BTreeMap<String, String>,
+}
+
 #[derive(Debug)]
 struct Sources {
     web: Web,
@@ -68,7 +76,7 @@ impl Fetcher {
         fields: &[MediaField],
         assets: &BTreeMap<String, String>,
     ) -> Result<Vec<Input>, TaskError> {
-        let budget = InputBudget::new(self.0.max_bytes);
+        let task = TaskInputs { budget: InputBudget::new(self.0.max_bytes), assets };
         let mut distinct = Vec::new();
         let mut place_of = HashMap::new();
         for field in fields {
@@ -77,8 +85,7 @@ impl Fetcher {
                 distinct.len() - 1
             });
         }
-        let fetches: Vec<_> =
-            distinct.iter().map(|field| self.0.fetch_in_span(field, &budget, assets)).collect();
+        let fetches: Vec<_> = distinct.iter().map(|field| self.0.fetch_in_span(field, &task)).collect();
         let fetched: Vec<Input> = stream::iter(fetches).buffered(FETCHES).try_collect().await?;
 
         let input_of = |field: &MediaField| {
@@ -86,7 +93,7 @@ impl Fetcher {
             let input = fetched[place].clone();
             if !std::ptr::eq(field, distinct[place]) {
                 // Fetched once, but the runtime gets it once more.
-                budget.take(input.bytes.len() as u64).map_err(|spent| at_field(spent.into(), field))?;
+                task.budget.take(input.bytes.len() as u64).map_err(|spent| at_field(spent.into(), field))?;
             }
             Ok(Input { pointer: field.pointer.clone(), ..input })
         };
@@ -95,14 +102,9 @@ impl Fetcher {
 }
 
 impl Sources {
-    async fn fetch_in_span(
-        &self,
-        field: &MediaField,
-        budget: &InputBudget,
-        assets: &BTreeMap<String, String>,
-    ) -> Result<Input, TaskError> {
+    async fn fetch_in_span(&self, field: &MediaField, task: &TaskInputs<'_>) -> Result<Input, TaskError> {
         let span = spans::input(&field.pointer, &field.value);
-        let fetched = self.fetch(field, budget, assets).await;
+        let fetched = self.fetch(field, task).await;
         match &fetched {
             Ok(input) => span.set("darkroom.bytes", input.bytes.len() as i64),
             Err(error) => span.failed(error.code.as_str()),
@@ -110,25 +112,16 @@ impl Sources {
         fetched
     }
 
-    async fn fetch(
-        &self,
-        field: &MediaField,
-        budget: &InputBudget,
-        assets: &BTreeMap<String, String>,
-    ) -> Result<Input, TaskError> {
-        tokio::time::timeout(self.timeout, self.bytes_of(&field.value, budget, assets))
+    async fn fetch(&self, field: &MediaField, task: &TaskInputs<'_>) -> Result<Input, TaskError> {
+        tokio::time::timeout(self.timeout, self.bytes_of(&field.value, task))
             .await
             .unwrap_or_else(|_| Err(unavailable("it did not arrive in time")))
             .and_then(|bytes| media::check(field, bytes, self.max_pixels))
             .map_err(|error| at_field(error, field))
     }
 
-    async fn bytes_of(
-        &self,
-        source: &str,
-        budget: &InputBudget,
-        assets: &BTreeMap<String, String>,
-    ) -> Result<Bytes, TaskError> {
+    async fn bytes_of(&self, source: &str, task: &TaskInputs<'_>) -> Result<Bytes, TaskError> {
+        let TaskInputs { budget, assets } = task;
         match ImageSource::parse(source).map_err(|why| refused(&why.to_string()))? {
             ImageSource::Url(url) => self.web.get(url, budget, &self.cache).await,
             ImageSource::S3 { bucket, key } => {

@@ -50,7 +50,7 @@ pub(super) async fn asset<P: Publisher>(
     created(store, &links, asset, is_new).await
 }
 
-/// Stores the bytes under a name that nobody can guess.
+/// Stores the bytes under an unguessable name.
 async fn stored(store: &TaskStore, lifetime: Duration, form: &Form) -> Result<Blob, ComfyError> {
     let key = keys::upload(Uuid::new_v4());
     store.results.put(&key, &form.content_type, form.file.clone()).await.map_err(|error| {

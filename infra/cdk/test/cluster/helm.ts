@@ -60,7 +60,7 @@ export function valuesOf(resource: Json, partition: string, region: string): Jso
     if (/Subnet/.test(text)) return `subnet-0123456789abcdef${subnets++}`;
     if (/Completions/.test(text)) return `arn:${partition}:sns:${region}:111122223333:completions`;
     if (/Results/.test(text)) return "results-of-somebody";
-    if (/TaskRecords/.test(text)) return "records-of-somebody";
+    if (/TaskRecords/.test(text)) return "records-table";
     if (/Role/.test(text))
       return /Arn/.test(text) ? `arn:${partition}:iam::111122223333:role/worker` : "gpu-nodes";
     throw new Error(`no sample for ${text}`);

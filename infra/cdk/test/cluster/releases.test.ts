@@ -55,7 +55,7 @@ describe("the values of a release", () => {
         queueUrl: "https://sqs.us-west-2.amazonaws.com/111122223333/studio-sdruntime",
         completionTopicArn: "arn:aws:sns:us-west-2:111122223333:completions",
         resultsBucket: "results-of-somebody",
-        recordTable: "records-of-somebody",
+        recordTable: "records-table",
         dynamicModel: true,
         notifyRunning: true,
         concurrency: 1,

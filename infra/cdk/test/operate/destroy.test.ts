@@ -52,7 +52,7 @@ describe("destroy", () => {
     expect(terminal.text).toContain("s3://models: the models");
   });
 
-  test("deletes results and records if it is told to, and never the models", async () => {
+  test("deletes results and records on request, and never the models", async () => {
     await destroy(config, stacks(), true);
     expect([await exists("models"), await exists("results"), await recorded()]).toEqual([true, false, false]);
     expect(terminal.text).not.toContain("s3://results: the results");
