@@ -19,7 +19,7 @@ fn prompt() -> serde_json::Value {
 
 #[tokio::test]
 async fn a_successful_task_has_a_span_for_each_stage() {
-    let traced = Traced::start().await;
+    let Some(traced) = Traced::start("a_successful_task_has_a_span_for_each_stage").await else { return };
     let runtime = traced.lab.sdwebui(SdWebUiOptions::default()).await;
     let completions =
         provision::completion_queue(traced.lab.clients(), &traced.lab.shared, "traced").await.unwrap();
@@ -80,7 +80,9 @@ async fn a_successful_task_has_a_span_for_each_stage() {
 
 #[tokio::test]
 async fn both_attempts_of_a_retried_task_are_in_its_trace() {
-    let traced = Traced::start().await;
+    let Some(traced) = Traced::start("both_attempts_of_a_retried_task_are_in_its_trace").await else {
+        return;
+    };
     let runtime = traced.lab.sdwebui(SdWebUiOptions::default()).await;
     let function = traced.front_door(&runtime).await;
     let _worker = traced.worker(&runtime, &[]).await;
@@ -101,7 +103,7 @@ async fn both_attempts_of_a_retried_task_are_in_its_trace() {
 
 #[tokio::test]
 async fn a_failed_task_is_a_failed_span() {
-    let traced = Traced::start().await;
+    let Some(traced) = Traced::start("a_failed_task_is_a_failed_span").await else { return };
     let runtime = traced.lab.sdwebui(SdWebUiOptions::default()).await;
     let function = traced.front_door(&runtime).await;
     let _worker = traced.worker(&runtime, &[("MAX_ATTEMPTS", "1")]).await;
@@ -119,7 +121,7 @@ async fn a_failed_task_is_a_failed_span() {
 
 #[tokio::test]
 async fn a_canceled_task_is_in_the_trace_of_its_request() {
-    let traced = Traced::start().await;
+    let Some(traced) = Traced::start("a_canceled_task_is_in_the_trace_of_its_request").await else { return };
     let runtime = traced.lab.sdwebui(SdWebUiOptions::default()).await;
     let function = traced.front_door(&runtime).await;
     let id = submit(&function, &runtime, "text-to-image", prompt()).await;
@@ -135,7 +137,7 @@ async fn a_canceled_task_is_in_the_trace_of_its_request() {
 
 #[tokio::test]
 async fn the_dead_letter_function_continues_the_trace() {
-    let traced = Traced::start().await;
+    let Some(traced) = Traced::start("the_dead_letter_function_continues_the_trace").await else { return };
     let runtime = traced.lab.sdwebui(SdWebUiOptions::default()).await;
     let sqs = &traced.lab.clients().sqs;
     let asked = sqs.get_queue_attributes().queue_url(&runtime.queue.dead_letter_url);
@@ -167,7 +169,7 @@ async fn the_dead_letter_function_continues_the_trace() {
 
 #[tokio::test]
 async fn an_adopted_run_is_in_the_trace_of_its_request() {
-    let traced = Traced::start().await;
+    let Some(traced) = Traced::start("an_adopted_run_is_in_the_trace_of_its_request").await else { return };
     let workflow =
         integration_tests::fixtures::load("comfyui/interrupted.json")["request"]["body"]["prompt"].clone();
     let checkpoint = workflow["1"]["inputs"]["ckpt_name"].as_str().unwrap().to_owned();
@@ -203,7 +205,7 @@ async fn an_adopted_run_is_in_the_trace_of_its_request() {
 
 #[tokio::test]
 async fn a_message_without_a_trace_starts_one() {
-    let traced = Traced::start().await;
+    let Some(traced) = Traced::start("a_message_without_a_trace_starts_one").await else { return };
     let runtime = traced.lab.sdwebui(SdWebUiOptions::default()).await;
     let _worker = traced.worker(&runtime, &[]).await;
     let metadata =
@@ -223,7 +225,10 @@ async fn a_message_without_a_trace_starts_one() {
 
 #[tokio::test]
 async fn a_task_that_waited_long_has_a_trace_of_its_own_with_a_link() {
-    let traced = Traced::start().await;
+    let Some(traced) = Traced::start("a_task_that_waited_long_has_a_trace_of_its_own_with_a_link").await
+    else {
+        return;
+    };
     let runtime = traced.lab.sdwebui(SdWebUiOptions::default()).await;
     let function = traced.front_door(&runtime).await;
     submit(&function, &runtime, "text-to-image", prompt()).await;
