@@ -22,6 +22,7 @@ const COMMANDS: Record<string, () => Promise<{ command: Command }>> = {
   "cache-images": () => import("./cache-images.ts"),
   update: () => import("./update.ts"),
   measure: () => import("./measure.ts"),
+  plan: () => import("./plan.ts"),
   costs: () => import("./costs.ts"),
   destroy: () => import("./destroy.ts"),
 };

@@ -116,6 +116,42 @@ test("costs reckons any configuration without calling anybody", () => {
   expect(out).toContain("EKS control plane");
 });
 
+describe("plan", () => {
+  test("plans any configuration without calling anybody", () => {
+    const { status, out } = operate(
+      "plan",
+      "--config",
+      written(VALID),
+      "--per-hour",
+      "600",
+      "--run-seconds",
+      "7",
+    );
+    expect(status).toBe(0);
+    expect(out).toContain("600 tasks ÷ 3,600 s × 7.002 s");
+    expect(out).toContain("EC2: vCPUs of G instances, Spot");
+    expect(out).not.toContain("A burst");
+  });
+
+  test("names what is missing or wrong", () => {
+    const file = written(`${VALID.trimEnd().slice(0, -1)}, { name: comfyui, type: comfyui }]\n`);
+    const refused = (...args: string[]) => operate("plan", "--config", file, ...args);
+    expect(refused("--per-hour", "5")).toMatchObject({
+      status: 1,
+      err: "--runtime is missing: one of sdruntime, comfyui\n",
+    });
+    expect(refused("--runtime", "comfy")).toMatchObject({
+      status: 1,
+      err: "there is no runtime comfy: sdruntime, comfyui\n",
+    });
+    expect(refused("--runtime", "comfyui").err).toContain("--per-hour is missing");
+    for (const wrong of ["0", "-5", "many", "1e12", "NaN"]) {
+      expect(refused("--runtime", "comfyui", `--per-hour=${wrong}`).err).toContain("is no number above 0");
+    }
+    expect(refused("--runtime", "comfyui", "--per-hour", "60")).toMatchObject({ status: 0 });
+  });
+});
+
 test("without credentials a command says so in one line", () => {
   const { status, err } = operate("api-keys", "--config", written(VALID));
   expect(status).toBe(1);

@@ -1,0 +1,76 @@
+// What the rate costs per month. Prices and all but the GPU are those of `costs`: this bills the hours of pods, that the hours of runs.
+
+import type { Config, Runtime } from "../../lib/config/types.ts";
+import { line, type Line, plain } from "../costs/line.ts";
+import { HOURS_A_MONTH, marketOf, perMillion, pricedType } from "../costs/per-million.ts";
+import { perMonth } from "../costs/per-month.ts";
+import { hourly, PRICES } from "../costs/prices.ts";
+import type { Fleet } from "./fleet.ts";
+import type { Workload } from "./workload.ts";
+
+export interface Bill {
+  lines: Line[];
+  /** Images a month. */
+  images: number;
+}
+
+export function billOf(config: Config, runtime: Runtime, work: Workload, fleet: Fleet): Bill {
+  const tasks = (Math.min(work.perHour, throughput(fleet)) * HOURS_A_MONTH) / 1e6;
+  const nodeHours = fleet.pods * fleet.cycle.nodeShare * HOURS_A_MONTH;
+  const type = pricedType(runtime);
+  const price = (type && hourly(type, marketOf(runtime))) || 0;
+  const share = fleet.cycle.nodeShare < 0.9995 ? `${plain(fleet.cycle.nodeShare * 100)} % of ` : "";
+  const images = tasks * work.imagesPerTask;
+  return {
+    images: images * 1e6,
+    lines: [
+      line(
+        `GPU: ${type ?? "a type without a price here"}, ${marketOf(runtime)}`,
+        `${fleet.pods} pods × ${share}${HOURS_A_MONTH} h = ${plain(nodeHours)} h`,
+        nodeHours,
+        price,
+      ),
+      line(
+        "their data volumes",
+        `${runtime.instances.volumeGiB} GiB × ${plain(nodeHours)} h ÷ ${HOURS_A_MONTH} h`,
+        (runtime.instances.volumeGiB * nodeHours) / HOURS_A_MONTH,
+        PRICES.volume.usd,
+      ),
+      ...besidesGpu(config, runtime, work, tasks),
+      ...idle(config, runtime),
+    ],
+  };
+}
+
+/** Tasks per hour that the pods can do. */
+const throughput = ({ pods, demand }: Fleet): number => (pods * demand.slots * 3600) / demand.service;
+
+/** Everything that `costs` has per million, for these tasks. An image of each task is in it. */
+function besidesGpu(config: Config, runtime: Runtime, work: Workload, tasks: number): Line[] {
+  const { requestKb, imagesPerTask, imageKb, runSeconds } = work;
+  const each = perMillion(config, runtime, {
+    seconds: runSeconds,
+    requestKb,
+    imageKb: imageKb * imagesPerTask,
+  });
+  const rest = each.filter(({ what }) => !/^(GPU|its data volume)/.test(what));
+  const usd = rest.reduce((sum, line) => sum + line.usd, 0);
+  const more = imagesPerTask - 1;
+  return [
+    line("requests, queues, results, records", `${plain(tasks)} M tasks`, tasks, round(usd)),
+    ...(more > 0
+      ? [line("S3: further images", `${plain(tasks * more)} M PUT`, tasks * more, PRICES.s3Put.usd)]
+      : []),
+  ];
+}
+
+/** A month without tasks. Pods that always run are among the pods above. */
+function idle(config: Config, { name }: Runtime): Line[] {
+  const others = structuredClone(config);
+  for (const runtime of others.runtimes) if (runtime.name === name) runtime.replicas.min = 0;
+  const usd = perMonth(others).reduce((sum, line) => sum + line.usd, 0);
+  return [line("what runs anyway", "1 month", 1, round(usd))];
+}
+
+/** To cents, as it is printed. */
+const round = (usd: number) => Math.round(usd * 100) / 100;
