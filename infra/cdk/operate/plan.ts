@@ -5,7 +5,7 @@ import type { Config, Runtime } from "../lib/config/types.ts";
 import { PRICE_BASIS } from "./costs/prices.ts";
 import { PAGE, withExamples } from "./plan/page.ts";
 import { sections } from "./plan/report.ts";
-import { USUAL, type Workload } from "./plan/workload.ts";
+import { demandOf, USUAL, type Workload } from "./plan/workload.ts";
 import type { Call, Command } from "./support/command.ts";
 import { say } from "./support/console.ts";
 import { Failure } from "./support/failure.ts";
@@ -32,6 +32,9 @@ Nothing is called. docs/capacity.md explains the model and its limits.`,
     const config = load(file);
     const runtime = chosen(config, values["runtime"]);
     const work = workload(values);
+    const { load: gpus } = demandOf(work, runtime);
+    if (gpus > MOST_GPUS)
+      throw new Failure(`that keeps ${Math.round(gpus)} GPUs busy; at most ${MOST_GPUS} are planned`);
     say(
       `${work.perHour} tasks per hour for ${runtime.name}, ${work.runSeconds} s each. Other runtimes use the same quotas.\n${PRICE_BASIS}\n`,
     );
@@ -51,8 +54,9 @@ function workload(values: Call["values"]): Workload {
   };
 }
 
-/** Rates that one deployment can be planned for: above, the tables would count for minutes. */
 const LARGEST = 1e9;
+/** GPUs that are planned for: with more, the formulas would count for minutes. */
+const MOST_GPUS = 100_000;
 
 function number(values: Call["values"], option: string, otherwise?: number): number {
   const text = values[option];

@@ -55,22 +55,29 @@ export function settledPods(demand: Demand, work: Workload, runtime: Runtime): n
   const least = leastPods(demand);
   let pods = Math.max(startPods(demand, work, runtime), least);
   while (pods > Math.max(least, 1)) {
-    const enough = Math.ceil(pods * (1 - RULES.tolerance) - 1e-9);
-    const quiet = quietShare(pods, enough, demand);
+    const enough = keeping(pods);
+    const quiet = quietShare(pods, demand);
     if (RULES.downSeconds / quiet > SETTLED_SECONDS) break;
     pods = Math.max(pods - Math.ceil(pods * RULES.downShare), enough - 1, least);
   }
   return pods;
 }
 
-/** How likely it is that no look in the window sees `enough` tasks in flight. */
-function quietShare(pods: number, enough: number, demand: Demand): number {
-  const inFlight = demand.service + meanOf(waitsWith(pods, demand)) + STORING_SECONDS;
-  if (!Number.isFinite(inFlight)) return 0;
+/** How many tasks in flight keep so many pods. */
+export const keeping = (pods: number): number => Math.ceil(pods * (1 - RULES.tolerance) - 1e-9);
+
+/** How long a task is in flight on average: it waits, runs and is stored. Waits in the queue, which are short then, count, too. */
+export const inFlightSeconds = (pods: number, demand: Demand): number =>
+  demand.service + meanOf(waitsWith(pods, demand)) + STORING_SECONDS;
+
+/** How likely it is that no look in the window sees tasks in flight that keep the pods. */
+function quietShare(pods: number, demand: Demand): number {
+  const seconds = inFlightSeconds(pods, demand);
+  if (!Number.isFinite(seconds)) return 0;
   // Looks see much the same if tasks last longer than the time between them.
   const looks = RULES.stabilizationSeconds / RULES.syncSeconds;
   const independent = 1 + (looks - 1) * Math.min(1, RULES.syncSeconds / demand.service);
-  return (1 - poissonTail(enough, demand.rate * inFlight)) ** independent;
+  return (1 - poissonTail(keeping(pods), demand.rate * seconds)) ** independent;
 }
 
 /** The probability that a Poisson number of this mean is `least` or more. */

@@ -8,7 +8,7 @@ import { billOf } from "./bill.ts";
 import { burstOf } from "./burst.ts";
 import { type Fleet, fleetOf, waitsOf } from "./fleet.ts";
 import { seenShare } from "./from-zero.ts";
-import { utilisation } from "./pods.ts";
+import { inFlightSeconds, keeping, utilisation } from "./pods.ts";
 import { exceeded, type Use, usesOf } from "./quotas.ts";
 import { quantileOf } from "./waiting.ts";
 import { busyPods, type Workload } from "./workload.ts";
@@ -58,11 +58,7 @@ function pods(runtime: Runtime, work: Workload, fleet: Fleet): string {
       `${plain(Math.ceil(backlog))} tasks when the first pods work ÷ ${tasksPerReplica}`,
       `${plain(start)}${start > max ? `, limited to ${max}` : ""}`,
     ],
-    [
-      "in the long run",
-      "fixed point of the scaling formula",
-      `${plain(settled)}${settled > max ? `, limited to ${max}` : ""}`,
-    ],
+    ["in the long run", longRun(fleet), `${plain(settled)}${settled > max ? `, limited to ${max}` : ""}`],
     [
       "utilisation",
       `${plain(busyPods(demand))} ÷ ${fleet.pods}`,
@@ -70,6 +66,14 @@ function pods(runtime: Runtime, work: Workload, fleet: Fleet): string {
     ],
   ];
   return markdown(["what", "arithmetic", "result"], rows);
+}
+
+function longRun({ demand, settled }: Fleet): string {
+  const seconds = inFlightSeconds(settled, demand);
+  return (
+    `${plain(demand.rate)} per second × ${plain(seconds)} s = ${plain(demand.rate * seconds)} tasks in flight on average; ` +
+    `${plain(keeping(settled))} keep ${plain(settled)} pods for 5 min`
+  );
 }
 
 function waiting(work: Workload, fleet: Fleet): string {

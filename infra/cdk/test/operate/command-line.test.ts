@@ -148,6 +148,9 @@ describe("plan", () => {
     for (const wrong of ["0", "-5", "many", "1e12", "NaN"]) {
       expect(refused("--runtime", "comfyui", `--per-hour=${wrong}`).err).toContain("is no number above 0");
     }
+    expect(refused("--runtime", "comfyui", "--per-hour", "1e9", "--run-seconds", "1000").err).toContain(
+      "277778333 GPUs",
+    );
     expect(refused("--runtime", "comfyui", "--per-hour", "60")).toMatchObject({ status: 0 });
   });
 });

@@ -22,8 +22,15 @@ export const load = (perHour: number, runSeconds: number, burst = 0): Workload =
   coldStartSeconds: COLD,
 });
 
+const rendered = new Map<string, Scaling>();
+
 /** What the chart renders for such a runtime. */
-export const scaling = (max = 400, min = 0): Scaling => scalingOf(runtime(max, min));
+export function scaling(max = 400, min = 0): Scaling {
+  const name = `${min} to ${max}`;
+  const known = rendered.get(name) ?? scalingOf(runtime(max, min));
+  rendered.set(name, known);
+  return known;
+}
 
 /** The same number of pods whatever comes. */
 export const fixed = (pods: number): Scaling => ({ ...scaling(), min: pods, max: pods, formula: () => pods });
