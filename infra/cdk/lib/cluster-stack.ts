@@ -9,6 +9,8 @@ import { GpuNodesGone } from "./cluster/gpu-nodes-gone.ts";
 import { Platform } from "./cluster/platform.ts";
 import { RuntimeRelease } from "./cluster/runtime-release.ts";
 import { CHART } from "./cluster/runtime-values.ts";
+import { WorkerAlarms } from "./cluster/worker-alarms.ts";
+import { WorkerMetrics } from "./cluster/worker-metrics.ts";
 import { WorkerRole } from "./cluster/worker-role.ts";
 import type { Config, Runtime } from "./config/types.ts";
 import type { ServiceHandover } from "./handover.ts";
@@ -45,6 +47,9 @@ export class ClusterStack extends Stack {
     });
     new Administrators(this, "Administrators", target, config.cluster.administrators);
     const { identity } = config.cluster;
+    const metrics = config.metrics.enabled
+      ? new WorkerMetrics(this, "WorkerMetrics", config).logGroup
+      : undefined;
     const workers = runtimes.map((each) => ({
       ...each,
       role: new WorkerRole(this, `Worker-${each.runtime.name}`, {
@@ -54,8 +59,11 @@ export class ClusterStack extends Stack {
         bucket,
         records,
         completions,
+        metrics,
       }),
     }));
+
+    new WorkerAlarms(this, "WorkerAlarms", { config, queues: service.queues });
 
     const nodesGone = new GpuNodesGone(this, "GpuNodesGone", {
       deployment: config.name,

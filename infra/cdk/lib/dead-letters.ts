@@ -11,6 +11,7 @@ import { Construct } from "constructs";
 
 import type { Config } from "./config/types.ts";
 import { logicalId } from "./logical-id.ts";
+import { functionMetrics } from "./metrics.ts";
 import { RustFunction } from "./rust-function.ts";
 
 export interface DeadLettersProps {
@@ -46,6 +47,7 @@ export class DeadLetters extends Construct {
         URL_EXPIRY_SECONDS: String(config.results.urlSeconds),
         RUNTIME_TYPES: config.runtimes.map(({ name, type }) => `${name}=${type}`).join(","),
         ...(records && { RECORD_TABLE: records.tableName }),
+        ...functionMetrics(config),
       },
     });
     this.function.may(["s3:GetObject", "s3:PutObject"], bucket.arnForObjects("*"));

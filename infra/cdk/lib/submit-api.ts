@@ -14,6 +14,7 @@ import type { Config } from "./config/types.ts";
 import { ComfyRestApi } from "./comfy-rest-api.ts";
 import { packageWith } from "./function-package.ts";
 import { logicalId } from "./logical-id.ts";
+import { functionMetrics } from "./metrics.ts";
 import { nodeLists, withNodeLists } from "./node-lists.ts";
 import { LARGE_TASKS, UPLOADS } from "./reserved-keys.ts";
 import { RustFunction } from "./rust-function.ts";
@@ -77,6 +78,7 @@ export class SubmitApi extends Construct {
         RUNTIMES_FILE: "runtimes.json",
         MAX_MESSAGE_BYTES: String(api.messageBytes),
         PUBLISH_TIMEOUT_MS: String(timeouts.publishMs),
+        ...functionMetrics(config),
         ...(records && {
           RECORD_TABLE: records.tableName,
           RECORD_DAYS: String(config.records.days),

@@ -6,7 +6,7 @@ const template = templateOf("full");
 const alarms = Object.values(all(template, "AWS::CloudWatch::Alarm"));
 const alarm = (name: string): Json =>
   only(template, "AWS::CloudWatch::Alarm", { AlarmName: `studio-${name}` })[1];
-const of = (dimension: string, value: object) => [{ Name: dimension, Value: value }];
+const of = (dimension: string, value: object | string) => [{ Name: dimension, Value: value }];
 const queueName = (name: string) => ({
   "Fn::GetAtt": [only(template, "AWS::SQS::Queue", { QueueName: `studio-${name}` })[0], "QueueName"],
 });
@@ -73,6 +73,23 @@ it.each(["front-door", "dead-letter"])("rises when the %s function fails or is t
   expect(alarm(`${name}-throttles`)).toMatchObject({ MetricName: "Throttles", Statistic: "Sum", Dimensions });
 });
 
+it("rises when a task was dead-lettered", () => {
+  expect(alarm("comfyui-dead-lettered")).toMatchObject({
+    Namespace: "Darkroom/studio",
+    MetricName: "TasksDeadLettered",
+    Statistic: "Sum",
+    Dimensions: of("runtime", "comfyui"),
+    Threshold: 0,
+  });
+  const without = templateOf("full", ({ metrics }) => (metrics.enabled = false));
+  const namespaces = Object.values(all(without, "AWS::CloudWatch::Alarm")).map(({ Namespace }) => Namespace);
+  expect(namespaces).not.toContain("Darkroom/studio");
+});
+
+it("uses no metric math, which the emulator does not deploy", () => {
+  expect(alarms.filter((each) => "Metrics" in each)).toEqual([]);
+});
+
 it("rises when callers are answered 5xx", () => {
   expect(alarm("front-door-5xx")).toMatchObject({
     Namespace: "AWS/ApiGateway",
@@ -90,7 +107,7 @@ it("notifies the operators when it fires and when it recovers, where there is an
   const [topic] = only(template, "AWS::SNS::Topic", { TopicName: "studio-alarms" });
   for (const { AlarmActions, OKActions, AlarmDescription } of alarms) {
     expect([AlarmActions, OKActions]).toEqual([[{ Ref: topic }], [{ Ref: topic }]]);
-    expect(AlarmDescription).toMatch(/\w/);
+    expect(AlarmDescription).toContain("What to do: https://wiki.example.com/darkroom/runbook.md#");
   }
   const silent = Object.values(all(templateOf("minimal"), "AWS::CloudWatch::Alarm"));
   expect(silent.length).toBeGreaterThan(0);

@@ -48,5 +48,6 @@ it("has the variables that it needs, and half a minute", () => {
     URL_EXPIRY_SECONDS: "3600",
     RUNTIME_TYPES: "sdruntime=sdwebui,comfyui=comfyui",
     RECORD_TABLE: { Ref: table },
+    METRICS_NAMESPACE: "Darkroom/studio",
   });
 });

@@ -99,6 +99,7 @@ describe("the front door's function", () => {
       RUNTIMES_FILE: "runtimes.json",
       MAX_MESSAGE_BYTES: "1048576",
       PUBLISH_TIMEOUT_MS: "8000",
+      METRICS_NAMESPACE: "Darkroom/studio",
       RECORD_TABLE: { Ref: table },
       RECORD_DAYS: "90",
       MAX_UNFINISHED_TASKS: "500",

@@ -2,7 +2,7 @@
 
 {{- define "darkroom.rules" -}}
 {{- $faults := list -}}
-{{- range list "deadlines" "replicas" "schedules" "serviceAccount" "workerEnv" "nodes" "imageCache" "markPod" -}}
+{{- range list "deadlines" "replicas" "schedules" "serviceAccount" "metrics" "workerEnv" "nodes" "imageCache" "markPod" -}}
 {{- $faults = concat $faults (include (printf "darkroom.rules.%s" .) $ | splitList "\n") -}}
 {{- end -}}
 {{- $faults = without $faults "" -}}
@@ -28,6 +28,13 @@ deadlines.run: {{ $d.run }} and deadlines.visibility ({{ $d.visibility }}) are t
 {{- define "darkroom.rules.replicas" -}}
 {{- if gt (int .Values.replicas.min) (int .Values.replicas.max) }}
 replicas.min: {{ .Values.replicas.min }} is above replicas.max ({{ .Values.replicas.max }})
+{{- end }}
+{{- end }}
+
+{{- define "darkroom.rules.metrics" -}}
+{{- $metrics := .Values.worker.metrics }}
+{{- if ne (empty $metrics.namespace) (empty $metrics.logGroup) }}
+worker.metrics: namespace and logGroup belong together; set both or none
 {{- end }}
 {{- end }}
 

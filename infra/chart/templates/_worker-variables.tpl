@@ -34,6 +34,13 @@ numbers as floats, so that those above a million need `int64` to be written in f
 - { name: SCRATCH_LIMIT_BYTES, value: {{ mul (int64 .Values.runtime.scratchGiB) 1073741824 | toString | quote }} }
 {{- end }}
 - { name: HEALTH_LISTEN, value: "0.0.0.0:{{ include "darkroom.healthPort" . }}" }
+{{- with .Values.worker.metrics.namespace }}
+- { name: METRICS_NAMESPACE, value: {{ . | quote }} }
+- { name: METRICS_LOG_GROUP, value: {{ $.Values.worker.metrics.logGroup | quote }} }
+{{- end }}
+{{- with .Values.worker.gpuUsdPerHour }}
+- { name: GPU_USD_PER_HOUR, value: {{ . | quote }} }
+{{- end }}
 - { name: MARK_POD, value: {{ .Values.worker.markPod | quote }} }
 {{- if .Values.worker.markPod }}
 - { name: POD_NAME, valueFrom: { fieldRef: { fieldPath: metadata.name } } }

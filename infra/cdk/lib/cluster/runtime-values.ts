@@ -8,6 +8,8 @@ import type { aws_dynamodb as dynamodb, aws_s3 as s3, aws_sns as sns, aws_sqs as
 import { parse } from "yaml";
 
 import type { Config, Runtime } from "../config/types.ts";
+import { hourlyPrice } from "../hourly-price.ts";
+import { namespaceOf, workerLogGroupOf } from "../metrics.ts";
 import type { ServiceAccount } from "./identity.ts";
 import { privateInputs } from "./private-inputs.ts";
 import type { TargetCluster } from "./target.ts";
@@ -71,6 +73,10 @@ function own(runtime: Runtime, around: RuntimeSurroundings): Values {
       maxPixels: runtime.limits.maxPixels,
       maxSteps: runtime.limits.maxSteps,
       maxImages: runtime.limits.maxImages,
+      metrics: config.metrics.enabled
+        ? { namespace: namespaceOf(config), logGroup: workerLogGroupOf(config) }
+        : {},
+      gpuUsdPerHour: hourlyPrice(runtime) ?? 0,
     },
     deadlines: runtime.deadlines,
     aws: { region: config.region },

@@ -1,6 +1,7 @@
 import {
   type aws_dynamodb as dynamodb,
   aws_iam as iam,
+  type aws_logs as logs,
   type aws_s3 as s3,
   type aws_sns as sns,
   type aws_sqs as sqs,
@@ -29,6 +30,8 @@ export interface WorkerRoleProps {
   /** The table with the records of tasks, if tasks are recorded. */
   records: dynamodb.ITable | undefined;
   completions: sns.ITopic;
+  /** The log group that metrics are published through, if they are. */
+  metrics: logs.ILogGroup | undefined;
 }
 
 /**
@@ -70,6 +73,14 @@ export class WorkerRole extends Construct {
       this.allow("RecordsTasks", [props.records.tableArn], "dynamodb:GetItem", "dynamodb:UpdateItem");
     }
     this.allow("NotifiesOfResults", [props.completions.topicArn], "sns:Publish");
+    if (props.metrics) {
+      this.allow(
+        "PublishesMetrics",
+        [props.metrics.logGroupArn],
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+      );
+    }
     const inputs = runtime.inputs.buckets.map(everyObject);
     if (inputs.length > 0) this.allow("ReadsInputs", inputs, "s3:GetObject");
     this.role.addToPolicy(

@@ -41,6 +41,16 @@ export interface Config {
   alarms: {
     email?: Email;
     queueAgeMinutes: number;
+    failedPercent: number;
+    runbookUrl: string;
+  };
+  metrics: {
+    enabled: boolean;
+  };
+  tracing: {
+    enabled?: boolean;
+    share: number;
+    endpoint?: string;
   };
   /**
    * @maxItems 40

@@ -12,6 +12,7 @@ import { dollars, type Line, plain, total } from "./line.ts";
 import { LARGE, perMillion, SMALL, type Workload } from "./per-million.ts";
 import { perMonth } from "./per-month.ts";
 import { hourly, INSTANCES, PRICES } from "./prices.ts";
+import { metricsTable } from "./metrics.ts";
 import { switches } from "./switches.ts";
 
 export const PAGE = resolve(INFRA, "COSTS.md");
@@ -31,6 +32,7 @@ export function tables(): Record<string, string> {
     large: millionTable(config, LARGE),
     month: bill(perMonth(config)),
     beside: besideOthers(config),
+    metrics: metricsTable(),
     switches: markdown(["switch", "per idle month", "per million", "besides"], switches(config), [1, 2]),
     prices: priceTable(),
     instances: instanceTable(),

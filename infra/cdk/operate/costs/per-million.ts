@@ -1,6 +1,7 @@
 // What a million images cost, beside what runs anyway.
 
 import type { Config, Runtime } from "../../lib/config/types.ts";
+import { OF_RUNTIMES } from "../../lib/metrics.ts";
 import { line, type Line, plain } from "./line.ts";
 import { hourly, PRICES } from "./prices.ts";
 
@@ -56,6 +57,9 @@ const RECORD_KB = 2;
 const LOG_KB = 5;
 const NAT_KB = 15;
 
+/** Metrics of a runtime in CloudWatch, however many pods it has; each is billed for the hours in which it has data. */
+export const METRICS = Object.keys(OF_RUNTIMES).length;
+
 export function perMillion(config: Config, runtime: Runtime, work: Workload): Line[] {
   const million = (count: number) => `${plain(count)} M`;
   // What is too large for a message goes by way of the bucket, and the message only refers to it.
@@ -94,6 +98,7 @@ export function perMillion(config: Config, runtime: Runtime, work: Workload): Li
     ...(config.records.enabled ? records(config, work) : []),
     line("logs", `1 M × ${LOG_KB} kB = ${LOG_KB} GB`, LOG_KB, PRICES.logs.usd),
     line("traces", `${TRACED * 100} % of 1 M`, TRACED, PRICES.traces.usd),
+    ...(config.metrics.enabled ? [metrics(work)] : []),
     ...(claimCheck
       ? [
           line("claim check", "1 M PUT", 1, PRICES.s3Put.usd),
@@ -133,6 +138,13 @@ function gpu(runtime: Runtime, { seconds }: Workload): Line {
     hours,
     (type && hourly(type, marketOf(runtime))) || 0,
   );
+}
+
+/** At most: of pods that work at the same time the hours count once. */
+function metrics({ seconds }: Workload): Line {
+  const hours = Math.min((IMAGES * seconds) / 3600, HOURS_A_MONTH);
+  const quantity = `${METRICS} × ${plain(hours)} h ÷ ${HOURS_A_MONTH} h`;
+  return line("metrics in CloudWatch", quantity, (METRICS * hours) / HOURS_A_MONTH, PRICES.customMetric.usd);
 }
 
 /** A node's volume, for as long as the node works. */

@@ -2,7 +2,7 @@
 
 import type { Config, Runtime } from "../../lib/config/types.ts";
 import { line, type Line, plain } from "./line.ts";
-import { HOURS_A_MONTH as HOURS, marketOf, pricedType } from "./per-million.ts";
+import { HOURS_A_MONTH as HOURS, marketOf, METRICS, pricedType } from "./per-million.ts";
 import { hourly, PRICES } from "./prices.ts";
 
 /** The volumes of a system node (lib/cluster/system-nodes.ts). */
@@ -16,9 +16,13 @@ const SYSTEM_NODE_GIB = 44;
 const POLLS_A_MONTH = (5 * 3600 * HOURS) / 20;
 const KEDA_A_MONTH = (2 * 3600 * HOURS) / 10;
 
-/** Per runtime and in all (lib/alarms.ts); a test counts them in the synthesized stack. */
-export const ALARMS_PER_RUNTIME = 3;
-export const ALARMS = 12;
+/**
+ * Metrics that alarms watch, per runtime and in all (lib/alarms.ts, lib/cluster/worker-alarms.ts); a test counts them in
+ * the synthesized stacks. An alarm on metric math is billed for each of its metrics.
+ */
+const ALARMED_PER_RUNTIME = 6;
+const ALARMED_OF_WORKERS = 7;
+const ALARMED = 12;
 
 /** Assumed: what an idle cluster of two nodes and some thirty pods sends to Container Insights and the logs. */
 const OBSERVATIONS_A_MINUTE = 1500;
@@ -31,12 +35,13 @@ const IMAGES_GB = 25;
 export function perMonth(config: Config): Line[] {
   const { runtimes, imageCache } = config;
   const readers = runtimes.length + 1;
-  const alarms = ALARMS + ALARMS_PER_RUNTIME * runtimes.length;
+  const perRuntime = ALARMED_PER_RUNTIME + (config.metrics.enabled ? ALARMED_OF_WORKERS : 0);
+  const alarmed = ALARMED + perRuntime * runtimes.length;
   return [
     ...(config.cluster.existing ? [] : ownCluster(config)),
-    ...runtimes.flatMap(alwaysOn),
+    ...runtimes.flatMap((runtime) => alwaysOn(config, runtime)),
     ...(config.cluster.install.observability ? insights() : []),
-    line("alarms", `${alarms}`, alarms, PRICES.alarm.usd),
+    line("alarms", `${alarmed} metrics`, alarmed, PRICES.alarm.usd),
     line("dashboard", "1", 1, PRICES.dashboard.usd),
     line(
       "dead-letter queues, read by Lambda",
@@ -79,7 +84,7 @@ function ownCluster({ cluster }: Config): Line[] {
 }
 
 /** Pods that are never scaled in, each on a node of its own. */
-function alwaysOn(runtime: Runtime): Line[] {
+function alwaysOn({ metrics }: Config, runtime: Runtime): Line[] {
   const { replicas, instances, name } = runtime;
   if (replicas.min === 0) return [];
   const type = pricedType(runtime);
@@ -97,6 +102,7 @@ function alwaysOn(runtime: Runtime): Line[] {
       replicas.min * instances.volumeGiB,
       PRICES.volume.usd,
     ),
+    ...(metrics.enabled ? [line(`${name}: metrics`, `${METRICS}`, METRICS, PRICES.customMetric.usd)] : []),
   ];
 }
 

@@ -61,6 +61,12 @@ const SWITCHES: Switch[] = [
     besides: "no `v1`: tasks cannot be watched, listed, canceled or retried",
   },
   {
+    name: "metrics.enabled: false",
+    turn: (config) => (config.metrics.enabled = false),
+    besides:
+      "the dashboard shows neither outcomes nor costs; no alarms about failed tasks, broken GPUs and full disks",
+  },
+  {
     name: "subscriptions.webhooks: [one]",
     turn: (config) => (config.subscriptions.webhooks = ["https://hooks.example.com/darkroom"]),
     besides: "deliveries to SQS cost nothing at SNS",

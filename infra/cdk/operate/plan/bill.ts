@@ -2,7 +2,7 @@
 
 import type { Config, Runtime } from "../../lib/config/types.ts";
 import { line, type Line, plain } from "../costs/line.ts";
-import { HOURS_A_MONTH, marketOf, perMillion, pricedType } from "../costs/per-million.ts";
+import { HOURS_A_MONTH, marketOf, METRICS, perMillion, pricedType } from "../costs/per-million.ts";
 import { perMonth } from "../costs/per-month.ts";
 import { hourly, PRICES } from "../costs/prices.ts";
 import type { Fleet } from "./fleet.ts";
@@ -36,6 +36,9 @@ export function billOf(config: Config, runtime: Runtime, work: Workload, fleet: 
         (runtime.instances.volumeGiB * nodeHours) / HOURS_A_MONTH,
         PRICES.volume.usd,
       ),
+      ...(config.metrics.enabled
+        ? [line("metrics in CloudWatch", `${METRICS}`, METRICS, PRICES.customMetric.usd)]
+        : []),
       ...besidesGpu(config, runtime, work, tasks),
       ...idle(config, runtime),
     ],
@@ -45,7 +48,10 @@ export function billOf(config: Config, runtime: Runtime, work: Workload, fleet: 
 /** Tasks per hour that the pods can do. */
 const throughput = ({ pods, demand }: Fleet): number => (pods * demand.slots * 3600) / demand.service;
 
-/** Everything that `costs` has per million, for these tasks. An image of each task is in it. */
+/**
+ * Everything that `costs` has per million, for these tasks, with an image of each. Metrics cost the same for any number
+ * of tasks, and are billed above.
+ */
 function besidesGpu(config: Config, runtime: Runtime, work: Workload, tasks: number): Line[] {
   const { requestKb, imagesPerTask, imageKb, runSeconds } = work;
   const each = perMillion(config, runtime, {
@@ -53,7 +59,7 @@ function besidesGpu(config: Config, runtime: Runtime, work: Workload, tasks: num
     requestKb,
     imageKb: imageKb * imagesPerTask,
   });
-  const rest = each.filter(({ what }) => !/^(GPU|its data volume)/.test(what));
+  const rest = each.filter(({ what }) => !/^(GPU|its data volume|metrics)/.test(what));
   const usd = rest.reduce((sum, line) => sum + line.usd, 0);
   const more = imagesPerTask - 1;
   return [

@@ -66,6 +66,8 @@ describe("the values of a release", () => {
         maxPixels: 4194304,
         maxSteps: 100,
         maxImages: 8,
+        metrics: { namespace: "Darkroom/studio", logGroup: "/darkroom/studio/metrics" },
+        gpuUsdPerHour: 1.006,
       },
       deadlines: sdruntime?.deadlines,
       replicas: { min: 0, max: 20 },
@@ -96,7 +98,7 @@ describe("the values of a release", () => {
 
   it("leave no field of a runtime out", () => {
     // What is used elsewhere: the front door's registry of runtimes has these, the chart has none of them.
-    const elsewhere = ["models", "taskTypes", "claimCheck", "hourlyPrice", "image", "name", "type"];
+    const elsewhere = ["models", "taskTypes", "claimCheck", "image", "name", "type"];
     const rendered = values("sdruntime");
     const used: Record<string, Json> = {
       model: rendered.runtime.model,
@@ -116,6 +118,7 @@ describe("the values of a release", () => {
       scaling: rendered.scaling,
       deadlines: rendered.deadlines,
       attempts: rendered.worker.attempts,
+      hourlyPrice: rendered.worker.gpuUsdPerHour,
     };
     expect(Object.values(used).every((value) => value !== undefined)).toBe(true);
     expect(Object.keys(config.runtimes[0] ?? {}).sort()).toEqual(
@@ -125,6 +128,27 @@ describe("the values of a release", () => {
       (field) => !(field in used) && !elsewhere.includes(field),
     );
     expect(unknown).toEqual([]);
+  });
+
+  it("have the list price of the first type with a known price, unless one is configured", () => {
+    const price = (types: string[], purchase: "spot" | "on-demand") => {
+      const { template } = synth(
+        example("minimal", ({ runtimes }) => {
+          for (const { instances } of runtimes) Object.assign(instances, { types, purchase });
+        }),
+      );
+      const [id] = release(template, "sdruntime");
+      return valuesOf(all(template)[id], "aws", "us-west-2").worker.gpuUsdPerHour;
+    };
+    expect(price(["g9.xlarge", "g5.xlarge"], "spot")).toBe(0.53);
+    expect(price(["g5.xlarge"], "on-demand")).toBe(1.006);
+    expect(price(["g9.xlarge"], "spot")).toBe(0);
+  });
+
+  it("publish no metrics where these are disabled", () => {
+    const without = synth(example("minimal", ({ metrics }) => (metrics.enabled = false))).template;
+    const { worker } = valuesOf(all(without)[release(without, "sdruntime")[0]], "aws", "us-west-2");
+    expect(worker.metrics).toEqual({});
   });
 
   it("have no table where tasks are not recorded", () => {

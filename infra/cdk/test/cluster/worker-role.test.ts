@@ -8,6 +8,8 @@ import { example, only, resources, statementsOf, synth, target } from "./support
 
 const { template } = synth(example("full"));
 
+const [logGroup] = only(template, "AWS::Logs::LogGroup", { LogGroupName: "/darkroom/studio/metrics" });
+
 /** The statements of the workers of a runtime, with ARNs as text. */
 function workers(runtime: string, of = template) {
   const [, association] = only(of, "AWS::EKS::PodIdentityAssociation", { ServiceAccount: runtime });
@@ -44,6 +46,12 @@ describe("the workers of a runtime", () => {
       },
       { Sid: "NotifiesOfResults", Effect: "Allow", Action: "sns:Publish", Resource: "TOPIC" },
       {
+        Sid: "PublishesMetrics",
+        Effect: "Allow",
+        Action: ["logs:CreateLogStream", "logs:PutLogEvents"],
+        Resource: { "Fn::GetAtt": [logGroup, "Arn"] },
+      },
+      {
         Sid: "ReadsInputs",
         Effect: "Allow",
         Action: "s3:GetObject",
@@ -67,6 +75,14 @@ describe("the workers of a runtime", () => {
   it("touch no table where tasks are not recorded", () => {
     const without = synth(example("full", ({ records }) => (records.enabled = false))).template;
     expect(JSON.stringify(workers("sdruntime", without))).not.toContain("dynamodb");
+  });
+
+  it("publish no metrics where these are disabled", () => {
+    const without = synth(example("full", ({ metrics }) => (metrics.enabled = false))).template;
+    expect(JSON.stringify(workers("sdruntime", without))).not.toContain("logs:");
+    expect(resources(without, "AWS::Logs::LogGroup", { LogGroupName: "/darkroom/studio/metrics" })).toEqual(
+      [],
+    );
   });
 
   it("get nothing beside it from managed policies", () => {

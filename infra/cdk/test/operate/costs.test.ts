@@ -8,6 +8,8 @@ import { zipSync } from "fflate";
 import { describe, expect, test } from "vitest";
 
 import { parse } from "../../lib/config/load.ts";
+import { ClusterStack } from "../../lib/cluster-stack.ts";
+import type { Config } from "../../lib/config/types.ts";
 import { ServiceStack } from "../../lib/service-stack.ts";
 import { total } from "../../operate/costs/line.ts";
 import { example, PAGE, withTables } from "../../operate/costs/page.ts";
@@ -84,6 +86,14 @@ describe("a million images", () => {
     expect(usd(million(config), "DynamoDB")).toBe(0);
   });
 
+  test("metrics are billed for the hours in which a runtime works, at most all of a month", () => {
+    expect(usd(million(), "metrics")).toBeCloseTo((25 * 0.3 * ((1e6 * 1.5) / 3600)) / 730, 6);
+    expect(usd(million(example(), LARGE), "metrics")).toBeCloseTo(25 * 0.3, 6);
+    const config = example();
+    config.metrics.enabled = false;
+    expect(usd(million(config), "metrics")).toBe(0);
+  });
+
   test("a type without a price says so instead of costing something else", () => {
     const config = configuration("", "    instances: { types: [g7e.2xlarge] }");
     expect(million(config)[0]).toMatchObject({ what: expect.stringContaining("without a price"), usd: 0 });
@@ -107,14 +117,27 @@ describe("an idle month", () => {
     expect(usd(perMonth(config), "sdruntime: g5.xlarge")).toBeCloseTo(2 * 730 * 0.53);
   });
 
-  test("as many alarms and dashboards as the stack has", () => {
+  test("as many alarms and dashboards as the stacks have", () => {
     const functions = mkdtempSync(join(tmpdir(), "darkroom-functions-"));
     for (const zip of FUNCTION_ZIPS)
       writeFileSync(join(functions, zip), zipSync({ bootstrap: new Uint8Array([1]) }));
     const config = parse(readFileSync(join(INFRA, "examples/full.yaml"), "utf8"));
-    const template = Template.fromStack(new ServiceStack(new App(), "service", { config, functions }));
-    template.resourceCountIs("AWS::CloudWatch::Alarm", Math.round(usd(perMonth(config), "alarms") / 0.1));
-    template.resourceCountIs("AWS::CloudWatch::Dashboard", 1);
+    const metricsOfAlarms = (config: Config) => {
+      const app = new App();
+      const env = { account: config.account, region: config.region };
+      const service = new ServiceStack(app, "service", { env, config, functions });
+      const cluster = new ClusterStack(app, "cluster", { env, config, service: service.handover });
+      Template.fromStack(service).resourceCountIs("AWS::CloudWatch::Dashboard", 1);
+      const alarms = [service, cluster].flatMap((stack) =>
+        Object.values(Template.fromStack(stack).findResources("AWS::CloudWatch::Alarm")),
+      );
+      return alarms
+        .map(({ Properties: { Metrics } }) => Metrics?.filter((m: object) => "MetricStat" in m).length ?? 1)
+        .reduce((sum, count) => sum + count, 0);
+    };
+    expect(usd(perMonth(config), "alarms")).toBeCloseTo(0.1 * metricsOfAlarms(config));
+    config.metrics.enabled = false;
+    expect(usd(perMonth(config), "alarms")).toBeCloseTo(0.1 * metricsOfAlarms(config));
     rmSync(functions, { recursive: true });
   });
 
