@@ -24,6 +24,9 @@ const NOTICES: Record<string, events.EventPattern> = {
   Health: { source: ["aws.health"], detailType: ["AWS Health Event"] },
 };
 
+/** The name of the rule about Spot interruptions, which the dashboard counts by it. */
+export const spotRuleName = (deployment: string) => `${deployment}-spot-interruptions`;
+
 /** The queue through which Karpenter learns that a node goes: on Spot, two minutes before. */
 export class Interruptions extends Construct {
   readonly queue: sqs.Queue;
@@ -42,6 +45,7 @@ export class Interruptions extends Construct {
     });
     for (const [name, eventPattern] of Object.entries(NOTICES)) {
       new events.Rule(this, name, {
+        ruleName: name === "SpotInterruption" ? spotRuleName(deployment) : undefined,
         eventPattern,
         description: `Karpenter of ${deployment}: ${eventPattern.detailType?.[0]}`,
         targets: [new targets.SqsQueue(queue)],
