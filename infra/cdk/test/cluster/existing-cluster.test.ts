@@ -97,11 +97,11 @@ describe("an existing cluster that has nothing", () => {
     template.resourceCountIs("AWS::IAM::ManagedPolicy", 3);
   });
 
-  it("keeps its own log groups", () => {
+  it("keeps its own log groups, and gets one for the metrics of workers", () => {
     const names = resources(template, "AWS::Logs::LogGroup").map(
       ([, { Properties }]) => Properties?.LogGroupName,
     );
-    expect(names.filter(Boolean)).toEqual([]);
+    expect(names.filter(Boolean)).toEqual(["/darkroom/darkroom/metrics"]);
   });
 });
 
