@@ -14,6 +14,7 @@ import { WorkerMetrics } from "./cluster/worker-metrics.ts";
 import { WorkerRole } from "./cluster/worker-role.ts";
 import type { Config, Runtime } from "./config/types.ts";
 import type { ServiceHandover } from "./handover.ts";
+import { tracesToXray } from "./tracing.ts";
 
 export interface ClusterStackProps extends StackProps {
   config: Config;
@@ -60,6 +61,7 @@ export class ClusterStack extends Stack {
         records,
         completions,
         metrics,
+        traces: tracesToXray(config),
       }),
     }));
 

@@ -13,6 +13,7 @@ import type { Config } from "./config/types.ts";
 import { logicalId } from "./logical-id.ts";
 import { functionMetrics } from "./metrics.ts";
 import { RustFunction } from "./rust-function.ts";
+import { tracingVariables } from "./tracing.ts";
 
 export interface DeadLettersProps {
   config: Config;
@@ -48,6 +49,7 @@ export class DeadLetters extends Construct {
         RUNTIME_TYPES: config.runtimes.map(({ name, type }) => `${name}=${type}`).join(","),
         ...(records && { RECORD_TABLE: records.tableName }),
         ...functionMetrics(config),
+        ...tracingVariables(config),
       },
     });
     this.function.may(["s3:GetObject", "s3:PutObject"], bucket.arnForObjects("*"));

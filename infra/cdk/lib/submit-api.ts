@@ -19,6 +19,7 @@ import { nodeLists, withNodeLists } from "./node-lists.ts";
 import { LARGE_TASKS, UPLOADS } from "./reserved-keys.ts";
 import { RustFunction } from "./rust-function.ts";
 import { SubmitRestApi } from "./submit-rest-api.ts";
+import { isTraced, TraceSampling, tracingVariables } from "./tracing.ts";
 import { INDEXES } from "./task-records.ts";
 
 /** Storing up to 6 MB before publishing takes a second or two, and each is tried again when it fails. */
@@ -79,6 +80,7 @@ export class SubmitApi extends Construct {
         MAX_MESSAGE_BYTES: String(api.messageBytes),
         PUBLISH_TIMEOUT_MS: String(timeouts.publishMs),
         ...functionMetrics(config),
+        ...tracingVariables(config),
         ...(records && {
           RECORD_TABLE: records.tableName,
           RECORD_DAYS: String(config.records.days),
@@ -105,6 +107,10 @@ export class SubmitApi extends Construct {
         function: this.function,
         keys: this.api.keys,
       });
+    }
+    if (isTraced(config)) {
+      const apis = { tasks: this.api, ...(this.comfy && { comfy: this.comfy }) };
+      new TraceSampling(this, "TraceSampling", config, apis);
     }
   }
 

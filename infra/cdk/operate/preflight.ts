@@ -14,6 +14,7 @@ import { network } from "./preflight/network.ts";
 import { programs } from "./preflight/programs.ts";
 import { results } from "./preflight/results.ts";
 import { subscriptions } from "./preflight/subscriptions.ts";
+import { tracing } from "./preflight/tracing.ts";
 import { isDenied, reasonOf } from "./support/aws.ts";
 import type { Command } from "./support/command.ts";
 import { columns, say } from "./support/console.ts";
@@ -43,6 +44,7 @@ const CHECKS: Record<string, Check> = {
   network,
   "front door": submitApi,
   subscriptions,
+  tracing,
 };
 
 /** Prints all findings. Throws if a deployment would not come to work. */

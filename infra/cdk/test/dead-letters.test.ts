@@ -49,5 +49,8 @@ it("has the variables that it needs, and half a minute", () => {
     RUNTIME_TYPES: "sdruntime=sdwebui,comfyui=comfyui",
     RECORD_TABLE: { Ref: table },
     METRICS_NAMESPACE: "Darkroom/studio",
+    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: "https://traces.example.com/v1/traces",
+    OTEL_TRACES_SAMPLER: "parentbased_traceidratio",
+    OTEL_TRACES_SAMPLER_ARG: "0.1",
   });
 });

@@ -10,6 +10,7 @@ import { parse } from "yaml";
 import type { Config, Runtime } from "../config/types.ts";
 import { hourlyPrice } from "../hourly-price.ts";
 import { namespaceOf, workerLogGroupOf } from "../metrics.ts";
+import { tracingVariables } from "../tracing.ts";
 import type { ServiceAccount } from "./identity.ts";
 import { privateInputs } from "./private-inputs.ts";
 import type { TargetCluster } from "./target.ts";
@@ -77,6 +78,7 @@ function own(runtime: Runtime, around: RuntimeSurroundings): Values {
         ? { namespace: namespaceOf(config), logGroup: workerLogGroupOf(config) }
         : {},
       gpuUsdPerHour: hourlyPrice(runtime) ?? 0,
+      env: tracingVariables(config),
     },
     deadlines: runtime.deadlines,
     aws: { region: config.region },

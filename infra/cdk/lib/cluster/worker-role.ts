@@ -32,6 +32,8 @@ export interface WorkerRoleProps {
   completions: sns.ITopic;
   /** The log group that metrics are published through, if they are. */
   metrics: logs.ILogGroup | undefined;
+  /** Whether spans are sent to X-Ray. */
+  traces: boolean;
 }
 
 /**
@@ -80,6 +82,10 @@ export class WorkerRole extends Construct {
         "logs:CreateLogStream",
         "logs:PutLogEvents",
       );
+    }
+    if (props.traces) {
+      this.allow("SendsTraces", ["*"], "xray:PutTraceSegments");
+      acknowledgeWildcards(this, "X-Ray has no resources that a policy could name.", "*");
     }
     const inputs = runtime.inputs.buckets.map(everyObject);
     if (inputs.length > 0) this.allow("ReadsInputs", inputs, "s3:GetObject");

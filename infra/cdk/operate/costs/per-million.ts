@@ -2,6 +2,7 @@
 
 import type { Config, Runtime } from "../../lib/config/types.ts";
 import { OF_RUNTIMES } from "../../lib/metrics.ts";
+import { isTraced } from "../../lib/tracing.ts";
 import { line, type Line, plain } from "./line.ts";
 import { hourly, PRICES } from "./prices.ts";
 
@@ -36,9 +37,6 @@ const FUNCTION_SECONDS = 0.02;
  */
 const LEASE_SHARE = 3;
 
-/** X-Ray's default rule: the first request each second, and 5 % of the others. */
-const TRACED = 0.05;
-
 /**
  * Write units of a task without an idempotency key: the record and its index, its mark as published, its start, and its
  * end, when it has more than 1 kB. With a quota an index of unfinished tasks is written twice (task-records/README.md).
@@ -69,6 +67,7 @@ export function perMillion(config: Config, runtime: Runtime, work: Workload): Li
   const storedGb = (IMAGES * work.imageKb) / 1e6;
   const months = config.results.lifetimeDays === 0 ? 1 : config.results.lifetimeDays / 30;
   const { emails, webhooks } = config.subscriptions;
+  const { share } = config.tracing;
   return [
     gpu(runtime, work),
     dataVolume(runtime, work),
@@ -97,7 +96,7 @@ export function perMillion(config: Config, runtime: Runtime, work: Workload): Li
     ),
     ...(config.records.enabled ? records(config, work) : []),
     line("logs", `1 M × ${LOG_KB} kB = ${LOG_KB} GB`, LOG_KB, PRICES.logs.usd),
-    line("traces", `${TRACED * 100} % of 1 M`, TRACED, PRICES.traces.usd),
+    ...(isTraced(config) ? [line("traces", `${plain(share * 100)} % of 1 M`, share, PRICES.traces.usd)] : []),
     ...(config.metrics.enabled ? [metrics(work)] : []),
     ...(claimCheck
       ? [

@@ -67,6 +67,11 @@ const SWITCHES: Switch[] = [
       "the dashboard shows neither outcomes nor costs; no alarms about failed tasks, broken GPUs and full disks",
   },
   {
+    name: "tracing.enabled: false",
+    turn: (config) => (config.tracing.enabled = false),
+    besides: "no traces of functions and workers; X-Ray's default rule still samples API Gateway and Lambda",
+  },
+  {
     name: "subscriptions.webhooks: [one]",
     turn: (config) => (config.subscriptions.webhooks = ["https://hooks.example.com/darkroom"]),
     besides: "deliveries to SQS cost nothing at SNS",

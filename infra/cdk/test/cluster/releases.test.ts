@@ -145,6 +145,14 @@ describe("the values of a release", () => {
     expect(price(["g9.xlarge"], "spot")).toBe(0);
   });
 
+  it("have the variables of OpenTelemetry, which the chart passes to the worker", () => {
+    expect(values("comfyui").worker.env).toEqual({
+      OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: "https://traces.example.com/v1/traces",
+      OTEL_TRACES_SAMPLER: "parentbased_traceidratio",
+      OTEL_TRACES_SAMPLER_ARG: "0.1",
+    });
+  });
+
   it("publish no metrics where these are disabled", () => {
     const without = synth(example("minimal", ({ metrics }) => (metrics.enabled = false))).template;
     const { worker } = valuesOf(all(without)[release(without, "sdruntime")[0]], "aws", "us-west-2");

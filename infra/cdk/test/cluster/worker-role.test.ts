@@ -85,6 +85,13 @@ describe("the workers of a runtime", () => {
     );
   });
 
+  it("may send spans to X-Ray, unless an agent takes them", () => {
+    const sends = { Sid: "SendsTraces", Effect: "Allow", Action: "xray:PutTraceSegments", Resource: "*" };
+    const toXray = synth(example("full", ({ tracing }) => delete tracing.endpoint)).template;
+    expect(workers("sdruntime", toXray)).toContainEqual(sends);
+    expect(workers("sdruntime")).not.toContainEqual(sends);
+  });
+
   it("get nothing beside it from managed policies", () => {
     const roles = resources(template, "AWS::IAM::Role").filter(([id]) => id.startsWith("Worker"));
     expect(roles).toHaveLength(2);

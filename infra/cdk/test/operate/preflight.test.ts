@@ -9,6 +9,7 @@ import { images } from "../../operate/preflight/images.ts";
 import { models } from "../../operate/preflight/models.ts";
 import { results } from "../../operate/preflight/results.ts";
 import { subscriptions } from "../../operate/preflight/subscriptions.ts";
+import { tracing } from "../../operate/preflight/tracing.ts";
 import { preflight } from "../../operate/preflight.ts";
 import { aws, s3 } from "../../operate/support/aws.ts";
 import { withLimits } from "./support/account.ts";
@@ -38,6 +39,19 @@ describe("account", () => {
   test("a region that has to be enabled first is named", async () => {
     const [, found] = await says(account, { ...configuration(), region: "me-central-1" });
     expect(found).toMatch(/^missing: me-central-1 is not enabled: `aws account enable-region/);
+  });
+});
+
+describe("tracing", () => {
+  test("X-Ray has to be prepared, agents and disabled traces need nothing", async () => {
+    expect(await says(tracing, configuration())).toEqual([
+      expect.stringMatching(/^note: .*get-trace-segment-destination --region us-west-2/),
+    ]);
+    const endpoint = "tracing: { endpoint: 'https://traces.example.com/v1/traces' }";
+    expect(await says(tracing, configuration(endpoint))).toEqual([
+      "ok: sent to https://traces.example.com/v1/traces, which pods must reach",
+    ]);
+    expect(await says(tracing, configuration("tracing: { enabled: false }"))).toEqual(["ok: off"]);
   });
 });
 
