@@ -47,7 +47,10 @@ function frontDoor({ config, submitApi: { api, function: handler } }: DashboardP
   const accepted = config.runtimes.map(({ name }) =>
     runtimeMetric(config, "TasksAccepted", name, { label: name, statistic: "Sum" }),
   );
-  const refused = deploymentMetric(config, "TasksRefused", { label: "refused", statistic: "Sum" });
+  const refused = deploymentMetric(config, "RequestsRefused", {
+    label: "refused requests",
+    statistic: "Sum",
+  });
   return [
     graph("Requests", [api.metricCount(), api.metricClientError(), api.metricServerError()]),
     graph("Time to answer, ms", [
@@ -59,7 +62,7 @@ function frontDoor({ config, submitApi: { api, function: handler } }: DashboardP
       handler.metricErrors(),
       handler.metricThrottles(),
     ]),
-    ...(config.metrics.enabled ? [graph("Accepted and refused tasks", [...accepted, refused])] : []),
+    ...(config.metrics.enabled ? [graph("Accepted tasks, refused requests", [...accepted, refused])] : []),
   ];
 }
 

@@ -37,7 +37,7 @@ export const OF_RUNTIMES = {
 } satisfies Record<string, Unit>;
 
 /** Metrics without dimensions. */
-export const OF_THE_DEPLOYMENT = { TasksRefused: "Count" } satisfies Record<string, Unit>;
+export const OF_THE_DEPLOYMENT = { RequestsRefused: "Count" } satisfies Record<string, Unit>;
 
 /** The dimension that distinguishes the runtimes of a deployment. */
 const DIMENSION = "runtime";

@@ -33,7 +33,7 @@ it("shows the way of a task: asked for, waiting, in work, its outcome and its co
   ]);
   expect(titles(widgets)).toEqual(
     expect.arrayContaining([
-      "Accepted and refused tasks",
+      "Accepted tasks, refused requests",
       "Oldest waiting task, s",
       "Pods",
       "Nodes of the cluster",
