@@ -71,6 +71,8 @@ pub struct Config {
     /// How long uploaded assets are kept, in days (`ASSET_DAYS`). The bucket must keep their objects longer.
     #[validate(range(min = 1, max = 3_650, message = "must be 1 to 3650 days"))]
     pub asset_days: u32,
+    /// The namespace of the metrics that are printed for CloudWatch (`METRICS_NAMESPACE`); without it none are.
+    pub metrics_namespace: Option<String>,
     /// How much is logged (`LOG_LEVEL`).
     pub log_level: Level,
 }
@@ -104,6 +106,7 @@ impl Config {
             url_expiry_seconds: vars.parsed("URL_EXPIRY_SECONDS", 3_600),
             comfy_runtime: vars.optional("COMFY_RUNTIME"),
             asset_days: vars.parsed("ASSET_DAYS", 14),
+            metrics_namespace: vars.optional("METRICS_NAMESPACE"),
             log_level: vars.parsed("LOG_LEVEL", Level::INFO),
         };
         let problems = config.with_broken_rules(vars.problems);

@@ -8,6 +8,7 @@ pub mod caller;
 
 pub mod comfy;
 pub mod logs;
+pub mod metrics;
 pub mod router;
 pub mod steps;
 pub mod trace;

@@ -8,6 +8,7 @@ use api_lambda::{App, Aws, Config, TaskStore, aws, logs, router, trace};
 use lambda_http::lambda_runtime::Runtime;
 use lambda_http::lambda_runtime::layers::TracingLayer;
 use lambda_http::{Adapter, Error};
+use task_metrics::Emitter;
 use task_traces::Traces;
 use tower::util::ThenLayer;
 use tracing::Level;
@@ -34,7 +35,8 @@ async fn serve(config: Result<Config, ConfigError>) -> Result<(), Error> {
     let sdk = aws::sdk_config(&config).await;
     let (publisher, store) = (Aws::new(&sdk, &config), TaskStore::new(&sdk, &config));
     let traces = Traces::from_env(trace::SERVICE, sdk.credentials_provider());
-    let app = App::new(config, publisher).with_store(store).with_traces(traces.clone());
+    let metrics = Emitter::new(config.metrics_namespace.as_deref(), std::io::stdout());
+    let app = App::new(config, publisher).with_store(store).with_traces(traces.clone()).with_metrics(metrics);
     // After the response, and before Lambda can freeze the process until the next request.
     let flushing = ThenLayer::new(move |answered: Result<(), Error>| {
         let traces = traces.clone();

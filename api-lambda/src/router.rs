@@ -13,6 +13,7 @@ use axum::{Json, Router};
 use lambda_http::RequestExt;
 use serde_json::{Value, json};
 use shared_schema::Contract;
+use task_metrics::Emitter;
 use task_traces::{Parent, Traces};
 use tracing::Instrument;
 use tracing::field::Empty;
@@ -23,6 +24,7 @@ use crate::caller::Caller;
 use crate::comfy::{self, ComfyError};
 use crate::console;
 use crate::error::ApiError;
+use crate::metrics;
 use crate::problem::LoggedCode;
 use crate::request_id;
 use crate::steps::{self, ApiVersion, publish::Publisher};
@@ -44,6 +46,7 @@ pub struct App<P> {
     pub(crate) publisher: P,
     pub(crate) store: Option<TaskStore>,
     pub(crate) traces: Traces,
+    pub(crate) metrics: Arc<Emitter>,
 }
 
 impl<P: Publisher> App<P> {
@@ -57,7 +60,14 @@ impl<P: Publisher> App<P> {
         let contract = Contract::new(config.runtimes.clone())
             .with_allowed_scripts(config.scripts_allowed.clone())
             .with_limits(config.limits());
-        Self { config, contract, publisher, store: None, traces: Traces::off() }
+        Self {
+            config,
+            contract,
+            publisher,
+            store: None,
+            traces: Traces::off(),
+            metrics: Arc::new(Emitter::off()),
+        }
     }
 
     /// The same with records of tasks, and with `v1`.
@@ -68,6 +78,11 @@ impl<P: Publisher> App<P> {
     /// The same with traces of requests.
     pub fn with_traces(self, traces: Traces) -> Self {
         Self { traces, ..self }
+    }
+
+    /// The same with metrics of requests.
+    pub fn with_metrics(self, metrics: Emitter) -> Self {
+        Self { metrics: Arc::new(metrics), ..self }
     }
 
     /// The records and results of tasks.
@@ -95,7 +110,7 @@ pub fn router<P: Publisher>(app: App<P>) -> Router {
     router
         .fallback(async |uri: OriginalUri| refused(&uri, ApiError::NotFound))
         .method_not_allowed_fallback(async |uri: OriginalUri| refused(&uri, ApiError::MethodNotAllowed))
-        .layer(middleware::from_fn_with_state(app.traces.clone(), log))
+        .layer(middleware::from_fn_with_state((app.traces.clone(), Arc::clone(&app.metrics)), log))
         .with_state(Arc::new(app))
 }
 
@@ -117,7 +132,11 @@ async fn healthz() -> Json<Value> {
 }
 
 /// One line and one span per request. The steps fill in what they learn about the task.
-async fn log(State(traces): State<Traces>, request: Request, next: Next) -> Response {
+async fn log(
+    State((traces, metrics)): State<(Traces, Arc<Emitter>)>,
+    request: Request,
+    next: Next,
+) -> Response {
     let started = Instant::now();
     let lambda = request.extensions().lambda_context_ref();
     let incoming = trace::incoming(request.headers(), lambda);
@@ -145,6 +164,9 @@ async fn log(State(traces): State<Traces>, request: Request, next: Next) -> Resp
     traced.set("http.response.status_code", i64::from(status));
     if response.status().is_server_error() {
         traced.failed(code.unwrap_or("internal_error"));
+    }
+    if let Some(code) = code {
+        metrics::refused(&metrics, code);
     }
     let duration_ms = started.elapsed().as_secs_f64() * 1e3;
     tracing::info!(parent: &span, status, code, duration_ms, "request answered");

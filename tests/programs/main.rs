@@ -15,6 +15,7 @@ mod function;
 mod lambda;
 mod local_stack;
 mod log_lines;
+mod metrics;
 mod predecessors;
 mod served;
 mod submitted_once;

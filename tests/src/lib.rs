@@ -8,6 +8,7 @@
 
 pub mod aws;
 pub mod binaries;
+pub mod cloudwatch_logs;
 pub mod collector;
 pub mod comfyui;
 pub mod dead_letters;

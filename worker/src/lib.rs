@@ -6,6 +6,7 @@ mod worker;
 
 pub mod breaker;
 mod disk_space;
+mod metric_reports;
 mod readiness;
 mod receive;
 mod recovery;

@@ -47,6 +47,7 @@ impl Worker {
             } else {
                 let startup_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
                 let runtime_type = self.config.runtime_type.name();
+                self.health.metrics().started(started.elapsed());
                 tracing::info!(%runtime, runtime_type, startup_ms, "ready");
             }
             was_ready = true;

@@ -60,6 +60,8 @@ pub async fn run(
     worker.recover(recovered, &mut tasks);
     let keeping_ready = in_background(Arc::clone(&worker).keep_ready(started));
     let logging = in_background(Arc::clone(&worker).log_disabled_features());
+    let reported = CancellationToken::new();
+    let reporting = in_background(Arc::clone(&worker).report_metrics(reported.clone()));
 
     let last_poll = worker.receive(&mut tasks).await;
     worker.health.set_stopping();
@@ -68,7 +70,8 @@ pub async fn run(
         () = worker.release_last(last_poll) => while tasks.join_next().await.is_some() {},
     }
     drop((keeping_ready, logging));
-    tokio::join!(annotations.remove(), worker.traces.shut_down(FLUSH_TIMEOUT));
+    reported.cancel();
+    let _ = tokio::join!(annotations.remove(), worker.traces.shut_down(FLUSH_TIMEOUT), reporting);
     tracing::info!(runtime = %worker.config.runtime_name, "stopped");
     Ok(())
 }

@@ -78,7 +78,11 @@ impl Worker {
             None => None,
         };
         let worker = Self {
-            health: HealthState::new(&config.runtime_name),
+            health: HealthState::new(
+                &config.runtime_name,
+                config.gpu_usd_per_hour,
+                config.cloudwatch.is_some(),
+            ),
             results: Results::new(&cloud, RuntimeName::new(&config.runtime_name)),
             fetcher: Fetcher::new(&config, cloud.store.clone()),
             pipeline: Pipeline::new(config.worker_concurrency, config.staged_timeout()),

@@ -9,7 +9,7 @@ use tracing::field;
 
 use super::claim_check::Checked;
 use crate::error::ApiError;
-use crate::{App, Config, trace};
+use crate::{App, Config, metrics, trace};
 
 /// Where accepted tasks go: a topic, and a bucket for those that are too large for it.
 pub trait Publisher: Send + Sync + 'static {
@@ -132,6 +132,7 @@ pub(crate) async fn publish<P: Publisher>(
         tracing::error!(%error, error.code = code, service_request_id = request_id, bytes, "task not published");
         if error.is_unpublished { ApiError::NotPublished } else { ApiError::PublishUnavailable }
     })?;
+    metrics::accepted(&app.metrics, &app.config.runtimes, &task.metadata.runtime);
     Ok(Published { task, route, submission })
 }
 

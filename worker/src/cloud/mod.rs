@@ -1,6 +1,7 @@
 //! AWS as the worker uses it: one queue, one bucket (and those that inputs come from), one topic. SDK types stop here.
 
 pub mod lease;
+pub mod metric_log;
 pub mod presign;
 pub mod queue;
 pub mod sdk_error;
@@ -20,6 +21,7 @@ use task_records::Records;
 use crate::config::Config;
 
 pub use lease::Lease;
+pub use metric_log::{MetricLog, MetricLogOptions};
 pub use presign::UrlSigner;
 pub use queue::{Delivery, Queue};
 pub use sdk_error::CloudError;
@@ -37,6 +39,8 @@ pub struct Cloud {
     pub topic: Topic,
     /// The records of tasks, if they are recorded.
     pub records: Option<Records>,
+    /// The log group of metrics, if they are sent to CloudWatch.
+    pub metric_log: Option<MetricLog>,
 }
 
 /// How long one call for a record may take, with its retries. What is worth waiting longer for is retried by the caller.
@@ -61,6 +65,10 @@ impl Cloud {
             store: Store::new(&sdk, &config.bucket, config.url_expiry()),
             topic: Topic::new(&sdk, &config.completion_topic_arn),
             records: records(&sdk, config.record_table.as_deref()),
+            metric_log: config
+                .cloudwatch
+                .as_ref()
+                .map(|options| MetricLog::new(&sdk, options, &config.host_name)),
         }
     }
 }

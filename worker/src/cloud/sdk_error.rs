@@ -64,7 +64,10 @@ impl CloudError {
 
     /// Whether the resource does not exist.
     pub fn is_not_found(&self) -> bool {
-        matches!(self.code.as_str(), "NoSuchKey" | "NoSuchBucket" | "NotFound" | "http_404")
+        matches!(
+            self.code.as_str(),
+            "NoSuchKey" | "NoSuchBucket" | "NotFound" | "ResourceNotFoundException" | "http_404"
+        )
     }
 
     /// Whether an object of that key was there before.

@@ -9,7 +9,8 @@ use shared_schema::Limits;
 use shared_schema::content::NodeRules;
 use validator::Validate;
 
-use crate::health::HealthListen;
+use crate::cloud::MetricLogOptions;
+use crate::health::{HealthListen, Price};
 use crate::inputs::guard::AllowedHosts;
 use crate::pod::PodOptions;
 use crate::runtimes::left_run::UninterruptibleRun;
@@ -106,6 +107,13 @@ pub struct Config {
     /// `TRACE_LINK_SECONDS`: a task that waited longer in the queue gets a trace of its own, which links to that of its request; 0 for
     /// never.
     pub trace_link_seconds: u64,
+    /// `METRICS_NAMESPACE` and `METRICS_LOG_GROUP`: the namespace and the log group of metrics in CloudWatch, if they are sent there.
+    pub cloudwatch: Option<MetricLogOptions>,
+    /// `METRICS_INTERVAL_SECONDS`: how often they are sent.
+    #[validate(range(min = 1, max = 3_600))]
+    pub metrics_interval_seconds: u64,
+    /// `GPU_USD_PER_HOUR`: the price of the instance, of which the cost is counted; none for no cost.
+    pub gpu_usd_per_hour: Option<Price>,
     /// `HEALTH_LISTEN`: where probes and scrapers ask.
     pub health_listen: HealthListen,
     /// `MARK_POD`: the pod to mark while it is busy, if it is to be.
@@ -172,6 +180,9 @@ impl Config {
             grace_period_seconds: vars.parsed("GRACE_PERIOD_SECONDS", 60),
             url_expiry_seconds: vars.parsed("URL_EXPIRY_SECONDS", 86_400),
             trace_link_seconds: vars.parsed("TRACE_LINK_SECONDS", 0),
+            cloudwatch: vars.cloudwatch(),
+            metrics_interval_seconds: vars.parsed("METRICS_INTERVAL_SECONDS", 60),
+            gpu_usd_per_hour: vars.price(),
             health_listen: vars.parsed("HEALTH_LISTEN", HealthListen::default()),
             pod: vars.pod(),
         };
@@ -222,6 +233,11 @@ impl Config {
         (self.trace_link_seconds > 0).then(|| self.trace_link_seconds.saturating_mul(1_000))
     }
 
+    /// How often metrics are sent to CloudWatch.
+    pub fn metrics_interval(&self) -> Duration {
+        Duration::from_secs(self.metrics_interval_seconds)
+    }
+
     /// How long presigned URLs work.
     pub fn url_expiry(&self) -> Duration {
         Duration::from_secs(self.url_expiry_seconds)
@@ -257,6 +273,26 @@ fn contradictions(config: &Config) -> Vec<String> {
 
 /// The variables that mean more than one value.
 impl EnvReader<'_> {
+    fn cloudwatch(&mut self) -> Option<MetricLogOptions> {
+        match (self.text("METRICS_NAMESPACE"), self.text("METRICS_LOG_GROUP")) {
+            (Some(namespace), Some(group)) => Some(MetricLogOptions { namespace, group }),
+            (None, None) => None,
+            _ => {
+                self.wrong.push("METRICS_NAMESPACE and METRICS_LOG_GROUP must be set together".to_owned());
+                None
+            }
+        }
+    }
+
+    fn price(&mut self) -> Option<Price> {
+        let text = self.text("GPU_USD_PER_HOUR")?;
+        let price = text.parse().ok().and_then(Price::new);
+        if price.is_none() {
+            self.wrong.push("GPU_USD_PER_HOUR must be a number of dollars, 0 or more".to_owned());
+        }
+        price
+    }
+
     fn pod(&mut self) -> Option<PodOptions> {
         let marked = self.flag("MARK_POD", false);
         let mut needed = |name: &str| {

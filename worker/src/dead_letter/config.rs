@@ -21,6 +21,8 @@ pub struct Config {
     pub url_expiry_seconds: u64,
     /// `RECORD_TABLE`: the DynamoDB table of task records, if tasks are recorded.
     pub record_table: Option<String>,
+    /// `METRICS_NAMESPACE`: the namespace of the metrics that are printed for CloudWatch; without it none are.
+    pub metrics_namespace: Option<String>,
     /// `RUNTIME_TYPES`: the types of the deployed runtimes, `name=type` each.
     pub runtime_types: RuntimeTypes,
 }
@@ -67,6 +69,7 @@ impl Config {
             completion_topic_arn: vars.required("SNS_TOPIC_ARN"),
             url_expiry_seconds: vars.parsed("URL_EXPIRY_SECONDS", 86_400),
             record_table: vars.text("RECORD_TABLE"),
+            metrics_namespace: vars.text("METRICS_NAMESPACE"),
             runtime_types: vars.parsed("RUNTIME_TYPES", RuntimeTypes::default()),
         };
         let mut wrong = vars.wrong;

@@ -14,6 +14,7 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use futures_util::stream::{self, StreamExt};
 use shared_schema::ErrorCode;
+use task_metrics::{Document, Emitter, Metric, OTHER_RUNTIME, Unit};
 use task_records::Records;
 use task_traces::{TraceContext, Traces};
 use tokio::time::{Instant, timeout_at};
@@ -36,6 +37,14 @@ pub use event::{Attributes, BatchItemFailure, BatchResponse, Record, SqsEvent};
 /// How many messages are processed at once: a batch, unless the event source gathers larger ones.
 const AT_ONCE: usize = 10;
 
+/// The metric of the function in CloudWatch. `docs/observability.md` lists it.
+pub const TASKS_DEAD_LETTERED: Metric = Metric {
+    name: "TasksDeadLettered",
+    unit: Unit::Count,
+    dimensions: &["runtime"],
+    help: "tasks that the dead-letter function has completed",
+};
+
 /// Completes dead-lettered tasks.
 pub struct DeadLetters {
     store: Store,
@@ -43,6 +52,7 @@ pub struct DeadLetters {
     records: Option<Records>,
     runtime_types: RuntimeTypes,
     traces: Traces,
+    metrics: Emitter,
 }
 
 impl DeadLetters {
@@ -55,6 +65,7 @@ impl DeadLetters {
             records: cloud::records(&sdk, config.record_table.as_deref()),
             runtime_types: config.runtime_types.clone(),
             traces: Traces::off(),
+            metrics: Emitter::new(config.metrics_namespace.as_deref(), std::io::stdout()),
         }
     }
 
@@ -121,6 +132,13 @@ impl DeadLetters {
                 let receipts = record.received_by_workers();
                 let completing = self.complete_task(&results, &delivery, &assignment, &target, receipts);
                 let completed = traced.within(completing).instrument(span).await;
+                if completed.is_ok() {
+                    self.metrics.emit(|| {
+                        let name = target.name.as_str();
+                        let name = self.runtime_types.of(name).map_or(OTHER_RUNTIME, |_| name);
+                        Document::new(vec![("runtime", name.to_owned())]).with(TASKS_DEAD_LETTERED, vec![1.0])
+                    });
+                }
                 traced.set("darkroom.outcome", if completed.is_ok() { "dead_lettered" } else { "released" });
                 completed
             }

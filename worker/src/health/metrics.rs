@@ -1,7 +1,9 @@
-//! Every metric of the worker: its name, its unit, its labels. The README of this crate lists them.
+//! Every metric of the worker for Prometheus: its name, its unit, its labels. The README of this crate lists them. Each event is also
+//! counted for CloudWatch ([`super::cloudwatch`]), if the worker reports there.
 
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
@@ -10,8 +12,10 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use shared_schema::ErrorCode;
+use task_metrics::{Document, Metric};
 
-use super::Stage;
+use super::cloudwatch::{self, Window};
+use super::{Price, Stage};
 
 /// The media type of [`Metrics::text`] (OpenMetrics 1.0, section "Content negotiation").
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -45,6 +49,10 @@ impl BrokenSign {
 
 /// What one worker has done since it started.
 pub struct Metrics {
+    runtime_name: String,
+    price: Option<Price>,
+    /// Nothing unless the worker reports to CloudWatch.
+    window: Option<Window>,
     registry: Registry,
     received: ByLabel,
     completed: Family<[(&'static str, String); 2], Counter>,
@@ -56,6 +64,14 @@ pub struct Metrics {
     gpu_busy: Family<Label, Counter<f64, AtomicU64>>,
     gpu_gaps: Histogram,
     in_flight: Gauge,
+    model_switches: Counter,
+    /// The models that the last run named, if it named any.
+    last_models: Mutex<Vec<String>>,
+    /// Until when the time and the cost are counted.
+    counted_until: Mutex<Instant>,
+    uptime: Counter<f64, AtomicU64>,
+    /// No series without a price.
+    cost: Family<[(&'static str, &'static str); 0], Counter<f64, AtomicU64>>,
     images: Counter,
     input_bytes: Counter,
     output_bytes: Counter,
@@ -69,10 +85,13 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Nothing done yet, beside the runtime of that name.
-    pub(super) fn new(runtime_name: &str) -> Self {
+    /// Nothing done yet, beside the runtime of that name, on an instance of that price.
+    pub(super) fn new(runtime_name: &str, price: Option<Price>, reports: bool) -> Self {
         let labels = [("runtime".into(), runtime_name.to_owned().into())];
         let mut metrics = Self {
+            runtime_name: runtime_name.to_owned(),
+            price,
+            window: reports.then(|| Window::new(price)),
             registry: Registry::with_prefix_and_labels("darkroom_worker", labels.into_iter()),
             received: Family::default(),
             completed: Family::default(),
@@ -88,6 +107,11 @@ impl Metrics {
                 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0,
             ]),
             in_flight: Gauge::default(),
+            model_switches: Counter::default(),
+            last_models: Mutex::default(),
+            counted_until: Mutex::new(Instant::now()),
+            uptime: Counter::default(),
+            cost: Family::default(),
             images: Counter::default(),
             input_bytes: Counter::default(),
             output_bytes: Counter::default(),
@@ -152,6 +176,22 @@ impl Metrics {
             "Tasks that are staged, running or being stored",
             self.in_flight.clone(),
         );
+        registry.register(
+            "model_switches",
+            "Runs that named another model than the run before them",
+            self.model_switches.clone(),
+        );
+        registry.register_with_unit(
+            "uptime",
+            "Time since the start of the worker",
+            Unit::Seconds,
+            self.uptime.clone(),
+        );
+        registry.register(
+            "cost_usd",
+            "That time at the price of the instance, in US dollars",
+            self.cost.clone(),
+        );
         registry.register("images", "Images of tasks that succeeded", self.images.clone());
         registry.register_with_unit("input", "Inputs fetched", Unit::Bytes, self.input_bytes.clone());
         registry.register_with_unit("output", "Results stored", Unit::Bytes, self.output_bytes.clone());
@@ -203,12 +243,20 @@ impl Metrics {
     /// A message was received that was sent so long ago; `charged_attempt` counts from 1.
     pub fn received(&self, charged_attempt: u32, age: Duration) {
         self.queue_age.observe(age.as_secs_f64());
+        self.observe(cloudwatch::QUEUE_AGE, age);
+        self.add(cloudwatch::TASKS_RECEIVED, 1.0);
         let attempt = if charged_attempt <= 1 { "first" } else { "repeat" };
         self.received.get_or_create(&[("attempt", attempt)]).inc();
     }
 
     /// A task was completed: the status of its notification, and the code of its failure.
     pub fn completed(&self, task_status: &str, code: Option<ErrorCode>) {
+        match task_status {
+            "succeeded" => self.add(cloudwatch::TASKS_SUCCEEDED, 1.0),
+            "canceled" => self.add(cloudwatch::TASKS_CANCELED, 1.0),
+            "expired" => self.add(cloudwatch::TASKS_EXPIRED, 1.0),
+            _ => self.add(cloudwatch::TASKS_FAILED, 1.0),
+        }
         // An empty label is the same as none.
         let code = code.map_or("", ErrorCode::as_str);
         self.completed.get_or_create(&[("status", task_status.to_owned()), ("code", code.to_owned())]).inc();
@@ -216,37 +264,67 @@ impl Metrics {
 
     /// A delivery was released, and no attempt charged.
     pub fn given_back(&self, reason: &'static str) {
+        self.add(cloudwatch::DELIVERIES_RELEASED, 1.0);
         self.given_back.get_or_create(&[("reason", reason)]).inc();
     }
 
     /// An attempt failed and will be retried.
     pub fn retried(&self, code: ErrorCode) {
+        self.add(cloudwatch::ATTEMPTS_FAILED, 1.0);
         self.attempts_failed.get_or_create(&[("code", code.as_str())]).inc();
     }
 
     /// A lease was lost.
     pub fn lease_lost(&self) {
+        self.add(cloudwatch::LEASES_LOST, 1.0);
         self.leases_lost.inc();
     }
 
     /// A task, or a poll of the queue, has passed that stage.
     pub fn stage(&self, stage: Stage, took: Duration) {
+        match stage {
+            Stage::Prepare => self.observe(cloudwatch::PREPARE_TIME, took),
+            Stage::Run => self.observe(cloudwatch::RUN_TIME, took),
+            Stage::Store => self.observe(cloudwatch::STORE_TIME, took),
+            Stage::Receive | Stage::Wait | Stage::Commit | Stage::Notify => {}
+        }
         self.stages.get_or_create(&[("stage", stage.as_str())]).observe(took.as_secs_f64());
     }
 
     /// The runtime worked that long on a run.
     pub fn gpu_busy(&self, worked: Duration, succeeded: bool) {
         let result = if succeeded { "succeeded" } else { "failed" };
+        self.add(cloudwatch::GPU_TIME, worked.as_secs_f64());
         self.gpu_busy.get_or_create(&[("result", result)]).inc_by(worked.as_secs_f64());
+    }
+
+    /// A run named these models; a run that names none uses those that are loaded.
+    pub fn run_named(&self, models: Vec<String>) {
+        if models.is_empty() {
+            return;
+        }
+        let mut last = self.last_models.lock().unwrap_or_else(PoisonError::into_inner);
+        if !last.is_empty() && *last != models {
+            self.model_switches.inc();
+            self.add(cloudwatch::MODEL_SWITCHES, 1.0);
+        }
+        *last = models;
+    }
+
+    /// The runtime became ready that long after the start of the worker, for the first time.
+    pub fn started(&self, took: Duration) {
+        self.observe(cloudwatch::STARTUP_TIME, took);
     }
 
     /// A task yielded so many images.
     pub fn images(&self, count: usize) {
         self.images.inc_by(count as u64);
+        self.add(cloudwatch::IMAGES, count as f64);
     }
 
     /// The runtime was idle that long while a task was available.
     pub fn gpu_gap(&self, gap: Duration) {
+        self.observe(cloudwatch::GPU_GAP, gap);
         self.gpu_gaps.observe(gap.as_secs_f64());
     }
 
@@ -267,16 +345,21 @@ impl Metrics {
 
     /// A run was interrupted in the runtime.
     pub fn runtime_interrupted(&self, reason: &'static str) {
+        self.add(cloudwatch::RUNS_INTERRUPTED, 1.0);
         self.interrupted.get_or_create(&[("reason", reason)]).inc();
     }
 
     /// The runtime was found broken.
     pub fn runtime_broke(&self, sign: BrokenSign) {
+        self.add(cloudwatch::RUNTIME_BROKEN, 1.0);
         self.broken.get_or_create(&[("sign", sign.as_str())]).inc();
     }
 
     /// That many bytes are left in the runtime's scratch folder.
     pub fn scratch_free(&self, bytes: u64) {
+        if let Some(window) = &self.window {
+            window.set(cloudwatch::SCRATCH_FREE, bytes as f64);
+        }
         self.scratch_free.get_or_create(&[]).set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
@@ -287,12 +370,44 @@ impl Metrics {
         self.in_flight.set(tasks_inside.into());
     }
 
+    /// Counts the time until now, and what it cost.
+    fn count_time(&self) {
+        let mut until = self.counted_until.lock().unwrap_or_else(PoisonError::into_inner);
+        let passed = until.elapsed();
+        *until += passed;
+        self.uptime.inc_by(passed.as_secs_f64());
+        if let Some(price) = self.price {
+            self.cost.get_or_create(&[]).inc_by(price.of(passed));
+        }
+    }
+
     /// Everything, as [`CONTENT_TYPE`].
     pub fn text(&self) -> String {
+        self.count_time();
         let mut text = String::new();
         // Only the writer can fail, and a string takes everything.
         let _ = text::encode(&mut text, &self.registry);
         text
+    }
+}
+
+/// For CloudWatch.
+impl Metrics {
+    /// What has happened since the last report; nothing if the worker does not report.
+    pub(super) fn report(&self, is_ready: bool) -> Option<Document> {
+        self.window.as_ref().map(|window| window.report(&self.runtime_name, is_ready))
+    }
+
+    fn add(&self, metric: Metric, amount: f64) {
+        if let Some(window) = &self.window {
+            window.add(metric, amount);
+        }
+    }
+
+    fn observe(&self, metric: Metric, duration: Duration) {
+        if let Some(window) = &self.window {
+            window.observe(metric, duration.as_secs_f64());
+        }
     }
 }
 
@@ -305,76 +420,4 @@ fn stage_histogram() -> Histogram {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::BTreeSet;
-
-    /// Metrics with one event of each kind.
-    fn all_seen() -> Metrics {
-        let metrics = Metrics::new("sdruntime");
-        metrics.received(1, Duration::from_secs(2));
-        metrics.completed("succeeded", None);
-        metrics.completed("failed", Some(ErrorCode::RunTimeout));
-        metrics.given_back("stopping");
-        metrics.retried(ErrorCode::RuntimeStuck);
-        metrics.runtime_interrupted("timeout");
-        metrics.scratch_free(1);
-        metrics
-    }
-
-    /// Name, type and labels of each metric that a scraper sees.
-    fn scraped(text: &str) -> BTreeSet<(String, String, String)> {
-        let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
-        types
-            .map(|(name, kind)| {
-                let name = if kind == "counter" { format!("{name}_total") } else { name.to_owned() };
-                let sample = text.lines().find(|line| line.starts_with(&name)).unwrap();
-                let labels = sample.split_once('{').unwrap().1.split_once('}').unwrap().0;
-                let own = labels.split(',').filter_map(|label| label.split('=').next());
-                let own: Vec<String> = own
-                    .filter(|label| !["runtime", "le"].contains(label))
-                    .map(|label| format!("`{label}`"))
-                    .collect();
-                (name, kind.to_owned(), own.join(", "))
-            })
-            .collect()
-    }
-
-    #[test]
-    fn the_readme_lists_every_metric_with_its_type_and_labels() {
-        let rows = include_str!("../../README.md").lines().filter(|line| line.contains("<!--metric-->"));
-        let listed: BTreeSet<(String, String, String)> = rows
-            .map(|row| {
-                let cells: Vec<&str> = row.split('|').map(str::trim).collect();
-                let name = cells[1].split('`').nth(1).unwrap();
-                (name.to_owned(), cells[2].to_owned(), cells[3].to_owned())
-            })
-            .collect();
-        assert_eq!(listed, scraped(&all_seen().text()));
-    }
-
-    #[test]
-    fn what_happens_is_counted_under_the_runtimes_name() {
-        let metrics = all_seen();
-        metrics.received(2, Duration::ZERO);
-        metrics.received(3, Duration::ZERO);
-        metrics.gpu_busy(Duration::from_millis(1500), true);
-        metrics.images(2);
-        metrics.bytes_in(10);
-        metrics.gpu_gap(Duration::from_millis(3));
-        let text = metrics.text();
-        for line in [
-            r#"darkroom_worker_tasks_received_total{runtime="sdruntime",attempt="repeat"} 2"#,
-            r#"darkroom_worker_tasks_ended_total{runtime="sdruntime",status="failed",code="run_timeout"} 1"#,
-            r#"darkroom_worker_attempts_failed_total{runtime="sdruntime",code="runtime_stuck"} 1"#,
-            r#"darkroom_worker_queue_age_seconds_bucket{runtime="sdruntime",le="1.0"} 2"#,
-            r#"darkroom_worker_gpu_busy_seconds_total{runtime="sdruntime",result="succeeded"} 1.5"#,
-            r#"darkroom_worker_images_total{runtime="sdruntime"} 2"#,
-            r#"darkroom_worker_input_bytes_total{runtime="sdruntime"} 10"#,
-            r#"darkroom_worker_gpu_gap_seconds_bucket{runtime="sdruntime",le="0.005"} 1"#,
-            r#"darkroom_worker_stage_seconds_count{runtime="sdruntime",stage="commit"} 0"#,
-        ] {
-            assert!(text.lines().any(|said| said == line), "{line} is not in:\n{text}");
-        }
-    }
-}
+mod tests;

@@ -2,18 +2,22 @@
 //!
 //! The worker writes [`HealthState`], the port reads it. Neither waits for the other.
 
+pub mod cloudwatch;
 pub mod metrics;
 pub mod port;
+pub mod price;
 pub mod stage;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use task_metrics::Document;
 use tokio::sync::watch;
 
 pub use metrics::{BrokenSign, Metrics};
 pub use port::{HealthListen, PortError, serve};
+pub use price::Price;
 pub use stage::Stage;
 
 /// How long the main loop may send no heartbeat before the worker counts as hung: longer than its longest round, with a poll that
@@ -38,8 +42,9 @@ pub struct HealthState {
 pub type ProbeResult = Result<(), &'static str>;
 
 impl HealthState {
-    /// The state of a worker that has just started: not ready, with a runtime that is assumed to be alive.
-    pub fn new(runtime_name: &str) -> Arc<Self> {
+    /// The state of a worker that has just started: not ready, with a runtime that is assumed to be alive. `price` is that of the
+    /// instance; with `reports`, metrics are also counted for CloudWatch.
+    pub fn new(runtime_name: &str, price: Option<Price>, reports: bool) -> Arc<Self> {
         let health = Self {
             ready: AtomicBool::new(false),
             runtime: Mutex::new(Ok(())),
@@ -48,7 +53,7 @@ impl HealthState {
             tasks_inside: watch::Sender::new(0),
             started: Instant::now(),
             last_heartbeat: AtomicU64::new(0),
-            metrics: Metrics::new(runtime_name),
+            metrics: Metrics::new(runtime_name, price, reports),
         };
         health.update_gauges();
         Arc::new(health)
@@ -140,6 +145,11 @@ impl HealthState {
         *self.runtime.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The metrics for CloudWatch since the last call, if the worker reports them.
+    pub fn report(&self) -> Option<Document> {
+        self.metrics.report(self.readiness().is_ok())
+    }
+
     /// Keeps the gauges at what the probes answer.
     fn update_gauges(&self) {
         let tasks_inside = *self.tasks_inside.borrow();
@@ -164,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_shutdown_overrides_readiness() {
-        let health = HealthState::new("r");
+        let health = HealthState::new("r", None, false);
         assert_eq!(health.readiness(), Err("waiting_for_runtime"));
         health.set_ready(true);
         assert_eq!(health.readiness(), Ok(()));
@@ -176,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_stuck_runtime_is_neither_live_nor_ready() {
-        let health = HealthState::new("r");
+        let health = HealthState::new("r", None, false);
         health.set_ready(true);
         health.set_runtime(Err("runtime_stuck"));
         assert_eq!(
@@ -190,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_full_scratch_folder_is_not_ready_and_yet_alive() {
-        let health = HealthState::new("r");
+        let health = HealthState::new("r", None, false);
         health.set_ready(true);
         health.set_has_space(false);
         assert_eq!((health.readiness(), health.runtime_liveness()), (Err("disk_space_low"), Ok(())));
@@ -200,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_loop_without_heartbeats_is_hung() {
-        let health = HealthState::new("r");
+        let health = HealthState::new("r", None, false);
         let late = || Instant::now() + HEARTBEAT_TIMEOUT + Duration::from_secs(1);
         assert_eq!(health.liveness_at(late()), Ok(()), "the loop has not begun");
         health.heartbeat();
@@ -216,7 +226,7 @@ mod tests {
 
     #[test]
     fn tasks_are_counted_while_they_are_in_flight() {
-        let health = HealthState::new("r");
+        let health = HealthState::new("r", None, false);
         let counts = || {
             let text = health.metrics().text();
             let line = text.lines().find(|line| line.starts_with("darkroom_worker_tasks_inside{")).unwrap();

@@ -55,7 +55,10 @@ impl<'a> Run<'a> {
         let span = spans::run(worker.config.runtime_type, self.task);
         let result = span.within(self.execute_in_span(inputs, turn)).await;
         if let Some(began) = self.progress.began() {
-            worker.health.metrics().gpu_busy(began.elapsed(), result.is_ok());
+            let metrics = worker.health.metrics();
+            metrics.gpu_busy(began.elapsed(), result.is_ok());
+            let models = worker.config.runtime_type.contract.named_models(&self.task.content);
+            metrics.run_named(models.into_iter().map(|(_, model)| model).collect());
         }
         span.result(&result, AttemptError::code);
         if let Ok((output, began)) = &result {
