@@ -8,6 +8,7 @@ import sys
 
 import cel
 import charts
+import grafana
 import scaling
 import self_test
 import tools
@@ -38,6 +39,7 @@ def main() -> int:
     step("the number of pods", faults, scaling.faults(evaluator, plain, scheduled))
     marked = next(d for d in rendered["sdwebui-mark-pod-values.yaml"] if d["kind"] == "Deployment")
     step("the worker's variables", faults, worker_variables.faults(marked))
+    step("the dashboard of Grafana", faults, grafana.faults(charts.CHART))
     step("the table of values", faults, value_table.faults(charts.CHART))
 
     unittest = tools.helm_unittest(options.tools)
