@@ -161,10 +161,11 @@ impl Window {
         change(&mut state.values.entry(metric.name).or_insert_with(|| (metric, Vec::new())).1);
     }
 
-    /// Everything since the last report, with what passes by itself: the time, and the money.
+    /// Everything since the last report, with what passes by itself: the time, and the money. What did not happen is reported as 0:
+    /// CloudWatch computes nothing from a metric without data.
     pub(super) fn report(&self, runtime_name: &str, is_ready: bool) -> Document {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let (since, values) = (state.since, std::mem::take(&mut state.values));
+        let (since, mut values) = (state.since, std::mem::take(&mut state.values));
         state.since = Instant::now();
         let elapsed = state.since - since;
         drop(state);
@@ -175,6 +176,10 @@ impl Window {
             Some(price) => document.with(COST, vec![price.of(elapsed)]),
             None => document,
         };
+        for metric in ALL.into_iter().filter(|metric| metric.unit == Unit::Count && *metric != WORKERS_READY)
+        {
+            values.entry(metric.name).or_insert_with(|| (metric, vec![0.0]));
+        }
         values.into_values().fold(document, |document, (metric, values)| document.with(metric, values))
     }
 }
