@@ -1,6 +1,8 @@
 //! Metrics in CloudWatch, from the programs to the log group.
 
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
 
 use integration_tests::cloudwatch_logs::CloudWatchLogs;
 use integration_tests::lab::Lab;
@@ -37,7 +39,7 @@ fn the_page_lists_the_metrics_of_all_programs() {
 }
 
 /// The documents among the lines of a function.
-fn documents(lines: &[String]) -> Vec<Value> {
+pub(crate) fn documents(lines: &[String]) -> Vec<Value> {
     let lines = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     lines.filter(|line| line.get("_aws").is_some()).collect()
 }
@@ -109,6 +111,27 @@ async fn a_worker_sends_what_it_has_done_and_the_rest_at_its_shutdown() {
     }
     assert_eq!(documents.iter().flat_map(|document| values(&document["StartupTime"])).count(), 1);
     assert!(documents.iter().all(|document| document["runtime"] == "sdruntime"), "{documents:#?}");
+}
+
+#[tokio::test]
+async fn a_log_group_that_never_answers_does_not_delay_the_shutdown() {
+    let lab = Lab::start().await;
+    let silent = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
+    let variables = [
+        NAMESPACE,
+        ("METRICS_LOG_GROUP", "workers"),
+        ("METRICS_INTERVAL_SECONDS", "1"),
+        ("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", &url),
+    ];
+    let mut worker = lab.worker(&runtime, &variables).await;
+    // A report is on its way, and gets no answer. Each of its tries lasts for a minute.
+    let _connection = silent.accept().await.unwrap();
+    let signalled = Instant::now();
+    worker.signal("TERM");
+    assert!(worker.exited().await.success());
+    assert!(signalled.elapsed() < Duration::from_secs(45), "{:?}", signalled.elapsed());
 }
 
 fn values(value: &Value) -> Vec<f64> {

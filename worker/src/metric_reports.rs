@@ -2,10 +2,9 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 use task_metrics::Document;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::cloud::MetricLog;
@@ -14,11 +13,9 @@ use crate::worker::Worker;
 /// Reports that wait at most while CloudWatch cannot be reached, each a few kilobytes: an hour of them. The oldest are dropped.
 const MAX_WAITING: usize = 60;
 
-/// How long the process waits for its last report.
-const LAST_TIMEOUT: Duration = Duration::from_secs(2);
-
 impl Worker {
-    /// Reports until `stopping`, and then the rest. Does nothing if no log group is configured.
+    /// Reports until `stopping`, and then the rest. Does nothing if no log group is configured. A call can take minutes if CloudWatch
+    /// does not answer: the caller bounds the wait for the end, and what is not sent by then is lost.
     pub(crate) async fn report_metrics(self: Arc<Self>, stopping: CancellationToken) {
         let Some(log) = &self.cloud.metric_log else { return };
         let mut waiting = Waiting::default();
@@ -31,8 +28,7 @@ impl Worker {
             waiting.send(log).await;
         }
         waiting.add(self.health.report());
-        // What is not sent by then is lost.
-        let _ = timeout(LAST_TIMEOUT, waiting.send(log)).await;
+        waiting.send(log).await;
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use shared_schema::keys;
 use task_traces::Traces;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
@@ -18,7 +19,7 @@ use crate::health::{self, PortError};
 use crate::pod::{PodAnnotations, PodError};
 use crate::worker::Worker;
 
-/// How long the process waits for the export of its last spans.
+/// How long the process waits for the export of its last spans and metrics.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Why a worker does not start. Another start with the same configuration fails for the same reason.
@@ -71,6 +72,7 @@ pub async fn run(
     }
     drop((keeping_ready, logging));
     reported.cancel();
+    let reporting = timeout(FLUSH_TIMEOUT, reporting);
     let _ = tokio::join!(annotations.remove(), worker.traces.shut_down(FLUSH_TIMEOUT), reporting);
     tracing::info!(runtime = %worker.config.runtime_name, "stopped");
     Ok(())

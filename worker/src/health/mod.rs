@@ -2,11 +2,14 @@
 //!
 //! The worker writes [`HealthState`], the port reads it. Neither waits for the other.
 
+mod broken_sign;
 pub mod cloudwatch;
 pub mod metrics;
 pub mod port;
 pub mod price;
+mod series;
 pub mod stage;
+mod window;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,7 +18,8 @@ use std::time::{Duration, Instant};
 use task_metrics::Document;
 use tokio::sync::watch;
 
-pub use metrics::{BrokenSign, Metrics};
+pub use broken_sign::BrokenSign;
+pub use metrics::Metrics;
 pub use port::{HealthListen, PortError, serve};
 pub use price::Price;
 pub use stage::Stage;
