@@ -15,6 +15,8 @@ use simulated_runtimes::SdWebUiOptions;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::metrics;
+
 /// A queue without a worker.
 async fn queue_without_worker(lab: &Lab, name: &str, runtime_type: &'static str) -> Runtime {
     lab.runtime(name, runtime_type, "http://127.0.0.1:9".to_owned(), None, &[]).await
@@ -107,7 +109,7 @@ async fn a_dead_lettered_task_fails_once_however_often_it_is_delivered() {
         .await
         .unwrap();
 
-    let function = Function::start(&lab).await;
+    let function = Function::with_variables(&lab, &[("METRICS_NAMESPACE", "Darkroom/test")]).await;
     drain(&lab, &runtime.queue.dead_letter_url, &function).await;
     let completion = lab.completion("deadly").await;
     let error = completion.error.clone().unwrap();
@@ -133,6 +135,9 @@ async fn a_dead_lettered_task_fails_once_however_often_it_is_delivered() {
     assert_eq!(sent[0].notification_id, sent[1].notification_id);
     assert_eq!(sent[0].error, sent[1].error);
     assert_eq!(lab.json(&completion.output_url).await, out);
+    let documents = metrics::documents(&function.process.printed());
+    let [document] = &documents[..] else { panic!("the repeated notification counts too: {documents:?}") };
+    assert_eq!(document["TasksDeadLettered"], 1.0);
 }
 
 #[tokio::test]

@@ -37,8 +37,8 @@ impl Function {
         Self::start_from(lab, timeout, &[]).await
     }
 
-    /// Starts one that exports its spans.
-    pub async fn traced(lab: &Lab, variables: &[(&'static str, &str)]) -> Self {
+    /// Starts one with further variables.
+    pub async fn with_variables(lab: &Lab, variables: &[(&'static str, &str)]) -> Self {
         Self::start_from(lab, FUNCTION_TIMEOUT, variables).await
     }
 

@@ -154,7 +154,8 @@ async fn the_dead_letter_function_continues_the_trace() {
         (traced.lab.counts(&runtime.queue.dead_letter_url).await.0 == 1).then_some(())
     })
     .await;
-    let dead_letters = dead_letters::Function::traced(&traced.lab, &traced.collector.variables()).await;
+    let dead_letters =
+        dead_letters::Function::with_variables(&traced.lab, &traced.collector.variables()).await;
     drain(&traced.lab, &runtime.queue.dead_letter_url, &dead_letters).await;
 
     let trace = traced.trace("dead_lettered").await;

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use futures_util::stream::{self, StreamExt};
-use shared_schema::ErrorCode;
+use shared_schema::{ErrorCode, RuntimeName};
 use task_metrics::{Document, Emitter, Metric, OTHER_RUNTIME, Unit};
 use task_records::Records;
 use task_traces::{TraceContext, Traces};
@@ -42,7 +42,7 @@ pub const TASKS_DEAD_LETTERED: Metric = Metric {
     name: "TasksDeadLettered",
     unit: Unit::Count,
     dimensions: &["runtime"],
-    help: "tasks that the dead-letter function has completed",
+    help: "tasks that failed in a dead-letter queue",
 };
 
 /// Completes dead-lettered tasks.
@@ -132,13 +132,6 @@ impl DeadLetters {
                 let receipts = record.received_by_workers();
                 let completing = self.complete_task(&results, &delivery, &assignment, &target, receipts);
                 let completed = traced.within(completing).instrument(span).await;
-                if completed.is_ok() {
-                    self.metrics.emit(|| {
-                        let name = target.name.as_str();
-                        let name = self.runtime_types.of(name).map_or(OTHER_RUNTIME, |_| name);
-                        Document::new(vec![("runtime", name.to_owned())]).with(TASKS_DEAD_LETTERED, vec![1.0])
-                    });
-                }
                 traced.set("darkroom.outcome", if completed.is_ok() { "dead_lettered" } else { "released" });
                 completed
             }
@@ -168,6 +161,16 @@ impl DeadLetters {
         let rejection = Rejection { task: None, error: &error, attempts, causes: &journal.attempts, report };
         results.reject(delivery, assignment, keys, &rejection).await?;
         tracing::warn!(error.code = %error.code, error.message = %error.message, attempts, "task failed");
+        self.count(&target.name);
         Ok(())
+    }
+
+    /// A task failed here. One that was committed before and is only notified again does not count.
+    fn count(&self, runtime: &RuntimeName) {
+        self.metrics.emit(|| {
+            let name = runtime.as_str();
+            let name = self.runtime_types.of(name).map_or(OTHER_RUNTIME, |_| name);
+            Document::new(vec![("runtime", name.to_owned())]).with(TASKS_DEAD_LETTERED, vec![1.0])
+        });
     }
 }
