@@ -9,7 +9,7 @@ import { runtimeMetric } from "./metrics.ts";
 import type { SubmitApi } from "./submit-api.ts";
 import type { RustFunction } from "./rust-function.ts";
 import type { TaskBus } from "./task-bus.ts";
-import { alarmTopicName, Watched } from "./watched.ts";
+import { AlarmSet, alarmTopicName } from "./alarm-set.ts";
 
 /** SQS sends CloudWatch the metrics of an active queue every minute; five even out what comes and goes. */
 const PERIOD = Duration.minutes(5);
@@ -28,7 +28,7 @@ export interface AlarmsProps {
  * The alarms of the service: tasks that wait too long, get lost on the way, or cannot be taken. Those of the workers
  * are in the cluster's stack, where the workers are (cluster/worker-alarms.ts).
  */
-export class Alarms extends Watched {
+export class Alarms extends AlarmSet {
   constructor(scope: Construct, id: string, props: AlarmsProps) {
     const { config, submitApi, bus, completions, deadLetters } = props;
     super(scope, id, config);
@@ -47,7 +47,7 @@ export class Alarms extends Watched {
       this.lettersStay(`${runtime}-dead-letters`, queues.deadLetters);
       if (config.metrics.enabled) {
         this.raise(`${runtime}-dead-lettered`, runtimeMetric(config, "TasksDeadLettered", runtime, SUM), {
-          because: `SQS or SNS gave up a task of ${runtime}: it was received too often, or could not be delivered`,
+          because: `A task of ${runtime} failed in a dead-letter queue: it was received too often, or could not be delivered`,
           entry: "runtime-dead-lettered",
         });
       }

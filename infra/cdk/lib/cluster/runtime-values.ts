@@ -8,7 +8,7 @@ import type { aws_dynamodb as dynamodb, aws_s3 as s3, aws_sns as sns, aws_sqs as
 import { parse } from "yaml";
 
 import type { Config, Runtime } from "../config/types.ts";
-import { hourlyPrice } from "../hourly-price.ts";
+import { hourlyPrice } from "../instance-prices.ts";
 import { namespaceOf, workerLogGroupOf } from "../metrics.ts";
 import { tracingVariables } from "../tracing.ts";
 import type { ServiceAccount } from "./identity.ts";

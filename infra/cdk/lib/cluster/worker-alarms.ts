@@ -9,7 +9,7 @@ import type { Construct } from "constructs";
 
 import type { Config } from "../config/types.ts";
 import { runtimeMetric } from "../metrics.ts";
-import { alarmTopicName, Watched } from "../watched.ts";
+import { AlarmSet, alarmTopicName } from "../alarm-set.ts";
 
 const PERIOD = Duration.minutes(5);
 const SUM = { period: PERIOD, statistic: "Sum" };
@@ -30,8 +30,8 @@ export interface WorkerAlarmsProps {
   queues: Record<string, sqs.IQueue>;
 }
 
-/** The alarms of the workers: nobody consumes, tasks fail, a GPU is broken, a disk is full. */
-export class WorkerAlarms extends Watched {
+/** The alarms of the workers: no consumer, tasks fail, a GPU is broken, a disk is full. */
+export class WorkerAlarms extends AlarmSet {
   constructor(scope: Construct, id: string, { config, queues }: WorkerAlarmsProps) {
     super(scope, id, config);
     if (config.alarms.email) {
@@ -40,13 +40,13 @@ export class WorkerAlarms extends Watched {
       this.notify(sns.Topic.fromTopicArn(this, "Topic", arn));
     }
     for (const [runtime, queue] of Object.entries(queues)) {
-      this.nobodyConsumes(runtime, queue);
+      this.noConsumer(runtime, queue);
       if (config.metrics.enabled) this.workersFail(runtime);
     }
   }
 
   /** Tasks wait, none is in work, and nothing is received: by SQS alone, so also without metrics of workers. */
-  private nobodyConsumes(runtime: string, queue: sqs.IQueue): void {
+  private noConsumer(runtime: string, queue: sqs.IQueue): void {
     const highest = { period: PERIOD, statistic: "Maximum" };
     const metric = new cloudwatch.MathExpression({
       expression: "IF(waiting > 0 AND working == 0 AND received == 0, 1, 0)",
@@ -67,16 +67,16 @@ export class WorkerAlarms extends Watched {
 
   private workersFail(runtime: string): void {
     const { config } = this;
-    const ended = { period: FAILED_PERIOD, statistic: "Sum" };
+    const sums = { period: FAILED_PERIOD, statistic: "Sum" };
     const failed = new cloudwatch.MathExpression({
       expression: `IF(failed + succeeded + canceled + expired >= ${FAILED_TASKS}, 100 * failed / (failed + succeeded + canceled + expired), 0)`,
       label: `${runtime}: failed tasks, %`,
       period: FAILED_PERIOD,
       usingMetrics: {
-        failed: runtimeMetric(config, "TasksFailed", runtime, ended),
-        succeeded: runtimeMetric(config, "TasksSucceeded", runtime, ended),
-        canceled: runtimeMetric(config, "TasksCanceled", runtime, ended),
-        expired: runtimeMetric(config, "TasksExpired", runtime, ended),
+        failed: runtimeMetric(config, "TasksFailed", runtime, sums),
+        succeeded: runtimeMetric(config, "TasksSucceeded", runtime, sums),
+        canceled: runtimeMetric(config, "TasksCanceled", runtime, sums),
+        expired: runtimeMetric(config, "TasksExpired", runtime, sums),
       },
     });
     this.raise(`${runtime}-fails`, failed, {

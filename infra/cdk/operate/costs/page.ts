@@ -7,11 +7,13 @@ import { resolve } from "node:path";
 import { parse } from "../../lib/config/load.ts";
 import type { Config } from "../../lib/config/types.ts";
 import { markdown } from "../support/console.ts";
+import { withParts } from "../support/page.ts";
 import { INFRA } from "../support/paths.ts";
 import { dollars, type Line, plain, total } from "./line.ts";
 import { LARGE, perMillion, SMALL, type Workload } from "./per-million.ts";
 import { perMonth } from "./per-month.ts";
-import { hourly, INSTANCES, PRICES } from "./prices.ts";
+import { hourly, INSTANCES } from "../../lib/instance-prices.ts";
+import { PRICES } from "./prices.ts";
 import { metricsTable } from "./metrics.ts";
 import { switches } from "./switches.ts";
 
@@ -104,11 +106,4 @@ function instanceTable(): string {
 }
 
 /** A page with its tables as they are computed now. Throws if it has no place for one of them. */
-export function withTables(page: string): string {
-  return Object.entries(tables()).reduce((text, [name, table]) => {
-    const [begin, end] = [`<!-- ${name} -->\n`, `\n<!-- /${name} -->`];
-    const [from, to] = [text.indexOf(begin), text.indexOf(end)];
-    if (from < 0 || to < from) throw new Error(`the page has no place for the table \`${name}\``);
-    return text.slice(0, from + begin.length) + table + text.slice(to);
-  }, page);
-}
+export const withTables = (page: string): string => withParts(page, tables());

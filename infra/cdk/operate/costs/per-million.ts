@@ -1,10 +1,11 @@
 // What a million images cost, beside what runs anyway.
 
 import type { Config, Runtime } from "../../lib/config/types.ts";
+import { hourly, marketOf, pricedType } from "../../lib/instance-prices.ts";
 import { OF_RUNTIMES } from "../../lib/metrics.ts";
 import { isTraced } from "../../lib/tracing.ts";
 import { line, type Line, plain } from "./line.ts";
-import { hourly, PRICES } from "./prices.ts";
+import { PRICES } from "./prices.ts";
 
 /** What the tasks are like. */
 export interface Workload {
@@ -29,7 +30,7 @@ const BILLED_KB = 64;
  * SNS.
  */
 const FUNCTION_GB = 0.25;
-const FUNCTION_SECONDS = 0.02;
+export const FUNCTION_SECONDS = 0.02;
 
 /**
  * How long a worker has a task before it extends its lease: a third of the visibility timeout
@@ -43,6 +44,10 @@ const LEASE_SHARE = 3;
  */
 const RECORD_WRITES = 6;
 const QUOTA_WRITES = 2;
+
+/** Write units of a task, without those of its progress. */
+export const recordWrites = ({ maxUnfinishedTasks }: Config["records"]): number =>
+  RECORD_WRITES + (maxUnfinishedTasks > 0 ? QUOTA_WRITES : 0);
 
 /** A worker reads the record of a run every 2 s, for half a unit, and writes progress every 6 s (worker/src/steps/watch.rs). */
 const READ_SECONDS = 2;
@@ -59,6 +64,16 @@ const NAT_KB = 15;
 export const METRICS = Object.keys(OF_RUNTIMES).length;
 
 export function perMillion(config: Config, runtime: Runtime, work: Workload): Line[] {
+  return [
+    gpu(runtime, work),
+    dataVolume(runtime, work),
+    ...(config.metrics.enabled ? [metrics(work)] : []),
+    ...besidePods(config, runtime, work),
+  ];
+}
+
+/** What a million tasks cost beside the pods that run them. */
+export function besidePods(config: Config, runtime: Runtime, work: Workload): Line[] {
   const million = (count: number) => `${plain(count)} M`;
   // What is too large for a message goes by way of the bucket, and the message only refers to it.
   const claimCheck = work.requestKb * 1000 > config.api.messageBytes;
@@ -69,8 +84,6 @@ export function perMillion(config: Config, runtime: Runtime, work: Workload): Li
   const { emails, webhooks } = config.subscriptions;
   const { share } = config.tracing;
   return [
-    gpu(runtime, work),
-    dataVolume(runtime, work),
     line("API Gateway", `${million(1)} requests`, 1, PRICES.apiRequests.usd),
     line("Lambda, requests", million(1), 1, PRICES.lambdaRequests.usd),
     line(
@@ -97,7 +110,6 @@ export function perMillion(config: Config, runtime: Runtime, work: Workload): Li
     ...(config.records.enabled ? records(config, work) : []),
     line("logs", `1 M × ${LOG_KB} kB = ${LOG_KB} GB`, LOG_KB, PRICES.logs.usd),
     ...(isTraced(config) ? [line("traces", `${plain(share * 100)} % of 1 M`, share, PRICES.traces.usd)] : []),
-    ...(config.metrics.enabled ? [metrics(work)] : []),
     ...(claimCheck
       ? [
           line("claim check", "1 M PUT", 1, PRICES.s3Put.usd),
@@ -115,14 +127,6 @@ export function perMillion(config: Config, runtime: Runtime, work: Workload): Li
       : []),
   ];
 }
-
-/** The type that the price is of: the first one of the list whose price is known. */
-export function pricedType({ instances }: Runtime): string | undefined {
-  return instances.types.find((type) => hourly(type, "on-demand") !== undefined);
-}
-
-export const marketOf = ({ instances }: Runtime) =>
-  instances.purchase === "on-demand" ? "on-demand" : "spot";
 
 /**
  * The GPU's time. With a backlog it is busy for more than 99 % of it (tests/figures), so gaps are left out.
@@ -154,8 +158,7 @@ function dataVolume({ instances }: Runtime, { seconds }: Workload): Line {
 }
 
 function records({ records }: Config, { seconds }: Workload): Line[] {
-  const quota = records.maxUnfinishedTasks > 0 ? QUOTA_WRITES : 0;
-  const writes = RECORD_WRITES + quota + Math.floor(seconds / PROGRESS_SECONDS);
+  const writes = recordWrites(records) + Math.floor(seconds / PROGRESS_SECONDS);
   const reads = Math.floor(seconds / READ_SECONDS) / 2;
   const months = records.days / 30;
   return [

@@ -2,8 +2,9 @@
 
 import type { Config, Runtime } from "../../lib/config/types.ts";
 import { line, type Line, plain } from "./line.ts";
-import { HOURS_A_MONTH as HOURS, marketOf, METRICS, pricedType } from "./per-million.ts";
-import { hourly, PRICES } from "./prices.ts";
+import { hourly, marketOf, pricedType } from "../../lib/instance-prices.ts";
+import { HOURS_A_MONTH as HOURS, METRICS } from "./per-million.ts";
+import { PRICES } from "./prices.ts";
 
 /** The volumes of a system node (lib/cluster/system-nodes.ts). */
 const SYSTEM_NODE_GIB = 44;

@@ -1,6 +1,8 @@
 // What AWS asks, in dollars, and where each figure was read. Lists change: check those that matter to you on
 // AWS's own price pages, which were not read here.
 
+import { PREDECESSOR, TABLES } from "../../lib/instance-prices.ts";
+
 export const PRICE_BASIS =
   "us-west-2 (the same in us-east-1), list prices without free tiers, as read in November 2026";
 
@@ -14,12 +16,9 @@ const price = (usd: number, per: string, source: string): Price => ({ usd, per, 
 
 /** Marks a figure without a source. */
 const ASSUMED = "**assumed, check**";
-const BLOG_EC2 = "factualminds.com, EC2 On-Demand Pricing, June 2026";
-const TABLES = "price tables in several public repositories, which agree";
 const BLOG_NAT = "cloudburn.io, NAT Gateway Pricing, February 2026";
 const BLOG_CLOUDWATCH = "factualminds.com, CloudWatch Pricing, June 2026";
 const DYNAMODB = "airbyte.com, Amazon DynamoDB Pricing, July 2025 (us-east-1)";
-const PREDECESSOR = "README of the second predecessor";
 
 export const PRICES = {
   eksCluster: price(
@@ -56,26 +55,3 @@ export const PRICES = {
   observations: price(0.21, "million, Container Insights", "cost notes in two public repositories, 2026"),
   traces: price(5, "million", ASSUMED),
 } satisfies Record<string, Price>;
-
-/** Dollars per hour. Spot prices move all day; where none was read, it is assumed to be half of On-Demand. */
-export const INSTANCES: Record<string, { onDemand: number; spot?: number; source: string }> = {
-  "g4dn.xlarge": { onDemand: 0.526, source: TABLES },
-  "g4dn.4xlarge": { onDemand: 1.204, source: TABLES },
-  "g5.xlarge": { onDemand: 1.006, spot: 0.53, source: `${BLOG_EC2}; Spot: ${PREDECESSOR}` },
-  "g5.2xlarge": { onDemand: 1.212, spot: 0.4968, source: `${TABLES}; Spot: ${PREDECESSOR}, April 2024` },
-  "g5.4xlarge": { onDemand: 1.624, source: TABLES },
-  "g6.xlarge": { onDemand: 0.8048, source: TABLES },
-  "g6.2xlarge": { onDemand: 0.9776, source: TABLES },
-  "g6.4xlarge": { onDemand: 1.3232, source: TABLES },
-  "g6e.xlarge": { onDemand: 1.861, source: TABLES },
-  "m7g.large": { onDemand: 0.0816, source: BLOG_EC2 },
-  "m5.large": { onDemand: 0.096, source: `${PREDECESSOR}, April 2024` },
-};
-
-export const SPOT_SHARE = 0.5;
-
-export function hourly(type: string, market: "spot" | "on-demand"): number | undefined {
-  const known = INSTANCES[type];
-  if (!known) return undefined;
-  return market === "spot" ? (known.spot ?? known.onDemand * SPOT_SHARE) : known.onDemand;
-}

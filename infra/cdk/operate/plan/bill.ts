@@ -1,10 +1,11 @@
 // What the rate costs per month. Prices and all but the GPU are those of `costs`: this bills the hours of pods, that the hours of runs.
 
 import type { Config, Runtime } from "../../lib/config/types.ts";
-import { line, type Line, plain } from "../costs/line.ts";
-import { HOURS_A_MONTH, marketOf, METRICS, perMillion, pricedType } from "../costs/per-million.ts";
+import { line, type Line, plain, total } from "../costs/line.ts";
+import { hourly, marketOf, pricedType } from "../../lib/instance-prices.ts";
+import { besidePods, HOURS_A_MONTH, METRICS } from "../costs/per-million.ts";
 import { perMonth } from "../costs/per-month.ts";
-import { hourly, PRICES } from "../costs/prices.ts";
+import { PRICES } from "../costs/prices.ts";
 import type { Fleet } from "./fleet.ts";
 import type { Workload } from "./workload.ts";
 
@@ -39,7 +40,7 @@ export function billOf(config: Config, runtime: Runtime, work: Workload, fleet: 
       ...(config.metrics.enabled
         ? [line("metrics in CloudWatch", `${METRICS}`, METRICS, PRICES.customMetric.usd)]
         : []),
-      ...besidesGpu(config, runtime, work, tasks),
+      ...requests(config, runtime, work, tasks),
       ...idle(config, runtime),
     ],
   };
@@ -48,19 +49,12 @@ export function billOf(config: Config, runtime: Runtime, work: Workload, fleet: 
 /** Tasks per hour that the pods can do. */
 const throughput = ({ pods, demand }: Fleet): number => (pods * demand.slots * 3600) / demand.service;
 
-/**
- * Everything that `costs` has per million, for these tasks, with an image of each. Metrics cost the same for any number
- * of tasks, and are billed above.
- */
-function besidesGpu(config: Config, runtime: Runtime, work: Workload, tasks: number): Line[] {
+/** What `costs` has per million tasks beside their pods, for these tasks. Its figures are for one image of a task. */
+function requests(config: Config, runtime: Runtime, work: Workload, tasks: number): Line[] {
   const { requestKb, imagesPerTask, imageKb, runSeconds } = work;
-  const each = perMillion(config, runtime, {
-    seconds: runSeconds,
-    requestKb,
-    imageKb: imageKb * imagesPerTask,
-  });
-  const rest = each.filter(({ what }) => !/^(GPU|its data volume|metrics)/.test(what));
-  const usd = rest.reduce((sum, line) => sum + line.usd, 0);
+  const usd = total(
+    besidePods(config, runtime, { seconds: runSeconds, requestKb, imageKb: imageKb * imagesPerTask }),
+  );
   const more = imagesPerTask - 1;
   return [
     line("requests, queues, results, records", `${plain(tasks)} M tasks`, tasks, round(usd)),
@@ -74,8 +68,7 @@ function besidesGpu(config: Config, runtime: Runtime, work: Workload, tasks: num
 function idle(config: Config, { name }: Runtime): Line[] {
   const others = structuredClone(config);
   for (const runtime of others.runtimes) if (runtime.name === name) runtime.replicas.min = 0;
-  const usd = perMonth(others).reduce((sum, line) => sum + line.usd, 0);
-  return [line("what runs anyway", "1 month", 1, round(usd))];
+  return [line("what runs anyway", "1 month", 1, round(total(perMonth(others))))];
 }
 
 /** To cents, as it is printed. */

@@ -4,6 +4,7 @@ import { resolve } from "node:path";
 
 import type { Config } from "../../lib/config/types.ts";
 import { example } from "../costs/page.ts";
+import { withParts } from "../support/page.ts";
 import { INFRA } from "../support/paths.ts";
 import { sections } from "./report.ts";
 import { USUAL, type Workload } from "./workload.ts";
@@ -47,11 +48,4 @@ export function examples(): Record<string, string> {
 }
 
 /** A page with its examples as they are computed now. Throws if it has no place for one of them. */
-export function withExamples(page: string): string {
-  return Object.entries(examples()).reduce((text, [name, table]) => {
-    const [begin, end] = [`<!-- ${name} -->\n`, `\n<!-- /${name} -->`];
-    const [from, to] = [text.indexOf(begin), text.indexOf(end)];
-    if (from < 0 || to < from) throw new Error(`the page has no place for the example \`${name}\``);
-    return text.slice(0, from + begin.length) + table + text.slice(to);
-  }, page);
-}
+export const withExamples = (page: string): string => withParts(page, examples());

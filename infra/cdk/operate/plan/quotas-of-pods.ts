@@ -2,15 +2,13 @@
 
 import type { Config, Runtime } from "../../lib/config/types.ts";
 import { plain } from "../costs/line.ts";
-import { pricedType } from "../costs/per-million.ts";
+import { pricedType } from "../../lib/instance-prices.ts";
+import { recordWrites } from "../costs/per-million.ts";
 import type { Fleet } from "./fleet.ts";
 import { QUOTAS } from "./quota-values.ts";
 import type { Use } from "./quotas.ts";
 import type { Workload } from "./workload.ts";
 
-/** Write units of a task, and those for the limit of unfinished tasks (task-records/README.md). */
-const RECORD_WRITES = 6;
-const UNFINISHED_WRITES = 2;
 /** Assumed: connections of a worker that stay open, to SQS and SNS. */
 const CONNECTIONS = 4;
 /** Assumed: the log agent sends each of a pod's two streams every 5 s. */
@@ -26,7 +24,7 @@ export function storage(
   { demand: { rate } }: Fleet,
 ): Use[] {
   const puts = imagesPerTask + 1;
-  const writes = RECORD_WRITES + (records.maxUnfinishedTasks > 0 ? UNFINISHED_WRITES : 0);
+  const writes = recordWrites(records);
   const keys = api.keys.length;
   const written = { arithmetic: `${plain(rate)} × ${writes}`, demand: rate * writes };
   return [

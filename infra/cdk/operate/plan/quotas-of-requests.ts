@@ -2,13 +2,12 @@
 
 import type { Config, Runtime } from "../../lib/config/types.ts";
 import { plain } from "../costs/line.ts";
+import { FUNCTION_SECONDS } from "../costs/per-million.ts";
 import type { Fleet } from "./fleet.ts";
 import { gatewayQuota, keyQuota, publishQuota, QUOTAS } from "./quota-values.ts";
 import type { Use } from "./quotas.ts";
 import { HELD, type Workload } from "./workload.ts";
 
-/** Seconds of the front door per request (operate/costs/per-million.ts). */
-const FRONT_DOOR_SECONDS = 0.02;
 /** SNS keeps a data key for five minutes, for each topic and principal: one to encrypt, one to decrypt (SNS key management). */
 const DATA_KEY_SECONDS = 300;
 
@@ -40,7 +39,7 @@ export function ownLimits({ api }: Config, { perHour, burst }: Workload, { deman
       ? [
           own(
             "concurrent requests",
-            rate * FRONT_DOOR_SECONDS,
+            rate * FUNCTION_SECONDS,
             concurrent(rate),
             api.concurrency,
             "api.concurrency",
@@ -70,7 +69,7 @@ export function frontDoor({ region }: Config, { burst }: Workload, { demand: { r
     {
       what: "Lambda: concurrent executions",
       arithmetic: concurrent(rate),
-      demand: rate * FRONT_DOOR_SECONDS,
+      demand: rate * FUNCTION_SECONDS,
       quota: QUOTAS.lambdaConcurrency,
       remedy: raise,
     },
@@ -128,4 +127,4 @@ export function messages(config: Config, runtime: Runtime, { demand, settled }: 
 
 const raise = "request an increase";
 const perSecond = (rate: number) => `${plain(rate)} per second`;
-const concurrent = (rate: number) => `${plain(rate)} per second × ${FRONT_DOOR_SECONDS} s`;
+const concurrent = (rate: number) => `${plain(rate)} per second × ${FUNCTION_SECONDS} s`;

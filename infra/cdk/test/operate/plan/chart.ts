@@ -9,7 +9,7 @@ import type { Runtime } from "../../../lib/config/types.ts";
 import { INFRA } from "../../../operate/support/paths.ts";
 import { render } from "../../cluster/helm.ts";
 
-/** What KEDA and the HPA are told. Times in seconds. */
+/** The settings of KEDA and the HPA. Times in seconds. */
 export interface Scaling {
   min: number;
   max: number;

@@ -21,7 +21,7 @@ export interface Raised {
 export const alarmTopicName = ({ name }: Config) => `${name}-alarms`;
 
 /** Alarms of a deployment: their names, where they go, and the entry of the runbook that each links to. */
-export class Watched extends Construct {
+export class AlarmSet extends Construct {
   protected readonly config: Config;
   private action?: cloudwatch.IAlarmAction;
 
