@@ -14,6 +14,7 @@ mod documents;
 mod function;
 mod lambda;
 mod local_stack;
+mod log_contents;
 mod log_lines;
 mod metrics;
 mod predecessors;

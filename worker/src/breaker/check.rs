@@ -10,6 +10,7 @@ use super::KnownGood;
 use crate::error::TaskError;
 use crate::health::BrokenSign;
 use crate::runtimes::{Job, RunHandle, known_errors};
+use crate::steps::redact::redacted;
 use crate::worker::Worker;
 
 impl Worker {
@@ -25,6 +26,10 @@ impl Worker {
                 self.claims.set_broken(None);
                 return true;
             };
+            // From here on it is only logged, and the task is a caller's.
+            let models = self.config.runtime_type.model_names(&good.task);
+            let message = redacted(&error.message, &good.task, &models).into_owned();
+            let error = TaskError { message, ..error };
             if is_about_the_task(error.code) {
                 self.discard_known_good(&error);
                 return true;

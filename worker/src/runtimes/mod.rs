@@ -414,6 +414,11 @@ impl RuntimeType {
         self.contract.name()
     }
 
+    /// The models that a task names.
+    pub fn model_names(&self, task: &Task) -> Vec<String> {
+        self.contract.named_models(&task.content).into_iter().map(|(_, model)| model).collect()
+    }
+
     /// The task types that it handles.
     pub fn task_types(&self) -> Vec<TaskType> {
         self.contract.task_types()

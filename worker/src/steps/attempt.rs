@@ -1,5 +1,6 @@
 //! One attempt at a task: the state of its processing, and why it stops early.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use super::committed::{CommitState, Lookup};
 use super::journal::Journal;
 use super::leased::LeasedMessage;
 use super::read::Assignment;
+use super::redact::{redacted, redacted_by_text};
 use crate::cloud::lease::LeaseLost;
 use crate::error::TaskError;
 use crate::health::Stage;
@@ -116,6 +118,14 @@ impl Attempt<'_> {
         let took = began.elapsed();
         self.worker.health.metrics().stage(stage, took);
         millis(took)
+    }
+
+    /// The message of an error as it may be logged.
+    pub(super) fn loggable<'e>(&self, error: &'e TaskError) -> Cow<'e, str> {
+        match &self.task {
+            Some(task) => redacted(&error.message, task, &self.worker.config.runtime_type.model_names(task)),
+            None => redacted_by_text(&error.message, &self.leased.delivery.body),
+        }
     }
 
     pub(super) fn count(&self, Completion { notification }: &Completion) {

@@ -60,7 +60,7 @@ impl Attempt<'_> {
             Suspicion::Strong => worker.request_check(),
             Suspicion::Proven => {
                 let run = worker.claims.run_of(&leased.delivery);
-                worker.mark_runtime_broken(run, BrokenSign::Check, &error.message).await;
+                worker.mark_runtime_broken(run, BrokenSign::Check, &self.loggable(error)).await;
                 return Blame::Runtime;
             }
         }

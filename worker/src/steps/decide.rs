@@ -84,10 +84,10 @@ impl Attempt<'_> {
             Blame::LeaseLost => return AckAction::Abandon,
             blame @ (Blame::Runtime | Blame::Unknown) if journal.broken + 1 < MAX_BROKEN => {
                 if blame == Blame::Runtime {
-                    tracing::warn!(error.code = %ErrorCode::RuntimeBroken, error.message = %error.message, "the runtime is broken, the task will be retried");
+                    tracing::warn!(error.code = %ErrorCode::RuntimeBroken, error.message = %self.loggable(error), "the runtime is broken, the task will be retried");
                     metrics.retried(ErrorCode::RuntimeBroken);
                 } else {
-                    tracing::warn!(error.code = %error.code, error.message = %error.message, "the runtime cannot be checked, the task will be retried");
+                    tracing::warn!(error.code = %error.code, error.message = %self.loggable(error), "the runtime cannot be checked, the task will be retried");
                     metrics.given_back("runtime_gone");
                 }
                 journal.record_broken(store, delivery, error).await;
@@ -101,7 +101,7 @@ impl Attempt<'_> {
             }
         };
         if is_retried(error) {
-            tracing::warn!(error.code = %error.code, error.message = %error.message, attempt, "attempt failed, will be retried");
+            tracing::warn!(error.code = %error.code, error.message = %self.loggable(error), attempt, "attempt failed, will be retried");
             leased.traced.failed(error.code.as_str());
             metrics.retried(error.code);
             journal.record_failure(store, delivery, error).await;
@@ -136,7 +136,7 @@ impl Attempt<'_> {
         match worker.results.reject(delivery, assignment, keys, &rejection).await {
             Ok(completion) => {
                 self.count(&completion);
-                tracing::warn!(error.code = %error.code, error.message = %error.message, attempts, "task failed");
+                tracing::warn!(error.code = %error.code, error.message = %self.loggable(error), attempts, "task failed");
                 AckAction::Delete
             }
             Err(error) => {

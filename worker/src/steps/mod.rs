@@ -35,6 +35,7 @@ pub(crate) mod results;
 mod blame;
 mod decide;
 pub(crate) mod final_failure;
+pub(crate) mod redact;
 pub(crate) mod reject;
 
 mod ack;

@@ -57,8 +57,7 @@ impl<'a> Run<'a> {
         if let Some(began) = self.progress.began() {
             let metrics = worker.health.metrics();
             metrics.gpu_busy(began.elapsed(), result.is_ok());
-            let models = worker.config.runtime_type.contract.named_models(&self.task.content);
-            metrics.run_named(models.into_iter().map(|(_, model)| model).collect());
+            metrics.run_named(worker.config.runtime_type.model_names(self.task));
         }
         span.result(&result, AttemptError::code);
         if let Ok((output, began)) = &result {
@@ -164,7 +163,7 @@ impl<'a> Run<'a> {
         }
         if is_broken {
             let run = worker.claims.run_of(&leased.delivery);
-            worker.mark_runtime_broken(run, BrokenSign::Words, &error.message).await;
+            worker.mark_runtime_broken(run, BrokenSign::Words, &self.attempt.loggable(&error)).await;
         }
         let had_started = match self.progress.phase() {
             JobPhase::Running(_) => true,
