@@ -10,6 +10,12 @@ pub(crate) fn task(task_type: &str, content: Value) -> Value {
     json!({ "task": { "metadata": metadata, "content": content } })
 }
 
+/// The same for `v1`.
+pub(crate) fn v1_text_to_image() -> Value {
+    let task = text_to_image();
+    json!({ "runtime": "sdruntime", "type": "text-to-image", "content": task["task"]["content"] })
+}
+
 /// A prompt with the usual settings, about 1 KB.
 pub(crate) fn text_to_image() -> Value {
     let prompt = "a harbour at night, ".repeat(40);

@@ -19,7 +19,7 @@ use crate::sample::{Sample, micros};
 use crate::table::{Row, Table};
 
 /// Accepts every message at once.
-struct Instantly;
+pub(crate) struct Instantly;
 
 impl Publisher for Instantly {
     async fn store(&self, _: &ClaimCheck, _: String) -> Result<(), PublishError> {
@@ -31,17 +31,21 @@ impl Publisher for Instantly {
     }
 }
 
+/// The variables of the front door.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    let registry = r#"[{"name": "sdruntime", "type": "sdwebui"}, {"name": "comfyui", "type": "comfyui"}]"#;
+    let value = match name {
+        "SNS_TOPIC_ARN" => "arn:aws:sns:us-east-1:000000000000:tasks",
+        "S3_OUTPUT_BUCKET" => "output",
+        "RUNTIMES" => registry,
+        _ => return None,
+    };
+    Some(value.to_owned())
+}
+
 /// Own time at 1 KB and 100 KB.
 pub(crate) async fn measure(effort: &Effort, table: &mut Table) -> Result<()> {
-    let config = Config::from_vars(|name| match name {
-        "SNS_TOPIC_ARN" => Some("arn:aws:sns:us-east-1:000000000000:tasks".to_owned()),
-        "S3_OUTPUT_BUCKET" => Some("output".to_owned()),
-        "RUNTIMES" => Some(
-            r#"[{"name": "sdruntime", "type": "sdwebui"}, {"name": "comfyui", "type": "comfyui"}]"#
-                .to_owned(),
-        ),
-        _ => None,
-    })?;
+    let config = Config::from_vars(variable)?;
     let api = router(App::new(config, Instantly));
 
     // The lines are formatted as in a Lambda, and thrown away.
@@ -53,7 +57,7 @@ pub(crate) async fn measure(effort: &Effort, table: &mut Table) -> Result<()> {
         ("pipeline of 700 nodes", bodies::pipeline(700), 2_000.0, ""),
     ] {
         let body = body.to_string();
-        let times = requests(&api, &body, effort.requests).await.context(what)?;
+        let times = requests(&api, "/prod/v1alpha2", &body, effort.requests).await.context(what)?;
         let size = body.len() as f64 / 1e3;
         table.push(
             Row::new(format!("own time p50, {what}, {size:.1} KB"), micros(times.median()), "µs")
@@ -65,11 +69,12 @@ pub(crate) async fn measure(effort: &Effort, table: &mut Table) -> Result<()> {
     Ok(())
 }
 
-async fn requests(api: &Router, body: &str, n: usize) -> Result<Sample> {
+/// The times of so many requests to that path, after a warm-up.
+pub(crate) async fn requests(api: &Router, path: &str, body: &str, n: usize) -> Result<Sample> {
     let warm_up = n / 10;
     let mut times = Vec::with_capacity(n);
     for round in 0..warm_up + n {
-        let request = Request::post("/prod/v1alpha2").body(Body::from(body.to_owned()))?;
+        let request = Request::post(path).body(Body::from(body.to_owned()))?;
         let started = Instant::now();
         let response = api.clone().oneshot(request).await?;
         if round >= warm_up {

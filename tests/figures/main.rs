@@ -9,6 +9,7 @@ mod bodies;
 mod front_door_calls;
 mod front_door_own_time;
 mod front_door_program;
+mod front_door_v1;
 mod grid;
 mod machine;
 mod program;
@@ -99,6 +100,7 @@ async fn main() -> anyhow::Result<()> {
 async fn front_door(effort: &Effort) -> anyhow::Result<()> {
     let mut table = Table::new("Front door");
     front_door_own_time::measure(effort, &mut table).await?;
+    front_door_v1::measure(effort, &mut table).await?;
     front_door_calls::measure(effort, &mut table).await?;
     front_door_program::measure(effort, &mut table).await?;
     println!("\n{table}");

@@ -57,6 +57,7 @@ async fn nothing_is_logged(runtime_type: &'static str) {
     let contract = *REGISTRY.iter().find(|contract| contract.name() == runtime_type).unwrap();
     let accepted = submit_all(&function, &runtime, contract, &images).await;
     lab.emptied(&runtime.queue.url).await;
+    submit_quoted(&lab, &function, &runtime, contract).await;
     worker.signal("TERM");
     assert!(worker.exited().await.success());
 
@@ -90,19 +91,13 @@ async fn submit_all(
     images: &ImageServer,
 ) -> usize {
     let samples: Vec<Sample> = serde_json::from_str(contract.files().samples).unwrap();
-    let faults = runtime.simulation.as_ref().unwrap().faults();
     let mut accepted = 0;
     for Sample { task_type, mut content, fields, .. } in samples {
         for pointer in &fields.image {
             *content.pointer_mut(pointer).unwrap() =
                 json!(images.url("cat.png?X-Amz-Signature=kX9q7-never-logged"));
         }
-        for (n, content) in with_secrets(&content).into_iter().enumerate() {
-            // The texts of exceptions quote what they are about.
-            if n == 1 {
-                let message = format!("cannot encode 'a prompt with {SECRET}' at {PRESIGNED}");
-                faults.plan(Fault::Exception { node: None, kind: "ValueError".to_owned(), message }, 1);
-            }
+        for content in with_secrets(&content) {
             for body in bodies(task_type.as_str(), &content) {
                 let answer = function.answer(secret_event(&body, accepted)).await;
                 assert!([202, 400].contains(&answer.status), "{answer:?}");
@@ -113,14 +108,31 @@ async fn submit_all(
     accepted
 }
 
+/// Submits a task whose run raises an exception with a text that quotes the prompt.
+async fn submit_quoted(lab: &Lab, function: &Function, runtime: &Runtime, contract: &dyn RuntimeContract) {
+    let samples: Vec<Sample> = serde_json::from_str(contract.files().samples).unwrap();
+    let Sample { task_type, mut content, fields, .. } = samples.into_iter().next().unwrap();
+    let prompt = format!("a house at {SECRET}, as in {PRESIGNED}");
+    *content.pointer_mut(&fields.prompt[0]).unwrap() = json!(prompt);
+    let message = format!("cannot encode '{prompt}'");
+    let fault = Fault::Exception { node: None, kind: "ValueError".to_owned(), message };
+    runtime.simulation.as_ref().unwrap().faults().plan(fault, 1);
+    let body =
+        json!({ "runtime": "sdruntime", "type": task_type.as_str(), "name": "quoted", "content": content });
+    assert_eq!(function.answer(rest_post("/v1/tasks", &body)).await.status, 202);
+    let failure = lab.completion("quoted").await.error.unwrap();
+    assert!(failure.message.contains(SECRET), "the caller is told: {failure:?}");
+    lab.emptied(&runtime.queue.url).await;
+}
+
 /// A request, with the secret in each field beside the content.
-fn bodies(task_type: &str, content: &Value) -> [Value; 2] {
+fn bodies(task_type: &str, content: &Value) -> [Value; 3] {
     let body = json!({ "runtime": "sdruntime", "type": task_type, "name": "task", "content": content });
     let mut labelled = body.clone();
     labelled["labels"] = json!({ "label": SECRET });
-    labelled["context"] = json!({ "token": SECRET });
-    labelled["unknown"] = json!(SECRET);
-    [body, labelled]
+    let mut unknown = body.clone();
+    unknown["unknown"] = json!(SECRET);
+    [body, labelled, unknown]
 }
 
 /// The event, with the secret in headers and query. Each request has an idempotency key of its own.

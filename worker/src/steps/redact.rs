@@ -24,6 +24,20 @@ pub(crate) fn redacted_by_text<'m>(message: &'m str, text: &str) -> Cow<'m, str>
     search.redacted()
 }
 
+/// The message with the queries of addresses left out, which may sign them.
+fn without_queries(message: &str) -> Cow<'_, str> {
+    if !message.contains("://") {
+        return Cow::Borrowed(message);
+    }
+    let word = |word: &str| {
+        let query = word.find("://").and_then(|at| Some(at + word[at..].find('?')?));
+        let space = word.len() - word.trim_end().len();
+        query
+            .map_or_else(|| word.to_owned(), |at| format!("{}?…{}", &word[..at], &word[word.len() - space..]))
+    };
+    Cow::Owned(message.split_inclusive(char::is_whitespace).map(word).collect())
+}
+
 /// The windows of a message that occur in a task. One pass over the task, however large its images are.
 struct Search<'m> {
     message: &'m str,
@@ -39,10 +53,10 @@ impl<'m> Search<'m> {
     fn redacted(&self) -> Cow<'m, str> {
         let mut windows = self.message.as_bytes().windows(QUOTATION);
         match windows.position(|window| self.found.contains(window)) {
-            None => Cow::Borrowed(self.message),
+            None => without_queries(self.message),
             Some(at) => {
                 let kept = &self.message[..self.message.floor_char_boundary(at)];
-                Cow::Owned(format!("{kept}… (the rest quotes the task)"))
+                Cow::Owned(format!("{}… (the rest quotes the task)", without_queries(kept)))
             }
         }
     }
@@ -113,6 +127,14 @@ mod tests {
                 logged.map_or(message.to_owned(), |text| format!("{text}… (the rest quotes the task)"));
             assert_eq!(redacted(message, &task, &models), expected);
         }
+    }
+
+    #[test]
+    fn the_queries_of_addresses_are_left_out() {
+        let task = task(&json!({}));
+        let message = "GET http://x/a?k=1 and 'https://y/?X-Amz-Signature=s', what? gave 403";
+        let logged = "GET http://x/a?… and 'https://y/?… what? gave 403";
+        assert_eq!(redacted(message, &task, &[]), logged);
     }
 
     proptest! {
