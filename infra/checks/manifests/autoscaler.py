@@ -40,7 +40,8 @@ class Autoscaler:
     _changes: list[tuple[int, int]] = field(default_factory=list)
 
     def step(self, now: int, metric: float) -> None:
-        if now % self.spec["pollingInterval"] == 0:
+        # KEDA's default where none is rendered.
+        if now % self.spec.get("pollingInterval", 30) == 0:
             self._activate(now, metric)
         if now % SYNC_SECONDS == 0 and self.replicas > 0:
             self._scale(now, metric)

@@ -3,10 +3,7 @@ import type { Construct } from "constructs";
 
 import type { TargetCluster } from "./target.ts";
 
-export interface AddonOptions extends Pick<
-  eks.CfnAddonProps,
-  "podIdentityAssociations" | "serviceAccountRoleArn"
-> {
+export interface AddonOptions extends Pick<eks.CfnAddonProps, "serviceAccountRoleArn"> {
   configuration?: Record<string, unknown>;
 }
 

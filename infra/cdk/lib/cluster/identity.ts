@@ -51,12 +51,12 @@ export class PodRole extends Construct {
     });
   }
 
-  /** The same for an EKS add-on, which associates by itself. */
-  forAddon(): Pick<eks.CfnAddonProps, "podIdentityAssociations" | "serviceAccountRoleArn"> {
-    const { identity, account } = this.props;
-    return identity === "irsa"
-      ? { serviceAccountRoleArn: this.role.roleArn }
-      : { podIdentityAssociations: [{ serviceAccount: account.name, roleArn: this.role.roleArn }] };
+  /**
+   * What an EKS add-on needs beside `associate`. The association is not the add-on's own: not every add-on takes one
+   * (containers-roadmap#2712).
+   */
+  forAddon(): Pick<eks.CfnAddonProps, "serviceAccountRoleArn"> {
+    return this.props.identity === "irsa" ? { serviceAccountRoleArn: this.role.roleArn } : {};
   }
 }
 

@@ -34,7 +34,7 @@ export class ModelsDriver extends Construct {
       configuration: { node: { tolerateAllTaints: true } },
       ...reader.forAddon(),
     });
-    driver.node.addDependency(...target.ready, reader);
+    driver.node.addDependency(...target.ready, reader, reader.associate());
   }
 }
 

@@ -5,9 +5,14 @@ import { acknowledgeAwsPolicies } from "./acknowledged.ts";
 
 /**
  * What a node needs: to join, to give pods addresses, to pull images (EKS user guide, "Amazon EKS node IAM
- * role").
+ * role"), and to be looked into by Session Manager, which Bottlerocket's control container serves.
  */
-const POLICIES = ["AmazonEKSWorkerNodePolicy", "AmazonEKS_CNI_Policy", "AmazonEC2ContainerRegistryPullOnly"];
+const POLICIES = [
+  "AmazonEKSWorkerNodePolicy",
+  "AmazonEKS_CNI_Policy",
+  "AmazonEC2ContainerRegistryPullOnly",
+  "AmazonSSMManagedInstanceCore",
+];
 
 /**
  * The role of nodes. It has nothing of ours: what pods may do is theirs, and nodes let no pod have the

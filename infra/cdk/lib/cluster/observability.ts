@@ -55,7 +55,7 @@ export class Observability extends Construct {
       },
       ...agent.forAddon(),
     });
-    addOn.node.addDependency(...target.ready, agent);
+    addOn.node.addDependency(...target.ready, agent, agent.associate());
     if (ownLogGroups) addOn.node.addDependency(this.logGroups(target.name));
   }
 

@@ -57,17 +57,15 @@ describe("Pod Identity", () => {
     expect(JSON.stringify(Properties.Values)).toContain(`"name\\":\\"${account}\\"`);
   });
 
-  it("of add-ons is theirs", () => {
-    for (const [addon, account] of [
-      ["aws-mountpoint-s3-csi-driver", "s3-csi-driver-sa"],
-      ["amazon-cloudwatch-observability", "cloudwatch-agent"],
-    ]) {
-      const { Properties } = only(template, "AWS::EKS::Addon", { AddonName: addon })[1];
-      expect(Properties.PodIdentityAssociations).toEqual([
-        expect.objectContaining({ ServiceAccount: account }),
-      ]);
-      expect(Properties).not.toHaveProperty("ServiceAccountRoleArn");
-    }
+  it.each([
+    ["aws-mountpoint-s3-csi-driver", "s3-csi-driver-sa"],
+    ["amazon-cloudwatch-observability", "cloudwatch-agent"],
+  ])("of %s is there before the add-on, which does not take one of its own everywhere", (addon, account) => {
+    const [id, { Properties }] = only(template, "AWS::EKS::Addon", { AddonName: addon });
+    expect(Properties).not.toHaveProperty("PodIdentityAssociations");
+    expect(Properties).not.toHaveProperty("ServiceAccountRoleArn");
+    const [association] = only(template, "AWS::EKS::PodIdentityAssociation", { ServiceAccount: account });
+    expect(dependsOn(template, id, association)).toBe(true);
   });
 });
 

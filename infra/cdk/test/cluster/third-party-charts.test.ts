@@ -77,7 +77,7 @@ describe("what is installed", () => {
     const arn = (path: string) => ({
       "Fn::Join": ["", ["arn:", { Ref: "AWS::Partition" }, `:s3:::my-company-models${path}`]],
     });
-    expect(statementsOf(template, target(Properties.PodIdentityAssociations[0].RoleArn))).toEqual([
+    expect(statementsOf(template, roleOf("kube-system", "s3-csi-driver-sa"))).toEqual([
       { Effect: "Allow", Action: "s3:ListBucket", Resource: arn("") },
       { Effect: "Allow", Action: "s3:GetObject", Resource: arn("/*") },
     ]);

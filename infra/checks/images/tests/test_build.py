@@ -26,11 +26,24 @@ class Build(ScriptTest):
             self.assertNotIn("--push", call)
         self.assertFalse([call for call in self.calls() if "ecr" in call])
 
-    def test_pushed_the_worker_is_for_both_architectures_and_runtimes_for_one(self):
+    def platforms(self) -> list[str]:
+        return [call[call.index("--platform") + 1] for call in self.builds()]
+
+    def test_images_are_for_the_nodes_architecture_which_the_default_builder_can_push(self):
         done = self.build("--push")
         self.assertEqual(done.returncode, 0, done.stderr)
-        platforms = [call[call.index("--platform") + 1] for call in self.builds()]
-        self.assertEqual(platforms, ["linux/amd64,linux/arm64", "linux/amd64", "linux/amd64"])
+        self.assertEqual(self.platforms(), ["linux/amd64"] * 3)
+
+    def test_the_worker_is_for_arm64_too_if_that_is_asked_for(self):
+        done = self.build("--push", "--arm64")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(self.platforms(), ["linux/amd64,linux/arm64", "linux/amd64", "linux/amd64"])
+
+    def test_an_engine_takes_one_platform(self):
+        done = self.build("--arm64")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("--push", done.stderr)
+        self.assertEqual(self.builds(), [])
 
     def test_repositories_that_are_missing_are_made_with_tags_that_stay_and_scans(self):
         self.build("--push", "worker", FAKE_FAILS="ecr describe-repositories")
