@@ -9,6 +9,7 @@ import sys
 import cel
 import charts
 import grafana
+import network_policy
 import scaling
 import self_test
 import tools
@@ -31,7 +32,12 @@ def main() -> int:
     for file in options.files:
         documents = charts.documents(file.read_text())
         step(f"{file}: {len(documents)} manifests", faults, checked(documents, rules))
+        everything += documents
     print(f"      {rules.evaluated} CEL rules evaluated; not evaluated, since they are about changes: {len(rules.skipped)}")
+
+    agent = tools.policy_evaluator(options.tools)
+    step("deliberate mistakes in a network policy are found", faults, network_policy.self_test(agent, everything))
+    step("network policies, as the agent of the VPC CNI reads them", faults, network_policy.faults(agent, everything))
 
     scaled = {name: next((d for d in documents if d["kind"] == "ScaledObject"), None) for name, documents in rendered.items()}
     evaluator = tools.formula_evaluator(options.tools)

@@ -1,4 +1,11 @@
-import { aws_ec2 as ec2, aws_eks_v2 as eks, aws_logs as logs, RemovalPolicy, Validations } from "aws-cdk-lib";
+import {
+  aws_ec2 as ec2,
+  aws_eks_v2 as eks,
+  aws_logs as logs,
+  RemovalPolicy,
+  Stack,
+  Validations,
+} from "aws-cdk-lib";
 import { Construct, type IDependable } from "constructs";
 
 import type { Config } from "../config/types.ts";
@@ -22,7 +29,8 @@ export class NewCluster extends Construct implements TargetCluster {
     this.name = name;
     // With IRSA, the provider is a resource of CloudFormation's own instead of a function of CDK's.
     this.node.setContext("@aws-cdk/aws-eks:useNativeOidcProvider", true);
-    const { vpc } = new Network(this, "Network", { zones: config.zones, natGateways: config.natGateways });
+    const zones = Stack.of(this).availabilityZones.length;
+    const { vpc } = new Network(this, "Network", { zones, natGateways: config.natGateways });
 
     // EKS would make this group by itself and keep it for ever.
     const controlPlaneLogs = new logs.LogGroup(this, "ControlPlaneLogs", {
@@ -55,7 +63,11 @@ export class NewCluster extends Construct implements TargetCluster {
       cluster: this.cluster,
       nodes: config.systemNodes,
     });
-    const addons = new SystemAddons(this, "Addons", { target: this, nodes: nodes.group });
+    const addons = new SystemAddons(this, "Addons", {
+      target: this,
+      nodes: nodes.group,
+      vpcCniVersion: config.vpcCniVersion,
+    });
 
     this.subnetIds = vpc.privateSubnets.map(({ subnetId }) => subnetId);
     this.securityGroupIds = [this.cluster.clusterSecurityGroupId];

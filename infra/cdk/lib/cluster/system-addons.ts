@@ -7,6 +7,8 @@ import type { TargetCluster } from "./target.ts";
 export interface SystemAddonsProps {
   target: Pick<TargetCluster, "cluster">;
   nodes: eks.Nodegroup;
+  /** The version of the VPC CNI add-on, which contains the network policy agent. */
+  vpcCniVersion: string;
 }
 
 /**
@@ -14,10 +16,12 @@ export interface SystemAddonsProps {
  * brings its own adapter and its HPAs ask for external metrics only; `kubectl top` is what goes without.
  */
 export class SystemAddons extends Construct {
-  constructor(scope: Construct, id: string, { target, nodes }: SystemAddonsProps) {
+  constructor(scope: Construct, id: string, { target, nodes, vpcCniVersion }: SystemAddonsProps) {
     super(scope, id);
-    // Network policies are only text until the VPC CNI enforces them (EKS user guide, "cni-network-policy").
+    // Network policies are only text until the VPC CNI enforces them (EKS user guide, "cni-network-policy"). What its agent
+    // applies differs between versions (aws-network-policy-agent#631), and the chart's policies are checked against this one.
     const addresses = addon(this, "VpcCni", target, "vpc-cni", {
+      addonVersion: vpcCniVersion,
       configuration: { enableNetworkPolicy: "true" },
     });
     const routing = addon(this, "KubeProxy", target, "kube-proxy");

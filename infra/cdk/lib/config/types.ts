@@ -20,6 +20,7 @@ export interface Config {
     burst: number;
     requestsPerDay: number;
     concurrency: number;
+    architecture?: "arm64" | "x86_64";
     messageBytes: number;
   };
   results: {
@@ -80,6 +81,7 @@ export interface Config {
       observability: boolean;
       podIdentityAgent: boolean;
     };
+    vpcCniVersion: string;
     version: "1.35" | "1.36";
     systemNodes: {
       instanceType: string;
