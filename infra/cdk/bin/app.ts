@@ -12,6 +12,7 @@ import type { Config } from "../lib/config/types.ts";
 import { ServiceStack } from "../lib/service-stack.ts";
 
 const file = process.env["DARKROOM_CONFIG"] ?? "../config.yaml";
+
 const functions = resolve(process.env["DARKROOM_FUNCTIONS"] ?? "../../target/functions");
 
 const config = loadOrLeave();
@@ -23,7 +24,14 @@ for (const zip of ["api-lambda.zip", "dead-letter.zip"]) {
 const app = new App();
 const env = { account: config.account, region: config.region };
 const service = new ServiceStack(app, `${config.name}-service`, { env, config, functions });
-const cluster = new ClusterStack(app, `${config.name}-cluster`, { env, config, service: service.handover });
+// `infra/operate` hands over the zones that EKS accepts.
+const zones = process.env["DARKROOM_ZONES"]?.split(",").filter(Boolean);
+const cluster = new ClusterStack(app, `${config.name}-cluster`, {
+  env,
+  config,
+  service: service.handover,
+  ...(zones?.length ? { zones } : {}),
+});
 // The handover names queues instead of importing them, so CDK does not see all of the order.
 cluster.addStackDependency(service);
 

@@ -1,4 +1,11 @@
-import { type aws_sqs as sqs, aws_s3_assets as assets, Fn, Stack, type StackProps } from "aws-cdk-lib";
+import {
+  type aws_sqs as sqs,
+  aws_s3_assets as assets,
+  CfnOutput,
+  Fn,
+  Stack,
+  type StackProps,
+} from "aws-cdk-lib";
 import type { Construct } from "constructs";
 
 import { acknowledgeAssetReads } from "./cluster/acknowledged.ts";
@@ -19,6 +26,8 @@ import { tracesToXray } from "./tracing.ts";
 export interface ClusterStackProps extends StackProps {
   config: Config;
   service: ServiceHandover;
+  /** The names of a new cluster's zones. Without them EC2's first ones are taken, some of which EKS refuses. */
+  zones?: string[];
 }
 
 /**
@@ -26,10 +35,14 @@ export interface ClusterStackProps extends StackProps {
  */
 export class ClusterStack extends Stack {
   private readonly config: Config;
+  private readonly zones: string[];
 
-  constructor(scope: Construct, id: string, { config, service, ...props }: ClusterStackProps) {
+  constructor(scope: Construct, id: string, { config, service, zones, ...props }: ClusterStackProps) {
     super(scope, id, { description: "Darkroom: cluster and runtimes", ...props });
     this.config = config;
+    this.zones = zones ?? firstZones(config.cluster.zones);
+    // Later deployments read it, so that subnets stay where they are.
+    if (!config.cluster.existing) new CfnOutput(this, "Zones", { value: this.zones.join(",") });
     const { bucket, records, completions } = service;
     const runtimes = config.runtimes.map((runtime) => ({
       runtime,
@@ -94,7 +107,7 @@ export class ClusterStack extends Stack {
 
   /** Without this, a stack of a known account asks that account for its zones while it is synthesized. */
   override get availabilityZones(): string[] {
-    return Array.from({ length: this.config.cluster.zones }, (_, n) => Fn.select(n, Fn.getAzs()));
+    return this.zones;
   }
 
   /** What the names of Darkroom's images begin with. */
@@ -103,6 +116,8 @@ export class ClusterStack extends Stack {
     return images.registry ?? `${this.account}.dkr.ecr.${this.region}.${this.urlSuffix}/${name}`;
   }
 }
+
+const firstZones = (count: number) => Array.from({ length: count }, (_, n) => Fn.select(n, Fn.getAzs()));
 
 function queueOf(runtime: Runtime, service: ServiceHandover): sqs.IQueue {
   const queue = service.queues[runtime.name];

@@ -15,6 +15,7 @@ import { programs } from "./preflight/programs.ts";
 import { results } from "./preflight/results.ts";
 import { subscriptions } from "./preflight/subscriptions.ts";
 import { tracing } from "./preflight/tracing.ts";
+import { zones } from "./preflight/zones.ts";
 import { isDenied, reasonOf } from "./support/aws.ts";
 import type { Command } from "./support/command.ts";
 import { columns, say } from "./support/console.ts";
@@ -41,6 +42,7 @@ const CHECKS: Record<string, Check> = {
   instances,
   "GPU quotas": gpuQuotas,
   cluster,
+  zones,
   network,
   "front door": submitApi,
   subscriptions,

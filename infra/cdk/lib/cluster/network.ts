@@ -31,9 +31,15 @@ export class Network extends Construct {
         DynamoDB: { service: ec2.GatewayVpcEndpointAwsService.DYNAMODB },
       },
     });
-    Validations.of(this.vpc).acknowledge({
-      id: "AwsSolutions-VPC7",
-      reason: "Flow logs are billed by volume and say nothing of what pods do; whoever needs them adds them.",
-    });
+    Validations.of(this.vpc).acknowledge(
+      {
+        id: "AwsSolutions-VPC7",
+        reason: "Flow logs are billed by volume and say nothing of what pods do; whoever needs them adds them.",
+      },
+      {
+        id: "CloudFormation-Validate::W3010",
+        reason: "Zones are named, because EKS refuses some of those that EC2 lists first.",
+      },
+    );
   }
 }

@@ -9,6 +9,7 @@ import {
 
 import type { Config, Runtime } from "../../lib/config/types.ts";
 import { aws } from "../support/aws.ts";
+import { zonesFor } from "../support/zones.ts";
 import { type Check, type Finding, missing, ok, warning } from "./finding.ts";
 import { describeTypes, nvidiaGpus } from "./instance-types.ts";
 
@@ -17,7 +18,7 @@ export const instances: Check = async (config) => {
   const [types, zones, usable] = await Promise.all([
     describeTypes(ec2, config),
     offers(ec2, config),
-    subnetZones(ec2, config),
+    clusterZones(ec2, config),
   ]);
   return config.runtimes.flatMap((runtime) => [
     ...runtime.instances.types.flatMap((type) => fits(type, types)),
@@ -41,7 +42,7 @@ function offered(runtime: Runtime, offers: Map<string, string[]>, usable: string
   const zonesOf = (type: string) => (offers.get(type) ?? []).filter((zone) => usable?.includes(zone) ?? true);
   const { types } = runtime.instances;
   const nowhere = types.filter((type) => zonesOf(type).length === 0);
-  const where = usable ? `the subnets' zones (${usable.join(", ")})` : "any zone of the region";
+  const where = usable ? `the cluster's zones (${usable.join(", ")})` : "any zone of the region";
   if (nowhere.length === types.length)
     return [missing(`runtime ${runtime.name}: none of its types is offered in ${where}`)];
   const list = types
@@ -81,9 +82,10 @@ async function offers(client: EC2Client, config: Config): Promise<Map<string, st
   return zones;
 }
 
-/** The zones that an existing cluster's subnets lie in; a new cluster's are not chosen yet. */
-async function subnetZones(client: EC2Client, { cluster }: Config): Promise<string[] | undefined> {
-  if (!cluster.subnets) return undefined;
-  const { Subnets } = await client.send(new DescribeSubnetsCommand({ SubnetIds: cluster.subnets }));
+/** The zones that an existing cluster's subnets are in, or those chosen for a new one. */
+async function clusterZones(client: EC2Client, config: Config): Promise<string[] | undefined> {
+  const { subnets } = config.cluster;
+  if (!subnets) return zonesFor(config);
+  const { Subnets } = await client.send(new DescribeSubnetsCommand({ SubnetIds: subnets }));
   return [...new Set((Subnets ?? []).flatMap(({ AvailabilityZone }) => AvailabilityZone ?? []))].sort();
 }

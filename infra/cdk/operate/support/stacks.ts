@@ -22,8 +22,8 @@ export const clusterStack = (config: Config) => `${config.name}-cluster`;
 /** A new cluster has the deployment's name. */
 export const clusterName = (config: Config) => config.cluster.existing ?? config.name;
 
-/** The names of the service stack's outputs. */
-export type Output = "ApiUrl" | "ApiKeys" | "ResultsBucket" | "RecordsTable";
+/** The names of the stacks' outputs; the last one is of the cluster's stack. */
+export type Output = "ApiUrl" | "ApiKeys" | "ResultsBucket" | "RecordsTable" | "Zones";
 
 export function outputOf(stack: Stack, output: Output): string | undefined {
   return stack.Outputs?.find(({ OutputKey }) => OutputKey === output)?.OutputValue;

@@ -95,13 +95,14 @@ describe("its network", () => {
     }
   });
 
-  it("has no more NAT gateways than zones", () => {
+  it("is in the zones that are handed over, says which, and has no more NAT gateways than zones", () => {
     const few = synth(
-      example("minimal", ({ cluster }) => {
-        cluster.zones = 2;
-        cluster.natGateways = 4;
-      }),
+      example("minimal", ({ cluster }) => (cluster.natGateways = 4)),
+      ["us-west-2b", "us-west-2d"],
     ).template;
+    const zones = resources(few, "AWS::EC2::Subnet").map(([, { Properties }]) => Properties.AvailabilityZone);
+    expect(zones.sort()).toEqual(["us-west-2b", "us-west-2b", "us-west-2d", "us-west-2d"]);
+    expect(few.toJSON()["Outputs"].Zones.Value).toBe("us-west-2b,us-west-2d");
     expect(resources(few, "AWS::EC2::NatGateway")).toHaveLength(2);
   });
 });
@@ -140,7 +141,7 @@ describe("its system nodes", () => {
 });
 
 describe("its add-ons", () => {
-  const { template } = synth(example("minimal"));
+  const { template, config } = synth(example("minimal"));
   const addons = resources(template, "AWS::EKS::Addon");
   const idOf = (name: string) => only(template, "AWS::EKS::Addon", { AddonName: name })[0];
 
@@ -156,8 +157,10 @@ describe("its add-ons", () => {
   });
 
   it("enforce network policies", () => {
-    const { ConfigurationValues } = all(template)[idOf("vpc-cni")]?.Properties ?? {};
+    const { AddonVersion, ConfigurationValues } = all(template)[idOf("vpc-cni")]?.Properties ?? {};
     expect(JSON.parse(ConfigurationValues)).toEqual({ enableNetworkPolicy: "true" });
+    // What its agent applies differs from version to version.
+    expect(AddonVersion).toBe(config.cluster.vpcCniVersion);
   });
 
   it("come in the order in which nodes need them", () => {

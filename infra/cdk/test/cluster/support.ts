@@ -47,14 +47,15 @@ export function example(name: Example, change: (config: Config) => void = () => 
   return config;
 }
 
-/** The cluster's stack of that configuration, synthesized. */
-export function synth(config: Config): Synthesized {
+/** The cluster's stack of that configuration, synthesized, in these zones if they were handed over. */
+export function synth(config: Config, zones?: string[]): Synthesized {
   const app = new App({ context });
   const env = { account: config.account, region: config.region };
   const service = new Stack(app, `${config.name}-service`, { env });
   const stack = new ClusterStack(app, `${config.name}-cluster`, {
     env,
     config,
+    ...(zones ? { zones } : {}),
     service: {
       queues: Object.fromEntries(
         config.runtimes.map(({ name }) => [name, queue(service, `${config.name}-${name}`)]),
