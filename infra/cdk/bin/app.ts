@@ -3,19 +3,20 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 
-import { App, Tags, Validations } from "aws-cdk-lib";
+import { App, Validations } from "aws-cdk-lib";
 import { AwsSolutionsChecks, ServerlessChecks } from "cdk-nag";
 
 import { ClusterStack } from "../lib/cluster-stack.ts";
+import { zipFolder } from "../lib/config/architecture.ts";
 import { ConfigError, load } from "../lib/config/load.ts";
 import type { Config } from "../lib/config/types.ts";
 import { ServiceStack } from "../lib/service-stack.ts";
+import { tag } from "../lib/tags.ts";
 
 const file = process.env["DARKROOM_CONFIG"] ?? "../config.yaml";
 
-const functions = resolve(process.env["DARKROOM_FUNCTIONS"] ?? "../../target/functions");
-
 const config = loadOrLeave();
+const functions = resolve(process.env["DARKROOM_FUNCTIONS"] ?? join("../..", zipFolder(config)));
 for (const zip of ["api-lambda.zip", "dead-letter.zip"]) {
   if (!existsSync(join(functions, zip)))
     leave(`${join(functions, zip)} is missing; \`infra/build-functions\` makes it`);
@@ -35,8 +36,7 @@ const cluster = new ClusterStack(app, `${config.name}-cluster`, {
 // The handover names queues instead of importing them, so CDK does not see all of the order.
 cluster.addStackDependency(service);
 
-Tags.of(app).add("darkroom:deployment", config.name);
-for (const [key, value] of Object.entries(config.tags)) Tags.of(app).add(key, value);
+tag(app, config);
 Validations.of(app).addPlugins(new AwsSolutionsChecks(app), new ServerlessChecks(app));
 
 function loadOrLeave(): Config {

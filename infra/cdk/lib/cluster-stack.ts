@@ -81,7 +81,7 @@ export class ClusterStack extends Stack {
     new WorkerAlarms(this, "WorkerAlarms", { config, queues: service.queues });
 
     const nodesGone = new GpuNodesGone(this, "GpuNodesGone", {
-      deployment: config.name,
+      config,
       nodeRole: platform.ownNodeRole,
     });
     nodesGone.node.addDependency(...target.ready, platform, ...workers.map(({ role }) => role));

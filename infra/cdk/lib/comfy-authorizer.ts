@@ -11,16 +11,24 @@ import {
 } from "aws-cdk-lib";
 import { Construct } from "constructs";
 
+import type { Config } from "./config/types.ts";
+import { architecture } from "./rust-function.ts";
+
 const HANDLER = fileURLToPath(new URL("./comfy-authorizer", import.meta.url));
 
 /** What a Bearer key looks like; API Gateway answers 401 to anything else without calling the function. */
 const BEARER = "^[Bb]earer [!-~]{20,128}$";
 
+export interface ComfyAuthorizerProps {
+  functionName: string;
+  config: Config;
+}
+
 /** Takes the API key of a request from `Authorization: Bearer KEY`. */
 export class ComfyAuthorizer extends Construct {
   readonly authorizer: apigateway.TokenAuthorizer;
 
-  constructor(scope: Construct, id: string, { functionName }: { functionName: string }) {
+  constructor(scope: Construct, id: string, { functionName, config }: ComfyAuthorizerProps) {
     super(scope, id);
     const logGroup = new logs.LogGroup(this, "Logs", {
       logGroupName: `/aws/lambda/${functionName}`,
@@ -33,7 +41,7 @@ export class ComfyAuthorizer extends Construct {
       functionName,
       description: "Returns the Bearer key of a request as its API key",
       runtime: lambda.determineLatestNodeRuntime(this),
-      architecture: lambda.Architecture.ARM_64,
+      architecture: architecture(config),
       code: lambda.Code.fromAsset(HANDLER, { exclude: ["*.d.mts"] }),
       handler: "handler.authorize",
       memorySize: 256,

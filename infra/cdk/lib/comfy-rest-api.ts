@@ -33,7 +33,10 @@ export class ComfyRestApi extends LoggedRestApi {
       binaryMediaTypes: ["multipart/form-data"],
       stage: { throttlingRateLimit: ACCOUNT_RATE, throttlingBurstLimit: ACCOUNT_BURST },
     });
-    const { authorizer } = new ComfyAuthorizer(this, "Authorizer", { functionName: `${name}-authorizer` });
+    const { authorizer } = new ComfyAuthorizer(this, "Authorizer", {
+      functionName: `${name}-authorizer`,
+      config,
+    });
     const polls = ROOTS.map((path) => {
       const resource = this.root.resourceForPath(path);
       const options = { apiKeyRequired: true, authorizer };

@@ -36,6 +36,7 @@ export class DeadLetters extends Construct {
     const { config, zip, queues, bucket, records, completions } = props;
 
     this.function = new RustFunction(this, "Function", {
+      config,
       functionName: `${config.name}-dead-letter`,
       description: "Ends tasks that died in a queue or on the way to one",
       code: lambda.Code.fromAsset(zip),

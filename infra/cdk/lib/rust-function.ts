@@ -8,10 +8,14 @@ import {
 } from "aws-cdk-lib";
 import type { Construct } from "constructs";
 
+import { architectureOf } from "./config/architecture.ts";
+import type { Config } from "./config/types.ts";
+
 export interface RustFunctionProps {
+  config: Config;
   functionName: string;
   description: string;
-  /** A zip with the program `bootstrap`, built for arm64. */
+  /** A zip with the program `bootstrap`, built for the processors of the configuration. */
   code: lambda.Code;
   memorySize: number;
   timeout: Duration;
@@ -22,7 +26,7 @@ export interface RustFunctionProps {
 
 /** A Lambda function in Rust, with logs of its own, tracing, and a role that may write to both and nothing else. */
 export class RustFunction extends lambda.Function {
-  constructor(scope: Construct, id: string, props: RustFunctionProps) {
+  constructor(scope: Construct, id: string, { config, ...props }: RustFunctionProps) {
     const logGroup = new logs.LogGroup(scope, `${id}Logs`, {
       logGroupName: `/aws/lambda/${props.functionName}`,
       retention: logs.RetentionDays.ONE_MONTH,
@@ -37,18 +41,25 @@ export class RustFunction extends lambda.Function {
     super(scope, id, {
       ...props,
       runtime: lambda.Runtime.PROVIDED_AL2023,
-      architecture: lambda.Architecture.ARM_64,
+      architecture: architecture(config),
       handler: "bootstrap",
       role,
       logGroup,
       loggingFormat: lambda.LoggingFormat.JSON,
-      tracing: lambda.Tracing.ACTIVE,
+      // The documents for China list active tracing as not available.
+      tracing: config.partition === "aws-cn" ? lambda.Tracing.PASS_THROUGH : lambda.Tracing.ACTIVE,
     });
 
     Validations.of(role).acknowledge({
       id: "AwsSolutions-IAM5[Resource::*]",
       reason: "X-Ray has no resources that a policy could name.",
     });
+    if (config.partition === "aws-cn") {
+      Validations.of(this).acknowledge({
+        id: "Serverless-LambdaTracing",
+        reason: "Active tracing is not available in China; the decision of the caller is passed through.",
+      });
+    }
     Validations.of(this).acknowledge(
       ...["Serverless-LambdaDLQ", "Serverless-LambdaAsyncFailureDestination"].map((id) => ({
         id,
@@ -61,4 +72,9 @@ export class RustFunction extends lambda.Function {
   may(action: string | string[], ...resources: string[]): void {
     this.addToRolePolicy(new iam.PolicyStatement({ actions: [action].flat(), resources }));
   }
+}
+
+/** The processors of the configuration, as CDK names them. */
+export function architecture(config: Config): lambda.Architecture {
+  return architectureOf(config) === "arm64" ? lambda.Architecture.ARM_64 : lambda.Architecture.X86_64;
 }

@@ -59,6 +59,7 @@ export class SubmitApi extends Construct {
     const timeouts = claimCheck ? WITH_CLAIM_CHECK : WITHOUT;
 
     this.function = new RustFunction(this, "Function", {
+      config,
       functionName: `${name}-front-door`,
       description: "Checks tasks and publishes them",
       // The registry is always a file beside the program: a function's variables may have 4 KB together, and with one

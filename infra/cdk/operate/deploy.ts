@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 
 import { GetCallerIdentityCommand, STSClient } from "@aws-sdk/client-sts";
 
+import { architectureOf } from "../lib/config/architecture.ts";
 import { load } from "../lib/config/load.ts";
 import type { Config } from "../lib/config/types.ts";
 import { preflight } from "./preflight.ts";
@@ -21,7 +22,7 @@ It may be called again at any time: what is there already stays. \`update\` show
   options: { "skip-preflight": { type: "boolean", description: "deploy although something may be missing" } },
   async run({ file, values }) {
     const config = load(file);
-    await buildFunctions();
+    await buildFunctions(config);
     if (values["skip-preflight"] !== true) await preflight(config);
     await deploy(config, cdkFor(file, config), Stacks.of(config));
   },
@@ -37,10 +38,10 @@ export async function deploy(config: Config, cdk: Cdk, stacks: Stacks): Promise<
   say(await howToBegin(config, stacks));
 }
 
-async function buildFunctions(): Promise<void> {
-  if (FUNCTION_ZIPS.every((zip) => existsSync(resolve(functionsFolder(), zip)))) return;
+async function buildFunctions(config: Config): Promise<void> {
+  if (FUNCTION_ZIPS.every((zip) => existsSync(resolve(functionsFolder(config), zip)))) return;
   say("building the functions");
-  await run(resolve(INFRA, "build-functions"), []);
+  await run(resolve(INFRA, "build-functions"), architectureOf(config) === "arm64" ? [] : ["--x86-64"]);
 }
 
 /** What CDK needs once per account and region: a bucket for assets, and the roles that it deploys with. */

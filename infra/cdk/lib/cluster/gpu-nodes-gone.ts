@@ -4,13 +4,15 @@ import { aws_iam as iam, aws_lambda as lambda, aws_logs as logs, custom_resource
 import { CustomResource, Duration, RemovalPolicy } from "aws-cdk-lib";
 import { Construct } from "constructs";
 
+import type { Config } from "../config/types.ts";
+import { architecture } from "../rust-function.ts";
 import { acknowledgeProviders, acknowledgeWildcards } from "./acknowledged.ts";
 
 const HANDLER = fileURLToPath(new URL("./gpu-nodes-gone", import.meta.url));
 
 export interface GpuNodesGoneProps {
-  /** The name of the deployment; its nodes carry it as the tag `darkroom:deployment`. */
-  deployment: string;
+  /** The deployment; its nodes carry its name as the tag `darkroom:deployment`. */
+  config: Config;
   /** The role of its nodes, where it is deleted with the stack. */
   nodeRole?: iam.IRole;
 }
@@ -24,9 +26,9 @@ export interface GpuNodesGoneProps {
  * deleted after it.
  */
 export class GpuNodesGone extends Construct {
-  constructor(scope: Construct, id: string, { deployment, nodeRole }: GpuNodesGoneProps) {
+  constructor(scope: Construct, id: string, { config, nodeRole }: GpuNodesGoneProps) {
     super(scope, id);
-    const isComplete = this.function("IsComplete", "isComplete");
+    const isComplete = this.function("IsComplete", "isComplete", config);
     isComplete.addToRolePolicy(
       new iam.PolicyStatement({ actions: ["ec2:DescribeInstances"], resources: ["*"] }),
     );
@@ -39,7 +41,7 @@ export class GpuNodesGone extends Construct {
       );
     }
     const provider = new cr.Provider(this, "Provider", {
-      onEventHandler: this.function("OnEvent", "onEvent"),
+      onEventHandler: this.function("OnEvent", "onEvent", config),
       isCompleteHandler: isComplete,
       queryInterval: Duration.seconds(15),
       // CloudFormation waits for a custom resource no longer than this. A deletion that fails here goes on
@@ -50,17 +52,17 @@ export class GpuNodesGone extends Construct {
     new CustomResource(this, "Resource", {
       resourceType: "Custom::GpuNodesGone",
       serviceToken: provider.serviceToken,
-      properties: { Deployment: deployment, NodeRole: nodeRole?.roleName },
+      properties: { Deployment: config.name, NodeRole: nodeRole?.roleName },
     });
     acknowledgeWildcards(isComplete, "ec2:DescribeInstances takes no resources.", "*");
     acknowledgeProviders(this);
   }
 
-  private function(id: string, handler: string): lambda.Function {
+  private function(id: string, handler: string, config: Config): lambda.Function {
     return new lambda.Function(this, id, {
       description: "Waits for the GPU nodes of a deployment to be gone, before what they need is deleted",
       runtime: lambda.determineLatestNodeRuntime(this),
-      architecture: lambda.Architecture.ARM_64,
+      architecture: architecture(config),
       code: lambda.Code.fromAsset(HANDLER, { exclude: ["*.d.mts"] }),
       handler: `handler.${handler}`,
       memorySize: 256,

@@ -27,7 +27,7 @@ async function environment(file: string, config: Config): Promise<Record<string,
   return {
     DARKROOM_CONFIG: resolve(file),
     DARKROOM_ZONES: (await zonesFor(config))?.join(",") ?? "",
-    DARKROOM_FUNCTIONS: functionsFolder(),
+    DARKROOM_FUNCTIONS: functionsFolder(config),
     AWS_REGION: config.region,
     // The CLI reports its use to AWS otherwise, even without credentials.
     CDK_DISABLE_CLI_TELEMETRY: "true",

@@ -12,6 +12,7 @@ import { strToU8, zipSync } from "fflate";
 import { load } from "../../lib/config/load.ts";
 import type { Config } from "../../lib/config/types.ts";
 import { ServiceStack } from "../../lib/service-stack.ts";
+import { tag } from "../../lib/tags.ts";
 
 /** What a test reads in a template is of whatever shape CloudFormation gives it. */
 export type Json = any;
@@ -45,11 +46,12 @@ export interface Synthesized {
   template: Template;
 }
 
-/** The service's stack of that configuration. */
-export function synth(config: Config): Synthesized {
+/** The service's stack of that configuration; with the app's tags if they matter. */
+export function synth(config: Config, { tagged = false } = {}): Synthesized {
   const app = new App({ context });
   const env = { account: config.account, region: config.region };
   const stack = new ServiceStack(app, `${config.name}-service`, { env, config, functions: FUNCTIONS });
+  if (tagged) tag(app, config);
   return { app, stack, template: Template.fromStack(stack) };
 }
 
