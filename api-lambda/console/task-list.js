@@ -6,8 +6,10 @@ import { ago, duration, isUnfinished, nameOf, statusOf } from "./format.js";
 import { poll } from "./poll.js";
 
 const PAGE = 25;
-/** The most tasks of one call (docs/api.md); only these are updated. */
-const MOST = 100;
+/** The most tasks of one call (docs/api.md). */
+const MOST_AT_ONCE = 100;
+/** The most tasks in the list: all of them are fetched again each time. */
+const MOST = 500;
 /** The seconds between two calls, with unfinished tasks and without. */
 const BUSY = 3;
 const IDLE = 10;
@@ -38,13 +40,9 @@ export function taskList({ signal, report }) {
   const known = new Map();
 
   const refresh = async (signal) => {
-    const { tasks, next_cursor: next } = await call(
-      "GET",
-      `v1/tasks?${query(status.value, label.value, wanted)}`,
-      { signal },
-    );
+    const { tasks, isComplete } = await newest(status.value, label.value, wanted, signal);
     show(tasks);
-    more.hidden = next === null || wanted >= MOST;
+    more.hidden = isComplete || wanted >= MOST;
     empty.hidden = tasks.length > 0;
     fill(
       empty,
@@ -92,8 +90,22 @@ export function taskList({ signal, report }) {
   ];
 }
 
-function query(status, label, limit) {
-  const parameters = new URLSearchParams({ limit: String(limit) });
+/** So many tasks that match, or fewer: a call that finds few may have looked at many. */
+async function newest(status, label, wanted, signal) {
+  const tasks = [];
+  let cursor = null;
+  for (let left = wanted; left > 0; left -= MOST_AT_ONCE) {
+    const parameters = query(status, label, Math.min(left, MOST_AT_ONCE), cursor);
+    const page = await call("GET", `v1/tasks?${parameters}`, { signal });
+    tasks.push(...page.tasks);
+    cursor = page.next_cursor;
+    if (cursor === null) break;
+  }
+  return { tasks, isComplete: cursor === null };
+}
+
+function query(status, label, limit, cursor) {
+  const parameters = new URLSearchParams({ limit: String(limit), ...(cursor && { cursor }) });
   if (status) parameters.set("status", status);
   const [name, ...value] = label.split("=");
   if (name.trim() && value.length > 0) parameters.set(`label.${name.trim()}`, value.join("=").trim());

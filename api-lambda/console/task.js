@@ -139,7 +139,7 @@ function figure(id, index) {
 function failureOf({ error, warnings }) {
   const places = [
     error?.field,
-    error?.node_id && `node ${error.node_id}`,
+    error?.node_id && `node ${error.node_id}${error.class_type ? ` (${error.class_type})` : ""}`,
     ...(error?.violations ?? []).map(({ pointer, message }) => `${pointer}: ${message}`),
   ];
   return [

@@ -5,6 +5,7 @@ import pathlib
 from playwright.sync_api import expect
 
 from case import ConsoleTest, loaded
+from stack import KEY
 
 WORKFLOW = """{
   "1": {"class_type": "EmptyImage", "inputs": {"width": 96, "height": 64, "batch_size": 1, "color": 0}, "_meta": {"title": "canvas"}},
@@ -37,6 +38,24 @@ class Tasks(ConsoleTest):
         other.get_by_role("button", name="Cancel").click()
         expect(row).to_contain_text("canceled")
         expect(page.locator("#announce")).to_have_text("watched-in-the-list: canceled")
+
+    def test_more_tasks_than_one_call_has_are_listed(self):
+        page = self.open("tasks")
+        # They expire at once, so no other test waits for them.
+        task = {"runtime": "sdruntime", "type": "text-to-image", "start_by": "2026-01-01T00:00:00Z",
+                "labels": {"batch": "large"}, "content": {"prompt": "one of many"}}
+        batch = self.stack.console.removesuffix("console") + "v1/tasks/batch"
+        for count in (100, 10):
+            response = page.request.post(batch, headers={"x-api-key": KEY}, data={"tasks": [task] * count})
+            self.assertTrue(response.ok, response.text())
+        page.get_by_label("Label", exact=True).fill("batch=large")
+        page.get_by_label("Label", exact=True).press("Enter")
+        more = page.get_by_role("button", name="Show more")
+        for count in (25, 50, 75, 100):
+            expect(page.locator(".tasks li")).to_have_count(count)
+            more.click()
+        expect(page.locator(".tasks li")).to_have_count(110)
+        expect(more).to_be_hidden()
 
     def test_a_running_task_is_canceled(self):
         page = self.open()
