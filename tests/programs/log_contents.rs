@@ -55,7 +55,7 @@ async fn nothing_is_logged(runtime_type: &'static str) {
     let images = ImageServer::start().await;
 
     let contract = *REGISTRY.iter().find(|contract| contract.name() == runtime_type).unwrap();
-    let accepted = submit_all(&function, &runtime, contract, &images).await;
+    let accepted = submit_all(&function, contract, &images).await;
     lab.emptied(&runtime.queue.url).await;
     submit_quoted(&lab, &function, &runtime, contract).await;
     worker.signal("TERM");
@@ -84,12 +84,7 @@ async fn nothing_is_logged(runtime_type: &'static str) {
 }
 
 /// Submits the samples of a type, with the secret in one field after the other. Returns how many tasks were accepted.
-async fn submit_all(
-    function: &Function,
-    runtime: &Runtime,
-    contract: &dyn RuntimeContract,
-    images: &ImageServer,
-) -> usize {
+async fn submit_all(function: &Function, contract: &dyn RuntimeContract, images: &ImageServer) -> usize {
     let samples: Vec<Sample> = serde_json::from_str(contract.files().samples).unwrap();
     let mut accepted = 0;
     for Sample { task_type, mut content, fields, .. } in samples {

@@ -5,10 +5,11 @@ use std::time::{Duration, SystemTime};
 use aws_sdk_sqs::types::QueueAttributeName;
 use integration_tests::dead_letters::{self, drain};
 use integration_tests::image_server::ImageServer;
+use integration_tests::lab::free_port;
 use integration_tests::wait;
 use local_stack::provision;
 use serde_json::json;
-use simulated_runtimes::{ComfyUiOptions, Fault, SdWebUiOptions};
+use simulated_runtimes::{ComfyUiOptions, Fault, SdWebUiOptions, Setup, Simulation};
 
 use super::{CALLER, TRACE_ID, Traced, assert_connected, counts, named, submit};
 use crate::function::rest;
@@ -76,6 +77,23 @@ async fn a_successful_task_has_a_span_for_each_stage() {
         let notify = named(&trace, "notify")[0];
         assert!(header.contains(&format!("Parent={};Sampled=1", notify.span_id)), "{header}");
     }
+}
+
+#[tokio::test]
+async fn a_server_of_jobs_continues_the_trace() {
+    let Some(traced) = Traced::start("a_server_of_jobs_continues_the_trace").await else { return };
+    let simulation = Simulation::of_type("sdcpp", free_port(), Setup::default()).await.unwrap();
+    let runtime = traced.lab.runtime("sdruntime", "sdcpp", simulation.url(), Some(simulation), &[]).await;
+    let function = traced.front_door(&runtime).await;
+    let _worker = traced.worker(&runtime, &[]).await;
+    submit(&function, &runtime, "text-to-image", json!({ "prompt": "a cat", "width": 64, "height": 64 }))
+        .await;
+    let trace = traced.trace("succeeded").await;
+    assert_connected(&trace);
+    let run = named(&trace, "run")[0];
+    let requests = runtime.simulation.as_ref().unwrap().requests();
+    let job = requests.iter().find(|request| request.path.ends_with("img_gen")).unwrap();
+    assert_eq!(job.headers["traceparent"], format!("00-{TRACE_ID}-{}-01", run.span_id));
 }
 
 #[tokio::test]
