@@ -120,6 +120,9 @@ pub struct Failure {
     /// The node of the workflow at fault, if one is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_id: Option<String>,
+    /// The class of that node, if the workflow has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class_type: Option<String>,
     /// What is wrong with the task, when it breaks the contract.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub violations: Vec<Violation>,

@@ -47,8 +47,8 @@ pub struct Metadata {
     /// The identity of the POST that brought it; absent in messages of a predecessor's front door.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub submission: Option<Submission>,
-    /// The keys of the assets that the content refers to, by their ids. The front door adds them: it has checked that their
-    /// owner is that of the task. A caller cannot.
+    /// The keys of the assets that the content refers to, by their ids, or by their names where a loader has a name. The front
+    /// door adds them: it has checked that their owner is that of the task. A caller cannot.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub assets: BTreeMap<String, String>,
     /// Whatever else stood in the metadata.

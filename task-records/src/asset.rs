@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
 
 use crate::error::unless_condition_failed;
-use crate::item::{Item, KEY, asset_key, blob_key, number, text, upload_key};
+use crate::item::{Item, KEY, asset_key, asset_name_key, blob_key, number, text, upload_key};
 use crate::time::epoch_seconds;
 use crate::{Owner, RecordError, Records};
 
@@ -55,6 +55,15 @@ pub struct Asset {
     pub expires: u64,
 }
 
+/// Which asset a name stands for.
+#[derive(Debug, Serialize, Deserialize)]
+struct AssetName {
+    /// The id of the asset.
+    asset: String,
+    /// Until when it exists, in seconds since 1970.
+    expires: u64,
+}
+
 impl Records {
     /// The asset of that id, as of now; `None` if there is none, or if it has expired.
     ///
@@ -76,6 +85,30 @@ impl Records {
         };
         let is_new = old.is_none_or(|old| old.expires <= epoch_seconds(now));
         Ok((asset, is_new))
+    }
+
+    /// Lets an owner's name stand for an asset, whichever it stood for before.
+    ///
+    /// # Errors
+    /// If the call failed.
+    pub async fn name_asset(&self, asset: &Asset) -> Result<(), RecordError> {
+        let name = AssetName { asset: asset.id.clone(), expires: asset.expires };
+        self.put(asset_name_key(&asset.owner, &asset.file_path), &name).await
+    }
+
+    /// The newest asset that an owner has of that name, as of now; `None` if there is none, or if it is deleted or expired.
+    ///
+    /// # Errors
+    /// If the call failed, or the item is no asset.
+    pub async fn asset_named(
+        &self,
+        owner: &Owner,
+        file_path: &str,
+        now: SystemTime,
+    ) -> Result<Option<Asset>, RecordError> {
+        let name: Option<AssetName> = self.item(asset_name_key(owner, file_path)).await?;
+        let Some(AssetName { asset, .. }) = name else { return Ok(None) };
+        Ok(self.asset(&asset, now).await?.filter(|asset| asset.owner == *owner))
     }
 
     /// Deletes an owner's asset. `false` if there is none.
@@ -133,7 +166,11 @@ impl Records {
     /// # Errors
     /// If the call failed.
     pub async fn put_upload(&self, owner: &Owner, hash: &str, blob: &Blob) -> Result<(), RecordError> {
-        let item = with_key(upload_key(owner, hash), blob)?;
+        self.put(upload_key(owner, hash), blob).await
+    }
+
+    async fn put(&self, key: AttributeValue, value: &impl Serialize) -> Result<(), RecordError> {
+        let item = with_key(key, value)?;
         let put = self.client.put_item().table_name(&self.table).set_item(Some(item)).send().await;
         put.map(drop).map_err(|error| RecordError::new("put_item", &error))
     }

@@ -30,6 +30,11 @@ pub(crate) fn asset_key(id: &str) -> AttributeValue {
     text(format!("asset#{id}"))
 }
 
+/// The key of an owner's newest asset of that name.
+pub(crate) fn asset_name_key(owner: &Owner, file_path: &str) -> AttributeValue {
+    text(format!("name#{}", digest(owner, file_path)))
+}
+
 /// The key of an object that has an owner's bytes of that hash.
 pub(crate) fn blob_key(owner: &Owner, hash: &str) -> AttributeValue {
     text(format!("blob#{}", digest(owner, hash)))

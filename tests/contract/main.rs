@@ -12,7 +12,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a harness fails by panicking")]
 #![allow(clippy::print_stdout, reason = "the document is what it is for")]
 
+mod assets;
 mod calls;
+
 mod deployment;
 #[cfg(test)]
 mod documented;

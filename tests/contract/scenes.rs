@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use simulated_runtimes::{ComfyUiOptions, Fault, SdWebUiOptions};
 
 use crate::calls::{self, Call};
-use crate::records;
+use crate::{assets, records};
 
 const FRONT_DOOR: &str = "front-door";
 pub(crate) const WORKER: &str = "worker";
@@ -104,6 +104,9 @@ impl Scene {
 
         lab.send(queue, "{nope").await;
         lab.emptied(queue).await;
+        if runtime.runtime_type == "comfyui" {
+            assets::use_assets(&self.api).await;
+        }
 
         // Released, because the worker stops.
         self.submit(runtime, "given-back", with_image(runtime, &images.url("silent"))).await;

@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
+use integration_tests::comfy_api;
 use integration_tests::image_server::{ImageServer, cat};
 use integration_tests::lab::{Lab, Runtime, SubmitApi};
 use integration_tests::process::Process;
 use integration_tests::wait;
 use local_stack::aws::{self, EmbeddedAws};
-use reqwest::Method;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use simulated_runtimes::{Behaviour, ComfyUiOptions, ComfyUiVersion, Fault, SdWebUiOptions, Simulation};
 
-use crate::task::{PROMPT, Task};
+use crate::task::{ASSET, PROMPT, Task};
 
 /// The access key id of the worker: AWS faults are injected into its calls only.
 pub(crate) const WORKER: &str = "worker";
@@ -131,6 +132,10 @@ impl Environment {
         let s3 = &lab.clients().s3;
         let put = s3.put_object().bucket(&lab.shared.bucket).key("in/cat.png").body(cat().into());
         put.send().await.unwrap();
+        if scenario.task == Task::WorkflowFromAsset {
+            let (status, asset) = comfy_api::upload(&api, &cat(), ASSET, &[]).await;
+            assert_eq!(status, StatusCode::CREATED, "{asset}");
+        }
 
         let mut environment = Self { lab, images, runtime, orphans: Vec::new(), api };
         if let Some((fault, times)) = &scenario.runtime_fault {
@@ -176,6 +181,14 @@ impl Environment {
     /// Sends the task of the scenario.
     pub(crate) async fn send(&self, task: &Task) {
         match task.content(self) {
+            // Only `v1` knows assets.
+            Some((task_type, content)) if *task == Task::WorkflowFromAsset => {
+                let body = json!({
+                    "runtime": self.runtime.name, "type": task_type, "name": task.id(), "content": content,
+                });
+                let (status, answer) = self.api.post("/v1/tasks", &body).await;
+                assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
+            }
             Some((task_type, content)) => {
                 self.api.submit(&self.runtime.name, task_type, task.id(), content).await;
             }

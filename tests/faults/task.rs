@@ -1,5 +1,6 @@
 //! The tasks of the cases, as small as they can be.
 
+use integration_tests::comfy_api::inverting;
 use integration_tests::fixtures;
 use serde_json::{Value, json};
 use simulated_runtimes::DEFAULT_MODEL;
@@ -8,6 +9,9 @@ use crate::scenario::Environment;
 
 /// The prompt of all tasks.
 pub(crate) const PROMPT: &str = "a lighthouse";
+
+/// The name of the asset of a task.
+pub(crate) const ASSET: &str = "photos/cat.png";
 
 /// A task for the worker.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -28,6 +32,8 @@ pub(crate) enum Task {
     Workflow,
     /// ComfyUI: an image made from another one.
     WorkflowFromImage,
+    /// ComfyUI: an image made from an asset, which is named.
+    WorkflowFromAsset,
     /// ComfyUI: an image in many steps, between which the run can be interrupted.
     Sampling,
     /// ComfyUI: three images and a text, saved by a node that creates no folders.
@@ -46,7 +52,12 @@ impl Task {
     pub(crate) fn is_workflow(self) -> bool {
         matches!(
             self,
-            Self::Workflow | Self::WorkflowFromImage | Self::Sampling | Self::OwnSaver | Self::OverSocket
+            Self::Workflow
+                | Self::WorkflowFromImage
+                | Self::WorkflowFromAsset
+                | Self::Sampling
+                | Self::OwnSaver
+                | Self::OverSocket
         )
     }
 
@@ -94,6 +105,7 @@ impl Task {
                 workflow["1"]["inputs"]["image"] = Value::from(images.url("first.png"));
                 ("pipeline", workflow)
             }
+            Self::WorkflowFromAsset => ("pipeline", inverting(&Value::from(ASSET))),
             Self::Sampling => ("pipeline", recorded("interrupted")),
             Self::OwnSaver => {
                 let mut workflow = recorded("images-batch-of-3");

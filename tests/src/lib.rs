@@ -10,6 +10,7 @@ pub mod aws;
 pub mod binaries;
 pub mod cloudwatch_logs;
 pub mod collector;
+pub mod comfy_api;
 pub mod comfyui;
 pub mod dead_letters;
 pub mod fixtures;

@@ -182,7 +182,8 @@ async fn a_failed_node_is_named_by_the_error() {
     let id = submit(&api, &json!({ "workflow": workflow(1) })).await;
     let _worker = worker(&lab, &runtime).await;
     let error = until(&api, &id, "failed").await["error"].take();
-    assert_eq!((&error["code"], &error["node_id"]), (&json!("node_execution_error"), &json!("9")));
+    let named = ["code", "node_id", "class_type"].map(|field| error[field].as_str().unwrap());
+    assert_eq!(named, ["node_execution_error", "9", "SaveImage"]);
     assert!(error["message"].as_str().unwrap().contains("no such thing"), "{error}");
 }
 

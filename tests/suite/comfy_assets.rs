@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use integration_tests::comfy_api::{client, hash, inverting, send, upload};
 use integration_tests::image_server::cat;
 use integration_tests::lab::{Lab, Runtime, SubmitApi};
 use integration_tests::wait;
-use reqwest::multipart::{Form, Part};
-use reqwest::{Client, Method, Response, StatusCode};
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use simulated_runtimes::ComfyUiOptions;
 
@@ -16,54 +16,12 @@ async fn runtime(lab: &Lab) -> Runtime {
     lab.comfyui(options).await
 }
 
-/// Follows no redirects.
-fn client() -> Client {
-    Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap()
-}
-
-fn hash(bytes: &[u8]) -> String {
-    format!("blake3:{}", blake3::hash(bytes).to_hex())
-}
-
-async fn upload(
-    api: &SubmitApi,
-    bytes: &[u8],
-    path: &str,
-    more: &[(&'static str, &str)],
-) -> (StatusCode, Value) {
-    let mut form = Form::new().text("content_type", "image/png").text("file_path", path.to_owned());
-    for (name, value) in more {
-        form = form.text(*name, (*value).to_owned());
-    }
-    let form = form.part("file", Part::bytes(bytes.to_vec()).file_name("x"));
-    let response = client().post(format!("{}/api/v2/assets", api.url)).multipart(form).send().await.unwrap();
-    (response.status(), response.json().await.unwrap())
-}
-
-async fn send(api: &SubmitApi, method: Method, path: &str, body: Option<&Value>) -> (StatusCode, Value) {
-    let mut request = client().request(method, format!("{}/api/v2{path}", api.url));
-    if let Some(body) = body {
-        request = request.json(body);
-    }
-    let response: Response = request.send().await.unwrap();
-    (response.status(), response.json().await.unwrap_or_default())
-}
-
 async fn get(api: &SubmitApi, path: &str) -> (StatusCode, Value) {
     send(api, Method::GET, path, None).await
 }
 
 fn reference(id: &Value) -> Value {
     json!({ "__type": "core/ASSET", "info": { "id": id, "hash": "blake3:00", "file_path": "../hint.png" } })
-}
-
-/// Inverts a picture.
-fn workflow(image: Value) -> Value {
-    json!({
-        "1": { "class_type": "LoadImage", "inputs": { "image": image } },
-        "2": { "class_type": "ImageInvert", "inputs": { "image": ["1", 0] } },
-        "9": { "class_type": "SaveImage", "inputs": { "images": ["2", 0], "filename_prefix": "inverted" } },
-    })
 }
 
 async fn run(api: &SubmitApi, workflow: &Value) -> Value {
@@ -91,21 +49,31 @@ async fn an_uploaded_file_and_a_result_are_inputs_of_workflows() {
         upload(&api, &cat(), "a cat.png", &[("expected_hash", hash(&cat()).as_str())]).await;
     assert_eq!((status, &asset["hash"]), (StatusCode::CREATED, &json!(hash(&cat()))), "{asset}");
 
-    let graph = workflow(reference(&asset["id"]));
+    let graph = inverting(&reference(&asset["id"]));
     let first = run(&api, &graph).await;
     assert_eq!(first["status"], "succeeded", "{first}");
     let (_, shown) = get(&api, &format!("/jobs/{}/workflow", first["id"].as_str().unwrap())).await;
     assert_eq!(shown["workflow"], graph);
 
     // The worker's bucket for inputs is not the one for results: only the front door's word opens it.
-    let second = run(&api, &workflow(reference(&first["outputs"][0]["id"]))).await;
+    let second = run(&api, &inverting(&reference(&first["outputs"][0]["id"]))).await;
     assert_eq!(second["status"], "succeeded", "{second}");
     let output = second["outputs"][0]["id"].as_str().unwrap();
     let (_, shown) = get(&api, &format!("/assets/{output}")).await;
     assert_eq!((&shown["job_id"], &shown["hash"]), (&second["id"], &Value::Null), "{shown}");
 
+    // A loader's name of a file is that of the caller's newest asset, if there is one.
+    let (_, named) = upload(&api, &cat(), "photos/a cat.png", &[]).await;
+    let third = run(&api, &inverting(&json!("photos/a cat.png"))).await;
+    assert_eq!(third["status"], "succeeded", "{third}");
+    let id = named["id"].as_str().unwrap();
+    assert_eq!(send(&api, Method::DELETE, &format!("/assets/{id}"), None).await.0, StatusCode::NO_CONTENT);
+    let without = run(&api, &inverting(&json!("photos/a cat.png"))).await;
+    assert_eq!(without["status"], "failed", "the runtime has no such file: {without}");
+    assert_eq!(without["error"]["node_id"], "1", "{without}");
+
     // A text has no file, so it is no input.
-    let mut text = workflow(reference(&asset["id"]));
+    let mut text = inverting(&reference(&asset["id"]));
     text["3"] = json!({ "class_type": "PreviewAny", "inputs": { "source": "hello" } });
     let outputs = run(&api, &text).await["outputs"].take();
     let shown = outputs.as_array().unwrap().iter().find(|output| output["type"] == "text").unwrap();
@@ -113,7 +81,7 @@ async fn an_uploaded_file_and_a_result_are_inputs_of_workflows() {
     assert_eq!(content.headers()["content-type"], "text/plain; charset=utf-8");
     assert_eq!(content.text().await.unwrap(), "hello");
     let task =
-        json!({ "runtime": "comfyui", "type": "pipeline", "content": workflow(reference(&shown["id"])) });
+        json!({ "runtime": "comfyui", "type": "pipeline", "content": inverting(&reference(&shown["id"])) });
     let (status, _, problem) = api.send(Method::POST, "/v1/tasks", &[], Some(&task)).await;
     assert_eq!((status, &problem["code"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("missing_asset")));
 }
@@ -227,7 +195,7 @@ async fn faults_have_the_codes_of_the_contract() {
     assert_eq!(code(get(&api, "/assets/nope").await), is(404, "not_found"));
 
     for missing in [reference(&json!("nope")), json!({ "__type": "core/ASSET" })] {
-        let body = json!({ "workflow": workflow(missing) });
+        let body = json!({ "workflow": inverting(&missing) });
         let (status, body) = send(&api, Method::POST, "/jobs", Some(&body)).await;
         assert!(body["error"]["details"]["missing_ids"][0].is_string(), "{body}");
         assert_eq!(code((status, body)), is(422, "missing_asset"));

@@ -112,6 +112,7 @@ impl TaskError {
             message: self.message.clone(),
             field: self.field.clone(),
             node_id: self.node_id.clone(),
+            class_type: None,
             violations: self.violations.clone(),
             attempts,
         }

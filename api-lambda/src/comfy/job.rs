@@ -68,6 +68,7 @@ struct ErrorView {
     code: String,
     message: String,
     node_id: Option<String>,
+    class_type: Option<String>,
     /// Always null: the traceback of a runtime contains its paths.
     traceback: Option<String>,
 }
@@ -134,12 +135,12 @@ impl ProgressView {
 }
 
 impl ErrorView {
-    fn new(Failure { code, message, node_id, .. }: Failure) -> Self {
+    fn new(Failure { code, message, node_id, class_type, .. }: Failure) -> Self {
         let code = match code {
             ErrorCode::RuntimeFailed if node_id.is_some() => NODE_FAILED,
             other => other.as_str(),
         };
-        Self { code: code.to_owned(), message, node_id, traceback: None }
+        Self { code: code.to_owned(), message, node_id, class_type, traceback: None }
     }
 }
 

@@ -20,7 +20,7 @@ use crate::steps::publish::Publisher;
 use crate::steps::request;
 use crate::v1::idempotency::IdempotencyKey;
 use crate::v1::submit::{Api, Order, submit};
-use crate::{App, Caller};
+use crate::{App, Caller, trace};
 
 /// Submits a workflow as a task of `v1`. The SDKs take no other status than 201 for success.
 pub(super) async fn job<P: Publisher>(
@@ -36,7 +36,8 @@ pub(super) async fn job<P: Publisher>(
     let body = request::read(body, app.config.max_body_bytes).await?;
     let key = IdempotencyKey::of(&headers, "/api/v2/jobs", &body)?.map(IdempotencyKey::of_comfy);
     let id = Submission::mint();
-    let request = app.contract.v1(task(body, &runtime)?, &id).map_err(ApiError::InvalidTask)?;
+    let body = task(body, &runtime)?;
+    let request = trace::validating(|| app.contract.v1(body, &id).map_err(ApiError::InvalidTask))?;
     let order = Order { request, api: Api::ComfyV2, retry_of: None };
     let record = submit(&app, owner, key, id, order).await?.record;
     let view = JobView::new(record, &links, Vec::new());

@@ -88,6 +88,7 @@ fn an_email_about_a_failure_says_why_and_what_to_do() {
         message: "the task is invalid in 7 places;\r\nsee\u{202e} `violations`".to_owned(),
         field: None,
         node_id: None,
+        class_type: None,
         violations: vec![violation; 7],
         attempts: 1,
     };

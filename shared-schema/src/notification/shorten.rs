@@ -26,7 +26,9 @@ const CUTS: [Cut<Notification>; 10] = [
         notification.error.iter_mut().for_each(|error| error.violations.clear());
     }),
     ("error/field", |notification| notification.error.iter_mut().for_each(|error| error.field = None)),
-    ("error/node_id", |notification| notification.error.iter_mut().for_each(|error| error.node_id = None)),
+    ("error/node_id", |notification| {
+        notification.error.iter_mut().for_each(|error| (error.node_id, error.class_type) = (None, None));
+    }),
     ("error/message", |notification| {
         notification.error.iter_mut().for_each(|error| error.message = shown(&error.message));
     }),
@@ -194,6 +196,7 @@ mod tests {
             message: format!("the task is invalid: {pointer} must be text"),
             field: Some(pointer.clone()),
             node_id: None,
+            class_type: None,
             violations: vec![Violation::new(pointer, ViolationCode::WrongType, "must be text")],
             attempts: 1,
         };

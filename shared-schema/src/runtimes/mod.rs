@@ -68,6 +68,11 @@ pub trait RuntimeContract: fmt::Debug + Sync {
         Vec::new()
     }
 
+    /// The fields of a content that name an image, a video or a sound among the runtime's files, in the order of the content.
+    fn named_media(&self, _content: &Map<String, Value>) -> Vec<MediaField> {
+        Vec::new()
+    }
+
     /// How a content enlarges the images that it brings along; `None` if it does not.
     fn enlargement(&self, _task_type: TaskType, _content: &Map<String, Value>) -> Option<Enlargement> {
         None

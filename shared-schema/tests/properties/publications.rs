@@ -46,7 +46,8 @@ fn failures() -> impl Strategy<Value = Failure> {
             code,
             message,
             field: field.clone(),
-            node_id: field,
+            node_id: field.clone(),
+            class_type: field,
             violations: vec![Violation::new(pointer, ViolationCode::WrongType, "must be text"); violations],
             attempts: 3,
         })

@@ -62,6 +62,10 @@ pub(crate) fn cases() -> Vec<Case> {
     let input = Scenario::of(Task::FromBucket);
     add("GetObject of an input", of("GetObject", "cat.png"), &input, &[(Failed, First(5)), (Failed, Each)]);
 
+    let asset = Scenario::of(Task::WorkflowFromAsset).recorded();
+    let asset_key = "_darkroom/uploads/*";
+    add("GetObject of an asset", of("GetObject", asset_key), &asset, &[(Failed, First(5)), (Failed, Each)]);
+
     // The first call belongs to the first delivery.
     let ways = [(Failed, Nth(2)), (CutAfter, Nth(2)), (Failed, Between(2, 6))];
     cases.extend(Case::of("HeadObject of `.out`, redelivered", of("HeadObject", ".out"), &back, &ways));

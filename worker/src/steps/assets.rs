@@ -10,7 +10,8 @@ use shared_schema::{ErrorCode, Task, keys};
 
 use crate::error::TaskError;
 
-/// The media fields of a task, with an address for each reference. A field that is not known takes any image, video or sound.
+/// The media fields of a task, with an address for each reference, and for each name of an asset. A field that is not known
+/// takes any image, video or sound.
 pub(super) fn media_fields(
     contract: &dyn RuntimeContract,
     task: &Task,
@@ -18,10 +19,15 @@ pub(super) fn media_fields(
 ) -> Result<Vec<MediaField>, TaskError> {
     let task_type = task.metadata.tasktype;
     let references = asset::references(&task.content);
-    if references.is_empty() {
+    if references.is_empty() && task.metadata.assets.is_empty() {
         return Ok(contract.media_fields(task_type, &task.content));
     }
     let mut content = Value::Object(task.content.clone());
+    for MediaField { pointer, value, .. } in contract.named_media(&task.content) {
+        if let (Some(key), Some(place)) = (task.metadata.assets.get(&value), content.pointer_mut(&pointer)) {
+            *place = Value::from(keys::s3_uri(bucket, key));
+        }
+    }
     let mut referring = Vec::with_capacity(references.len());
     for AssetReference { pointer, id } in references {
         let key = id.and_then(|id| task.metadata.assets.get(&id)).ok_or_else(|| unknown(&pointer))?;
@@ -58,6 +64,8 @@ mod tests {
                 "1": { "class_type": "Nobody knows", "inputs": { "x": [{ "y": reference }] } },
                 "2": { "class_type": "LoadImage", "inputs": { "image": reference } },
                 "3": { "class_type": "LoadImage", "inputs": { "image": "https://a/b.png" } },
+                "4": { "class_type": "LoadImage", "inputs": { "image": "cat.png" } },
+                "5": { "class_type": "LoadImage", "inputs": { "image": "example.png" } },
             },
         }))
         .unwrap();
@@ -66,12 +74,13 @@ mod tests {
 
     #[test]
     fn references_become_addresses_of_what_their_fields_take() {
-        let fields = fields(json!({ "a": "k/1.png" })).unwrap();
+        let fields = fields(json!({ "a": "k/1.png", "cat.png": "k/2.png" })).unwrap();
         let fields: Vec<_> =
             fields.iter().map(|field| (field.pointer.as_str(), field.value.as_str(), field.media)).collect();
         let expected = [
             ("/2/inputs/image", "s3://bucket/k/1.png", Media::Image),
             ("/3/inputs/image", "https://a/b.png", Media::Image),
+            ("/4/inputs/image", "s3://bucket/k/2.png", Media::Image),
             ("/1/inputs/x/0/y", "s3://bucket/k/1.png", Media::Any),
         ];
         assert_eq!(fields, expected);

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 use shared_schema::keys::OutputKeys;
-use shared_schema::notification::Timings;
+use shared_schema::notification::{Failure, Timings};
+use shared_schema::printable::printable;
 use shared_schema::{ErrorCode, Task, TaskId, keys, message};
 
 use super::commit::{Completion, Outcome};
@@ -29,6 +30,16 @@ pub(crate) struct Rejection<'a> {
     pub report: fn(&TaskId, &TaskError, u32) -> Value,
 }
 
+impl Rejection<'_> {
+    /// The failure as notification and `.out` file carry it, with the class of the node at fault.
+    fn failure(&self) -> Failure {
+        let failure = self.error.failure(self.attempts);
+        let node = failure.node_id.as_ref().and_then(|id| self.task?.content.get(id));
+        let class_type = node.and_then(|node| Some(printable(node.get("class_type")?.as_str()?)));
+        Failure { class_type, ..failure }
+    }
+}
+
 impl Results {
     /// Stores the failure of a task under the first of these keys that belong to no other task, and notifies it; if it is
     /// committed already, that result is notified.
@@ -40,7 +51,7 @@ impl Results {
         rejection: &Rejection<'_>,
     ) -> Result<Completion, TaskError> {
         let Rejection { error, attempts, causes, report: describe, .. } = *rejection;
-        let failure = error.failure(attempts);
+        let failure = rejection.failure();
         let outcome = match error {
             TaskError { is_canceled: true, .. } => Outcome::Canceled(failure),
             TaskError { is_expired: true, .. } => Outcome::Expired(failure),
@@ -75,7 +86,7 @@ impl Results {
         let unread = || message::unwrap(&delivery.body).map_or(Value::Null, |unwrapped| unwrapped.message);
         let kept = json!({
             "task": rejection.task.map_or_else(unread, |task| json!(task)),
-            "error": rejection.error.failure(rejection.attempts),
+            "error": rejection.failure(),
             "attempts": rejection.causes,
             "submission": assignment.submission,
             "message_id": delivery.message_id,

@@ -101,5 +101,7 @@ async fn mint(
         created: timestamp(now),
         expires,
     };
-    Ok(store.records.put_asset(asset, now).await.map_err(ApiError::from)?)
+    let (asset, is_new) = store.records.put_asset(asset, now).await.map_err(ApiError::from)?;
+    store.records.name_asset(&asset).await.map_err(ApiError::from)?;
+    Ok((asset, is_new))
 }

@@ -43,6 +43,17 @@ pub(super) fn media_fields(nodes: &Map<String, Value>) -> Vec<MediaField> {
     opened(nodes).filter_map(media_field).collect()
 }
 
+/// The inputs that hold the plain name of an image, a video or a sound.
+pub(super) fn named_media(nodes: &Map<String, Value>) -> Vec<MediaField> {
+    let named = |opened: Opened<'_>| match (opened.takes, opened.value.as_str()) {
+        (Takes::Media(media), Some(text)) if !is_source(text) && is_plain(text) => {
+            Some(MediaField { pointer: opened.pointer, value: text.to_owned(), media })
+        }
+        _ => None,
+    };
+    opened(nodes).filter_map(named).collect()
+}
+
 /// Inputs that hold neither what they take nor what stays within bounds.
 pub(super) fn violations(nodes: &Map<String, Value>) -> Vec<Violation> {
     opened(nodes)
@@ -233,6 +244,10 @@ mod tests {
         for value in ["example.png", "clips/猫 1.png", "iVBORw0KGgo=", "a..b.png", hash] {
             assert!(media_fields(&load_image(value)).is_empty(), "{value}");
             assert!(violations(&load_image(value)).is_empty(), "{value}");
+            assert_eq!(named_media(&load_image(value))[0].value, value);
+        }
+        for nodes in [load_image("https://a/b.png"), node("LoadLatent", "latent", json!("a.latent"))] {
+            assert!(named_media(&nodes).is_empty(), "{nodes:?}");
         }
     }
 

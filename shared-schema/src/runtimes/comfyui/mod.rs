@@ -83,6 +83,10 @@ impl RuntimeContract for ComfyUi {
         loaders::media_fields(content)
     }
 
+    fn named_media(&self, content: &Map<String, Value>) -> Vec<MediaField> {
+        loaders::named_media(content)
+    }
+
     fn refused_nodes(&self, content: &Map<String, Value>, rules: &NodeRules) -> Vec<Violation> {
         node_rules::violations(content, rules)
     }
