@@ -7,6 +7,8 @@ mod defaults;
 mod schema;
 
 mod config;
+
+mod chart_values;
 mod rules;
 
 mod registry;

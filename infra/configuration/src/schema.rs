@@ -56,7 +56,8 @@ pub(crate) fn config() -> &'static Value {
 /// The file with every default in its place, or everything in which it differs from the schema.
 pub(crate) fn checked(mut file: Value) -> Result<Value, Vec<String>> {
     defaults::fill(&mut file, &SCHEMA.json, &SCHEMA.json);
-    let faults: Vec<String> = SCHEMA.validator.iter_errors(&file).flat_map(|error| faults(&error)).collect();
+    let errors = SCHEMA.validator.iter_errors(&file);
+    let faults: Vec<String> = errors.flat_map(|error| faults(&error, "")).collect();
     if faults.is_empty() { Ok(file) } else { Err(faults) }
 }
 
@@ -66,10 +67,15 @@ pub(crate) fn runtime(mut fields: Value) -> Value {
     fields
 }
 
-/// Each fault with its place. Where the schema has a reason for a condition, the reason is the text.
-fn faults(error: &ValidationError<'_>) -> Vec<String> {
-    let place = error.instance_path().as_str().trim_start_matches('/').replace('/', ".");
-    let place = if place.is_empty() { "the file" } else { place.as_str() };
+/// Each fault with its place, below `above` unless that is empty. Where the schema has a reason for a condition, the reason is the
+/// text.
+pub(crate) fn faults(error: &ValidationError<'_>, above: &str) -> Vec<String> {
+    let path = error.instance_path().as_str().replace('/', ".");
+    let place = format!("{above}{path}");
+    let place = match place.trim_start_matches('.') {
+        "" => "the file",
+        place => place,
+    };
     let texts = match (reason(error), error.kind()) {
         (Some(reason), Kind::Required { property }) => vec![format!("lacks `{}`: {reason}", plain(property))],
         (Some(reason), _) => vec![reason.to_owned()],

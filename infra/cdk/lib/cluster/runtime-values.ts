@@ -1,4 +1,4 @@
-// The values of the chart for one runtime: the preset of its type, and the configuration over it.
+// The values of the chart for one runtime: the preset of its type, the configuration over it, and its own `values` over both.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -39,7 +39,7 @@ export interface RuntimeSurroundings {
 
 /** The chart's values for a runtime. */
 export function runtimeValues(runtime: Runtime, around: RuntimeSurroundings): Values {
-  return over(preset(runtime), own(runtime, around));
+  return over(over(preset(runtime), own(runtime, around)), runtime.values);
 }
 
 function own(runtime: Runtime, around: RuntimeSurroundings): Values {
@@ -95,7 +95,7 @@ function own(runtime: Runtime, around: RuntimeSurroundings): Values {
       instanceTypes: runtime.instances.types,
       purchase: runtime.instances.purchase,
       volumeGiB: runtime.instances.volumeGiB,
-      imageCache: config.imageCache,
+      imageCache: { ...config.imageCache, mode: "none" },
       // The deployment's name on instances is what their deletion is awaited by.
       tags: { ...config.tags, "darkroom:deployment": config.name },
     },

@@ -62,7 +62,7 @@ export interface Config {
     tag: string;
   };
   imageCache: {
-    mode: "none" | "snapshot" | "soci";
+    mode: "auto" | "none" | "snapshot" | "soci";
     snapshot?: string;
     initializationRate: number;
   };
@@ -90,6 +90,7 @@ export interface Config {
     zones: number;
     natGateways: number;
     apiAccess: string[];
+    egressNetworks: string[];
     charts?: string;
     identity: "pod-identity" | "irsa";
   };
@@ -130,6 +131,7 @@ export interface Runtime {
   env: {
     [k: string]: string;
   };
+  values: {};
   concurrency: number;
   notifyRunning: boolean;
   instances: {

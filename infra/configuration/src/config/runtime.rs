@@ -1,7 +1,7 @@
 //! A runtime of the configuration: meanings, units and ranges are in the schema.
 
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use shared_schema::TaskType;
 
 use crate::schema;
@@ -41,6 +41,8 @@ pub struct Runtime {
     pub concurrency: u32,
     /// Whether a notification is also sent when a task starts.
     pub notify_running: bool,
+    /// Further values of the chart.
+    pub values: Value,
     /// What an hour of its GPU costs, in US dollars, if the cost of tasks is shown.
     pub hourly_price: Option<f64>,
     /// The range of the number of pods.

@@ -1,5 +1,6 @@
 //! Numbers of one runtime that bound each other.
 
+use crate::chart_values;
 use crate::config::Runtime;
 
 /// SQS hides a message for at most 12 hours (SQS quotas). The worker has the same rule.
@@ -11,7 +12,7 @@ const SHUTDOWN_MARGIN_SECONDS: u32 = 10;
 /// What is wrong, with the place below the runtime.
 pub(super) fn faults(runtime: &Runtime) -> Vec<String> {
     let Runtime { replicas, scaling, deadlines, .. } = runtime;
-    let mut faults = Vec::new();
+    let mut faults = chart_values::faults(&runtime.values);
     if replicas.min > replicas.max {
         faults.push(format!("replicas: min {} is above max {}", replicas.min, replicas.max));
     }

@@ -195,6 +195,15 @@ fn a_runtime_that_cannot_work_is_refused() {
             with("    taskTypes: [pipeline]\n"),
             "runtimes.0.taskTypes.0: SD WebUI handles `text-to-image`, `image-to-image`, `extra-single-image`, `extra-batch-images`".to_owned(),
         ),
+        (
+            with("    values: { nodes: { volumeGB: 5 } }\n"),
+            "runtimes.0.values.nodes: does not know `volumeGB`".to_owned(),
+        ),
+        (
+            with("    values: { nodes: { consolidateAfter: soon } }\n"),
+            "runtimes.0.values.nodes.consolidateAfter: must look like ^([0-9]+(s|m|h))+$".to_owned(),
+        ),
+        (with("    values: { colour: blue }\n"), "runtimes.0.values: does not know `colour`".to_owned()),
         (with("    models: [b.ckpt]\n"), "runtimes.0.models: only used with `dynamicModel: true`".to_owned()),
         (with("    replicas: { min: 11 }\n"), "runtimes.0.replicas: min 11 is above max 10".to_owned()),
         (
@@ -235,6 +244,7 @@ fn a_runtime_that_cannot_work_is_refused() {
         with("    models: [b.ckpt]\n    dynamicModel: true\n    replicas: { min: 10 }\n"),
         with("    instances: { purchase: on-demand }\n    deadlines: { drain: 300, grace: 310 }\n"),
         comfyui(", concurrency: 2, nodes: { denied: [X] }, taskTypes: [pipeline]"),
+        with("    values: { runtime: { scratchGiB: 40 }, podMonitor: { enabled: true } }\n"),
         named("console"),
         schedule("0 9 * * *", 10),
     ] {
