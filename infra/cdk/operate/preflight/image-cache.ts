@@ -2,7 +2,8 @@
 
 import { DescribeSnapshotsCommand, EC2Client } from "@aws-sdk/client-ec2";
 
-import type { Config } from "../../lib/config/types.ts";
+import { imageCacheMode } from "../../lib/config/image-cache-mode.ts";
+import type { Config, Runtime } from "../../lib/config/types.ts";
 import { aws, isAbsent } from "../support/aws.ts";
 import { type Check, type Finding, missing, ok, warning } from "./finding.ts";
 import { describeTypes } from "./instance-types.ts";
@@ -18,7 +19,16 @@ export const imageCache: Check = async (config) => {
     case "snapshot":
       return snapshot(ec2, config);
     case "soci":
-      return soci(ec2, config);
+      return soci(ec2, config, config.runtimes);
+    case "auto": {
+      const [parallel, plain] = ["soci", "none"].map((mode) =>
+        config.runtimes.filter((runtime) => imageCacheMode(config, runtime) === mode),
+      ) as [Runtime[], Runtime[]];
+      return [
+        ...(parallel.length > 0 ? await soci(ec2, config, parallel) : []),
+        ...plain.map(({ name }) => ok(`none for ${name}: not all of its types have an instance store`)),
+      ];
+    }
   }
 };
 
@@ -40,17 +50,16 @@ async function snapshot(ec2: EC2Client, config: Config): Promise<Finding[]> {
   }
 }
 
-async function soci(ec2: EC2Client, config: Config): Promise<Finding[]> {
-  const types = await describeTypes(ec2, config);
+async function soci(ec2: EC2Client, config: Config, runtimes: Runtime[]): Promise<Finding[]> {
+  const names = new Set(runtimes.flatMap(({ instances }) => instances.types));
+  const types = (await describeTypes(ec2, config)).filter(({ InstanceType = "" }) => names.has(InstanceType));
   const without = types.filter(({ InstanceStorageSupported }) => !InstanceStorageSupported);
   const small = types.filter(({ VCpuInfo }) => (VCpuInfo?.DefaultVCpus ?? 0) < VCPUS_FOR_SOCI);
-  const names = (list: typeof types) => list.map(({ InstanceType }) => InstanceType).join(", ");
+  const list = (some: typeof types) => some.map(({ InstanceType }) => InstanceType).join(", ");
   return [
     without.length === 0
       ? ok("soci: every instance type has an instance store")
-      : missing(`soci unpacks onto the instance store, which ${names(without)} lacks`),
-    ...(small.length > 0
-      ? [warning(`soci gains little below ${VCPUS_FOR_SOCI} vCPUs: ${names(small)}`)]
-      : []),
+      : missing(`soci unpacks onto the instance store, which ${list(without)} lacks`),
+    ...(small.length > 0 ? [warning(`soci gains little below ${VCPUS_FOR_SOCI} vCPUs: ${list(small)}`)] : []),
   ];
 }

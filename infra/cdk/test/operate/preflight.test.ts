@@ -138,6 +138,16 @@ describe("image cache", () => {
     ]);
   });
 
+  test("by default it depends on the instance types", async () => {
+    const of = (types: string) => configuration("", `    instances: { types: [${types}] }`);
+    expect(await says(imageCache, of("g5.4xlarge"))).toEqual([
+      "ok: soci: every instance type has an instance store",
+    ]);
+    expect(await says(imageCache, of("p3.2xlarge"))).toEqual([
+      "ok: none for sdruntime: not all of its types have an instance store",
+    ]);
+  });
+
   test("soci wants instance stores, and says where it gains little", async () => {
     const of = (types: string) =>
       configuration("imageCache: { mode: soci }", `    instances: { types: [${types}] }`);
