@@ -34,7 +34,8 @@ export class Network extends Construct {
     Validations.of(this.vpc).acknowledge(
       {
         id: "AwsSolutions-VPC7",
-        reason: "Flow logs are billed by volume and say nothing of what pods do; whoever needs them adds them.",
+        reason:
+          "Flow logs are billed by volume and say nothing of what pods do; whoever needs them adds them.",
       },
       {
         id: "CloudFormation-Validate::W3010",

@@ -1,5 +1,5 @@
-// The addresses among `inputs.hosts`, as the pods' network policy has to know them: it closes all that is
-// private, and the worker's own guard opens only what the list names.
+// Private addresses that the pods' network policy has to open: those among `inputs.hosts`, which the worker's own guard opens,
+// too, and networks of interface endpoints, where tasks may name no inputs.
 
 import { isIP } from "node:net";
 
@@ -21,6 +21,12 @@ export function privateInputs(hosts: string[]): EgressRule[] {
     const ports = (port === undefined ? WEB : [port]).map((port) => ({ protocol: "TCP" as const, port }));
     return [{ to: [{ ipBlock: { cidr } }], ports }];
   });
+}
+
+/** AWS's APIs, which answer HTTPS only. Inputs from these networks stay refused by the worker. */
+export function endpoints(networks: string[]): EgressRule[] {
+  if (networks.length === 0) return [];
+  return [{ to: networks.map((cidr) => ({ ipBlock: { cidr } })), ports: [{ protocol: "TCP", port: 443 }] }];
 }
 
 /** `10.1.2.3`, `10.1.2.3:8080`, `10.0.0.0/8`, `fd00::1`, `[fd00::1]:8080`; of a name whatever. */

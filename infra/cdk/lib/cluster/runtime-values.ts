@@ -13,7 +13,7 @@ import { hourlyPrice } from "../instance-prices.ts";
 import { namespaceOf, workerLogGroupOf } from "../metrics.ts";
 import { tracingVariables } from "../tracing.ts";
 import type { ServiceAccount } from "./identity.ts";
-import { privateInputs } from "./private-inputs.ts";
+import { endpoints, privateInputs } from "./private-inputs.ts";
 import type { TargetCluster } from "./target.ts";
 
 /** The chart of one runtime. */
@@ -87,7 +87,9 @@ function own(runtime: Runtime, around: RuntimeSurroundings): Values {
     replicas: runtime.replicas,
     scaling: runtime.scaling,
     models: { bucket: config.modelBucket },
-    networkPolicy: { extraEgress: privateInputs(runtime.inputs.hosts) },
+    networkPolicy: {
+      extraEgress: [...privateInputs(runtime.inputs.hosts), ...endpoints(config.cluster.egressNetworks)],
+    },
     nodes: {
       clusterName: target.name,
       role: around.nodeRoleName,

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 
-import { privateInputs } from "../../lib/cluster/private-inputs.ts";
+import { endpoints, privateInputs } from "../../lib/cluster/private-inputs.ts";
 import { valuesOf } from "./helm.ts";
 import { all, example, release, synth } from "./support.ts";
 
@@ -28,5 +28,6 @@ it("a release opens what its runtime may fetch from", () => {
   const { template } = synth(example("full"));
   const [id] = release(template, "sdruntime");
   const { networkPolicy } = valuesOf(all(template)[id], "aws", "us-west-2");
-  expect(networkPolicy.extraEgress).toEqual(privateInputs(["10.20.0.0/16"]));
+  const own = endpoints(["10.0.96.0/19"]);
+  expect(networkPolicy.extraEgress).toEqual([...privateInputs(["10.20.0.0/16"]), ...own]);
 });

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 
+import { imageCacheMode } from "../../lib/config/image-cache-mode.ts";
 import { keep, render, valuesOf } from "./helm.ts";
 import { all, EXAMPLES, example, type Json, release, synth } from "./support.ts";
 
@@ -91,6 +92,32 @@ describe("the values of a release", () => {
     });
   });
 
+  it("are overridden by those that are passed through, and only these", () => {
+    expect(values("sdruntime").runtime).toMatchObject({ scratchGiB: 40, extraArgs: ["--medvram-sdxl"] });
+    expect(values("sdruntime").nodes).toMatchObject({ consolidateAfter: "10m", volumeGiB: 120 });
+    expect(values("comfyui").nodes.consolidateAfter).toBeUndefined();
+  });
+
+  it("let pods reach interface endpoints, from where tasks may still name no inputs", () => {
+    const { networkPolicy, worker } = values("comfyui");
+    expect(networkPolicy.extraEgress).toEqual([
+      { to: [{ ipBlock: { cidr: "10.0.96.0/19" } }], ports: [{ protocol: "TCP", port: 443 }] },
+    ]);
+    expect(worker.inputHosts).toEqual([]);
+  });
+
+  it("have images pulled in parallel where every instance type has an instance store", () => {
+    const mode = (types: string[]) => {
+      const config = example("minimal");
+      const runtime = { ...config.runtimes[0]!, instances: { ...config.runtimes[0]!.instances, types } };
+      return imageCacheMode(config, runtime);
+    };
+    expect(mode(example("minimal").runtimes[0]!.instances.types)).toBe("soci");
+    expect(mode(["p3dn.24xlarge"])).toBe("soci");
+    expect(mode(["g5.xlarge", "p3.2xlarge"])).toBe("none");
+    expect(imageCacheMode(example("full"), example("full").runtimes[0]!)).toBe("snapshot");
+  });
+
   it("stand on the preset of the type", () => {
     expect(values("comfyui").runtime.startupPath).toBe("/system_stats");
     expect(values("sdruntime").runtime.startupPath).toMatch(/^\/sdapi\/v1\/progress/);
@@ -119,6 +146,7 @@ describe("the values of a release", () => {
       deadlines: rendered.deadlines,
       attempts: rendered.worker.attempts,
       hourlyPrice: rendered.worker.gpuUsdPerHour,
+      values: rendered.runtime.scratchGiB,
     };
     expect(Object.values(used).every((value) => value !== undefined)).toBe(true);
     expect(Object.keys(config.runtimes[0] ?? {}).sort()).toEqual(
