@@ -6,6 +6,7 @@ import { GetCallerIdentityCommand, STSClient } from "@aws-sdk/client-sts";
 import { architectureOf } from "../lib/config/architecture.ts";
 import { load } from "../lib/config/load.ts";
 import type { Config } from "../lib/config/types.ts";
+import { withAdministrators } from "./deploy/administrators.ts";
 import { preflight } from "./preflight.ts";
 import { firstTask } from "./submit/first-task.ts";
 import { aws } from "./support/aws.ts";
@@ -21,7 +22,7 @@ export const command: Command = {
 It may be called again at any time: what is there already stays. \`update\` shows first what would change.`,
   options: { "skip-preflight": { type: "boolean", description: "deploy although something may be missing" } },
   async run({ file, values }) {
-    const config = load(file);
+    const config = await withAdministrators(file, load(file));
     await buildFunctions(config);
     if (values["skip-preflight"] !== true) await preflight(config);
     await deploy(config, cdkFor(file, config), Stacks.of(config));

@@ -2,6 +2,7 @@ import { load } from "../lib/config/load.ts";
 import type { Config } from "../lib/config/types.ts";
 import { account } from "./preflight/account.ts";
 import { cluster } from "./preflight/cluster.ts";
+import { endpoints } from "./preflight/endpoints.ts";
 import type { Check, Finding } from "./preflight/finding.ts";
 import { submitApi } from "./preflight/submit-api.ts";
 import { functions } from "./preflight/functions.ts";
@@ -15,6 +16,7 @@ import { programs } from "./preflight/programs.ts";
 import { results } from "./preflight/results.ts";
 import { subscriptions } from "./preflight/subscriptions.ts";
 import { tracing } from "./preflight/tracing.ts";
+import { versions } from "./preflight/versions.ts";
 import { zones } from "./preflight/zones.ts";
 import { isDenied, reasonOf } from "./support/aws.ts";
 import type { Command } from "./support/command.ts";
@@ -44,6 +46,8 @@ const CHECKS: Record<string, Check> = {
   cluster,
   zones,
   network,
+  endpoints,
+  versions,
   "front door": submitApi,
   subscriptions,
   tracing,

@@ -1,10 +1,13 @@
 // An existing cluster: whether it is up, and lets a deployment in.
 
 import { DescribeSecurityGroupsCommand, DescribeSubnetsCommand, EC2Client } from "@aws-sdk/client-ec2";
-import { type Cluster, DescribeClusterCommand, EKSClient } from "@aws-sdk/client-eks";
+import { type Cluster, DescribeAddonCommand, DescribeClusterCommand, EKSClient } from "@aws-sdk/client-eks";
+import { parse } from "yaml";
 
+import { KEDA_VERSION } from "../../lib/cluster/third-party-charts.ts";
 import type { Config } from "../../lib/config/types.ts";
 import { aws, isAbsent } from "../support/aws.ts";
+import { connect } from "../support/kubernetes.ts";
 import { type Check, type Finding, missing, ok, warning } from "./finding.ts";
 
 /** The versions that the pinned KEDA was tested on (its documents, "Cluster", 2.20) and that EKS supports. */
@@ -16,13 +19,87 @@ const VERSIONS = ["1.33", "1.34", "1.35"];
  */
 const MODES = ["API", "API_AND_CONFIG_MAP"];
 
+/** The first version with `scalingModifiers` and the identity of the operator (`podIdentity.provider: aws`). */
+const LEAST_KEDA = "2.13";
+const KEDA = "app.kubernetes.io/name=keda-operator";
+
 export const cluster: Check = async (config) => {
   const name = config.cluster.existing;
-  if (!name) return [ok("a new one")];
+  if (!name) return access(config);
   const found = await describe(config, name);
   if (!found) return [missing(`${name} does not exist in ${config.region}`)];
-  return [...state(name, found), ...identity(config, name, found), ...(await parts(config, found))];
+  return [
+    ...state(name, found),
+    ...identity(config, name, found),
+    ...(await parts(config, found)),
+    await policies(config, name),
+    ...(await keda(config)),
+  ];
 };
+
+/** Who reaches the API of a new cluster, and may use it. */
+function access({ cluster: { apiAccess, administrators } }: Config): Finding[] {
+  return [
+    ok("a new one"),
+    ...(apiAccess.includes("0.0.0.0/0")
+      ? [warning("its Kubernetes API is open to the internet; `cluster.apiAccess` limits it to networks")]
+      : []),
+    ...(administrators.length === 0 ? [warning("nobody may use kubectl: set `cluster.administrators`")] : []),
+  ];
+}
+
+/** Whether the VPC CNI enforces network policies. */
+async function policies(config: Config, clusterName: string): Promise<Finding> {
+  try {
+    const { addon } = await new EKSClient(aws(config)).send(
+      new DescribeAddonCommand({ clusterName, addonName: "vpc-cni" }),
+    );
+    const values = parse(addon?.configurationValues || "{}") as { enableNetworkPolicy?: unknown };
+    return String(values.enableNetworkPolicy) === "true"
+      ? ok("its VPC CNI enforces network policies")
+      : warning(
+          "its VPC CNI enforces no network policies, so pods reach whatever the VPC reaches: " +
+            `\`aws eks update-addon --cluster-name ${clusterName} --addon-name vpc-cni ` +
+            '--configuration-values \'{"enableNetworkPolicy":"true"}\'\`',
+        );
+  } catch (error) {
+    if (!isAbsent(error)) throw error;
+    return warning("its VPC CNI is no add-on of EKS: whether it enforces network policies is not known");
+  }
+}
+
+/** The version of the cluster's own KEDA, by kubectl. */
+async function keda(config: Config): Promise<Finding[]> {
+  if (config.cluster.install.keda) return [];
+  const kubernetes = await connect(config).catch((error: Error) => error);
+  if (kubernetes instanceof Error)
+    return [
+      warning(`its KEDA must be ${LEAST_KEDA} or newer, and could not be asked: ${kubernetes.message}`),
+    ];
+  try {
+    const { items } = await kubernetes.get<Operator>("deployments", "--all-namespaces", "--selector", KEDA);
+    return [kedaFinding(items[0]?.metadata.labels["app.kubernetes.io/version"])];
+  } finally {
+    await kubernetes.close();
+  }
+}
+
+interface Operator {
+  metadata: { labels: Record<string, string> };
+}
+
+/** What a version of KEDA means; undefined is none. */
+export function kedaFinding(version: string | undefined): Finding {
+  if (version === undefined)
+    return missing("it has no KEDA (keda-operator): set `cluster.install.keda: true`");
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  const [leastMajor = 0, leastMinor = 0] = LEAST_KEDA.split(".").map(Number);
+  if (major < leastMajor || (major === leastMajor && minor < leastMinor))
+    return missing(`its KEDA is ${version}, which does not know all fields of the chart; ${LEAST_KEDA} does`);
+  return version === KEDA_VERSION
+    ? ok(`its KEDA is ${version}`)
+    : warning(`its KEDA is ${version}; ${KEDA_VERSION} was tested`);
+}
 
 async function describe(config: Config, name: string): Promise<Cluster | undefined> {
   try {

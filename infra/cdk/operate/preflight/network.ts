@@ -12,7 +12,7 @@ import {
 import type { Config } from "../../lib/config/types.ts";
 import { aws } from "../support/aws.ts";
 import { clusterStack, Stacks } from "../support/stacks.ts";
-import { type Check, type Finding, missing, ok } from "./finding.ts";
+import { type Check, type Finding, missing, note, ok } from "./finding.ts";
 import { type Quota, quotaValue, request } from "./quotas.ts";
 
 const VPCS: Quota = { service: "vpc", code: "L-F678F1CE", name: "VPCs per Region" };
@@ -24,6 +24,9 @@ const STANDARD: Quota = {
   name: "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances",
 };
 
+/** The instance that makes a snapshot of images (images/cache/builder.yaml), an m6i.xlarge. */
+const BUILDER_VCPUS = 4;
+
 export const network: Check = async (config) => {
   if (config.cluster.existing) return [ok("the existing cluster's")];
   if (await Stacks.of(config).find(clusterStack(config))) return [ok("made by the deployed stack")];
@@ -34,7 +37,7 @@ export const network: Check = async (config) => {
     await room(config, VPCS, await count(ec2, "vpcs"), 1),
     await room(config, ADDRESSES, await count(ec2, "addresses"), natGateways),
     await room(config, NATS, await natsInFullestZone(ec2), 1),
-    await systemNodes(ec2, config),
+    ...(await standardNodes(ec2, config)),
   ];
 };
 
@@ -45,16 +48,20 @@ async function room(config: Config, quota: Quota, used: number, wanted: number):
 }
 
 /** Running instances are not counted: an account whose quota is full is met by its other uses first. */
-async function systemNodes(ec2: EC2Client, config: Config): Promise<Finding> {
+async function standardNodes(ec2: EC2Client, config: Config): Promise<Finding[]> {
   const { instanceType, count } = config.cluster.systemNodes;
   const { InstanceTypes } = await ec2.send(
     new DescribeInstanceTypesCommand({ Filters: [{ Name: "instance-type", Values: [instanceType] }] }),
   );
   const vcpus = InstanceTypes?.[0]?.VCpuInfo?.DefaultVCpus;
-  if (vcpus === undefined) return missing(`EC2 knows no instance type ${instanceType} in this region`);
+  if (vcpus === undefined) return [missing(`EC2 knows no instance type ${instanceType} in this region`)];
   const value = await quotaValue(config, STANDARD);
-  const text = `${STANDARD.name}: ${value} vCPUs, ${count} × ${instanceType} take ${count * vcpus}`;
-  return count * vcpus <= value ? ok(text) : missing(`${text}. ${request(STANDARD, count * vcpus)}`);
+  const nodes = count * vcpus;
+  const text = `${STANDARD.name}: ${value} vCPUs, ${count} × ${instanceType} take ${nodes}`;
+  if (nodes > value) return [missing(`${text}. ${request(STANDARD, nodes)}`)];
+  const withBuilder = nodes + BUILDER_VCPUS;
+  const builder = `${text}, and \`infra/operate cache-images\` ${BUILDER_VCPUS} more while it runs`;
+  return [ok(text), ...(withBuilder > value ? [note(`${builder}. ${request(STANDARD, withBuilder)}`)] : [])];
 }
 
 async function count(ec2: EC2Client, what: "vpcs" | "addresses"): Promise<number> {

@@ -36,10 +36,16 @@ export function markdown(header: string[], rows: string[][], right: number[] = [
 
 /** Asks for a word, and goes on only if it is given. Without a terminal there is nobody to ask. */
 export async function confirm(question: string, word: string): Promise<void> {
-  if (!process.stdin.isTTY) throw new Failure(`${question}: there is no terminal to ask; say --yes`);
+  const given = await answer(`${question} (type \`${word}\`): `);
+  if (given === undefined) throw new Failure(`${question}: there is no terminal to ask; say --yes`);
+  if (given !== word) throw new Failure("nothing was done");
+}
+
+/** What is answered to a question, or undefined without a terminal. */
+export async function answer(question: string): Promise<string | undefined> {
+  if (!process.stdin.isTTY) return undefined;
   const prompt = createInterface({ input: process.stdin, output: process.stdout });
-  const answer = await prompt.question(`${question} (type \`${word}\`): `).finally(() => prompt.close());
-  if (answer.trim() !== word) throw new Failure("nothing was done");
+  return (await prompt.question(question).finally(() => prompt.close())).trim();
 }
 
 /** Seconds as people say them. */

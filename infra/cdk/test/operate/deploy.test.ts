@@ -1,9 +1,15 @@
 // What deploying says and does, and the keys of what is deployed.
 
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
 import { APIGatewayClient, CreateApiKeyCommand } from "@aws-sdk/client-api-gateway";
 import { describe, expect, test } from "vitest";
 
+import { load } from "../../lib/config/load.ts";
 import { apiKeys } from "../../operate/api-keys.ts";
+import { withAdministrators } from "../../operate/deploy/administrators.ts";
 import { deploy } from "../../operate/deploy.ts";
 import { aws } from "../../operate/support/aws.ts";
 import { Stacks } from "../../operate/support/stacks.ts";
@@ -52,5 +58,47 @@ describe("deploy", () => {
     expect(terminal.text).toContain("front door  https://abc.execute-api.us-west-2.amazonaws.com/prod\n");
     const [, body = ""] = /-d '(.*)'/.exec(terminal.text) ?? [];
     expect(JSON.parse(body).task.metadata.runtime).toBe("sdruntime");
+  });
+});
+
+describe("administrators", () => {
+  const file = () => {
+    const path = join(mkdtempSync(join(tmpdir(), "administrators-")), "config.yaml");
+    const lines = [
+      "region: us-west-2 # here",
+      "modelBucket: models",
+      "runtimes:",
+      "  - { name: a, type: comfyui }",
+    ];
+    writeFileSync(path, `${lines.join("\n")}\n`);
+    return path;
+  };
+  const given = async (answered: string | undefined, path = file()) => {
+    const { cluster } = await withAdministrators(path, load(path), async () => answered);
+    return { administrators: cluster.administrators, text: readFileSync(path, "utf8") };
+  };
+
+  test("are asked for before a cluster is made, and written into the file", async () => {
+    const ops = "arn:aws:iam::123456789012:role/ops";
+    const { administrators, text } = await given(ops);
+    expect(administrators).toEqual([ops]);
+    expect(text).toContain("region: us-west-2 # here\n");
+    expect(text).toMatch(/\ncluster:\n {2}administrators: \["arn:aws:iam::123456789012:role\/ops"\]\n$/);
+  });
+
+  test("an answer that is no ARN changes nothing", async () => {
+    const path = file();
+    const before = readFileSync(path, "utf8");
+    await expect(given("me", path)).rejects.toThrow("cluster.administrators.0");
+    expect(readFileSync(path, "utf8")).toBe(before);
+  });
+
+  test("nobody has to answer, and later deployments do not ask", async () => {
+    expect((await given("")).administrators).toEqual([]);
+    expect((await given(undefined)).administrators).toEqual([]);
+    await makeStack("darkroom-cluster");
+    const asks = async () => Promise.reject(new Error("was asked"));
+    const path = file();
+    expect((await withAdministrators(path, load(path), asks)).cluster.administrators).toEqual([]);
   });
 });

@@ -1,29 +1,17 @@
 // Preflight: whether the account has room for the nodes, the network and the functions.
 
-import {
-  CreateVpcCommand,
-  DescribeAvailabilityZonesCommand,
-  DescribeSubnetsCommand,
-  DescribeVpcsCommand,
-  EC2Client,
-} from "@aws-sdk/client-ec2";
-import { CreateClusterCommand, DescribeClusterCommand, EKSClient } from "@aws-sdk/client-eks";
+import { CreateVpcCommand, DescribeSubnetsCommand, EC2Client } from "@aws-sdk/client-ec2";
 import { describe, expect, test } from "vitest";
 
-import type { Config } from "../../lib/config/types.ts";
-import { cluster } from "../../operate/preflight/cluster.ts";
 import { submitApi } from "../../operate/preflight/submit-api.ts";
 import { gpuQuotas } from "../../operate/preflight/gpu-quotas.ts";
 import { instances } from "../../operate/preflight/instances.ts";
 import { network } from "../../operate/preflight/network.ts";
 import { subscriptions } from "../../operate/preflight/subscriptions.ts";
-import { judged, zones } from "../../operate/preflight/zones.ts";
 import { look } from "../../operate/preflight.ts";
 import { aws } from "../../operate/support/aws.ts";
-import { choose, zonesFor } from "../../operate/support/zones.ts";
 import { withLimits } from "./support/account.ts";
-import { ACCOUNT, configuration } from "./support/configuration.ts";
-import { makeStack } from "./support/deployment.ts";
+import { configuration } from "./support/configuration.ts";
 import { says } from "./support/says.ts";
 import { withMoto } from "./support/moto.ts";
 
@@ -120,60 +108,6 @@ describe("front door", () => {
   });
 });
 
-describe("zones", () => {
-  const inRegion = (region: string, more = "") => ({ ...configuration(more), region });
-
-  test("EKS does not get the zones that it refuses, and keeps those that it was made in", async () => {
-    const us = inRegion("us-east-1", "cluster: { zones: 4 }");
-    const { AvailabilityZones = [] } = await new EC2Client(aws(us)).send(
-      new DescribeAvailabilityZonesCommand({}),
-    );
-    const refused = AvailabilityZones.find(({ ZoneId }) => ZoneId === "use1-az3")?.ZoneName;
-    const [found = ""] = await says(zones, us);
-    expect(found).toMatch(/^ok: (us-east-1[a-f](, )?){4}$/);
-    expect(refused).toBeTruthy();
-    expect(found).not.toContain(refused);
-    await makeStack("darkroom-cluster", { Zones: "us-west-2c,us-west-2d" });
-    expect(await zonesFor(configuration())).toEqual(["us-west-2c", "us-west-2d"]);
-  });
-
-  test("each zone that EKS refuses is left out, whatever the account calls it", () => {
-    const zone = (ZoneName: string, ZoneId: string, ZoneType = "availability-zone") => ({
-      ZoneName,
-      ZoneId,
-      ZoneType,
-      State: "available" as const,
-    });
-    const inVirginia = [
-      zone("us-east-1a", "use1-az3"),
-      zone("us-east-1b", "use1-az1"),
-      zone("us-east-1c", "use1-az2"),
-    ];
-    expect(choose(inVirginia, 3)).toEqual(["us-east-1b", "us-east-1c"]);
-    const inCalifornia = [zone("us-west-1b", "usw1-az2"), zone("us-west-1c", "usw1-az1")];
-    expect(choose(inCalifornia, 3)).toEqual(["us-west-1c"]);
-    const inCanada = [
-      zone("ca-central-1a", "cac1-az1"),
-      zone("ca-central-1b", "cac1-az2"),
-      zone("ca-central-1d", "cac1-az3"),
-    ];
-    expect(choose(inCanada, 3)).toEqual(["ca-central-1a", "ca-central-1b"]);
-    expect(choose([zone("us-west-2-lax-1a", "usw2-lax1-az1", "local-zone")], 3)).toEqual([]);
-  });
-
-  test("too few zones are missing, fewer than wanted a warning", async () => {
-    expect(await says(zones, inRegion("us-west-2", "cluster: { zones: 4 }"))).toEqual([
-      "ok: us-west-2a, us-west-2b, us-west-2c, us-west-2d",
-    ]);
-    expect(await says(zones, inRegion("us-west-1"))).toEqual([
-      expect.stringMatching(
-        /^warning: EKS accepts us-west-1., us-west-1. in us-west-1: 2 zones instead of 3$/,
-      ),
-    ]);
-    expect(judged(inRegion("us-west-1"), ["us-west-1c"]).verdict).toBe("missing");
-  });
-});
-
 describe("network", () => {
   const enough = { "L-F678F1CE": 5, "L-0263D0A3": 5, "L-FE5A380F": 5, "L-1216C47A": 32 };
 
@@ -184,6 +118,13 @@ describe("network", () => {
       "ok: EC2-VPC Elastic IPs: 0 of 5 used, 3 wanted",
       "ok: NAT gateways per Availability Zone: 0 of 5 used, 1 wanted",
       expect.stringMatching(/^ok: Running On-Demand Standard .*: 32 vCPUs, 2 × m7g\.large take 4$/),
+    ]);
+    limits.quotas = { ...enough, "L-1216C47A": 5 };
+    expect((await says(network, configuration())).slice(3)).toEqual([
+      expect.stringMatching(/^ok: Running On-Demand Standard .*: 5 vCPUs, 2 × m7g\.large take 4$/),
+      expect.stringMatching(
+        /^note: .* `infra\/operate cache-images` 4 more while it runs\. .*--desired-value 8/,
+      ),
     ]);
   });
 
@@ -205,60 +146,5 @@ describe("network", () => {
         detail: expect.stringMatching(/^could not be checked: (\w+: )?not allowed/),
       },
     ]);
-  });
-});
-
-describe("an existing cluster", () => {
-  const config = (more: Partial<Config["cluster"]>): Config => {
-    const whole = configuration();
-    return { ...whole, cluster: { ...whole.cluster, existing: "production", ...more } };
-  };
-
-  test("one that does not exist", async () => {
-    expect(await says(cluster, config({}))).toEqual(["missing: production does not exist in us-west-2"]);
-  });
-
-  test("subnets and security groups that are not its own, and a mode without access entries", async () => {
-    const ec2 = new EC2Client(aws(region));
-    const { Vpcs = [] } = await ec2.send(new DescribeVpcsCommand({}));
-    const { Subnets = [] } = await ec2.send(new DescribeSubnetsCommand({}));
-    const subnets = Subnets.slice(0, 2).map(({ SubnetId }) => SubnetId ?? "");
-    await new EKSClient(aws(region)).send(
-      new CreateClusterCommand({
-        name: "production",
-        version: "1.31",
-        roleArn: `arn:aws:iam::${ACCOUNT}:role/cluster`,
-        resourcesVpcConfig: { subnetIds: subnets },
-      }),
-    );
-    const found = await says(
-      cluster,
-      config({
-        vpc: Vpcs[0]?.VpcId,
-        subnets: [subnets[0] ?? "", "subnet-00000000"],
-        securityGroups: ["sg-00000000"],
-      }),
-    );
-    expect(found).toContain("ok: production is active");
-    expect(found).toContainEqual(
-      expect.stringMatching(/^warning: production runs Kubernetes 1\.31; KEDA was tested on/),
-    );
-    // moto knows no access configuration, as EKS did before there was one: then the mode is CONFIG_MAP.
-    expect(found).toContainEqual(
-      expect.stringMatching(/^missing: its authentication mode is CONFIG_MAP: `aws eks/),
-    );
-    expect(found).toContain("missing: subnet-00000000 does not exist");
-    expect(found).toContain("missing: sg-00000000 does not exist");
-
-    const eks = new EKSClient(aws(region));
-    const { cluster: made } = await eks.send(new DescribeClusterCommand({ name: "production" }));
-    const issuer = made?.identity?.oidc?.issuer?.replace("https://", "");
-    const irsa = async (oidcProvider: string) =>
-      (await says(cluster, config({ identity: "irsa", oidcProvider }))).filter((line) =>
-        line.includes("OIDC"),
-      );
-    const provider = `arn:aws:iam::${ACCOUNT}:oidc-provider/`;
-    expect(await irsa(provider + issuer)).toEqual([`ok: its OIDC provider is ${provider}${issuer}`]);
-    expect(await irsa(`${provider}other`)).toEqual([expect.stringMatching(/^missing: its OIDC issuer is /)]);
   });
 });

@@ -1,0 +1,229 @@
+// Preflight: zones, versions and access of the cluster, and what an existing one has to let in.
+
+import {
+  CreateVpcEndpointCommand,
+  DescribeAvailabilityZonesCommand,
+  DescribeSubnetsCommand,
+  DescribeVpcsCommand,
+  EC2Client,
+} from "@aws-sdk/client-ec2";
+import { CreateClusterCommand, DescribeClusterCommand, EKSClient } from "@aws-sdk/client-eks";
+import { describe, expect, test } from "vitest";
+
+import type { Config } from "../../lib/config/types.ts";
+import { cluster, kedaFinding } from "../../operate/preflight/cluster.ts";
+import { endpoints } from "../../operate/preflight/endpoints.ts";
+import { versions } from "../../operate/preflight/versions.ts";
+import { judged, zones } from "../../operate/preflight/zones.ts";
+import { aws } from "../../operate/support/aws.ts";
+import { choose, zonesFor } from "../../operate/support/zones.ts";
+import { type Limits, withLimits } from "./support/account.ts";
+import { ACCOUNT, configuration } from "./support/configuration.ts";
+import { makeStack } from "./support/deployment.ts";
+import { withMoto } from "./support/moto.ts";
+import { says } from "./support/says.ts";
+
+withMoto();
+const limits: Limits = { quotas: {}, unreserved: 1000 };
+withLimits(limits);
+const region = { region: "us-west-2" };
+
+describe("zones", () => {
+  const inRegion = (region: string, more = "") => ({ ...configuration(more), region });
+
+  test("EKS does not get the zones that it refuses, and keeps those that it was made in", async () => {
+    const us = inRegion("us-east-1", "cluster: { zones: 4 }");
+    const { AvailabilityZones = [] } = await new EC2Client(aws(us)).send(
+      new DescribeAvailabilityZonesCommand({}),
+    );
+    const refused = AvailabilityZones.find(({ ZoneId }) => ZoneId === "use1-az3")?.ZoneName;
+    const [found = ""] = await says(zones, us);
+    expect(found).toMatch(/^ok: (us-east-1[a-f](, )?){4}$/);
+    expect(refused).toBeTruthy();
+    expect(found).not.toContain(refused);
+    await makeStack("darkroom-cluster", { Zones: "us-west-2c,us-west-2d" });
+    expect(await zonesFor(configuration())).toEqual(["us-west-2c", "us-west-2d"]);
+  });
+
+  test("each zone that EKS refuses is left out, whatever the account calls it", () => {
+    const zone = (ZoneName: string, ZoneId: string, ZoneType = "availability-zone") => ({
+      ZoneName,
+      ZoneId,
+      ZoneType,
+      State: "available" as const,
+    });
+    const inVirginia = [
+      zone("us-east-1a", "use1-az3"),
+      zone("us-east-1b", "use1-az1"),
+      zone("us-east-1c", "use1-az2"),
+    ];
+    expect(choose(inVirginia, 3)).toEqual(["us-east-1b", "us-east-1c"]);
+    const inCalifornia = [zone("us-west-1b", "usw1-az2"), zone("us-west-1c", "usw1-az1")];
+    expect(choose(inCalifornia, 3)).toEqual(["us-west-1c"]);
+    const inCanada = [
+      zone("ca-central-1a", "cac1-az1"),
+      zone("ca-central-1b", "cac1-az2"),
+      zone("ca-central-1d", "cac1-az3"),
+    ];
+    expect(choose(inCanada, 3)).toEqual(["ca-central-1a", "ca-central-1b"]);
+    expect(choose([zone("us-west-2-lax-1a", "usw2-lax1-az1", "local-zone")], 3)).toEqual([]);
+  });
+
+  test("too few zones are missing, fewer than wanted a warning", async () => {
+    expect(await says(zones, inRegion("us-west-2", "cluster: { zones: 4 }"))).toEqual([
+      "ok: us-west-2a, us-west-2b, us-west-2c, us-west-2d",
+    ]);
+    expect(await says(zones, inRegion("us-west-1"))).toEqual([
+      expect.stringMatching(
+        /^warning: EKS accepts us-west-1., us-west-1. in us-west-1: 2 zones instead of 3$/,
+      ),
+    ]);
+    expect(judged(inRegion("us-west-1"), ["us-west-1c"]).verdict).toBe("missing");
+  });
+});
+
+describe("versions", () => {
+  const parameter = "/aws/service/bottlerocket/aws-k8s-1.35-nvidia/x86_64/1.66.0/image_id";
+
+  test("the system of the nodes and the VPC CNI exist in the region", async () => {
+    limits.parameters = [parameter];
+    limits.vpcCni = ["v1.23.0-eksbuild.1", "v1.22.4-eksbuild.3"];
+    expect(await says(versions, configuration())).toEqual([
+      "ok: Bottlerocket 1.66.0 is ami-0123456789abcdef0",
+      "ok: VPC CNI v1.22.4-eksbuild.3",
+    ]);
+  });
+
+  test("what does not exist is missing, and says which field changes it", async () => {
+    limits.vpcCni = ["v1.23.0-eksbuild.1"];
+    const own = configuration("", "    values: { nodes: { bottlerocketVersion: 1.99.0 } }");
+    expect(await says(versions, own)).toEqual([
+      expect.stringMatching(
+        /^missing: there is no Bottlerocket 1\.99\.0 .*values\.nodes\.bottlerocketVersion/,
+      ),
+      expect.stringMatching(
+        /^missing: EKS has no VPC CNI .* but v1\.23\.0-eksbuild\.1: set `cluster\.vpcCniVersion`/,
+      ),
+    ]);
+  });
+});
+
+describe("a new cluster", () => {
+  test("that everybody reaches and nobody may use is a warning", async () => {
+    expect(await says(cluster, configuration())).toEqual([
+      "ok: a new one",
+      expect.stringMatching(/^warning: its Kubernetes API is open to the internet/),
+      expect.stringMatching(/^warning: nobody may use kubectl/),
+    ]);
+    const limited = `cluster: { apiAccess: [203.0.113.0/24], administrators: ["arn:aws:iam::${ACCOUNT}:role/ops"] }`;
+    expect(await says(cluster, configuration(limited))).toEqual(["ok: a new one"]);
+  });
+});
+
+describe("interface endpoints", () => {
+  const within = async (egressNetworks: string[]) => {
+    const ec2 = new EC2Client(aws(region));
+    const { Vpcs = [] } = await ec2.send(new DescribeVpcsCommand({}));
+    const { Subnets = [] } = await ec2.send(new DescribeSubnetsCommand({}));
+    const [vpc, subnet] = [Vpcs[0]?.VpcId ?? "", Subnets[0]];
+    const make = (service: string) =>
+      ec2.send(
+        new CreateVpcEndpointCommand({
+          VpcId: vpc,
+          ServiceName: `com.amazonaws.us-west-2.${service}`,
+          VpcEndpointType: "Interface",
+          PrivateDnsEnabled: true,
+          SubnetIds: [subnet?.SubnetId ?? ""],
+        }),
+      );
+    await make("sqs");
+    await make("ecr.dkr");
+    const whole = configuration();
+    const config = { ...whole, cluster: { ...whole.cluster, existing: "production", vpc, egressNetworks } };
+    return { block: subnet?.CidrBlock ?? "", found: await says(endpoints, config) };
+  };
+
+  test("of services that pods call have to be opened", async () => {
+    const { block, found } = await within(["10.0.0.0/8"]);
+    expect(found).toEqual([
+      `missing: pods call sqs by an interface endpoint in ${block}, which their network policy closes: ` +
+        `add ${block} to \`cluster.egressNetworks\``,
+    ]);
+  });
+
+  test("are open by a network that contains them", async () => {
+    const { block, found } = await within(["172.16.0.0/12"]);
+    expect(found).toEqual([`ok: pods call sqs by an interface endpoint in ${block}`]);
+    expect(await says(endpoints, configuration())).toEqual(["ok: a new VPC has none"]);
+  });
+});
+
+describe("an existing cluster", () => {
+  const config = (more: Partial<Config["cluster"]>): Config => {
+    const whole = configuration();
+    return { ...whole, cluster: { ...whole.cluster, existing: "production", ...more } };
+  };
+
+  test("its own KEDA is new enough, or is named", () => {
+    expect(kedaFinding("2.20.2").verdict).toBe("ok");
+    expect(kedaFinding("2.17.0").verdict).toBe("warning");
+    expect(kedaFinding("2.9.1").verdict).toBe("missing");
+    expect(kedaFinding(undefined).verdict).toBe("missing");
+  });
+
+  test("one that does not exist", async () => {
+    expect(await says(cluster, config({}))).toEqual(["missing: production does not exist in us-west-2"]);
+  });
+
+  test("subnets and security groups that are not its own, and a mode without access entries", async () => {
+    const ec2 = new EC2Client(aws(region));
+    const { Vpcs = [] } = await ec2.send(new DescribeVpcsCommand({}));
+    const { Subnets = [] } = await ec2.send(new DescribeSubnetsCommand({}));
+    const subnets = Subnets.slice(0, 2).map(({ SubnetId }) => SubnetId ?? "");
+    await new EKSClient(aws(region)).send(
+      new CreateClusterCommand({
+        name: "production",
+        version: "1.31",
+        roleArn: `arn:aws:iam::${ACCOUNT}:role/cluster`,
+        resourcesVpcConfig: { subnetIds: subnets },
+      }),
+    );
+    const found = await says(
+      cluster,
+      config({
+        vpc: Vpcs[0]?.VpcId,
+        subnets: [subnets[0] ?? "", "subnet-00000000"],
+        securityGroups: ["sg-00000000"],
+      }),
+    );
+    expect(found).toContain("ok: production is active");
+    expect(found).toContainEqual(
+      expect.stringMatching(/^warning: production runs Kubernetes 1\.31; KEDA was tested on/),
+    );
+    // moto knows no access configuration, as EKS did before there was one: then the mode is CONFIG_MAP.
+    expect(found).toContainEqual(
+      expect.stringMatching(/^missing: its authentication mode is CONFIG_MAP: `aws eks/),
+    );
+    expect(found).toContainEqual(expect.stringMatching(/^warning: its VPC CNI is no add-on of EKS/));
+    for (const [values, expected] of [
+      ['{"enableNetworkPolicy":"true"}', "ok: its VPC CNI enforces network policies"],
+      ["env: {}", expect.stringMatching(/^warning: its VPC CNI enforces no .*aws eks update-addon/)],
+    ]) {
+      limits.vpcCniValues = String(values);
+      expect(await says(cluster, config({}))).toContainEqual(expected);
+    }
+    expect(found).toContain("missing: subnet-00000000 does not exist");
+    expect(found).toContain("missing: sg-00000000 does not exist");
+
+    const eks = new EKSClient(aws(region));
+    const { cluster: made } = await eks.send(new DescribeClusterCommand({ name: "production" }));
+    const issuer = made?.identity?.oidc?.issuer?.replace("https://", "");
+    const irsa = async (oidcProvider: string) =>
+      (await says(cluster, config({ identity: "irsa", oidcProvider }))).filter((line) =>
+        line.includes("OIDC"),
+      );
+    const provider = `arn:aws:iam::${ACCOUNT}:oidc-provider/`;
+    expect(await irsa(provider + issuer)).toEqual([`ok: its OIDC provider is ${provider}${issuer}`]);
+    expect(await irsa(`${provider}other`)).toEqual([expect.stringMatching(/^missing: its OIDC issuer is /)]);
+  });
+});
