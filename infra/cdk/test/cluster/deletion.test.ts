@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
 
-import { isComplete } from "../../lib/cluster/gpu-nodes-gone/handler.mjs";
+import { isComplete, onEvent } from "../../lib/cluster/gpu-nodes-gone/handler.mjs";
 import { dependsOn, example, only, release, resources, statementsOf, synth, target } from "./support.ts";
 
 describe("what GPU nodes need is deleted after them", () => {
@@ -71,6 +71,14 @@ describe("the wait", () => {
     expect(await isComplete(event("Delete", "nodes"), calls(instances, profiles))).toEqual({
       IsComplete: over,
     });
+  });
+
+  it("says what is left before CloudFormation gives up without a reason", async () => {
+    const { Since } = await onEvent();
+    const minutes = (n: number) =>
+      isComplete({ ...event("Delete", "nodes"), Since }, calls(["i-1"], ["profile"]), Since + n * 60_000);
+    expect(await minutes(54)).toEqual({ IsComplete: false });
+    await expect(minutes(56)).rejects.toThrow(/^i-1, profile: still there .* could not be uninstalled/);
   });
 
   it("asks for no instance profiles of a role that stays", async () => {

@@ -2,6 +2,8 @@
 export interface Question {
   RequestType: string;
   ResourceProperties: { Deployment: string; NodeRole?: string };
+  /** When the wait began, in milliseconds, as `onEvent` returned it. */
+  Since?: number;
 }
 
 /** What is left: the ids of instances by deployment, and the names of instance profiles by role. */
@@ -10,5 +12,5 @@ export interface Calls {
   instanceProfiles(role: string): Promise<string[]>;
 }
 
-export function isComplete(question: Question, calls?: Calls): Promise<{ IsComplete: boolean }>;
-export function onEvent(): Promise<object>;
+export function isComplete(question: Question, calls?: Calls, now?: number): Promise<{ IsComplete: boolean }>;
+export function onEvent(): Promise<{ Since: number }>;

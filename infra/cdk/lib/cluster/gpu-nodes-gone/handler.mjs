@@ -1,19 +1,28 @@
 // Says whether the GPU nodes of a deployment are gone, so that what they need is deleted after them and not
 // before.
 
-/** What CloudFormation asks. Only a deletion waits. */
-export async function isComplete({ RequestType, ResourceProperties }, calls) {
+/** CloudFormation gives up after an hour and says no more than that. Shortly before, a reason can still be given. */
+const GIVE_UP_MS = 55 * 60 * 1000;
+
+/** What CloudFormation asks. Only a deletion waits. `Since` is what `onEvent` returned. */
+export async function isComplete({ RequestType, ResourceProperties, Since }, calls, now = Date.now()) {
   if (RequestType !== "Delete") return { IsComplete: true };
   const { Deployment, NodeRole } = ResourceProperties;
   const { instances, instanceProfiles } = calls ?? (await awsCalls());
   const left = [...(await instances(Deployment)), ...(NodeRole ? await instanceProfiles(NodeRole) : [])];
   console.log(JSON.stringify({ deployment: Deployment, left }));
+  if (left.length > 0 && now - Since > GIVE_UP_MS) throw new Error(reason(left));
   return { IsComplete: left.length === 0 };
 }
 
-/** Nothing is made or changed here. */
+/** Uninstalling a release that fails is not reported by the resource that does it, so that its NodePool may still be there. */
+const reason = (left) =>
+  `${left.join(", ")}: still there after 55 minutes. Either pods are busy for longer, then delete the stack again; or a release ` +
+  "could not be uninstalled, then `kubectl delete nodepools --all` first";
+
+/** Nothing is made or changed here, but for the time at which the wait began. */
 export async function onEvent() {
-  return {};
+  return { Since: Date.now() };
 }
 
 /** The SDK that Lambda's runtime brings. */
