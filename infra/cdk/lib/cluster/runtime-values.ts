@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import type { aws_dynamodb as dynamodb, aws_s3 as s3, aws_sns as sns, aws_sqs as sqs } from "aws-cdk-lib";
 import { parse } from "yaml";
 
+import { gpuLimit } from "../config/gpus.ts";
 import { imageCacheMode } from "../config/image-cache-mode.ts";
 import type { Config, Runtime } from "../config/types.ts";
 import { hourlyPrice } from "../instance-prices.ts";
@@ -98,6 +99,7 @@ function own(runtime: Runtime, around: RuntimeSurroundings): Values {
       instanceTypes: runtime.instances.types,
       purchase: runtime.instances.purchase,
       volumeGiB: runtime.instances.volumeGiB,
+      maxGpus: gpuLimit(runtime),
       imageCache: { ...config.imageCache, mode: imageCacheMode(config, runtime) },
       // The deployment's name on instances is what their deletion is awaited by.
       tags: { ...config.tags, "darkroom:deployment": config.name },

@@ -7,11 +7,18 @@ import {
   paginateDescribeInstanceTypeOfferings,
 } from "@aws-sdk/client-ec2";
 
+import { imageCacheMode } from "../../lib/config/image-cache-mode.ts";
 import type { Config, Runtime } from "../../lib/config/types.ts";
 import { aws } from "../support/aws.ts";
 import { zonesFor } from "../support/zones.ts";
 import { type Check, type Finding, missing, ok, warning } from "./finding.ts";
 import { describeTypes, nvidiaGpus } from "./instance-types.ts";
+
+/** The chart's `runtime.scratchGiB`. */
+const CHART_SCRATCH_GIB = 20;
+
+/** What one node holds besides: two images of some 18 GB unpacked, and the cache of models. */
+const IMAGES_AND_MODELS_GIB = 60;
 
 export const instances: Check = async (config) => {
   const ec2 = new EC2Client(aws(config));
@@ -23,6 +30,7 @@ export const instances: Check = async (config) => {
   return config.runtimes.flatMap((runtime) => [
     ...runtime.instances.types.flatMap((type) => fits(type, types)),
     ...offered(runtime, zones, usable),
+    ...several(config, runtime, types),
   ]);
 };
 
@@ -36,6 +44,24 @@ function fits(name: string, types: InstanceTypeInfo[]): Finding[] {
   if (!type.ProcessorInfo?.SupportedArchitectures?.includes("x86_64"))
     return [missing(`${name} is not x86_64`)];
   return [];
+}
+
+/** Pods that share a node share its data volume, too, unless they write to the instance store. */
+function several(config: Config, runtime: Runtime, types: InstanceTypeInfo[]): Finding[] {
+  const own = types.filter(({ InstanceType = "" }) => runtime.instances.types.includes(InstanceType));
+  const most = Math.max(...own.map(nvidiaGpus), 0);
+  if (most <= 1 || imageCacheMode(config, runtime) === "soci") return [];
+  const { scratchGiB = CHART_SCRATCH_GIB } =
+    (runtime.values as { runtime?: { scratchGiB?: number } }).runtime ?? {};
+  const wanted = IMAGES_AND_MODELS_GIB + most * scratchGiB;
+  const text = `runtime ${runtime.name}: up to ${most} pods share a node`;
+  return runtime.instances.volumeGiB >= wanted
+    ? [ok(text)]
+    : [
+        warning(
+          `${text}, whose volume should have ${wanted} GiB for their scratch space (instances.volumeGiB)`,
+        ),
+      ];
 }
 
 function offered(runtime: Runtime, offers: Map<string, string[]>, usable: string[] | undefined): Finding[] {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 
+import { gpuLimit } from "../../lib/config/gpus.ts";
 import { imageCacheMode } from "../../lib/config/image-cache-mode.ts";
 import { keep, render, valuesOf } from "./helm.ts";
 import { all, EXAMPLES, example, type Json, release, synth } from "./support.ts";
@@ -116,6 +117,21 @@ describe("the values of a release", () => {
     expect(mode(["p3dn.24xlarge"])).toBe("soci");
     expect(mode(["g5.xlarge", "p3.2xlarge"])).toBe("none");
     expect(imageCacheMode(example("full"), example("full").runtimes[0]!)).toBe("snapshot");
+  });
+
+  it("let Karpenter start as many GPUs as pods, in whole nodes", () => {
+    const limit = (max: number, types: string[]) => {
+      const [runtime] = example("minimal").runtimes;
+      return gpuLimit({
+        ...runtime!,
+        replicas: { min: 0, max },
+        instances: { ...runtime!.instances, types },
+      });
+    };
+    expect(values("sdruntime").nodes.maxGpus).toBe(20);
+    expect(limit(10, ["g5.xlarge", "g5.12xlarge"])).toBe(10);
+    expect(limit(10, ["g5.12xlarge", "g6.48xlarge"])).toBe(12);
+    expect(limit(1, ["g7e.12xlarge"])).toBe(2);
   });
 
   it("stand on the preset of the type", () => {

@@ -41,6 +41,22 @@ describe("instances", () => {
     );
   });
 
+  test("pods that share a node need scratch space for each of them", async () => {
+    const shared = (volumeGiB: number, mode: string) =>
+      says(
+        instances,
+        configuration(
+          `imageCache: { mode: ${mode} }`,
+          `    instances: { types: [g5.xlarge, g5.12xlarge], volumeGiB: ${volumeGiB} }`,
+        ),
+      );
+    expect((await shared(100, "none"))[1]).toMatch(
+      /^warning: runtime sdruntime: up to 4 pods share a node, whose volume should have 140 GiB/,
+    );
+    expect((await shared(140, "none"))[1]).toBe("ok: runtime sdruntime: up to 4 pods share a node");
+    expect(await shared(100, "auto")).toHaveLength(1);
+  });
+
   test("with an existing cluster only its subnets' zones count", async () => {
     const { Subnets = [] } = await new EC2Client(aws(region)).send(new DescribeSubnetsCommand({}));
     const config = of("g5.xlarge");
