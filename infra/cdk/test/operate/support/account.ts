@@ -41,7 +41,11 @@ export function withLimits(limits: Limits): void {
     for (const service of ["SERVICE_QUOTAS", "LAMBDA", "EKS", "SSM"])
       process.env[`AWS_ENDPOINT_URL_${service}`] = url;
   });
-  afterAll(() => void server.close());
+  afterAll(() => {
+    // Clients keep connections open, for which `close` alone waits.
+    server.closeAllConnections();
+    server.close();
+  });
 }
 
 async function respond(limits: Limits, request: IncomingMessage, body: string): Promise<Answer> {
