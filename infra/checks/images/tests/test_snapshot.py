@@ -75,7 +75,7 @@ class Snapshot(ScriptTest):
     def test_the_configuration_uses_it_and_keeps_its_comments(self):
         self.take()
         text = self.config.read_text()
-        self.assertEqual(text, f"{CONFIG}\nimageCache:\n  mode: snapshot\n  snapshot: snap-0aaaaaaaaaaaaaaaa\n")
+        self.assertEqual(text, f"{CONFIG}\nimageCache:\n  mode: snapshot\n  snapshot: snap-0aaaaaaaaaaaaaaaa\n  initializationRate: 300\n")
 
     def test_whatever_fails_the_instance_is_deleted_and_the_configuration_stays(self):
         for operation in (
