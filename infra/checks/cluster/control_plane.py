@@ -76,24 +76,23 @@ class ControlPlane:
         )
 
     def _start_controllers(self) -> None:
-        controllers = self._folder / "controllers.json"
-        self._write_kubeconfig("system:kube-controller-manager", controllers)
-        self._processes.start(
-            "kube-controller-manager", self._programs / "kube-controller-manager", "--kubeconfig", controllers,
-            "--authentication-kubeconfig", controllers, "--authorization-kubeconfig", controllers,
-            "--leader-elect=false", "--bind-address", "127.0.0.1", "--secure-port", str(free_port()),
-            "--cert-dir", self._folder / "controllers",
+        self._start_client(
+            "kube-controller-manager",
             # As on EKS: each controller with the rights of its own service account.
             "--use-service-account-credentials", "--root-ca-file", self.certificate,
             "--service-account-private-key-file", self._folder / "service-accounts.key",
         )
-        scheduler = self._folder / "scheduler.json"
-        self._write_kubeconfig("system:kube-scheduler", scheduler)
+        self._start_client("kube-scheduler")
+
+    def _start_client(self, name: str, *arguments: str | Path) -> None:
+        """A component that only calls the API server, as the user of its name."""
+        kubeconfig = self._folder / f"{name}.json"
+        self._write_kubeconfig(f"system:{name}", kubeconfig)
         self._processes.start(
-            "kube-scheduler", self._programs / "kube-scheduler", "--kubeconfig", scheduler,
-            "--authentication-kubeconfig", scheduler, "--authorization-kubeconfig", scheduler,
-            "--leader-elect=false", "--bind-address", "127.0.0.1", "--secure-port", str(free_port()),
-            "--cert-dir", self._folder / "scheduler",
+            name, self._programs / name, "--kubeconfig", kubeconfig, "--leader-elect=false",
+            "--authentication-kubeconfig", kubeconfig, "--authorization-kubeconfig", kubeconfig,
+            "--bind-address", "127.0.0.1", "--secure-port", str(free_port()), "--cert-dir", self._folder / name,
+            *arguments,
         )
 
     def _write_kubeconfig(self, user: str, file: Path) -> None:
