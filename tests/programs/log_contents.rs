@@ -116,7 +116,7 @@ async fn submit_quoted(lab: &Lab, function: &Function, runtime: &Runtime, contra
         json!({ "runtime": "sdruntime", "type": task_type.as_str(), "name": "quoted", "content": content });
     assert_eq!(function.answer(rest_post("/v1/tasks", &body)).await.status, 202);
     let failure = lab.completion("quoted").await.error.unwrap();
-    assert!(failure.message.contains(SECRET), "the caller is told: {failure:?}");
+    assert!(failure.message.contains(SECRET), "the notification has the whole message: {failure:?}");
     lab.emptied(&runtime.queue.url).await;
 }
 

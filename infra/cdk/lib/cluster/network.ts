@@ -35,7 +35,7 @@ export class Network extends Construct {
       {
         id: "AwsSolutions-VPC7",
         reason:
-          "Flow logs are billed by volume and say nothing of what pods do; whoever needs them adds them.",
+          "Flow logs are billed by volume and say nothing of what pods do; a deployment that needs them adds them.",
       },
       {
         id: "CloudFormation-Validate::W3010",
