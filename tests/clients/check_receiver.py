@@ -90,6 +90,11 @@ class Receiver(Program):
         connection.endheaders()
         return connection.getresponse().status
 
+    def accepts(self, message: dict, notification_id: str, context: ssl.SSLContext | None = None):
+        """The receiver answers before it prints: the lines are waited for, so that `refuses` can count them."""
+        assert self.post(message, context) == (200, "accepted\n"), message
+        self.line(rf"^  s3://bucket/{notification_id}\.png$")
+
     def refuses(self, body: bytes | dict, reason: str):
         printed = len(self.lines)
         status, text = self.post(body)
@@ -155,8 +160,8 @@ def accepts_only_what_sns_signed(endpoint: str, sns, sqs, receiver: Receiver):
     sns.set_topic_attributes(TopicArn=TOPIC, AttributeName="SignatureVersion", AttributeValue="2")
     second = signed(TOPIC, "two")
     assert (first["SignatureVersion"], second["SignatureVersion"]) == ("1", "2")
-    for message in (first, second):
-        assert receiver.post(message) == (200, "accepted\n"), message
+    for notification_id, message in (("one", first), ("two", second)):
+        receiver.accepts(message, notification_id)
         assert receiver.post(message) == (200, "known already\n"), message
         later = message["Timestamp"].translate(str.maketrans("0123456789", "1234567890"))[-4:]
         for altered in (
@@ -202,13 +207,12 @@ def with_messages_signed_here(folder: str):
         arguments = [PROGRAM, "--topic", TOPIC, "--listen", "127.0.0.1:0"]
         receiver = programs.enter_context(Receiver(*arguments, "--local-sns", own.url))
         for version in ("1", "2"):
-            assert receiver.post(own.message(notification(version), version=version)) == (200, "accepted\n")
-        receiver.line("^  s3://bucket/2.png$")
+            receiver.accepts(own.message(notification(version), version=version), version)
         assert own.requests == [own.certificates["valid"]], own.requests
 
         for minutes in (-24 * 60, -80, 10):
             receiver.refuses(own.message(notification("3"), minutes=minutes), "timestamp")
-        assert receiver.post(own.message(notification("3"), minutes=-60))[0] == 200
+        receiver.accepts(own.message(notification("3"), minutes=-60), "3")
         receiver.refuses(own.message(notification("4"), signer="another"), "signature is wrong")
         receiver.refuses(own.message(notification("4"), certificate="expired"), "not valid now")
         receiver.refuses(own.message(notification("4"), certificate="elliptic"), "no RSA key")
@@ -232,7 +236,7 @@ def with_messages_signed_here(folder: str):
         strict.refuses(own.message(notification("5")), "certificate is not from SNS")
         certificate, key, context = own.server_certificate(pathlib.Path(folder))
         tls = programs.enter_context(Receiver(*arguments, "--local-sns", own.url, "--tls", certificate, key))
-        assert tls.post(own.message(notification("5")), context) == (200, "accepted\n")
+        tls.accepts(own.message(notification("5")), "5", context)
     print("receiver: accepts both signature versions, and refuses old, foreign and malformed messages")
 
 
