@@ -10,7 +10,7 @@ use super::KnownGood;
 use crate::error::TaskError;
 use crate::health::BrokenSign;
 use crate::runtimes::{Job, RunHandle, known_errors};
-use crate::steps::redact::redacted;
+use crate::steps::log_message::loggable;
 use crate::worker::Worker;
 
 impl Worker {
@@ -28,7 +28,7 @@ impl Worker {
             };
             // From here on it is only logged, and the task is a caller's.
             let models = self.config.runtime_type.model_names(&good.task);
-            let message = redacted(&error.message, &good.task, &models).into_owned();
+            let message = loggable(&error.message, &good.task, &models).into_owned();
             let error = TaskError { message, ..error };
             if is_about_the_task(error.code) {
                 self.discard_known_good(&error);

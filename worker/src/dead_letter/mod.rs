@@ -25,8 +25,8 @@ use crate::error::TaskError;
 use crate::spans;
 use crate::steps::committed::{CommitState, Lookup};
 use crate::steps::journal::Journal;
+use crate::steps::log_message::loggable_by_text;
 use crate::steps::read::{self, Assignment, Parsed};
-use crate::steps::redact::redacted_by_text;
 use crate::steps::reject::Rejection;
 use crate::steps::results::Results;
 
@@ -161,7 +161,7 @@ impl DeadLetters {
         let report = target.runtime_type.failure_report;
         let rejection = Rejection { task: None, error: &error, attempts, causes: &journal.attempts, report };
         results.reject(delivery, assignment, keys, &rejection).await?;
-        tracing::warn!(error.code = %error.code, error.message = %redacted_by_text(&error.message, &delivery.body), attempts, "task failed");
+        tracing::warn!(error.code = %error.code, error.message = %loggable_by_text(&error.message, &delivery.body), attempts, "task failed");
         self.count(&target.name);
         Ok(())
     }

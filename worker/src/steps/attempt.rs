@@ -11,8 +11,8 @@ use super::commit::Completion;
 use super::committed::{CommitState, Lookup};
 use super::journal::Journal;
 use super::leased::LeasedMessage;
+use super::log_message::{loggable, loggable_by_text};
 use super::read::Assignment;
-use super::redact::{redacted, redacted_by_text};
 use crate::cloud::lease::LeaseLost;
 use crate::error::TaskError;
 use crate::health::Stage;
@@ -123,8 +123,8 @@ impl Attempt<'_> {
     /// The message of an error as it may be logged.
     pub(super) fn loggable<'e>(&self, error: &'e TaskError) -> Cow<'e, str> {
         match &self.task {
-            Some(task) => redacted(&error.message, task, &self.worker.config.runtime_type.model_names(task)),
-            None => redacted_by_text(&error.message, &self.leased.delivery.body),
+            Some(task) => loggable(&error.message, task, &self.worker.config.runtime_type.model_names(task)),
+            None => loggable_by_text(&error.message, &self.leased.delivery.body),
         }
     }
 

@@ -35,7 +35,7 @@ pub(crate) mod results;
 mod blame;
 mod decide;
 pub(crate) mod final_failure;
-pub(crate) mod redact;
+pub(crate) mod log_message;
 pub(crate) mod reject;
 
 mod ack;

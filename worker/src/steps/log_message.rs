@@ -11,17 +11,17 @@ use shared_schema::Task;
 const QUOTATION: usize = 12;
 
 /// The message up to what it quotes of the task's content. The names of these models, and of node classes, stay: an operator needs them.
-pub(crate) fn redacted<'m>(message: &'m str, task: &Task, models: &[String]) -> Cow<'m, str> {
+pub(crate) fn loggable<'m>(message: &'m str, task: &Task, models: &[String]) -> Cow<'m, str> {
     let mut search = Search::new(message);
     search.object(&task.content, models);
-    search.redacted()
+    search.loggable()
 }
 
 /// The message up to what it quotes of a text: of a task that has not been read.
-pub(crate) fn redacted_by_text<'m>(message: &'m str, text: &str) -> Cow<'m, str> {
+pub(crate) fn loggable_by_text<'m>(message: &'m str, text: &str) -> Cow<'m, str> {
     let mut search = Search::new(message);
     search.text(text);
-    search.redacted()
+    search.loggable()
 }
 
 /// The message with the queries of addresses left out, which may sign them.
@@ -50,7 +50,7 @@ impl<'m> Search<'m> {
         Self { message, windows: message.as_bytes().windows(QUOTATION).collect(), found: HashSet::new() }
     }
 
-    fn redacted(&self) -> Cow<'m, str> {
+    fn loggable(&self) -> Cow<'m, str> {
         let mut windows = self.message.as_bytes().windows(QUOTATION);
         match windows.position(|window| self.found.contains(window)) {
             None => without_queries(self.message),
@@ -125,7 +125,7 @@ mod tests {
         ] {
             let expected =
                 logged.map_or(message.to_owned(), |text| format!("{text}… (the rest quotes the task)"));
-            assert_eq!(redacted(message, &task, &models), expected);
+            assert_eq!(loggable(message, &task, &models), expected);
         }
     }
 
@@ -134,7 +134,7 @@ mod tests {
         let task = task(&json!({}));
         let message = "GET http://x/a?k=1 and 'https://y/?X-Amz-Signature=s', what? gave 403";
         let logged = "GET http://x/a?… and 'https://y/?… what? gave 403";
-        assert_eq!(redacted(message, &task, &[]), logged);
+        assert_eq!(loggable(message, &task, &[]), logged);
     }
 
     proptest! {
@@ -143,7 +143,7 @@ mod tests {
             let quoted = &prompt[..prompt.floor_char_boundary(cut)];
             prop_assume!(quoted.len() >= QUOTATION);
             let message = format!("{before}{quoted}{after}");
-            let logged = redacted(&message, &task(&json!({ "prompt": prompt })), &[]).into_owned();
+            let logged = loggable(&message, &task(&json!({ "prompt": prompt })), &[]).into_owned();
             prop_assert!(!logged.contains(quoted), "{logged}");
         }
     }
