@@ -6,7 +6,7 @@ import {
   Stack,
   type StackProps,
 } from "aws-cdk-lib";
-import type { Construct } from "constructs";
+import type { Construct, IDependable } from "constructs";
 
 import { acknowledgeAssetReads } from "./cluster/acknowledged.ts";
 import { Administrators } from "./cluster/administrators.ts";
@@ -80,11 +80,7 @@ export class ClusterStack extends Stack {
 
     new WorkerAlarms(this, "WorkerAlarms", { config, queues: service.queues });
 
-    const nodesGone = new GpuNodesGone(this, "GpuNodesGone", {
-      config,
-      nodeRole: platform.ownNodeRole,
-    });
-    nodesGone.node.addDependency(...target.ready, platform, ...workers.map(({ role }) => role));
+    const last = this.lastDeleted([...target.ready, platform, ...workers.map(({ role }) => role)], platform);
 
     const chart = new assets.Asset(this, "Chart", { path: CHART, exclude: ["ci", "unittests", "README.md"] });
     acknowledgeAssetReads(target, chart.bucket.arnForObjects("*"));
@@ -101,8 +97,19 @@ export class ClusterStack extends Stack {
         annotations: role.annotations,
         nodeRoleName: platform.nodeRoleName,
       });
-      release.node.addDependency(nodesGone);
+      release.node.addDependency(...last);
     }
+  }
+
+  /** What releases stand on: a wait for GPU nodes, unless the cluster is in EKS Auto Mode, which ends them with itself. */
+  private lastDeleted(needed: IDependable[], platform: Platform): IDependable[] {
+    if (this.config.cluster.nodes === "auto") return needed;
+    const nodesGone = new GpuNodesGone(this, "GpuNodesGone", {
+      config: this.config,
+      nodeRole: platform.ownNodeRole,
+    });
+    nodesGone.node.addDependency(...needed);
+    return [nodesGone];
   }
 
   /** Without this, a stack of a known account asks that account for its zones while it is synthesized. */

@@ -64,10 +64,12 @@ function listeners({ subscriptions: { emails, webhooks, queues } }: Config): str
 }
 
 function cluster({ cluster }: Config): string {
-  const { existing, version, zones, natGateways, systemNodes: nodes } = cluster;
+  const { existing, version, zones, natGateways, systemNodes } = cluster;
   const parts = Object.entries(cluster.install).flatMap(([part, wanted]) => (wanted ? [part] : []));
+  const nodes =
+    cluster.nodes === "auto" ? "EKS Auto Mode" : `${systemNodes.count} × ${systemNodes.instanceType}`;
   const base = existing
     ? `the existing ${existing}`
-    : `a new one: Kubernetes ${version}, ${zones} zones, ${natGateways} NAT, ${nodes.count} × ${nodes.instanceType}`;
+    : `a new one: Kubernetes ${version}, ${zones} zones, ${natGateways} NAT, ${nodes}`;
   return `${base}; installs ${parts.join(", ") || "nothing"}`;
 }

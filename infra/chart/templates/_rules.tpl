@@ -78,6 +78,10 @@ nodes.instanceTypes: at least one is needed when nodes.create is true
 {{- if and (not $nodes.clusterName) (not (and $nodes.subnets $nodes.securityGroups)) }}
 nodes.clusterName: is needed unless nodes.subnets and nodes.securityGroups are given: both are found by karpenter.sh/discovery
 {{- end }}
+{{- /* Auto Mode replaces a node after 21 days (EKS user guide, "EKS Auto Mode"). */}}
+{{- if and (eq $nodes.provider "auto") (or (eq $nodes.expireAfter "Never") (gt (int (trimSuffix "h" $nodes.expireAfter)) 504)) }}
+nodes.expireAfter: EKS Auto Mode accepts at most 504h, in hours
+{{- end }}
 {{- /* The name becomes the value of the label karpenter.sh/nodepool. */}}
 {{- $name := include "darkroom.clusterWideName" . }}
 {{- if gt (len $name) 63 }}
@@ -88,6 +92,9 @@ namespace and release name: {{ $name }} is longer than 63 characters, as long as
 
 {{- define "darkroom.rules.imageCache" -}}
 {{- $cache := .Values.nodes.imageCache }}
+{{- if and (eq .Values.nodes.provider "auto") (ne $cache.mode "none") }}
+nodes.imageCache.mode: EKS Auto Mode pulls images in its own way; use none
+{{- end }}
 {{- if and (eq $cache.mode "snapshot") (not $cache.snapshot) }}
 nodes.imageCache.snapshot: mode snapshot needs one
 {{- end }}

@@ -82,9 +82,9 @@ class Cluster:
         wait_until("the pods are gone", 150, lambda: not self.pods())
 
     def _install_definitions(self) -> None:
-        """The custom resources of KEDA, Karpenter and the Prometheus operator, from their modules."""
-        for module, part in sorted(set(crds.SOURCES.values())):
-            for file in sorted((crds.module_folder(module) / part).glob("*.yaml")):
+        """The custom resources of KEDA, Karpenter, the Prometheus operator and EKS Auto Mode."""
+        for folder in sorted({crds.folder(group) for group in crds.GROUPS}):
+            for file in sorted(folder.glob("*.yaml")):
                 if "kind: CustomResourceDefinition" in file.read_text():
                     self.must("apply", "--server-side", "--filename", str(file))
 

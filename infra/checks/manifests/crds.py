@@ -21,6 +21,11 @@ SOURCES = {
     ),
 }
 
+# What EKS Auto Mode installs and does not publish, described here after the user guide.
+_OWN = {"eks.amazonaws.com": Path(__file__).parent / "auto-mode"}
+
+GROUPS = [*SOURCES, *_OWN]
+
 _STRINGS = {"type": "object", "additionalProperties": {"type": "string"}}
 
 # A CRD says of `metadata` only that it is an object; these are the fields that anybody writes.
@@ -47,12 +52,19 @@ def module_folder(module: str) -> Path:
     return Path(answer["Dir"])
 
 
+def folder(group: str) -> Path:
+    """Where the definitions of a group are."""
+    if group in _OWN:
+        return _OWN[group]
+    module, part = SOURCES[group]
+    return module_folder(module) / part
+
+
 @cache
 def schema(group: str, version: str, kind: str) -> dict | None:
     """The strict schema of a kind, or None where its group does not define it."""
-    module, folder = SOURCES[group]
     # Files are called <group>_<plural>.yaml.
-    for file in sorted((module_folder(module) / folder).glob(f"{group}_{kind.lower()}*.yaml")):
+    for file in sorted(folder(group).glob(f"{group}_{kind.lower()}*.yaml")):
         definition = yaml.load(file.read_text(), Loader=yaml.CSafeLoader)
         if definition["spec"]["names"]["kind"] != kind:
             continue

@@ -67,6 +67,10 @@ MISTAKES = [
         lambda it: it["spec"].update(tags={"karpenter.sh/nodepool": "other"}), "restricted tag",
     ),
     Mistake(
+        "NodeClass", "a field of Karpenter's own class",
+        lambda it: it["spec"].update(amiSelectorTerms=[]), "'amiSelectorTerms' was unexpected",
+    ),
+    Mistake(
         "PodMonitor", "the field of a ServiceMonitor",
         lambda it: it["spec"].update(endpoints=[]), "'endpoints' was unexpected",
     ),

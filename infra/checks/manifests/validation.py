@@ -16,7 +16,7 @@ def faults(document: dict, rules: cel.Rules) -> list[str]:
         if field not in document:
             return [f"{field} is missing"]
     group, _, version = document["apiVersion"].rpartition("/")
-    if group not in crds.SOURCES:
+    if group not in crds.GROUPS:
         return _of_kubernetes(document)
     schema = crds.schema(group, version, document["kind"])
     if schema is None:

@@ -18,7 +18,7 @@ pub mod generate;
 mod runtime_types;
 
 pub use config::{
-    Api, Checked, Cluster, Config, ConfigError, Deadlines, Inputs, Install, Limits, Nodes, Replicas, Results,
-    Runtime, Scaling, Schedule, Subscriptions,
+    Api, Checked, Cluster, Config, ConfigError, Deadlines, ImageCache, Inputs, Install, Limits, Nodes,
+    Replicas, Results, Runtime, Scaling, Schedule, Subscriptions,
 };
 pub use registry::registry;

@@ -8,20 +8,24 @@ import {
 } from "aws-cdk-lib";
 import { Construct, type IDependable } from "constructs";
 
-import type { Config } from "../config/types.ts";
+import type { ClusterConfig, Config } from "../config/types.ts";
 import { acknowledgeProviders } from "./acknowledged.ts";
+import { AutoMode } from "./auto-mode.ts";
 import { kubectlLayer } from "./kubectl-layer.ts";
 import { Network } from "./network.ts";
 import { SystemAddons } from "./system-addons.ts";
 import { SystemNodes } from "./system-nodes.ts";
 import type { TargetCluster } from "./target.ts";
 
-/** A new cluster, with its network, its system nodes and what every cluster needs. */
+/**
+ * A new cluster, with its network and what every cluster needs: by EKS Auto Mode, or system nodes and add-ons of its own.
+ */
 export class NewCluster extends Construct implements TargetCluster {
   readonly cluster: eks.Cluster;
   readonly name: string;
   readonly subnetIds: string[];
   readonly securityGroupIds: string[];
+  readonly nodeRoleName?: string;
   readonly ready: IDependable[];
 
   constructor(scope: Construct, id: string, { name, cluster: config }: Config) {
@@ -39,15 +43,18 @@ export class NewCluster extends Construct implements TargetCluster {
       removalPolicy: RemovalPolicy.DESTROY,
     });
 
+    const auto = config.nodes === "auto" ? new AutoMode(this, "AutoMode", name) : undefined;
     this.cluster = new eks.Cluster(this, "Cluster", {
       clusterName: name,
       version: eks.KubernetesVersion.of(config.version),
       vpc,
       vpcSubnets: [{ subnetType: ec2.SubnetType.PRIVATE_WITH_EGRESS }],
       endpointAccess: endpointAccess(config.apiAccess),
-      // Nodes, and what runs on them, are declared here: no Auto Mode, no add-ons that nobody manages.
-      defaultCapacityType: eks.DefaultCapacityType.NODEGROUP,
-      defaultCapacity: 0,
+      ...(auto?.properties ?? {
+        // Nodes, and what runs on them, are declared here.
+        defaultCapacityType: eks.DefaultCapacityType.NODEGROUP,
+        defaultCapacity: 0,
+      }),
       bootstrapSelfManagedAddons: false,
       // Deploying alone does not make an administrator. `aws eks create-access-entry` makes one.
       bootstrapClusterCreatorAdminPermissions: false,
@@ -55,24 +62,20 @@ export class NewCluster extends Construct implements TargetCluster {
       kubectlProviderOptions: { kubectlLayer: kubectlLayer(this, config.version) },
     });
     this.cluster.node.addDependency(controlPlaneLogs);
-    withoutAutoMode(this.cluster);
     acknowledge(this.cluster);
-
-    const nodes = new SystemNodes(this, "SystemNodes", {
-      name,
-      cluster: this.cluster,
-      nodes: config.systemNodes,
-    });
-    const addons = new SystemAddons(this, "Addons", {
-      target: this,
-      nodes: nodes.group,
-      vpcCniVersion: config.vpcCniVersion,
-    });
 
     this.subnetIds = vpc.privateSubnets.map(({ subnetId }) => subnetId);
     this.securityGroupIds = [this.cluster.clusterSecurityGroupId];
-    // Names are served last, on nodes that have everything else.
-    this.ready = [addons];
+    if (auto) this.nodeRoleName = auto.role.roleName;
+    this.ready = [auto ? auto.networkPolicies(this.cluster) : this.ownNodes(config)];
+  }
+
+  /** Nodes for everything but the runtimes, and their add-ons. Names are served last, on nodes that have everything else. */
+  private ownNodes({ systemNodes, vpcCniVersion }: ClusterConfig): Construct {
+    const { name, cluster } = this;
+    withoutAutoMode(cluster);
+    const { group } = new SystemNodes(this, "SystemNodes", { name, cluster, nodes: systemNodes });
+    return new SystemAddons(this, "Addons", { target: this, nodes: group, vpcCniVersion });
   }
 }
 

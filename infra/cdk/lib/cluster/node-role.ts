@@ -18,12 +18,12 @@ const POLICIES = [
  * The role of nodes. It has nothing of ours: what pods may do is theirs, and nodes let no pod have the
  * node's.
  */
-export function nodeRole(scope: Construct, id: string, description: string): iam.Role {
+export function nodeRole(scope: Construct, id: string, description: string, policies = POLICIES): iam.Role {
   const role = new iam.Role(scope, id, {
     assumedBy: new iam.ServicePrincipal("ec2.amazonaws.com"),
     description,
-    managedPolicies: POLICIES.map((name) => iam.ManagedPolicy.fromAwsManagedPolicyName(name)),
+    managedPolicies: policies.map((name) => iam.ManagedPolicy.fromAwsManagedPolicyName(name)),
   });
-  acknowledgeAwsPolicies(role, "AWS keeps what a node of EKS needs in step with EKS.", ...POLICIES);
+  acknowledgeAwsPolicies(role, "AWS keeps what a node of EKS needs in step with EKS.", ...policies);
   return role;
 }

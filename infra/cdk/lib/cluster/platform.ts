@@ -27,7 +27,7 @@ export class Platform extends Construct {
 
   constructor(scope: Construct, id: string, { config, target, queues }: PlatformProps) {
     super(scope, id);
-    const { install, identity, existing, nodeRole } = config.cluster;
+    const { install, identity, existing, nodeRole, nodes } = config.cluster;
     const charts = new ThirdPartyCharts(config.cluster.charts);
 
     if (install.keda) new Keda(this, "Keda", { target, identity, charts, queues });
@@ -37,12 +37,12 @@ export class Platform extends Construct {
     if (install.observability) {
       new Observability(this, "Observability", { target, identity, ownLogGroups: !existing });
     }
-    if (install.karpenter) {
+    if (install.karpenter && nodes === "karpenter") {
       const { role } = new GpuNodeRole(this, "GpuNodes", target);
       new Karpenter(this, "Karpenter", { deployment: config.name, target, identity, charts, nodeRole: role });
       this.ownNodeRole = role;
     }
-    this.nodeRoleName = this.ownNodeRole?.roleName ?? nodeRole ?? "";
+    this.nodeRoleName = this.ownNodeRole?.roleName ?? target.nodeRoleName ?? nodeRole ?? "";
     new PoliciesToAttach(this, "PoliciesToAttach", config, queues);
   }
 }

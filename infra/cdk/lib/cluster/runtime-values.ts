@@ -92,6 +92,7 @@ function own(runtime: Runtime, around: RuntimeSurroundings): Values {
       extraEgress: [...privateInputs(runtime.inputs.hosts), ...endpoints(config.cluster.egressNetworks)],
     },
     nodes: {
+      ...nodesOf(config),
       clusterName: target.name,
       role: around.nodeRoleName,
       subnets: target.subnetIds,
@@ -101,10 +102,17 @@ function own(runtime: Runtime, around: RuntimeSurroundings): Values {
       volumeGiB: runtime.instances.volumeGiB,
       maxGpus: gpuLimit(runtime),
       imageCache: { ...config.imageCache, mode: imageCacheMode(config, runtime) },
-      // The deployment's name on instances is what their deletion is awaited by.
-      tags: { ...config.tags, "darkroom:deployment": config.name },
     },
   };
+}
+
+/** Who launches nodes, and what differs by it. */
+function nodesOf({ cluster, name, tags }: Config): Values {
+  return cluster.nodes === "auto"
+    ? // EKS may not tag instances without further permissions, and replaces them after 21 days.
+      { provider: "auto", expireAfter: "504h" }
+    : // The deployment's name on instances is what their deletion is awaited by.
+      { provider: "karpenter", tags: { ...tags, "darkroom:deployment": name } };
 }
 
 function preset({ type }: Runtime): Values {

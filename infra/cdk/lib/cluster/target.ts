@@ -13,6 +13,8 @@ export interface TargetCluster {
   readonly subnetIds: string[];
   /** What GPU nodes carry, so that they reach the control plane and each other. */
   readonly securityGroupIds: string[];
+  /** The name of the role of GPU nodes, where the cluster has one for all nodes. */
+  readonly nodeRoleName?: string;
   /** What must be there before a pod may run, and outlive the last one. */
   readonly ready: IDependable[];
 }

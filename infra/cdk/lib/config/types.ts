@@ -67,6 +67,7 @@ export interface Config {
     initializationRate: number;
   };
   cluster: {
+    nodes: "karpenter" | "auto";
     existing?: string;
     vpc?: string;
     subnets?: string[];

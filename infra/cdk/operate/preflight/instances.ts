@@ -28,7 +28,7 @@ export const instances: Check = async (config) => {
     clusterZones(ec2, config),
   ]);
   return config.runtimes.flatMap((runtime) => [
-    ...runtime.instances.types.flatMap((type) => fits(type, types)),
+    ...runtime.instances.types.flatMap((type) => [...fits(type, types), ...launchable(config, type)]),
     ...offered(runtime, zones, usable),
     ...several(config, runtime, types),
   ]);
@@ -44,6 +44,15 @@ function fits(name: string, types: InstanceTypeInfo[]): Finding[] {
   if (!type.ProcessorInfo?.SupportedArchitectures?.includes("x86_64"))
     return [missing(`${name} is not x86_64`)];
   return [];
+}
+
+/** EKS Auto Mode launches GPU instances of these families (EKS user guide, "EKS Auto Mode supported instance reference"). */
+const AUTO_MODE = /^(p6-b[23]00|p5e?n?|p4de?|p3dn|g7e|g6e?|gr6|g5|g4dn)\./;
+
+function launchable({ cluster }: Config, type: string): Finding[] {
+  return cluster.nodes === "auto" && !AUTO_MODE.test(type)
+    ? [missing(`EKS Auto Mode launches no ${type}`)]
+    : [];
 }
 
 /** Pods that share a node share its data volume, too, unless they write to the instance store. */

@@ -37,7 +37,7 @@ export const network: Check = async (config) => {
     await room(config, VPCS, await count(ec2, "vpcs"), 1),
     await room(config, ADDRESSES, await count(ec2, "addresses"), natGateways),
     await room(config, NATS, await natsInFullestZone(ec2), 1),
-    ...(await standardNodes(ec2, config)),
+    ...(config.cluster.nodes === "auto" ? [] : await standardNodes(ec2, config)),
   ];
 };
 

@@ -13,6 +13,7 @@ import { INFRA } from "../support/paths.ts";
 import { type Check, type Finding, missing, ok } from "./finding.ts";
 
 export const versions: Check = async (config) => {
+  if (config.cluster.nodes === "auto") return [ok("EKS Auto Mode brings them")];
   const systems = [...new Set(config.runtimes.map(bottlerocketVersion))];
   return [
     ...(await Promise.all(systems.map((version) => bottlerocket(config, version)))),

@@ -17,7 +17,7 @@ import { ClusterStack } from "../../lib/cluster-stack.ts";
 import { load } from "../../lib/config/load.ts";
 import type { Config } from "../../lib/config/types.ts";
 
-export const EXAMPLES = ["minimal", "full", "existing-cluster", "china"] as const;
+export const EXAMPLES = ["minimal", "full", "existing-cluster", "china", "auto-mode"] as const;
 export type Example = (typeof EXAMPLES)[number];
 
 /** What a test reads in a template is of whatever shape CloudFormation gives it. */

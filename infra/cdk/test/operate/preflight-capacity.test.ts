@@ -41,6 +41,13 @@ describe("instances", () => {
     );
   });
 
+  test("EKS Auto Mode launches some families only", async () => {
+    const config = of("g5.xlarge, p3.2xlarge");
+    config.cluster.nodes = "auto";
+    expect(await says(instances, config)).toContain("missing: EKS Auto Mode launches no p3.2xlarge");
+    expect(await says(instances, of("p3.2xlarge"))).not.toContainEqual(expect.stringContaining("Auto Mode"));
+  });
+
   test("pods that share a node need scratch space for each of them", async () => {
     const shared = (volumeGiB: number, mode: string) =>
       says(

@@ -41,6 +41,8 @@ pub struct Config {
     pub records: Records,
     /// The subscribers to results.
     pub subscriptions: Subscriptions,
+    /// How nodes get the images.
+    pub image_cache: ImageCache,
     /// The runtimes, each with a queue and a worker.
     pub runtimes: Vec<Runtime>,
     /// The Kubernetes cluster.
@@ -88,9 +90,20 @@ pub struct Subscriptions {
     pub queues: Vec<String>,
 }
 
+/// How nodes get the images.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct ImageCache {
+    /// `auto`, `none`, `snapshot` or `soci`.
+    pub mode: String,
+}
+
 /// The Kubernetes cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Cluster {
+    /// What launches nodes: `karpenter` or `auto`.
+    pub nodes: String,
+    /// The name of an existing cluster.
+    pub existing: Option<String>,
     /// The registry that third-party charts come from, instead of their own.
     pub charts: Option<String>,
     /// What is installed.

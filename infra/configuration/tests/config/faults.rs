@@ -145,6 +145,14 @@ fn a_deployment_that_cannot_work_is_refused() {
             top("cluster: { install: { karpenter: false } }"),
             vec!["cluster.install.karpenter: a new cluster has none; runtimes would not start without it".to_owned()],
         ),
+        (
+            top(&format!("cluster: {{ {EXISTING}, nodes: auto }}")),
+            vec!["cluster.nodes: `auto` is for new clusters".to_owned()],
+        ),
+        (
+            top("cluster: { nodes: auto }\nimageCache: { mode: soci }"),
+            vec!["imageCache.mode: EKS Auto Mode pulls images in its own way; use `auto` or `none`".to_owned()],
+        ),
         (top("results: { lifetimeDays: 4 }"), vec![format!("results.lifetimeDays: {results}")]),
     ] {
         assert_eq!(faults_of(&text), faults, "{text}");
@@ -155,6 +163,7 @@ fn a_deployment_that_cannot_work_is_refused() {
             "cluster: {{ {EXISTING}, nodeRole: nodes, install: {{ karpenter: false, keda: false }} }}"
         )),
         top("cluster: { install: { observability: false } }"),
+        top("cluster: { nodes: auto }\nimageCache: { mode: none }"),
         top(&format!("imageCache: {{ mode: snapshot, snapshot: {SNAPSHOT}, initializationRate: 300 }}")),
         top(&format!("imageCache: {{ mode: snapshot, snapshot: {SNAPSHOT} }}")),
         file("results: { lifetimeDays: 4 }\n", "    claimCheck: false\n", ""),

@@ -1,0 +1,43 @@
+import { aws_eks_v2 as eks, type aws_iam as iam } from "aws-cdk-lib";
+import { Construct } from "constructs";
+
+import { nodeRole } from "./node-role.ts";
+
+/** What nodes of Auto Mode need (EKS user guide, "Amazon EKS Auto Mode node IAM role"): EKS does the rest. */
+const POLICIES = ["AmazonEKSWorkerNodeMinimalPolicy", "AmazonEC2ContainerRegistryPullOnly"];
+
+/**
+ * What a cluster with EKS Auto Mode has of its own: the role of its nodes, and a built-in pool for everything but the
+ * runtimes. EKS lets the role in as the cluster is made.
+ */
+export class AutoMode extends Construct {
+  readonly role: iam.Role;
+
+  constructor(scope: Construct, id: string, name: string) {
+    super(scope, id);
+    this.role = nodeRole(this, "Role", `Nodes of ${name}`, POLICIES);
+  }
+
+  /** How the cluster is made. */
+  get properties(): Pick<eks.ClusterProps, "defaultCapacityType" | "compute"> {
+    return {
+      defaultCapacityType: eks.DefaultCapacityType.AUTOMODE,
+      compute: { nodePools: ["general-purpose"], nodeRole: this.role },
+    };
+  }
+
+  /** Network policies are enforced once this is there (EKS user guide, "Use Network Policies with EKS Auto Mode"). */
+  networkPolicies(cluster: eks.Cluster): Construct {
+    return new eks.KubernetesManifest(this, "NetworkPolicies", {
+      cluster,
+      manifest: [
+        {
+          apiVersion: "v1",
+          kind: "ConfigMap",
+          metadata: { name: "amazon-vpc-cni", namespace: "kube-system" },
+          data: { "enable-network-policy-controller": "true" },
+        },
+      ],
+    });
+  }
+}
