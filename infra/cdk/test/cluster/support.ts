@@ -14,11 +14,10 @@ import {
 import { Template } from "aws-cdk-lib/assertions";
 
 import { ClusterStack } from "../../lib/cluster-stack.ts";
-import { load } from "../../lib/config/load.ts";
 import type { Config } from "../../lib/config/types.ts";
+import { type Example, EXAMPLES, example, oncePerExample } from "../support/examples.ts";
 
-export const EXAMPLES = ["minimal", "full", "existing-cluster", "china", "auto-mode"] as const;
-export type Example = (typeof EXAMPLES)[number];
+export { EXAMPLES, example, type Example };
 
 /** What a test reads in a template is of whatever shape CloudFormation gives it. */
 export type Json = any;
@@ -40,15 +39,14 @@ const { context } = JSON.parse(readFileSync(file("../../cdk.json"), "utf8")) as 
   context: Record<string, unknown>;
 };
 
-/** The configuration of an example, changed by `change`. */
-export function example(name: Example, change: (config: Config) => void = () => {}): Config {
-  const config = load(file(`../../../examples/${name}.yaml`));
-  change(config);
-  return config;
-}
-
 /** The cluster's stack of that configuration, synthesized, in these zones if they were handed over. */
 export function synth(config: Config, zones?: string[]): Synthesized {
+  return zones ? synthesized(config, zones) : shared(config);
+}
+
+const shared = oncePerExample((config) => synthesized(config));
+
+function synthesized(config: Config, zones?: string[]): Synthesized {
   const app = new App({ context });
   const env = { account: config.account, region: config.region };
   const service = new Stack(app, `${config.name}-service`, { env });

@@ -9,10 +9,10 @@ import { App } from "aws-cdk-lib";
 import { Template } from "aws-cdk-lib/assertions";
 import { strToU8, zipSync } from "fflate";
 
-import { load } from "../../lib/config/load.ts";
 import type { Config } from "../../lib/config/types.ts";
 import { ServiceStack } from "../../lib/service-stack.ts";
 import { tag } from "../../lib/tags.ts";
+import { type Example, example, oncePerExample } from "./examples.ts";
 
 /** What a test reads in a template is of whatever shape CloudFormation gives it. */
 export type Json = any;
@@ -31,14 +31,7 @@ for (const name of ["api-lambda", "dead-letter"]) {
   writeFileSync(join(FUNCTIONS, `${name}.zip`), zipSync({ bootstrap: strToU8(`stands in for ${name}`) }));
 }
 
-export type Example = "minimal" | "full" | "existing-cluster" | "china";
-
-/** The configuration of an example, changed by `change`. */
-export function example(name: Example, change: (config: Config) => void = () => {}): Config {
-  const config = load(path(`../../../examples/${name}.yaml`));
-  change(config);
-  return config;
-}
+export { example, type Example };
 
 export interface Synthesized {
   app: App;
@@ -48,6 +41,12 @@ export interface Synthesized {
 
 /** The service's stack of that configuration; with the app's tags if they matter. */
 export function synth(config: Config, { tagged = false } = {}): Synthesized {
+  return tagged ? synthesized(config, true) : shared(config);
+}
+
+const shared = oncePerExample((config) => synthesized(config, false));
+
+function synthesized(config: Config, tagged: boolean): Synthesized {
   const app = new App({ context });
   const env = { account: config.account, region: config.region };
   const stack = new ServiceStack(app, `${config.name}-service`, { env, config, functions: FUNCTIONS });
