@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+
 import { describe, expect, test } from "vitest";
 
 import { creation, deploymentTable } from "../../operate/measure/deployment.ts";
@@ -19,6 +21,13 @@ describe("the stages of a cold start", () => {
       { name: "the runtime: start, model", seconds: 48 },
       { name: "the first image: receive, run, store", seconds: 10 },
     ]);
+  });
+
+  test("are those that docs/capacity.md describes", () => {
+    const page = readFileSync(new URL("../../../../docs/capacity.md", import.meta.url), "utf8");
+    const section = page.split(/^## /m).find((part) => part.startsWith("The stages of a cold start\n")) ?? "";
+    const rows = [...section.matchAll(/^\| ([^|]+) \|/gm)].map(([, name]) => name);
+    expect(rows.slice(1)).toEqual(stages(coldStart()).map(({ name }) => name));
   });
 
   test("together they are the whole time, also where something was there before or clocks disagree", () => {
