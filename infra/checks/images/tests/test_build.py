@@ -45,6 +45,21 @@ class Build(ScriptTest):
         self.assertIn("--push", done.stderr)
         self.assertEqual(self.builds(), [])
 
+    def test_layers_are_compressed_as_is_asked_for_those_of_the_base_too(self):
+        done = self.build("--push", "--compression", "zstd", "comfyui")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        output = self.builds()[0][self.builds()[0].index("--output") + 1]
+        self.assertIn("push=true", output)
+        self.assertIn("compression=zstd,force-compression=true", output)
+        self.assertNotIn("--push", self.builds()[0])
+
+    def test_compression_needs_a_registry_and_is_one_that_docker_knows(self):
+        for arguments in (["--compression", "zstd"], ["--push", "--compression", "lzma"]):
+            done = self.build(*arguments)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertIn("--compression", done.stderr)
+        self.assertEqual(self.builds(), [])
+
     def test_repositories_that_are_missing_are_made_with_tags_that_stay_and_scans(self):
         self.build("--push", "worker", FAKE_FAILS="ecr describe-repositories")
         made = next(call for call in self.calls() if "create-repository" in call)
