@@ -1,6 +1,6 @@
 // What instances cost, and where each figure was read.
 
-import type { Runtime } from "./config/types.ts";
+import type { Config, Runtime } from "./config/types.ts";
 
 /** Sources of several prices. */
 export const TABLES = "price tables in several public repositories, which agree";
@@ -40,12 +40,20 @@ export function pricedType({ instances }: Runtime): string | undefined {
 export const marketOf = ({ instances }: Runtime) =>
   instances.purchase === "on-demand" ? "on-demand" : "spot";
 
+/** What an hour of an instance in EKS Auto Mode costs besides: a share of its price On-Demand, also on Spot. */
+export const AUTO_MODE_SHARE = 0.12;
+
+export function autoModeHourly({ cluster }: Config, type: string): number {
+  return cluster.nodes === "auto" ? AUTO_MODE_SHARE * (hourly(type, "on-demand") ?? 0) : 0;
+}
+
 /**
  * What an hour of a runtime's instance costs, in US dollars: as configured, or else the list price of its first type
- * whose price is known. Undefined if there is none.
+ * whose price is known, with the fee of EKS Auto Mode. Undefined if there is none.
  */
-export function hourlyPrice(runtime: Runtime): number | undefined {
+export function hourlyPrice(config: Config, runtime: Runtime): number | undefined {
   if (runtime.hourlyPrice !== undefined) return runtime.hourlyPrice;
   const type = pricedType(runtime);
-  return type === undefined ? undefined : hourly(type, marketOf(runtime));
+  if (type === undefined) return undefined;
+  return (hourly(type, marketOf(runtime)) ?? 0) + autoModeHourly(config, type);
 }

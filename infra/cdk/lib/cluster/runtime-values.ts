@@ -79,7 +79,7 @@ function own(runtime: Runtime, around: RuntimeSurroundings): Values {
       metrics: config.metrics.enabled
         ? { namespace: namespaceOf(config), logGroup: workerLogGroupOf(config) }
         : {},
-      gpuUsdPerHour: hourlyPrice(runtime) ?? 0,
+      gpuUsdPerHour: hourlyPrice(config, runtime) ?? 0,
       env: tracingVariables(config),
     },
     deadlines: runtime.deadlines,

@@ -4,6 +4,7 @@ import type { Config, Runtime } from "../../lib/config/types.ts";
 import { hourly, marketOf, pricedType } from "../../lib/instance-prices.ts";
 import { OF_RUNTIMES } from "../../lib/metrics.ts";
 import { isTraced } from "../../lib/tracing.ts";
+import { autoModeFee } from "./auto-mode.ts";
 import { line, type Line, plain } from "./line.ts";
 import { PRICES } from "./prices.ts";
 
@@ -66,6 +67,7 @@ export const METRICS = Object.keys(OF_RUNTIMES).length;
 export function perMillion(config: Config, runtime: Runtime, work: Workload): Line[] {
   return [
     gpu(runtime, work),
+    ...autoModeFee(config, "GPU", pricedType(runtime), gpuHours(work)),
     dataVolume(runtime, work),
     ...(config.metrics.enabled ? [metrics(work)] : []),
     ...besidePods(config, runtime, work),
@@ -131,28 +133,30 @@ export function besidePods(config: Config, runtime: Runtime, work: Workload): Li
 /**
  * The GPU's time. With a backlog it is busy for more than 99 % of it (tests/figures), so gaps are left out.
  */
-function gpu(runtime: Runtime, { seconds }: Workload): Line {
+function gpu(runtime: Runtime, work: Workload): Line {
   const type = pricedType(runtime);
-  const hours = (IMAGES * seconds) / 3600;
+  const hours = gpuHours(work);
   const what = `GPU: ${type ?? "a type without a price here"}, ${marketOf(runtime)}`;
   return line(
     what,
-    `1 M × ${seconds} s = ${plain(hours)} h`,
+    `1 M × ${work.seconds} s = ${plain(hours)} h`,
     hours,
     (type && hourly(type, marketOf(runtime))) || 0,
   );
 }
 
+const gpuHours = ({ seconds }: Workload) => (IMAGES * seconds) / 3600;
+
 /** At most: of pods that work at the same time the hours count once. */
-function metrics({ seconds }: Workload): Line {
-  const hours = Math.min((IMAGES * seconds) / 3600, HOURS_A_MONTH);
+function metrics(work: Workload): Line {
+  const hours = Math.min(gpuHours(work), HOURS_A_MONTH);
   const quantity = `${METRICS} × ${plain(hours)} h ÷ ${HOURS_A_MONTH} h`;
   return line("metrics in CloudWatch", quantity, (METRICS * hours) / HOURS_A_MONTH, PRICES.customMetric.usd);
 }
 
 /** A node's volume, for as long as the node works. */
-function dataVolume({ instances }: Runtime, { seconds }: Workload): Line {
-  const hours = (IMAGES * seconds) / 3600;
+function dataVolume({ instances }: Runtime, work: Workload): Line {
+  const hours = gpuHours(work);
   const quantity = `${instances.volumeGiB} GiB × ${plain(hours)} h ÷ ${HOURS_A_MONTH} h`;
   return line("its data volume", quantity, (instances.volumeGiB * hours) / HOURS_A_MONTH, PRICES.volume.usd);
 }

@@ -1,6 +1,7 @@
 // What a month costs in which nobody asks for an image.
 
 import type { Config, Runtime } from "../../lib/config/types.ts";
+import { autoModeFee } from "./auto-mode.ts";
 import { line, type Line, plain } from "./line.ts";
 import { hourly, marketOf, pricedType } from "../../lib/instance-prices.ts";
 import { HOURS_A_MONTH as HOURS, METRICS } from "./per-million.ts";
@@ -66,7 +67,9 @@ export function perMonth(config: Config): Line[] {
 
 const polls = (requests: number) => `${plain(requests / 1e6)} M requests`;
 
-function ownCluster({ cluster }: Config): Line[] {
+/** In EKS Auto Mode, AWS chooses the nodes for everything but the runtimes; assumed are as many of the same type. */
+function ownCluster(config: Config): Line[] {
+  const { cluster } = config;
   const { instanceType, count } = cluster.systemNodes;
   const nats = Math.min(cluster.natGateways, cluster.zones);
   const node = hourly(instanceType, "on-demand");
@@ -78,6 +81,7 @@ function ownCluster({ cluster }: Config): Line[] {
       count * HOURS,
       node ?? 0,
     ),
+    ...autoModeFee(config, "system nodes", instanceType, count * HOURS),
     line("their volumes", `${count} × ${SYSTEM_NODE_GIB} GiB`, count * SYSTEM_NODE_GIB, PRICES.volume.usd),
     line("NAT gateways", `${nats} × ${HOURS} h`, nats * HOURS, PRICES.natGateway.usd),
     line("their addresses", `${nats} × ${HOURS} h`, nats * HOURS, PRICES.publicAddress.usd),
@@ -85,7 +89,7 @@ function ownCluster({ cluster }: Config): Line[] {
 }
 
 /** Pods that are never scaled in, each on a node of its own. */
-function alwaysOn({ metrics }: Config, runtime: Runtime): Line[] {
+function alwaysOn(config: Config, runtime: Runtime): Line[] {
   const { replicas, instances, name } = runtime;
   if (replicas.min === 0) return [];
   const type = pricedType(runtime);
@@ -97,13 +101,14 @@ function alwaysOn({ metrics }: Config, runtime: Runtime): Line[] {
       replicas.min * HOURS,
       price,
     ),
+    ...autoModeFee(config, name, type, replicas.min * HOURS),
     line(
       `${name}: data volumes`,
       `${replicas.min} × ${instances.volumeGiB} GiB`,
       replicas.min * instances.volumeGiB,
       PRICES.volume.usd,
     ),
-    ...(metrics.enabled ? [line(`${name}: metrics`, `${METRICS}`, METRICS, PRICES.customMetric.usd)] : []),
+    ...(config.metrics.enabled ? [line(`${name}: metrics`, `${METRICS}`, METRICS, PRICES.customMetric.usd)] : []),
   ];
 }
 

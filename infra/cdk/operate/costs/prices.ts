@@ -1,7 +1,7 @@
 // What AWS asks, in dollars, and where each figure was read. Lists change: check those that matter to you on
 // AWS's own price pages, which were not read here.
 
-import { PREDECESSOR, TABLES } from "../../lib/instance-prices.ts";
+import { AUTO_MODE_SHARE, PREDECESSOR, TABLES } from "../../lib/instance-prices.ts";
 
 export const PRICE_BASIS =
   "us-west-2 (the same in us-east-1), list prices without free tiers, as read in November 2026";
@@ -25,6 +25,11 @@ export const PRICES = {
     0.1,
     "hour",
     "AWS Containers blog, EKS extended support pricing, 2024; cloudburn.io, March 2026",
+  ),
+  autoMode: price(
+    AUTO_MODE_SHARE,
+    "dollar of an instance's On-Demand price",
+    "factualminds.com, Amazon EKS Pricing, 2026; differs by type",
   ),
   natGateway: price(0.045, "hour", BLOG_NAT),
   natTraffic: price(0.045, "GB", BLOG_NAT),

@@ -84,6 +84,11 @@ const SWITCHES: Switch[] = [
       "for requests of 800 kB: 13 times 64 KB at SNS and twice at SQS, instead of one PUT and one GET by claim check",
   },
   {
+    name: "cluster.nodes: auto",
+    turn: (config) => (config.cluster.nodes = "auto"),
+    besides: "AWS operates Karpenter, drivers and the repair of nodes; nodes live for 21 days at most",
+  },
+  {
     name: "imageCache.mode: soci",
     turn: (config) => {
       config.imageCache.mode = "soci";

@@ -1,6 +1,7 @@
 // What the rate costs per month. Prices and all but the GPU are those of `costs`: this bills the hours of pods, that the hours of runs.
 
 import type { Config, Runtime } from "../../lib/config/types.ts";
+import { autoModeFee } from "../costs/auto-mode.ts";
 import { line, type Line, plain, total } from "../costs/line.ts";
 import { hourly, marketOf, pricedType } from "../../lib/instance-prices.ts";
 import { besidePods, HOURS_A_MONTH, METRICS } from "../costs/per-million.ts";
@@ -31,6 +32,7 @@ export function billOf(config: Config, runtime: Runtime, work: Workload, fleet: 
         nodeHours,
         price,
       ),
+      ...autoModeFee(config, "GPU", type, nodeHours),
       line(
         "their data volumes",
         `${runtime.instances.volumeGiB} GiB × ${plain(nodeHours)} h ÷ ${HOURS_A_MONTH} h`,

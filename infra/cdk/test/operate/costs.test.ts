@@ -51,6 +51,16 @@ describe("a million images", () => {
     expect(usd(million(example(), LARGE), "GPU")).toBeCloseTo(((1e6 * 7) / 3600) * 0.53, 6);
   });
 
+  test("EKS Auto Mode asks for a share of the On-Demand price, also of Spot instances", () => {
+    const config = example();
+    config.cluster.nodes = "auto";
+    config.runtimes[0]!.replicas.min = 1;
+    expect(usd(million(config), "EKS Auto Mode")).toBeCloseTo(((1e6 * 1.5) / 3600) * 0.12 * 1.006, 6);
+    const month = 730 * 0.12 * (2 * 0.0816 + 1.006);
+    expect(usd(perMonth(config), "EKS Auto Mode")).toBeCloseTo(month, 6);
+    expect(usd(million(), "EKS Auto Mode")).toBe(0);
+  });
+
   test("of the predecessor's lines it is what the predecessor reckons", () => {
     const theirs = ["GPU", "API Gateway", "Lambda", "SNS", "SQS", "S3: image", "S3: stored"];
     expect(theirs.reduce((sum, what) => sum + usd(million(), what), 0)).toBeCloseTo(240, -0.5);
