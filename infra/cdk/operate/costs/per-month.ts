@@ -108,7 +108,9 @@ function alwaysOn(config: Config, runtime: Runtime): Line[] {
       replicas.min * instances.volumeGiB,
       PRICES.volume.usd,
     ),
-    ...(config.metrics.enabled ? [line(`${name}: metrics`, `${METRICS}`, METRICS, PRICES.customMetric.usd)] : []),
+    ...(config.metrics.enabled
+      ? [line(`${name}: metrics`, `${METRICS}`, METRICS, PRICES.customMetric.usd)]
+      : []),
   ];
 }
 
