@@ -77,6 +77,29 @@ it("takes an input by a presigned URL, which a task can name", async () => {
   expect(await service.stored(body.address)).toHaveLength(PNG.length);
 });
 
+it("serves the console without a key, and each file that its page names", async () => {
+  const page = await service.page("console");
+  expect(page.headers.get("content-type")).toMatch(/^text\/html/);
+  const files = [...(await page.text()).matchAll(/(?:src|href)="(console\/[^"]+)"/g)].map(
+    ([, file]) => file ?? "",
+  );
+  expect(files.length).toBeGreaterThan(0);
+  for (const file of files) expect((await service.page(file)).status, file).toBe(200);
+});
+
+it("takes a job by Comfy API v2, brings it to the queue of its runtime, and cancels it", async () => {
+  const workflow = example("pipeline").task.content;
+  const refused = await service.comfy("POST", "jobs", undefined, { workflow });
+  expect(refused).toMatchObject({ status: 401, body: { error: { code: "unauthorized" } } });
+  const accepted = await service.comfy("POST", "jobs", caller, { workflow });
+  expect(accepted, JSON.stringify(accepted.body)).toMatchObject({ status: 201 });
+  const { id } = accepted.body;
+  expect(await service.comfy("GET", `jobs/${id}`, caller)).toMatchObject({ status: 200, body: { id } });
+  const canceled = await service.comfy("POST", `jobs/${id}/cancel`, caller);
+  expect(canceled, JSON.stringify(canceled.body)).toMatchObject({ status: 200, body: { id } });
+  await queues.take("check-comfyui", isTask(id));
+});
+
 it("names everything that is wrong with a body", async () => {
   const body = example("text-to-image");
   body.task.metadata.runtime = "nobody";

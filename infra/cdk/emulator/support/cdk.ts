@@ -49,6 +49,7 @@ export async function destroy(env: NodeJS.ProcessEnv, folder: string): Promise<v
 /** The outputs of the service's stack; of those with several values, as JSON. */
 export interface Outputs {
   ApiUrl: string;
+  ComfyUrl: string;
   ApiKeys: string;
   ResultsBucket: string;
   RecordsTable: string;

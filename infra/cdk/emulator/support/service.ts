@@ -37,9 +37,28 @@ export class Service {
   }
 
   private async send(method: string, path: string, key?: string, body?: string): Promise<Answer> {
-    const headers = { "content-type": "application/json", ...(key ? { "x-api-key": key } : {}) };
-    const answer = await fetch(this.address(path), { method, headers, body: body ?? null });
-    return { status: answer.status, type: answer.headers.get("content-type"), body: await answer.json() };
+    const address = this.address(this.outputs.ApiUrl, path);
+    return answerOf(await fetch(address, request(method, key && { "x-api-key": key }, body)));
+  }
+
+  /**
+   * As an SDK of Comfy calls the API that is for it. After the authorizer, the emulator reads the key from `x-api-key` only, and not from
+   * what the authorizer returns.
+   */
+  async comfy(method: string, path: string, key?: string, body?: Json): Promise<Answer> {
+    const address = this.address(this.outputs.ComfyUrl, `api/v2/${path}`);
+    const text = body && JSON.stringify(body);
+    return answerOf(
+      await fetch(
+        address,
+        request(method, key && { authorization: `Bearer ${key}`, "x-api-key": key }, text),
+      ),
+    );
+  }
+
+  /** What a browser gets. */
+  page(path: string): Promise<Response> {
+    return fetch(this.address(this.outputs.ApiUrl, path));
   }
 
   /** The values of the API keys, by name. */
@@ -77,11 +96,23 @@ export class Service {
   }
 
   /** The address in the emulator of what the output names on AWS. */
-  private address(path: string): string {
-    const api = new URL(this.outputs.ApiUrl).host.split(".")[0];
+  private address(url: string, path: string): string {
+    const api = new URL(url).host.split(".")[0];
     return `${this.emulator.url}/restapis/${api}/prod/_user_request_/${path}`;
   }
 }
+
+const request = (method: string, authorization: Record<string, string> | "" | undefined, body?: string) => ({
+  method,
+  headers: { "content-type": "application/json", ...(authorization || {}) },
+  body: body ?? null,
+});
+
+const answerOf = async (answer: Response): Promise<Answer> => ({
+  status: answer.status,
+  type: answer.headers.get("content-type"),
+  body: await answer.json(),
+});
 
 /** A golden request body of the contract, under an id of its own. */
 export function example(name: string, id = name): Json {
