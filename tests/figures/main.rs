@@ -14,6 +14,7 @@ mod grid;
 mod machine;
 mod program;
 mod sample;
+mod sdk_time;
 mod table;
 mod tracing;
 mod worker_program;
