@@ -11,12 +11,19 @@ from pathlib import Path
 from support import INFRA
 
 
+def copied(root: Path) -> Path:
+    """The script in a repository of its own."""
+    folder = root / "infra"
+    folder.mkdir()
+    for name in ("build-functions", "zigbuild"):
+        shutil.copy(INFRA / name, folder)
+    return folder / "build-functions"
+
+
 class Functions(unittest.TestCase):
     def make(self, root: Path) -> dict[str, bytes]:
-        """The debug zips of two programs that stand for ours, made in a repository of their own."""
-        script = root / "infra" / "build-functions"
-        script.parent.mkdir()
-        shutil.copy(INFRA / "build-functions", script)
+        """The debug zips of two programs that stand for ours."""
+        script = copied(root)
         programs = root / "target" / "debug"
         programs.mkdir(parents=True)
         for name in ("api-lambda", "dead-letter"):
@@ -42,9 +49,7 @@ class Functions(unittest.TestCase):
 
     def test_programs_that_are_missing_are_named(self):
         with tempfile.TemporaryDirectory() as folder:
-            script = Path(folder, "infra", "build-functions")
-            script.parent.mkdir()
-            shutil.copy(INFRA / "build-functions", script)
+            script = copied(Path(folder))
             environment = {name: value for name, value in os.environ.items() if name != "CARGO_TARGET_DIR"}
             done = subprocess.run([script, "--debug"], capture_output=True, text=True, check=False, env=environment)
             self.assertNotEqual(done.returncode, 0)
