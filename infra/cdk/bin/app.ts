@@ -19,7 +19,9 @@ const config = loadOrLeave();
 const functions = resolve(process.env["DARKROOM_FUNCTIONS"] ?? join("../..", zipFolder(config)));
 for (const zip of ["api-lambda.zip", "dead-letter.zip"]) {
   if (!existsSync(join(functions, zip)))
-    leave(`${join(functions, zip)} is missing; \`infra/build-functions\` makes it`);
+    leave(
+      `${join(functions, zip)} is missing: \`infra/build-functions\` builds it, \`infra/operate fetch-release\` downloads it`,
+    );
 }
 
 const app = new App();

@@ -7,12 +7,14 @@ import { architectureOf } from "../lib/config/architecture.ts";
 import { load } from "../lib/config/load.ts";
 import type { Config } from "../lib/config/types.ts";
 import { withAdministrators } from "./deploy/administrators.ts";
+import { onPath } from "./preflight/programs.ts";
 import { preflight } from "./preflight.ts";
 import { firstTask } from "./submit/first-task.ts";
 import { aws } from "./support/aws.ts";
 import { type Cdk, cdkFor } from "./support/cdk.ts";
 import type { Command } from "./support/command.ts";
 import { duration, say } from "./support/console.ts";
+import { Failure } from "./support/failure.ts";
 import { FUNCTION_ZIPS, functionsFolder, INFRA } from "./support/paths.ts";
 import { run } from "./support/programs.ts";
 import { serviceStack, Stacks } from "./support/stacks.ts";
@@ -22,8 +24,9 @@ export const command: Command = {
 It may be called again at any time: what is there already stays. \`update\` shows first what would change.`,
   options: { "skip-preflight": { type: "boolean", description: "deploy although something may be missing" } },
   async run({ file, values }) {
-    const config = await withAdministrators(file, load(file));
-    await buildFunctions(config);
+    const loaded = load(file);
+    await buildFunctions(loaded);
+    const config = await withAdministrators(file, loaded);
     if (values["skip-preflight"] !== true) await preflight(config);
     await deploy(config, cdkFor(file, config), Stacks.of(config));
   },
@@ -41,6 +44,11 @@ export async function deploy(config: Config, cdk: Cdk, stacks: Stacks): Promise<
 
 async function buildFunctions(config: Config): Promise<void> {
   if (FUNCTION_ZIPS.every((zip) => existsSync(resolve(functionsFolder(config), zip)))) return;
+  if (!(await onPath("cargo"))) {
+    throw new Failure(
+      "the functions' zips are missing: `infra/operate fetch-release` downloads them, Rust (https://rustup.rs) builds them",
+    );
+  }
   say("building the functions");
   await run(resolve(INFRA, "build-functions"), architectureOf(config) === "arm64" ? [] : ["--x86-64"]);
 }

@@ -4,6 +4,7 @@
 import { parseArgs } from "node:util";
 
 import { ConfigError } from "../lib/config/load.ts";
+import { ProgramMissing } from "../lib/config/program.ts";
 import { reasonOf } from "./support/aws.ts";
 import type { Command } from "./support/command.ts";
 import { say } from "./support/console.ts";
@@ -12,6 +13,7 @@ import { DEFAULT_CONFIG } from "./support/paths.ts";
 
 /** In the order in which an operator needs them. Loaded one by one: each brings its own AWS clients. */
 const COMMANDS: Record<string, () => Promise<{ command: Command }>> = {
+  "fetch-release": () => import("./fetch-release.ts"),
   "check-config": () => import("./check-config.ts"),
   "upload-models": () => import("./upload-models.ts"),
   mirror: () => import("./mirror.ts"),
@@ -91,7 +93,9 @@ async function help(): Promise<void> {
 
 /** The message for a person. Only unexpected errors have a stack trace. */
 function explain(error: unknown): string {
-  if (error instanceof Failure || error instanceof ConfigError) return error.message;
+  if (error instanceof Failure || error instanceof ConfigError || error instanceof ProgramMissing) {
+    return error.message;
+  }
   if (!(error instanceof Error)) return String(error);
   if (error.name === "CredentialsProviderError") {
     return "there are no AWS credentials: `aws sts get-caller-identity` must work in this shell";

@@ -42,7 +42,7 @@ it("names the function that is not built and the command that builds it", () => 
   const { status, stderr } = app(config, folder);
   expect(status).toBe(1);
   expect(stderr).toContain(
-    `${join(folder, "api-lambda.zip")} is missing; \`infra/build-functions\` makes it`,
+    `${join(folder, "api-lambda.zip")} is missing: \`infra/build-functions\` builds it, \`infra/operate fetch-release\` downloads it`,
   );
   expect(stderr).not.toMatch(/\.ts:\d+/);
 });

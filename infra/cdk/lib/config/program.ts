@@ -1,14 +1,19 @@
 // The program that reads and checks configurations: `infra/configuration`, shared with the local stack.
 
 import { spawnSync } from "node:child_process";
-import { fileURLToPath } from "node:url";
+import { existsSync } from "node:fs";
 
-const REPOSITORY = fileURLToPath(new URL("../../../..", import.meta.url));
+import { releasedProgram, REPOSITORY } from "./release.ts";
 
 /** The answer of the program: JSON, or everything that is wrong with the configuration. */
 export type Answer = { faults: string[] } | { [key: string]: unknown };
 
-let built: string | undefined;
+/** There is no such program here. The message says how to get it. */
+export class ProgramMissing extends Error {
+  override name = "ProgramMissing";
+}
+
+let found: string | undefined;
 
 /** Runs it with these arguments. Throws if there is no such program here, and it cannot be built. */
 export function runConfigProgram(args: string[], input?: string): Answer {
@@ -21,21 +26,20 @@ export function runConfigProgram(args: string[], input?: string): Answer {
   }
 }
 
-/** Where the program is: `DARKROOM_CONFIG_PROGRAM`, as a release has it, or else built here, once per process. */
+/** Where the program is: `DARKROOM_CONFIG_PROGRAM`, or built here, once per process; without Rust, that of the release. */
 export function program(): string {
   const given = process.env["DARKROOM_CONFIG_PROGRAM"];
   if (given) return given;
-  built ??= build();
-  return built;
+  found ??= built() ?? downloaded();
+  return found;
 }
 
-function build(): string {
+/** Undefined without Rust. */
+function built(): string | undefined {
   const args = ["build", "--quiet", "--locked", "--package", "deployment-config", "--message-format=json"];
   const { status, stdout, stderr, error } = spawnSync("cargo", args, { cwd: REPOSITORY, encoding: "utf8" });
-  if (error || status !== 0) {
-    const reason = error ? "there is no Rust here (https://rustup.rs)" : stderr;
-    throw new Error(`the program that checks configurations cannot be built: ${reason}`);
-  }
+  if (error) return undefined;
+  if (status !== 0) throw new Error(`the program that checks configurations cannot be built: ${stderr}`);
   const messages = stdout
     .trim()
     .split("\n")
@@ -43,4 +47,11 @@ function build(): string {
   const executable = messages.findLast((message) => message.executable)?.executable;
   if (!executable) throw new Error("cargo names no program for deployment-config");
   return executable;
+}
+
+function downloaded(): string {
+  if (existsSync(releasedProgram())) return releasedProgram();
+  throw new ProgramMissing(
+    "the program that checks configurations is missing: `infra/operate fetch-release` downloads it, Rust (https://rustup.rs) builds it",
+  );
 }

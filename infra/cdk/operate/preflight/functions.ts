@@ -14,6 +14,8 @@ export const functions: Check = async (config) => {
   return [
     absent.length === 0
       ? ok(`${FUNCTION_ZIPS.join(" and ")} are built`)
-      : missing(`${absent.join(" and ")} not in ${folder}: \`${build}\` builds them`),
+      : missing(
+          `${absent.join(" and ")} not in ${folder}: \`${build}\` builds them, \`infra/operate fetch-release\` downloads them`,
+        ),
   ];
 };

@@ -39,7 +39,9 @@ async function inspect(ecr: ECRClient, image: string, config: Config, account: s
     return ok(`${image} is there`);
   } catch (error) {
     if (isAbsent(error))
-      return missing(`${image} does not exist: \`infra/images/build\` builds and pushes images`);
+      return missing(
+        `${image} does not exist: \`infra/images/build\` builds and pushes images, \`images.registry\` can name those of a release`,
+      );
     throw error;
   }
 }

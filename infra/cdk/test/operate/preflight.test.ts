@@ -119,7 +119,7 @@ describe("images", () => {
     const registry = `${ACCOUNT}.dkr.ecr.us-west-2.amazonaws.com/darkroom`;
     expect(await says(images, configuration())).toEqual([
       `ok: ${registry}/worker:0.1.0 is there`,
-      `missing: ${registry}/sdwebui:0.1.0 does not exist: \`infra/images/build\` builds and pushes images`,
+      `missing: ${registry}/sdwebui:0.1.0 does not exist: \`infra/images/build\` builds and pushes images, \`images.registry\` can name those of a release`,
     ]);
     expect((await says(images, configuration("images: { tag: 0.2.0 }")))[0]).toMatch(/^missing: /);
   });
