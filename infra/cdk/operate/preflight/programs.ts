@@ -6,8 +6,8 @@ import { delimiter, join } from "node:path";
 import { type Check, ok, warning } from "./finding.ts";
 
 const PROGRAMS = {
-  aws: "measure: kubectl signs in with it",
-  kubectl: "measure",
+  aws: "cache-images, infra/images/build, and what uses kubectl, which signs in with it",
+  kubectl: "measure, and the checks of an existing cluster's KEDA",
   helm: "mirror",
   docker: "infra/images/build, mirror",
 };
