@@ -24,8 +24,8 @@ async fn a_load_test_reports_each_stage() {
             "{stage}"
         );
     }
-    // A simulated run takes 50 ms, some of which passes before it is waited for.
-    assert!(report["stages"]["run"]["min_ms"].as_u64().unwrap() >= 25, "{report}");
+    // A simulated run takes 50 ms. Only the first one is waited for from its start: of the others any part passes before.
+    assert!(report["stages"]["run"]["max_ms"].as_u64().unwrap() >= 49, "{report}");
     let label = format!("load={}", report["load"].as_str().unwrap());
     let tasks = json_of(&stack, &["list", "--label", &label]).await;
     assert_eq!(tasks["tasks"].as_array().unwrap().len(), 6);
