@@ -106,7 +106,7 @@ function own(runtime: Runtime, around: RuntimeSurroundings): Values {
   };
 }
 
-/** Who launches nodes, and what differs by it. */
+/** What launches nodes, and what differs by it. */
 function nodesOf({ cluster, name, tags }: Config): Values {
   return cluster.nodes === "auto"
     ? // EKS may not tag instances without further permissions, and replaces them after 21 days.
