@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
 
-use crate::error::unless_condition_failed;
+use crate::call;
 use crate::item::{Item, KEY, asset_key, asset_name_key, blob_key, number, text, upload_key};
 use crate::time::epoch_seconds;
 use crate::{Owner, RecordError, Records};
@@ -124,7 +124,7 @@ impl Records {
             .condition_expression("asset_owner = :owner AND expires > :now")
             .expression_attribute_values(":owner", text(owner.as_str()))
             .expression_attribute_values(":now", number(epoch_seconds(now)));
-        Ok(unless_condition_failed("delete_item", delete.send().await)?.is_some())
+        Ok(call::unless_condition_failed("delete_item", delete.send()).await?.is_some())
     }
 
     /// The object with an owner's bytes of that hash; `None` if there is none, or if it is not used after `until`.
@@ -171,13 +171,13 @@ impl Records {
 
     async fn put(&self, key: AttributeValue, value: &impl Serialize) -> Result<(), RecordError> {
         let item = with_key(key, value)?;
-        let put = self.client.put_item().table_name(&self.table).set_item(Some(item)).send().await;
-        put.map(drop).map_err(|error| RecordError::new("put_item", &error))
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(item));
+        call::result("put_item", put.send()).await.map(drop)
     }
 
     async fn item<T: DeserializeOwned>(&self, key: AttributeValue) -> Result<Option<T>, RecordError> {
         let get = self.client.get_item().table_name(&self.table).key(KEY, key).consistent_read(true);
-        let found = get.send().await.map_err(|error| RecordError::new("get_item", &error))?;
+        let found = call::result("get_item", get.send()).await?;
         found.item.map(|item| from_item(item).map_err(|_| RecordError::unreadable("get_item"))).transpose()
     }
 
@@ -199,7 +199,7 @@ impl Records {
             .return_values(ReturnValue::AllOld)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let read = |item: Item| from_item(item).map_err(|_| RecordError::unreadable("put_item"));
-        match put.send().await {
+        match call::make("put_item", put.send()).await {
             Ok(put) => {
                 let old = put.attributes.filter(|item| !item.is_empty());
                 Ok(Put::Stored(old.map(read).transpose()?))

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use crate::error::unless_condition_failed;
+use crate::call;
 use crate::item::{self, KEY, task_key, text};
 use crate::time::timestamp;
 use crate::{Record, RecordError, Records, Status};
@@ -66,7 +66,7 @@ impl Records {
         if expression.contains(":canceled") {
             update = update.expression_attribute_values(":canceled", text(Status::Canceled.as_str()));
         }
-        let updated = unless_condition_failed("update_item", update.send().await)?;
+        let updated = call::unless_condition_failed("update_item", update.send()).await?;
         updated
             .and_then(|updated| updated.attributes)
             .map(|item| item::to_record("update_item", item))

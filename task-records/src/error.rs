@@ -57,15 +57,3 @@ impl RecordError {
         Self { action, code: "unreadable_item".to_owned(), is_retryable: false }
     }
 }
-
-/// The result of a conditional call; `None` if its condition did not hold.
-pub(crate) fn unless_condition_failed<T, E: ProvideErrorMetadata>(
-    action: &'static str,
-    result: Result<T, SdkError<E, HttpResponse>>,
-) -> Result<Option<T>, RecordError> {
-    match result {
-        Ok(result) => Ok(Some(result)),
-        Err(error) if error.code() == Some("ConditionalCheckFailedException") => Ok(None),
-        Err(error) => Err(RecordError::new(action, &error)),
-    }
-}

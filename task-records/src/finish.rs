@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 use shared_schema::notification::Notification;
 
-use crate::error::unless_condition_failed;
+use crate::call;
 use crate::item::{KEY, task_key, text};
 use crate::time::timestamp;
 use crate::{RecordError, Records, Status};
@@ -62,7 +62,7 @@ impl Records {
                 .expression_attribute_values(format!(":{name}"), text(json));
         }
         let update = update.update_expression(expression + " REMOVE progress, unfinished");
-        unless_condition_failed("update_item", update.send().await).map(drop)
+        call::unless_condition_failed("update_item", update.send()).await.map(drop)
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 
-use crate::error::unless_condition_failed;
+use crate::call;
 use crate::item::{Item, KEY, idempotency_key, number, text};
 use crate::time::{epoch_millis, epoch_seconds};
 use crate::{Owner, Record, RecordError, Records};
@@ -102,7 +102,7 @@ impl Records {
             .key(KEY, idempotency_key(request.owner, request.key))
             .condition_expression("task = :task")
             .expression_attribute_values(":task", text(id));
-        unless_condition_failed("delete_item", delete.send().await).map(drop)
+        call::unless_condition_failed("delete_item", delete.send()).await.map(drop)
     }
 
     /// Ends the claim of a request that could not publish its task: the next request continues at once.
@@ -119,7 +119,7 @@ impl Records {
             .condition_expression("task = :task")
             .expression_attribute_values(":task", text(id))
             .expression_attribute_values(":over", number(0));
-        unless_condition_failed("update_item", update.send().await).map(drop)
+        call::unless_condition_failed("update_item", update.send()).await.map(drop)
     }
 
     /// Stores a new key, or returns the one that exists.
@@ -146,7 +146,7 @@ impl Records {
             .expression_attribute_names("#pk", KEY)
             .expression_attribute_values(":now", number(epoch_seconds(now)))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let error = match put.send().await {
+        let error = match call::make("put_item", put.send()).await {
             Ok(_) => return Ok(None),
             Err(error) => error,
         };
@@ -170,7 +170,7 @@ impl Records {
             .condition_expression("claimed_until = :old")
             .expression_attribute_values(":new", number(epoch_millis(now + CLAIM)))
             .expression_attribute_values(":old", number(key.claimed_until));
-        Ok(unless_condition_failed("update_item", update.send().await)?.is_some())
+        Ok(call::unless_condition_failed("update_item", update.send()).await?.is_some())
     }
 }
 

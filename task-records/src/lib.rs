@@ -17,6 +17,7 @@ pub mod asset;
 pub mod list;
 pub mod read;
 
+mod call;
 pub mod error;
 mod item;
 pub mod table;

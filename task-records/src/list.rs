@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use shared_schema::RuntimeName;
 
+use crate::call;
 use crate::item::{self, Item, KEY, task_key, text};
 use crate::table::BY_OWNER;
 use crate::{Owner, Record, RecordError, Records, Status};
@@ -128,11 +129,8 @@ impl Records {
                 .exclusive_start_key("owner", text(owner.as_str()))
                 .exclusive_start_key("created", text(created));
         }
-        let found = query
-            .key_condition_expression(condition)
-            .send()
-            .await
-            .map_err(|error| RecordError::new("query", &error))?;
+        let query = query.key_condition_expression(condition);
+        let found = call::result("query", query.send()).await?;
         let positions = found.items.unwrap_or_default().iter().filter_map(position).collect();
         Ok(Keys { positions, last: found.last_evaluated_key })
     }
@@ -150,8 +148,8 @@ impl Records {
             attempts += 1;
             let keys = KeysAndAttributes::builder().set_keys(Some(rest)).build();
             let keys = keys.map_err(|_| RecordError::unreadable("batch_get_item"))?;
-            let batch = self.client.batch_get_item().request_items(&self.table, keys).send().await;
-            let batch = batch.map_err(|error| RecordError::new("batch_get_item", &error))?;
+            let batch = self.client.batch_get_item().request_items(&self.table, keys);
+            let batch = call::result("batch_get_item", batch.send()).await?;
             for item in batch.responses.into_iter().flatten().flat_map(|(_, items)| items) {
                 let record = item::to_record("batch_get_item", item)?;
                 records.insert(record.id.clone(), record);

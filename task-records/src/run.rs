@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use serde_dynamo::aws_sdk_dynamodb_1::to_attribute_value;
 
-use crate::error::unless_condition_failed;
+use crate::call;
 use crate::item::{self, KEY, number, task_key, text};
 use crate::time::timestamp;
 use crate::{FailedAttempt, Progress, RecordError, Records, Status};
@@ -43,7 +43,7 @@ impl Records {
             .expression_attribute_values(":now", text(timestamp(now)))
             .expression_attribute_values(":attempt", number(attempt))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let error = match update.send().await {
+        let error = match call::make("update_item", update.send()).await {
             Ok(_) => return Ok(Start::Started),
             Err(error) => error,
         };
@@ -69,7 +69,7 @@ impl Records {
             .table_name(&self.table)
             .key(KEY, task_key(id))
             .projection_expression("cancel_requested");
-        let found = get.send().await.map_err(|error| RecordError::new("get_item", &error))?;
+        let found = call::result("get_item", get.send()).await?;
         Ok(found.item.is_some_and(|item| item.contains_key("cancel_requested")))
     }
 
@@ -89,7 +89,7 @@ impl Records {
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":running", text(Status::Running.as_str()))
             .expression_attribute_values(":progress", progress);
-        unless_condition_failed("update_item", update.send().await).map(drop)
+        call::unless_condition_failed("update_item", update.send()).await.map(drop)
     }
 
     /// Marks a task as queued again: its message was released for another attempt, after `failed`, if that one failed.
@@ -116,6 +116,6 @@ impl Records {
                 .expression_attribute_values(":failed", failed);
         }
         let update = update.update_expression(expression + " REMOVE progress");
-        unless_condition_failed("update_item", update.send().await).map(drop)
+        call::unless_condition_failed("update_item", update.send()).await.map(drop)
     }
 }

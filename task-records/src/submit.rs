@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::{AttributeValue, Select};
 
-use crate::error::unless_condition_failed;
+use crate::call;
 use crate::item::{self, KEY, task_key, text};
 use crate::table::UNFINISHED;
 use crate::{Owner, Record, RecordError, Records};
@@ -20,7 +20,7 @@ impl Records {
             .set_item(Some(item::from_record(record)?))
             .condition_expression("attribute_not_exists(#pk)")
             .expression_attribute_names("#pk", KEY);
-        unless_condition_failed("put_item", put.send().await).map(drop)
+        call::unless_condition_failed("put_item", put.send()).await.map(drop)
     }
 
     /// Notes that the message of a task has been published.
@@ -37,7 +37,7 @@ impl Records {
             .condition_expression("attribute_exists(#pk)")
             .expression_attribute_names("#pk", KEY)
             .expression_attribute_values(":true", AttributeValue::Bool(true));
-        unless_condition_failed("update_item", update.send().await).map(drop)
+        call::unless_condition_failed("update_item", update.send()).await.map(drop)
     }
 
     /// Notes which task retries another one.
@@ -54,7 +54,7 @@ impl Records {
             .condition_expression("attribute_exists(#pk)")
             .expression_attribute_names("#pk", KEY)
             .expression_attribute_values(":id", text(retried_as));
-        unless_condition_failed("update_item", update.send().await).map(drop)
+        call::unless_condition_failed("update_item", update.send()).await.map(drop)
     }
 
     /// Deletes the record of a task that was refused after the record had been created.
@@ -68,7 +68,7 @@ impl Records {
             .table_name(&self.table)
             .key(KEY, task_key(id))
             .condition_expression("attribute_not_exists(published)");
-        unless_condition_failed("delete_item", delete.send().await).map(drop)
+        call::unless_condition_failed("delete_item", delete.send()).await.map(drop)
     }
 
     /// How many unfinished tasks an owner has, counted up to `limit`. Tasks of the last second may not be counted yet: the
@@ -87,7 +87,7 @@ impl Records {
             .expression_attribute_values(":owner", text(owner.as_str()))
             .select(Select::Count)
             .limit(limit);
-        let counted = query.send().await.map_err(|error| RecordError::new("query", &error))?;
+        let counted = call::result("query", query.send()).await?;
         Ok(u32::try_from(counted.count).unwrap_or_default())
     }
 }

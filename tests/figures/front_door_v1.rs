@@ -73,6 +73,6 @@ async fn times(api: &Router, body: &str, n: usize) -> Result<(Sample, Sample)> {
         own.push(time.saturating_sub(sdk_time::take()));
         whole.push(time);
     }
-    ensure!(own != whole, "the SDK has no spans for its calls any more");
+    ensure!(own != whole, "the calls of DynamoDB have no spans any more");
     Ok((Sample::new(own)?, Sample::new(whole)?))
 }

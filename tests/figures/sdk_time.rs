@@ -1,5 +1,5 @@
-//! The time within the calls of the AWS SDK, by the span that it has for each call. All other spans and all events go to the subscriber
-//! of the front door, as in a Lambda.
+//! The time within the calls of the AWS SDK to DynamoDB, by the span that `task-records` has for each. All other spans and all events go
+//! to the subscriber of the front door, as in a Lambda.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -38,7 +38,7 @@ pub(crate) fn take() -> Duration {
 }
 
 fn is_call(metadata: &Metadata<'_>) -> bool {
-    metadata.is_span() && metadata.target().starts_with("aws_sdk_dynamodb::operation")
+    metadata.is_span() && metadata.target() == "task_records::call"
 }
 
 impl<S: Subscriber> Subscriber for SdkTime<S> {
