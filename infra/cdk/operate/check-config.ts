@@ -65,11 +65,14 @@ function listeners({ subscriptions: { emails, webhooks, queues } }: Config): str
 
 function cluster({ cluster }: Config): string {
   const { existing, version, zones, natGateways, systemNodes } = cluster;
-  const parts = Object.entries(cluster.install).flatMap(([part, wanted]) => (wanted ? [part] : []));
-  const nodes =
-    cluster.nodes === "auto" ? "EKS Auto Mode" : `${systemNodes.count} × ${systemNodes.instanceType}`;
+  const auto = cluster.nodes === "auto";
+  const included = auto ? ["karpenter", ...(existing ? [] : ["podIdentityAgent"])] : [];
+  const parts = Object.entries(cluster.install).flatMap(([part, wanted]) =>
+    wanted && !included.includes(part) ? [part] : [],
+  );
+  const nodes = auto ? "EKS Auto Mode" : `${systemNodes.count} × ${systemNodes.instanceType}`;
   const base = existing
-    ? `the existing ${existing}`
+    ? `the existing ${existing}${auto ? ", in EKS Auto Mode" : ""}`
     : `a new one: Kubernetes ${version}, ${zones} zones, ${natGateways} NAT, ${nodes}`;
   return `${base}; installs ${parts.join(", ") || "nothing"}`;
 }

@@ -99,6 +99,11 @@ describe("without a source of metrics", () => {
     expect(JSON.stringify(dashboard(change).widgets)).not.toContain(namespace);
   });
 
+  it("has no interruptions that nobody counts", () => {
+    expect(JSON.stringify(widgets)).toContain("AWS/Events");
+    expect(JSON.stringify(dashboard(() => {}, "auto-mode").widgets)).not.toContain("AWS/Events");
+  });
+
   it("has no section that is empty", () => {
     const { widgets } = dashboard(({ metrics }) => (metrics.enabled = false), "existing-cluster");
     expect(JSON.stringify(widgets)).not.toContain("AWS/Events");

@@ -3,6 +3,7 @@
 import { Duration, aws_cloudwatch as cloudwatch } from "aws-cdk-lib";
 
 import { spotRuleName } from "../cluster/karpenter-interruptions.ts";
+import { installsKarpenter } from "../config/installs-karpenter.ts";
 import type { Config } from "../config/types.ts";
 import { runtimeMetric } from "../metrics.ts";
 import { graph } from "./widgets.ts";
@@ -14,11 +15,10 @@ const MINUTE = Duration.minutes(1);
 const INSIGHTS = "ContainerInsights";
 
 export function fleet(config: Config): cloudwatch.IWidget[] {
-  const { install } = config.cluster;
   return [
     ...(config.metrics.enabled ? ofWorkers(config) : []),
-    ...(install.observability ? ofTheCluster(config) : []),
-    ...(install.karpenter ? [interruptions(config)] : []),
+    ...(config.cluster.install.observability ? ofTheCluster(config) : []),
+    ...(installsKarpenter(config) ? [interruptions(config)] : []),
   ];
 }
 

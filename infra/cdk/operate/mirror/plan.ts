@@ -3,6 +3,7 @@
 import { parseAllDocuments, visit } from "yaml";
 
 import type { ChartSource, ThirdPartyCharts } from "../../lib/cluster/third-party-charts.ts";
+import { installsKarpenter } from "../../lib/config/installs-karpenter.ts";
 import type { Config } from "../../lib/config/types.ts";
 
 export interface Copy {
@@ -12,10 +13,10 @@ export interface Copy {
   repository: string;
 }
 
-export function wantedCharts({ cluster: { install } }: Config, charts: ThirdPartyCharts): ChartSource[] {
+export function wantedCharts(config: Config, charts: ThirdPartyCharts): ChartSource[] {
   return [
-    ...(install.keda ? [charts.keda()] : []),
-    ...(install.karpenter ? [charts.karpenter("karpenter-crd"), charts.karpenter("karpenter")] : []),
+    ...(config.cluster.install.keda ? [charts.keda()] : []),
+    ...(installsKarpenter(config) ? [charts.karpenter("karpenter-crd"), charts.karpenter("karpenter")] : []),
   ];
 }
 

@@ -7,8 +7,11 @@ import { join, resolve } from "node:path";
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
-import { INFRA } from "../../operate/support/paths.ts";
+import { parse } from "../../lib/config/load.ts";
 import { program } from "../../lib/config/program.ts";
+import type { Config } from "../../lib/config/types.ts";
+import { describe as describeConfig } from "../../operate/check-config.ts";
+import { INFRA } from "../../operate/support/paths.ts";
 
 let folder = "";
 beforeAll(() => void (folder = mkdtempSync(join(tmpdir(), "darkroom-commands-"))));
@@ -91,6 +94,20 @@ describe("check-config", () => {
     expect(status).toBe(0);
     expect(out).toMatch(/^records +kept for 30 days; any number of unfinished tasks per key$/m);
     expect(out).toMatch(/sdruntime +sdwebui +darkroom-sdruntime +0 to 10 +spot-first: g4dn\.xlarge/);
+  });
+
+  test("says what launches nodes, and lists no part that EKS Auto Mode includes", () => {
+    const cluster = (change: Partial<Config["cluster"]>) => {
+      const config = parse(VALID);
+      return /^cluster +(.*)$/m.exec(
+        describeConfig({ ...config, cluster: { ...config.cluster, ...change } }),
+      )?.[1];
+    };
+    expect(cluster({})).toMatch(/2 × m7g.large; installs keda, karpenter, .*, podIdentityAgent$/);
+    expect(cluster({ nodes: "auto" })).toMatch(/EKS Auto Mode; installs keda, modelsDriver, observability$/);
+    expect(cluster({ nodes: "auto", existing: "production" })).toBe(
+      "the existing production, in EKS Auto Mode; installs keda, modelsDriver, observability, podIdentityAgent",
+    );
   });
 
   test("names everything that is wrong, and ends with 1", () => {

@@ -45,6 +45,7 @@ describe("what is mirrored", () => {
     const existing =
       "cluster: { existing: x, vpc: vpc-00000000, subnets: [subnet-00000000], securityGroups: [sg-00000000], nodeRole: r, install: { karpenter: false } }";
     expect(names(existing)).toEqual([`keda ${KEDA_VERSION}`]);
+    expect(names("cluster: { nodes: auto }")).toEqual([`keda ${KEDA_VERSION}`]);
   });
 
   test("each image once, under the name that the stacks look for", () => {
