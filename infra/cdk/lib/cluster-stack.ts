@@ -101,9 +101,10 @@ export class ClusterStack extends Stack {
     }
   }
 
-  /** What releases stand on: a wait for GPU nodes, unless the cluster is in EKS Auto Mode, which ends them with itself. */
+  /** What releases stand on: a wait for GPU nodes, unless they end with the cluster, as those of a new one in EKS Auto Mode do. */
   private lastDeleted(needed: IDependable[], platform: Platform): IDependable[] {
-    if (this.config.cluster.nodes === "auto") return needed;
+    const { nodes, existing } = this.config.cluster;
+    if (nodes === "auto" && !existing) return needed;
     const nodesGone = new GpuNodesGone(this, "GpuNodesGone", {
       config: this.config,
       nodeRole: platform.ownNodeRole,

@@ -4,13 +4,14 @@ import { S3Client } from "@aws-sdk/client-s3";
 
 import { load } from "../lib/config/load.ts";
 import type { Config } from "../lib/config/types.ts";
+import { nodePools } from "../lib/node-pools.ts";
 import { deleteBucket } from "./destroy/bucket.ts";
 import { deleteTable, tableExists } from "./destroy/table.ts";
 import { bucketRegion } from "./preflight/models.ts";
 import { aws, s3 } from "./support/aws.ts";
 import type { Command } from "./support/command.ts";
 import { confirm, say } from "./support/console.ts";
-import { clusterStack, outputOf, serviceStack, Stacks } from "./support/stacks.ts";
+import { clusterName, clusterStack, outputOf, serviceStack, Stacks } from "./support/stacks.ts";
 
 export const command: Command = {
   help: `Destroys the deployment, but for the model bucket and, by default, the results and the records of tasks.
@@ -87,24 +88,35 @@ async function whatStays(config: Config, { bucket, records }: Left): Promise<str
     `  the images in ${images.registry ?? `the ECR repositories ${name}/*`}`,
     ...(imageCache.snapshot ? [`  the snapshot ${imageCache.snapshot}`] : []),
     `  CDK's own stack CDKToolkit in ${region}, which other applications may use`,
-    ...nodes.map(
-      (id) => `  the instance ${id}, which Karpenter launched and nobody terminated: terminate it`,
-    ),
+    ...nodes.map((id) => `  the instance ${id}, ${howItEnds(config)}`),
   ].join("\n");
 }
 
 /** GPU nodes that outlived their Karpenter. The stack waits for them; this is for when it could not. */
 async function leftNodes(config: Config): Promise<string[]> {
   const client = new EC2Client(aws(config));
-  const Filters = [
-    { Name: "tag:darkroom:deployment", Values: [config.name] },
-    { Name: "instance-state-name", Values: ["pending", "running"] },
-  ];
+  const Filters = [...ours(config), { Name: "instance-state-name", Values: ["pending", "running"] }];
   const left: string[] = [];
-  for await (const page of paginateDescribeInstances({ client }, { Filters })) {
+  // An account may hide instances that EKS Auto Mode manages.
+  const query = { Filters, IncludeManagedResources: true };
+  for await (const page of paginateDescribeInstances({ client }, query)) {
     for (const { Instances = [] } of page.Reservations ?? []) {
       left.push(...Instances.flatMap(({ InstanceId }) => InstanceId ?? []));
     }
   }
   return left;
 }
+
+/** How EC2 knows the nodes: EKS Auto Mode tags them with their cluster and pool, and may not with the deployment. */
+const ours = (config: Config) =>
+  config.cluster.nodes === "auto"
+    ? [
+        { Name: "tag:eks:eks-cluster-name", Values: [clusterName(config)] },
+        { Name: "tag:eks:kubernetes-node-pool-name", Values: nodePools(config) },
+      ]
+    : [{ Name: "tag:darkroom:deployment", Values: [config.name] }];
+
+const howItEnds = ({ cluster: { nodes } }: Config) =>
+  nodes === "auto"
+    ? "which EKS Auto Mode launched and did not terminate: `kubectl describe nodeclaims` says why"
+    : "which Karpenter launched and nobody terminated: terminate it";

@@ -5,13 +5,17 @@ import { CustomResource, Duration, RemovalPolicy } from "aws-cdk-lib";
 import { Construct } from "constructs";
 
 import type { Config } from "../config/types.ts";
+import { nodePools } from "../node-pools.ts";
 import { architecture } from "../rust-function.ts";
 import { acknowledgeProviders, acknowledgeWildcards } from "./acknowledged.ts";
 
 const HANDLER = fileURLToPath(new URL("./gpu-nodes-gone", import.meta.url));
 
 export interface GpuNodesGoneProps {
-  /** The deployment; its nodes carry its name as the tag `darkroom:deployment`. */
+  /**
+   * The deployment. Its nodes carry its name as the tag `darkroom:deployment`; in EKS Auto Mode, which may not tag them so
+   * without further permissions, they are known by their pools.
+   */
   config: Config;
   /** The role of its nodes, where it is deleted with the stack. */
   nodeRole?: iam.IRole;
@@ -23,7 +27,8 @@ export interface GpuNodesGoneProps {
  * These and the EC2NodeClass have finalizers that only a living Karpenter takes off, once pods are drained,
  * instances are terminated and the instance profile is deleted. So the deletion of this resource waits for
  * that, and Karpenter's release, the workers' and the nodes' roles and the network, on which it depends, are
- * deleted after it.
+ * deleted after it. EKS Auto Mode makes instance profiles, too, around the role of an existing cluster's nodes
+ * (containers-roadmap#2531).
  */
 export class GpuNodesGone extends Construct {
   constructor(scope: Construct, id: string, { config, nodeRole }: GpuNodesGoneProps) {
@@ -52,7 +57,12 @@ export class GpuNodesGone extends Construct {
     new CustomResource(this, "Resource", {
       resourceType: "Custom::GpuNodesGone",
       serviceToken: provider.serviceToken,
-      properties: { Deployment: config.name, NodeRole: nodeRole?.roleName },
+      properties: {
+        Deployment: config.name,
+        NodeRole: nodeRole?.roleName,
+        NodePools: nodePools(config),
+        AutoModeCluster: config.cluster.nodes === "auto" ? config.cluster.existing : undefined,
+      },
     });
     acknowledgeWildcards(isComplete, "ec2:DescribeInstances takes no resources.", "*");
     acknowledgeProviders(this);

@@ -1,7 +1,9 @@
 import type { aws_iam as iam, aws_sqs as sqs } from "aws-cdk-lib";
 import { Construct } from "constructs";
 
+import { installsKarpenter } from "../config/installs-karpenter.ts";
 import type { Config } from "../config/types.ts";
+import { AutoModeNodeRole } from "./auto-mode.ts";
 import { GpuNodeRole } from "./gpu-node-role.ts";
 import { Karpenter } from "./karpenter.ts";
 import { Keda } from "./keda.ts";
@@ -37,10 +39,13 @@ export class Platform extends Construct {
     if (install.observability) {
       new Observability(this, "Observability", { target, identity, ownLogGroups: !existing });
     }
-    if (install.karpenter && nodes === "karpenter") {
+    if (installsKarpenter(config)) {
       const { role } = new GpuNodeRole(this, "GpuNodes", target);
       new Karpenter(this, "Karpenter", { deployment: config.name, target, identity, charts, nodeRole: role });
       this.ownNodeRole = role;
+    }
+    if (nodes === "auto" && existing && !nodeRole) {
+      this.ownNodeRole = new AutoModeNodeRole(this, "AutoModeNodes", target).role;
     }
     this.nodeRoleName = this.ownNodeRole?.roleName ?? target.nodeRoleName ?? nodeRole ?? "";
     new PoliciesToAttach(this, "PoliciesToAttach", config, queues);

@@ -3,6 +3,7 @@
 import type { S3Client } from "@aws-sdk/client-s3";
 
 import type { Config, Runtime } from "../../lib/config/types.ts";
+import { nodePool } from "../../lib/node-pools.ts";
 import { type Door, post } from "../submit/post.ts";
 import { awaitOut } from "../submit/result.ts";
 import { firstTask, PREFIX } from "../submit/first-task.ts";
@@ -90,7 +91,7 @@ export class Scene {
   }
 
   private async nodeClaims(): Promise<NodeClaim[]> {
-    const label = `karpenter.sh/nodepool=${this.config.name}-${this.runtime.name}`;
+    const label = `karpenter.sh/nodepool=${nodePool(this.config, this.runtime)}`;
     return (await this.kubernetes.get<NodeClaim>("nodeclaims.karpenter.sh", "--selector", label)).items;
   }
 }

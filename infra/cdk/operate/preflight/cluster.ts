@@ -7,8 +7,10 @@ import { parse } from "yaml";
 import { KEDA_VERSION } from "../../lib/cluster/third-party-charts.ts";
 import type { Config } from "../../lib/config/types.ts";
 import { aws, isAbsent } from "../support/aws.ts";
-import { connect } from "../support/kubernetes.ts";
+import type { Kubernetes } from "../support/kubernetes.ts";
+import * as autoMode from "./auto-mode.ts";
 import { type Check, type Finding, missing, ok, warning } from "./finding.ts";
+import { inCluster } from "./in-cluster.ts";
 
 /** The versions that the pinned KEDA was tested on (its documents, "Cluster", 2.20) and that EKS supports. */
 const VERSIONS = ["1.33", "1.34", "1.35"];
@@ -30,9 +32,11 @@ export const cluster: Check = async (config) => {
   if (!found) return [missing(`${name} does not exist in ${config.region}`)];
   return [
     ...state(name, found),
+    ...autoMode.launcher(config, name, found),
+    ...(await autoMode.nodeRole(config, name, found)),
     ...identity(config, name, found),
     ...(await parts(config, found)),
-    await policies(config, name),
+    await (config.cluster.nodes === "auto" ? autoMode.policies(config) : policies(config, name)),
     ...(await keda(config)),
   ];
 };
@@ -71,17 +75,11 @@ async function policies(config: Config, clusterName: string): Promise<Finding> {
 /** The version of the cluster's own KEDA, by kubectl. */
 async function keda(config: Config): Promise<Finding[]> {
   if (config.cluster.install.keda) return [];
-  const kubernetes = await connect(config).catch((error: Error) => error);
-  if (kubernetes instanceof Error)
-    return [
-      warning(`its KEDA must be ${LEAST_KEDA} or newer, and could not be asked: ${kubernetes.message}`),
-    ];
-  try {
+  const look = async (kubernetes: Kubernetes) => {
     const { items } = await kubernetes.get<Operator>("deployments", "--all-namespaces", "--selector", KEDA);
-    return [kedaFinding(items[0]?.metadata.labels["app.kubernetes.io/version"])];
-  } finally {
-    await kubernetes.close();
-  }
+    return kedaFinding(items[0]?.metadata.labels["app.kubernetes.io/version"]);
+  };
+  return [await inCluster(config, look, `its KEDA must be ${LEAST_KEDA} or newer`)];
 }
 
 interface Operator {

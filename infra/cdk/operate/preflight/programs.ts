@@ -7,7 +7,7 @@ import { type Check, ok, warning } from "./finding.ts";
 
 const PROGRAMS = {
   aws: "cache-images, infra/images/build, and what uses kubectl, which signs in with it",
-  kubectl: "measure, and the checks of an existing cluster's KEDA",
+  kubectl: "measure, and checks of an existing cluster",
   helm: "mirror",
   docker: "infra/images/build, mirror",
 };

@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
 
-import { isComplete, onEvent } from "../../lib/cluster/gpu-nodes-gone/handler.mjs";
+import { isComplete, type Nodes, onEvent } from "../../lib/cluster/gpu-nodes-gone/handler.mjs";
 import { dependsOn, example, only, release, resources, statementsOf, synth, target } from "./support.ts";
 
 describe("what GPU nodes need is deleted after them", () => {
@@ -33,6 +33,8 @@ describe("what GPU nodes need is deleted after them", () => {
 
   it("the wait is for the nodes that releases tag, and for the role that is deleted with them", () => {
     expect(Properties.Deployment).toBe("studio");
+    expect(Properties.NodePools).toEqual(["studio-sdruntime", "studio-comfyui"]);
+    expect(Properties).not.toHaveProperty("AutoModeCluster");
     expect(target(Properties.NodeRole)).toMatch(/GpuNodesRole/);
     const [, handler] = only(template, "AWS::Lambda::Function", { Handler: "handler.isComplete" });
     const actions = statementsOf(template, target(handler.Properties.Role)).map(({ Action }) => Action);
@@ -49,12 +51,12 @@ describe("the wait", () => {
   vi.spyOn(console, "log").mockImplementation(() => {});
 
   const calls = (instances: string[], profiles: string[]) => ({
-    instances: async (deployment: string) => (deployment === "studio" ? instances : []),
+    instances: async ({ Deployment }: Nodes) => (Deployment === "studio" ? instances : []),
     instanceProfiles: async (role: string) => (role === "nodes" ? profiles : []),
   });
   const event = (RequestType: string, NodeRole?: string) => ({
     RequestType,
-    ResourceProperties: { Deployment: "studio", NodeRole },
+    ResourceProperties: { Deployment: "studio", NodePools: ["studio-a", "studio-b"], NodeRole },
   });
 
   it.each(["Create", "Update"])("is over at once on %s, without a call", async (type) => {
@@ -78,7 +80,9 @@ describe("the wait", () => {
     const minutes = (n: number) =>
       isComplete({ ...event("Delete", "nodes"), Since }, calls(["i-1"], ["profile"]), Since + n * 60_000);
     expect(await minutes(54)).toEqual({ IsComplete: false });
-    await expect(minutes(56)).rejects.toThrow(/^i-1, profile: still there .* could not be uninstalled/);
+    await expect(minutes(56)).rejects.toThrow(
+      /^i-1, profile: still there .* could not be uninstalled, then `kubectl delete nodepools studio-a studio-b` first$/,
+    );
   });
 
   it("asks for no instance profiles of a role that stays", async () => {
@@ -94,7 +98,11 @@ describe("what is asked of AWS", () => {
   }
   const described: unknown[] = [];
   const profiles = vi.fn();
-  const event = { RequestType: "Delete", ResourceProperties: { Deployment: "studio", NodeRole: "nodes" } };
+  const NodePools = ["studio-sdruntime"];
+  const event = {
+    RequestType: "Delete",
+    ResourceProperties: { Deployment: "studio", NodePools, NodeRole: "nodes" },
+  };
 
   // Lambda's runtime brings the SDK; here it is played.
   vi.doMock("@aws-sdk/client-ec2", () => ({
@@ -113,6 +121,11 @@ describe("what is asked of AWS", () => {
     NoSuchEntityException,
   }));
 
+  const alive = {
+    Name: "instance-state-name",
+    Values: ["pending", "running", "shutting-down", "stopping", "stopped"],
+  };
+
   it("is for Karpenter's instances with the deployment's name, terminated ones apart", async () => {
     profiles.mockResolvedValueOnce({ InstanceProfiles: [{ InstanceProfileName: "studio_1" }] });
     expect(await isComplete(event)).toEqual({ IsComplete: false });
@@ -121,14 +134,28 @@ describe("what is asked of AWS", () => {
         Filters: [
           { Name: "tag:darkroom:deployment", Values: ["studio"] },
           { Name: "tag-key", Values: ["karpenter.sh/nodepool"] },
-          {
-            Name: "instance-state-name",
-            Values: ["pending", "running", "shutting-down", "stopping", "stopped"],
-          },
+          alive,
         ],
       },
     ]);
     expect(profiles).toHaveBeenCalledWith(new Call({ RoleName: "nodes" }));
+  });
+
+  it("is for the pools' instances in EKS Auto Mode, which an account may hide", async () => {
+    described.length = 0;
+    profiles.mockResolvedValueOnce({ InstanceProfiles: [] });
+    const ResourceProperties = { ...event.ResourceProperties, AutoModeCluster: "production" };
+    expect(await isComplete({ ...event, ResourceProperties })).toEqual({ IsComplete: false });
+    expect(described).toEqual([
+      {
+        Filters: [
+          { Name: "tag:eks:eks-cluster-name", Values: ["production"] },
+          { Name: "tag:eks:kubernetes-node-pool-name", Values: NodePools },
+          alive,
+        ],
+        IncludeManagedResources: true,
+      },
+    ]);
   });
 
   it("a role that is gone already has no profiles, and any other error is one", async () => {

@@ -6,6 +6,13 @@ import { EXAMPLES, example, synth } from "./support.ts";
 
 const variants: [string, Config][] = [
   ...EXAMPLES.map((name): [string, Config] => [name, example(name)]),
+  [
+    "an existing cluster in EKS Auto Mode",
+    example("existing-cluster", ({ cluster }) => {
+      cluster.nodes = "auto";
+      delete cluster.nodeRole;
+    }),
+  ],
   ["china, IRSA", example("china", ({ cluster }) => (cluster.identity = "irsa"))],
 ];
 

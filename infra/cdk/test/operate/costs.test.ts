@@ -58,6 +58,9 @@ describe("a million images", () => {
     expect(usd(million(config), "EKS Auto Mode")).toBeCloseTo(((1e6 * 1.5) / 3600) * 0.12 * 1.006, 6);
     const month = 730 * 0.12 * (2 * 0.0816 + 1.006);
     expect(usd(perMonth(config), "EKS Auto Mode")).toBeCloseTo(month, 6);
+    config.cluster.existing = "production";
+    expect(usd(million(config), "EKS Auto Mode")).toBeCloseTo(((1e6 * 1.5) / 3600) * 0.12 * 1.006, 6);
+    expect(usd(perMonth(config), "EKS Auto Mode")).toBeCloseTo(730 * 0.12 * 1.006, 6);
     expect(usd(million(), "EKS Auto Mode")).toBe(0);
   });
 

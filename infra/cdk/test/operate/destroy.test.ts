@@ -6,6 +6,7 @@ import { EC2Client, RunInstancesCommand } from "@aws-sdk/client-ec2";
 import { PutBucketVersioningCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { beforeEach, describe, expect, test } from "vitest";
 
+import type { Config } from "../../lib/config/types.ts";
 import { destroy, losesResults } from "../../operate/destroy.ts";
 import { deleteBucket } from "../../operate/destroy/bucket.ts";
 import { tableExists } from "../../operate/destroy/table.ts";
@@ -75,6 +76,34 @@ describe("destroy", () => {
     await destroy(config, stacks(), false);
     expect(terminal.text).toContain(`the instance ${ours}, which Karpenter launched`);
     expect(terminal.text).not.toContain(others);
+  });
+
+  test("names those of EKS Auto Mode by their cluster and pool", async () => {
+    const ec2 = new EC2Client(aws(config));
+    const run = async (cluster: string, pool: string) => {
+      const Tags = [
+        { Key: "eks:eks-cluster-name", Value: cluster },
+        { Key: "eks:kubernetes-node-pool-name", Value: pool },
+      ];
+      const { Instances } = await ec2.send(
+        new RunInstancesCommand({
+          ImageId: "ami-12345678",
+          MinCount: 1,
+          MaxCount: 1,
+          TagSpecifications: [{ ResourceType: "instance", Tags }],
+        }),
+      );
+      return Instances?.[0]?.InstanceId ?? "";
+    };
+    const ours = await run("production", "darkroom-sdruntime");
+    const others = [await run("production", "general-purpose"), await run("darkroom", "darkroom-sdruntime")];
+    const existing: Config = {
+      ...config,
+      cluster: { ...config.cluster, existing: "production", nodes: "auto" },
+    };
+    await destroy(existing, stacks(), false);
+    expect(terminal.text).toContain(`the instance ${ours}, which EKS Auto Mode launched`);
+    for (const other of others) expect(terminal.text).not.toContain(other);
   });
 
   test("does nothing where nothing is", async () => {

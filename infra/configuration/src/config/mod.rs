@@ -102,8 +102,6 @@ pub struct ImageCache {
 pub struct Cluster {
     /// What launches nodes: `karpenter` or `auto`.
     pub nodes: String,
-    /// The name of an existing cluster.
-    pub existing: Option<String>,
     /// The registry that third-party charts come from, instead of their own.
     pub charts: Option<String>,
     /// What is installed.

@@ -8,9 +8,6 @@ pub(super) fn faults(config: &Config) -> Vec<String> {
     if config.cluster.nodes != "auto" {
         return faults;
     }
-    if config.cluster.existing.is_some() {
-        faults.push("cluster.nodes: `auto` is for new clusters".to_owned());
-    }
     if ["snapshot", "soci"].contains(&config.image_cache.mode.as_str()) {
         let text = "EKS Auto Mode pulls images in its own way; use `auto` or `none`";
         faults.push(format!("imageCache.mode: {text}"));

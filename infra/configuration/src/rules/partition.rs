@@ -24,7 +24,9 @@ pub(super) fn faults(config: &Config) -> Vec<String> {
     if actual != "aws-cn" {
         return faults;
     }
-    if (cluster.install.keda || cluster.install.karpenter) && cluster.charts.is_none() {
+    // EKS Auto Mode has its own Karpenter, whatever `install.karpenter` says.
+    let karpenter = cluster.install.karpenter && cluster.nodes != "auto";
+    if (cluster.install.keda || karpenter) && cluster.charts.is_none() {
         let text = "GitHub and ECR Public are not reached from China; `infra/operate mirror` fills one";
         faults.push(format!("cluster.charts: {text}"));
     }

@@ -146,11 +146,15 @@ fn a_deployment_that_cannot_work_is_refused() {
             vec!["cluster.install.karpenter: a new cluster has none; runtimes would not start without it".to_owned()],
         ),
         (
-            top(&format!("cluster: {{ {EXISTING}, nodes: auto }}")),
-            vec!["cluster.nodes: `auto` is for new clusters".to_owned()],
+            top("cluster: { nodes: auto, nodeRole: nodes }"),
+            vec!["cluster.nodeRole: goes with `existing`; a new cluster makes its own".to_owned()],
         ),
         (
             top("cluster: { nodes: auto }\nimageCache: { mode: soci }"),
+            vec!["imageCache.mode: EKS Auto Mode pulls images in its own way; use `auto` or `none`".to_owned()],
+        ),
+        (
+            top(&format!("cluster: {{ {EXISTING}, nodes: auto }}\nimageCache: {{ mode: soci }}")),
             vec!["imageCache.mode: EKS Auto Mode pulls images in its own way; use `auto` or `none`".to_owned()],
         ),
         (top("results: { lifetimeDays: 4 }"), vec![format!("results.lifetimeDays: {results}")]),
@@ -164,6 +168,10 @@ fn a_deployment_that_cannot_work_is_refused() {
         )),
         top("cluster: { install: { observability: false } }"),
         top("cluster: { nodes: auto }\nimageCache: { mode: none }"),
+        top(&format!("cluster: {{ {EXISTING}, nodes: auto }}")),
+        top(&format!("cluster: {{ {EXISTING}, nodes: auto, install: {{ karpenter: false }} }}")),
+        top(&format!("cluster: {{ {EXISTING}, nodes: auto, nodeRole: nodes }}")),
+        china(&format!("cluster: {{ {EXISTING}, nodes: auto, install: {{ keda: false }} }}")),
         top(&format!("imageCache: {{ mode: snapshot, snapshot: {SNAPSHOT}, initializationRate: 300 }}")),
         top(&format!("imageCache: {{ mode: snapshot, snapshot: {SNAPSHOT} }}")),
         file("results: { lifetimeDays: 4 }\n", "    claimCheck: false\n", ""),

@@ -1,14 +1,22 @@
+/** Which nodes are waited for. */
+export interface Nodes {
+  Deployment: string;
+  NodePools: string[];
+  /** The cluster, if its EKS Auto Mode launches them. */
+  AutoModeCluster?: string;
+}
+
 /** What CloudFormation asks about the resource. */
 export interface Question {
   RequestType: string;
-  ResourceProperties: { Deployment: string; NodeRole?: string };
+  ResourceProperties: Nodes & { NodeRole?: string };
   /** When the wait began, in milliseconds, as `onEvent` returned it. */
   Since?: number;
 }
 
-/** What is left: the ids of instances by deployment, and the names of instance profiles by role. */
+/** What is left: the ids of instances, and the names of instance profiles by role. */
 export interface Calls {
-  instances(deployment: string): Promise<string[]>;
+  instances(nodes: Nodes): Promise<string[]>;
   instanceProfiles(role: string): Promise<string[]>;
 }
 

@@ -12,6 +12,10 @@ export interface Limits {
   vpcCni?: string[];
   /** The configuration of the add-on of a cluster, if it is one. */
   vpcCniValues?: string;
+  /** What EKS says of a cluster besides what moto knows. */
+  cluster?: Record<string, unknown>;
+  /** Types of a cluster's access entries by the name of the role. */
+  accessEntries?: Record<string, string>;
   /** Public parameters that exist. */
   parameters?: string[];
 }
@@ -67,8 +71,16 @@ async function respond(limits: Limits, request: IncomingMessage, body: string): 
     return limits.vpcCniValues === undefined
       ? { status: 404, answer: { __type: "ResourceNotFoundException", message: "no such add-on" } }
       : { status: 200, answer: { addon: { configurationValues: limits.vpcCniValues } } };
+  if (/^\/clusters\/[^/]+\/access-entries\//.test(path)) return accessEntry(limits, path);
   if (operation.endsWith("GetParameter")) return parameter(limits, body);
-  return path.startsWith("/clusters") ? fromMoto(request, body) : quota(limits, body);
+  return path.startsWith("/clusters") ? fromMoto(limits, request, body) : quota(limits, body);
+}
+
+function accessEntry({ accessEntries = {} }: Limits, path: string): Answer {
+  const type = accessEntries[decodeURIComponent(path).split(":role/")[1] ?? ""];
+  return type === undefined
+    ? { status: 404, answer: { __type: "ResourceNotFoundException", message: "no such access entry" } }
+    : { status: 200, answer: { accessEntry: { type } } };
 }
 
 function parameter({ parameters = [] }: Limits, body: string): Answer {
@@ -79,13 +91,15 @@ function parameter({ parameters = [] }: Limits, body: string): Answer {
 }
 
 /** What EKS answers besides: moto knows clusters. */
-async function fromMoto(request: IncomingMessage, body: string): Promise<Answer> {
+async function fromMoto(limits: Limits, request: IncomingMessage, body: string): Promise<Answer> {
   const response = await fetch(`${process.env["AWS_ENDPOINT_URL"]}${request.url}`, {
     method: request.method ?? "GET",
     headers: { authorization: String(request.headers.authorization), "content-type": "application/json" },
     ...(body ? { body } : {}),
   });
-  return { status: response.status, answer: await response.json() };
+  const answer = (await response.json()) as { cluster?: object };
+  if (answer.cluster) answer.cluster = { ...answer.cluster, ...limits.cluster };
+  return { status: response.status, answer };
 }
 
 function quota({ quotas }: Limits, body: string): Answer {
