@@ -85,12 +85,18 @@ async function whatStays(config: Config, { bucket, records }: Left): Promise<str
     ...(records
       ? [`  the table ${records}: the records of tasks, which expire; it is protected against deletion`]
       : []),
-    `  the images in ${images.registry ?? `the ECR repositories ${name}/*`}`,
+    ...(isEcr(images.registry)
+      ? [`  the images in ${images.registry ?? `the ECR repositories ${name}/*`}`]
+      : []),
     ...(imageCache.snapshot ? [`  the snapshot ${imageCache.snapshot}`] : []),
     `  CDK's own stack CDKToolkit in ${region}, which other applications may use`,
     ...nodes.map((id) => `  the instance ${id}, ${howItEnds(config)}`),
   ].join("\n");
 }
+
+/** Whether AWS bills what is in it; without a name it is the account's own registry. */
+const isEcr = (registry: string | undefined) =>
+  registry === undefined || /^\d{12}\.dkr[.-]ecr[.-]/.test(registry);
 
 /** GPU nodes that outlived their Karpenter. The stack waits for them; this is for when it could not. */
 async function leftNodes(config: Config): Promise<string[]> {

@@ -13,7 +13,7 @@ import { tableExists } from "../../operate/destroy/table.ts";
 import { bucketRegion } from "../../operate/preflight/models.ts";
 import { aws, s3 } from "../../operate/support/aws.ts";
 import { Stacks } from "../../operate/support/stacks.ts";
-import { configuration } from "./support/configuration.ts";
+import { ACCOUNT, configuration } from "./support/configuration.ts";
 import { makeBucket, makeStack, makeTable } from "./support/deployment.ts";
 import { withMoto } from "./support/moto.ts";
 import { withTerminal } from "./support/terminal.ts";
@@ -104,6 +104,19 @@ describe("destroy", () => {
     await destroy(existing, stacks(), false);
     expect(terminal.text).toContain(`the instance ${ours}, which EKS Auto Mode launched`);
     for (const other of others) expect(terminal.text).not.toContain(other);
+  });
+
+  test.each([
+    [undefined, "the images in the ECR repositories darkroom/*"],
+    [`${ACCOUNT}.dkr.ecr.us-west-2.amazonaws.com/images`, `the images in ${ACCOUNT}.dkr.ecr.`],
+    [`${ACCOUNT}.dkr-ecr.us-west-2.on.aws/images`, `the images in ${ACCOUNT}.dkr-ecr.`],
+    ["ghcr.io/owner/darkroom", undefined],
+    ["public.ecr.aws/owner/darkroom", undefined],
+  ])("says of the images in %s what is billed", async (registry, expected) => {
+    const images = { tag: config.images.tag, ...(registry ? { registry } : {}) };
+    await destroy({ ...config, images }, stacks(), false);
+    if (expected) expect(terminal.text).toContain(expected);
+    else expect(terminal.text).not.toContain("the images in");
   });
 
   test("does nothing where nothing is", async () => {
