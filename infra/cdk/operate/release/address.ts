@@ -9,7 +9,8 @@ const REMOTE = /\bgithub\.com[:/]([\w.-]+)\/([\w.-]+?)(?:\.git)?\/?$/;
 
 /** The folder of the release of this version at GitHub, by the remote `origin` of a clone. */
 export async function address(): Promise<string> {
-  const remote = await capture("git", ["-C", REPOSITORY, "remote", "get-url", "origin"]).catch(() => "");
+  const args = ["-C", REPOSITORY, "remote", "get-url", "origin"];
+  const remote = await capture("git", args, { quiet: true }).catch(() => "");
   return ofRemote(remote.trim());
 }
 

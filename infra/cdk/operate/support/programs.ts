@@ -9,6 +9,8 @@ interface Options {
   env?: Record<string, string>;
   /** What it reads, for what must not stand in its arguments. */
   input?: string;
+  /** Its errors are not shown, where one is an answer like any other. */
+  quiet?: boolean;
 }
 
 /** Runs a program that talks to the operator itself. */
@@ -16,17 +18,22 @@ export async function run(program: string, args: string[], options: Options = {}
   await launch(program, args, options, "inherit");
 }
 
-/** Runs a program for what it prints; its errors go to the terminal. */
+/** Runs a program for what it prints; its errors go to the terminal, unless it is to be quiet. */
 export async function capture(program: string, args: string[], options: Options = {}): Promise<string> {
   return launch(program, args, options, "pipe");
 }
 
-function launch(program: string, args: string[], { cwd, env, input }: Options, stdout: "inherit" | "pipe") {
+function launch(
+  program: string,
+  args: string[],
+  { cwd, env, input, quiet }: Options,
+  stdout: "inherit" | "pipe",
+) {
   return new Promise<string>((resolve, reject) => {
     const child = spawn(program, args, {
       cwd,
       env: { ...process.env, ...env },
-      stdio: [input === undefined ? "inherit" : "pipe", stdout, "inherit"],
+      stdio: [input === undefined ? "inherit" : "pipe", stdout, quiet ? "ignore" : "inherit"],
     });
     child.stdin?.end(input);
     let printed = "";

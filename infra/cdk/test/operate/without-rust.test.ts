@@ -57,10 +57,12 @@ test("without Rust the commands name the release, and work once it is downloaded
       status: 1,
       err: expect.stringMatching(missing),
     });
-  expect(await operate(folder, path, "fetch-release")).toMatchObject({
-    status: 1,
-    err: "this is no clone from GitHub: name the address of the release with --from\n",
-  });
+  // Without git, and with a git that finds no repository.
+  for (const programs of [path, `${path}:${process.env["PATH"]}`])
+    expect(await operate(folder, programs, "fetch-release")).toMatchObject({
+      status: 1,
+      err: "this is no clone from GitHub: name the address of the release with --from\n",
+    });
 
   const zips = ["api-lambda-arm64", "api-lambda-x86-64", "dead-letter-arm64", "dead-letter-x86-64"];
   server.serve({
