@@ -5,19 +5,39 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const APP = fileURLToPath(new URL("../..", import.meta.url));
-const CLI = join(APP, "node_modules/aws-cdk/bin/cdk");
+import { program } from "../../lib/config/program.ts";
+
 export const CONFIG = fileURLToPath(new URL("../config.yaml", import.meta.url));
 
-/** Runs `cdk` with those arguments on the check's configuration; throws with its output when it fails. */
-export async function cdk(env: NodeJS.ProcessEnv, args: string[]): Promise<void> {
+/** What is deployed. */
+export interface Deployable {
+  /** The folder of the CDK app, with its packages. */
+  app: string;
+  /** The deployment file. */
+  config: string;
+  /** The folder with the functions' zips. */
+  functions: string | undefined;
+}
+
+/** The app of this tree, with the check's configuration. */
+export const THIS: Deployable = {
+  app: fileURLToPath(new URL("../..", import.meta.url)),
+  config: CONFIG,
+  functions: process.env["DARKROOM_FUNCTIONS"],
+};
+
+/** Runs `cdk` with those arguments; throws with its output when it fails. */
+export async function cdk(env: NodeJS.ProcessEnv, args: string[], what = THIS): Promise<void> {
   const variables = {
     ...env,
-    DARKROOM_CONFIG: CONFIG,
-    DARKROOM_FUNCTIONS: process.env["DARKROOM_FUNCTIONS"],
+    DARKROOM_CONFIG: what.config,
+    DARKROOM_FUNCTIONS: what.functions,
+    // The home folder is another one there, in which rustup finds no compiler to build it with.
+    DARKROOM_CONFIG_PROGRAM: program(),
     CDK_DISABLE_CLI_TELEMETRY: "true",
   };
-  const child = spawn(process.execPath, [CLI, "--no-notices", ...args], { cwd: APP, env: variables });
+  const cli = join(what.app, "node_modules/aws-cdk/bin/cdk");
+  const child = spawn(process.execPath, [cli, "--no-notices", ...args], { cwd: what.app, env: variables });
   let output = "";
   child.stdout.on("data", (text) => (output += text));
   child.stderr.on("data", (text) => (output += text));
@@ -26,8 +46,9 @@ export async function cdk(env: NodeJS.ProcessEnv, args: string[]): Promise<void>
 }
 
 /** Deploys the service's stack and answers its outputs. */
-export async function deploy(env: NodeJS.ProcessEnv, folder: string): Promise<Outputs> {
-  await cdk(env, ["bootstrap", "aws://000000000000/us-east-1", "--output", join(folder, "bootstrap.out")]);
+export async function deploy(env: NodeJS.ProcessEnv, folder: string, what = THIS): Promise<Outputs> {
+  const bootstrap = ["bootstrap", "aws://000000000000/us-east-1", "--output", join(folder, "bootstrap.out")];
+  await cdk(env, bootstrap, what);
   const outputs = join(folder, "outputs.json");
   const options = [
     "--require-approval",
@@ -37,7 +58,7 @@ export async function deploy(env: NodeJS.ProcessEnv, folder: string): Promise<Ou
     "--output",
     join(folder, "cdk.out"),
   ];
-  await cdk(env, ["deploy", "check-service", ...options]);
+  await cdk(env, ["deploy", "check-service", ...options], what);
   return JSON.parse(readFileSync(outputs, "utf8"))["check-service"];
 }
 

@@ -1,5 +1,6 @@
 import {
   DeleteMessageCommand,
+  GetQueueAttributesCommand,
   GetQueueUrlCommand,
   type Message,
   ReceiveMessageCommand,
@@ -32,6 +33,38 @@ export class Queues {
     };
     const { Messages } = await this.sqs.send(new ReceiveMessageCommand(options));
     return Messages?.[0];
+  }
+
+  /** The bodies of up to ten messages, taken out of the queue. */
+  async takeAll(name: string): Promise<Json[]> {
+    const QueueUrl = await this.url(name);
+    const { Messages } = await this.sqs.send(
+      new ReceiveMessageCommand({ QueueUrl, MaxNumberOfMessages: 10 }),
+    );
+    for (const { ReceiptHandle } of Messages ?? []) {
+      await this.sqs.send(new DeleteMessageCommand({ QueueUrl, ReceiptHandle }));
+    }
+    return (Messages ?? []).map(({ Body }) => JSON.parse(Body ?? "null"));
+  }
+
+  /** How many messages it has: waiting for a worker, and received by one. */
+  async messages(name: string): Promise<{ waiting: number; received: number }> {
+    const { Attributes } = await this.sqs.send(
+      new GetQueueAttributesCommand({ QueueUrl: await this.url(name), AttributeNames: ["All"] }),
+    );
+    return {
+      waiting: Number(Attributes?.["ApproximateNumberOfMessages"]),
+      received: Number(Attributes?.["ApproximateNumberOfMessagesNotVisible"]),
+    };
+  }
+
+  /** Receives the only message of a queue until the next receive moves it to the dead-letter queue. */
+  async exhaust(name: string): Promise<void> {
+    await until("the message is received for the last time", async () => {
+      const message = await this.receive(name, 0);
+      return Number(message?.Attributes?.["ApproximateReceiveCount"]) >= 20 || undefined;
+    });
+    if (await this.receive(name)) throw new Error(`${name} has a message after its last receive`);
   }
 
   /** The next body that is wanted, taken out of the queue; others stay hidden for half a minute. */

@@ -72,10 +72,10 @@ export class Service {
   }
 
   /** As a predecessor's front door does: a task, and one attribute. */
-  async publish(metadata: object, attribute: string, StringValue: string): Promise<void> {
+  async publish(metadata: object, attribute: string, StringValue: string, content = {}): Promise<void> {
     const message = {
       TopicArn: this.outputs.TasksTopicArn,
-      Message: JSON.stringify({ metadata, content: {} }),
+      Message: JSON.stringify({ metadata, content }),
       MessageAttributes: { [attribute]: { DataType: "String", StringValue } },
     };
     await new SNSClient(access(this.emulator)).send(new PublishCommand(message));
