@@ -1,8 +1,9 @@
 // What deploying says and does, and the keys of what is deployed.
 
+import { execFile } from "node:child_process";
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 
 import { APIGatewayClient, CreateApiKeyCommand } from "@aws-sdk/client-api-gateway";
 import { describe, expect, test } from "vitest";
@@ -12,7 +13,9 @@ import { apiKeys } from "../../operate/api-keys.ts";
 import { withAdministrators } from "../../operate/deploy/administrators.ts";
 import { deploy } from "../../operate/deploy.ts";
 import { aws } from "../../operate/support/aws.ts";
+import { INFRA } from "../../operate/support/paths.ts";
 import { Stacks } from "../../operate/support/stacks.ts";
+import { FUNCTIONS } from "../support/service.ts";
 import { ACCOUNT, configuration } from "./support/configuration.ts";
 import { makeStack } from "./support/deployment.ts";
 import { withMoto } from "./support/moto.ts";
@@ -84,6 +87,17 @@ describe("administrators", () => {
     expect(administrators).toEqual([ops]);
     expect(text).toContain("region: us-west-2 # here\n");
     expect(text).toMatch(/\ncluster:\n {2}administrators: \["arn:aws:iam::123456789012:role\/ops"\]\n$/);
+  });
+
+  test("are asked for by the command, before it checks the account", async () => {
+    const env = { ...process.env, DARKROOM_FUNCTIONS: FUNCTIONS };
+    const printed = await new Promise<string>((done) => {
+      const program = resolve(INFRA, "operate");
+      const child = execFile(program, ["deploy", "--config", file()], { env }, (_, out) => done(out));
+      child.stdin?.end();
+    });
+    // Nobody is at a terminal, and the account has nothing that a deployment needs.
+    expect(printed).toMatch(/^nobody may use kubectl; `cluster\.administrators` .*\n(.*\n)*missing +models/);
   });
 
   test("an answer that is no ARN changes nothing", async () => {

@@ -1,25 +1,25 @@
-// Preflight: zones, versions and access of the cluster, and what an existing one has to let in.
+// Preflight: versions and access of the cluster, and what an existing one has to let in.
+
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 
 import {
   CreateVpcEndpointCommand,
-  DescribeAvailabilityZonesCommand,
   DescribeSubnetsCommand,
   DescribeVpcsCommand,
   EC2Client,
 } from "@aws-sdk/client-ec2";
 import { CreateClusterCommand, DescribeClusterCommand, EKSClient } from "@aws-sdk/client-eks";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 
 import type { Config } from "../../lib/config/types.ts";
 import { cluster, kedaFinding } from "../../operate/preflight/cluster.ts";
 import { endpoints } from "../../operate/preflight/endpoints.ts";
 import { versions } from "../../operate/preflight/versions.ts";
-import { judged, zones } from "../../operate/preflight/zones.ts";
 import { aws } from "../../operate/support/aws.ts";
-import { choose, zonesFor } from "../../operate/support/zones.ts";
 import { type Limits, withLimits } from "./support/account.ts";
 import { ACCOUNT, configuration } from "./support/configuration.ts";
-import { makeStack } from "./support/deployment.ts";
 import { withMoto } from "./support/moto.ts";
 import { says } from "./support/says.ts";
 
@@ -27,60 +27,6 @@ withMoto();
 const limits: Limits = { quotas: {}, unreserved: 1000 };
 withLimits(limits);
 const region = { region: "us-west-2" };
-
-describe("zones", () => {
-  const inRegion = (region: string, more = "") => ({ ...configuration(more), region });
-
-  test("EKS does not get the zones that it refuses, and keeps those that it was made in", async () => {
-    const us = inRegion("us-east-1", "cluster: { zones: 4 }");
-    const { AvailabilityZones = [] } = await new EC2Client(aws(us)).send(
-      new DescribeAvailabilityZonesCommand({}),
-    );
-    const refused = AvailabilityZones.find(({ ZoneId }) => ZoneId === "use1-az3")?.ZoneName;
-    const [found = ""] = await says(zones, us);
-    expect(found).toMatch(/^ok: (us-east-1[a-f](, )?){4}$/);
-    expect(refused).toBeTruthy();
-    expect(found).not.toContain(refused);
-    await makeStack("darkroom-cluster", { Zones: "us-west-2c,us-west-2d" });
-    expect(await zonesFor(configuration())).toEqual(["us-west-2c", "us-west-2d"]);
-  });
-
-  test("each zone that EKS refuses is left out, whatever the account calls it", () => {
-    const zone = (ZoneName: string, ZoneId: string, ZoneType = "availability-zone") => ({
-      ZoneName,
-      ZoneId,
-      ZoneType,
-      State: "available" as const,
-    });
-    const inVirginia = [
-      zone("us-east-1a", "use1-az3"),
-      zone("us-east-1b", "use1-az1"),
-      zone("us-east-1c", "use1-az2"),
-    ];
-    expect(choose(inVirginia, 3)).toEqual(["us-east-1b", "us-east-1c"]);
-    const inCalifornia = [zone("us-west-1b", "usw1-az2"), zone("us-west-1c", "usw1-az1")];
-    expect(choose(inCalifornia, 3)).toEqual(["us-west-1c"]);
-    const inCanada = [
-      zone("ca-central-1a", "cac1-az1"),
-      zone("ca-central-1b", "cac1-az2"),
-      zone("ca-central-1d", "cac1-az3"),
-    ];
-    expect(choose(inCanada, 3)).toEqual(["ca-central-1a", "ca-central-1b"]);
-    expect(choose([zone("us-west-2-lax-1a", "usw2-lax1-az1", "local-zone")], 3)).toEqual([]);
-  });
-
-  test("too few zones are missing, fewer than wanted a warning", async () => {
-    expect(await says(zones, inRegion("us-west-2", "cluster: { zones: 4 }"))).toEqual([
-      "ok: us-west-2a, us-west-2b, us-west-2c, us-west-2d",
-    ]);
-    expect(await says(zones, inRegion("us-west-1"))).toEqual([
-      expect.stringMatching(
-        /^warning: EKS accepts us-west-1., us-west-1. in us-west-1: 2 zones instead of 3$/,
-      ),
-    ]);
-    expect(judged(inRegion("us-west-1"), ["us-west-1c"]).verdict).toBe("missing");
-  });
-});
 
 describe("versions", () => {
   const parameter = "/aws/service/bottlerocket/aws-k8s-1.35-nvidia/x86_64/1.66.0/image_id";
@@ -169,6 +115,32 @@ describe("an existing cluster", () => {
     expect(kedaFinding("2.17.0").verdict).toBe("warning");
     expect(kedaFinding("2.9.1").verdict).toBe("missing");
     expect(kedaFinding(undefined).verdict).toBe("missing");
+  });
+
+  test("its own KEDA is asked for by kubectl, with the version that its deployment names", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "kubectl-"));
+    const metadata = { labels: { "app.kubernetes.io/version": "2.12.1" } };
+    for (const [program, prints] of [
+      ["aws", ""],
+      ["kubectl", JSON.stringify({ items: [{ metadata }] })],
+    ] as const)
+      writeFileSync(join(folder, program), `#!/bin/sh\necho '${prints}'\n`, { mode: 0o755 });
+    const { install } = config({}).cluster;
+    await new EKSClient(aws(region)).send(
+      new CreateClusterCommand({
+        name: "production",
+        roleArn: `arn:aws:iam::${ACCOUNT}:role/cluster`,
+        resourcesVpcConfig: {},
+      }),
+    );
+    const asked = async (keda: boolean) =>
+      (await says(cluster, config({ install: { ...install, keda } }))).filter((line) =>
+        line.includes("KEDA is"),
+      );
+    vi.stubEnv("PATH", `${folder}:${process.env["PATH"]}`);
+    expect(await asked(false)).toEqual([expect.stringMatching(/^missing: its KEDA is 2\.12\.1, /)]);
+    expect(await asked(true)).toEqual([]);
+    vi.unstubAllEnvs();
   });
 
   test("one that does not exist", async () => {

@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from "node:fs";
+
 import { CreateRepositoryCommand, ECRClient, PutImageCommand } from "@aws-sdk/client-ecr";
 import { CreateBucketCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { describe, expect, test } from "vitest";
@@ -10,7 +12,7 @@ import { models } from "../../operate/preflight/models.ts";
 import { results } from "../../operate/preflight/results.ts";
 import { subscriptions } from "../../operate/preflight/subscriptions.ts";
 import { tracing } from "../../operate/preflight/tracing.ts";
-import { preflight } from "../../operate/preflight.ts";
+import { look, preflight } from "../../operate/preflight.ts";
 import { aws, s3 } from "../../operate/support/aws.ts";
 import { withLimits } from "./support/account.ts";
 import { ACCOUNT, configuration } from "./support/configuration.ts";
@@ -174,6 +176,15 @@ describe("the whole", () => {
     expect(terminal.text).toMatch(/^ok +account +the credentials belong to/m);
     expect(terminal.text).toMatch(/^warning +GPU quotas +could not be checked/m);
     expect(terminal.text).toMatch(/^missing +models +the bucket models does not exist/m);
+  });
+
+  test("each check of the folder is run", async () => {
+    const folder = new URL("../../operate/preflight/", import.meta.url);
+    const sources = readdirSync(folder).map((name) => readFileSync(new URL(name, folder), "utf8"));
+    const checks = sources.flatMap((text) => text.match(/^export const \w+: Check\b/gm) ?? []);
+    const found = await look(configuration("alarms: { email: a@example.com }"));
+    expect(checks.length).toBeGreaterThan(10);
+    expect(new Set(found.map(({ about }) => about)).size).toBe(checks.length);
   });
 
   test("subscriptions that wait for a confirmation are noted", async () => {
