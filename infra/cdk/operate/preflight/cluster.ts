@@ -5,7 +5,7 @@ import { type Cluster, DescribeAddonCommand, DescribeClusterCommand, EKSClient }
 import { parse } from "yaml";
 
 import { KEDA_VERSION } from "../../lib/cluster/third-party-charts.ts";
-import type { Config } from "../../lib/config/types.ts";
+import type { Config, Runtime } from "../../lib/config/types.ts";
 import { aws, isAbsent } from "../support/aws.ts";
 import type { Kubernetes } from "../support/kubernetes.ts";
 import * as autoMode from "./auto-mode.ts";
@@ -35,6 +35,7 @@ export const cluster: Check = async (config) => {
     ...autoMode.launcher(config, name, found),
     ...(await autoMode.nodeRole(config, name, found)),
     ...identity(config, name, found),
+    ...family(config, found),
     ...(await parts(config, found)),
     await (config.cluster.nodes === "auto" ? autoMode.policies(config) : policies(config, name)),
     ...(await keda(config)),
@@ -132,6 +133,18 @@ function identity({ cluster }: Config, name: string, { identity }: Cluster): Fin
   return cluster.oidcProvider?.endsWith(`:oidc-provider/${issuer}`)
     ? [ok(`its OIDC provider is ${cluster.oidcProvider}`)]
     : [missing(`its OIDC issuer is ${issuer}, cluster.oidcProvider is ${cluster.oidcProvider}`)];
+}
+
+/** The pods' network policy has addresses of one family only: of the other one it permits none. */
+function family({ runtimes }: Config, { kubernetesNetworkConfig }: Cluster): Finding[] {
+  const own = kubernetesNetworkConfig?.ipFamily ?? "ipv4";
+  const policyOf = ({ values }: Runtime) =>
+    (values as { networkPolicy?: { ipFamily?: string } }).networkPolicy?.ipFamily ?? "ipv4";
+  return runtimes
+    .filter((runtime) => policyOf(runtime) !== own)
+    .map(({ name }) =>
+      missing(`its pods have addresses of ${own}: set \`values.networkPolicy.ipFamily: ${own}\` of ${name}`),
+    );
 }
 
 /** Subnets and security groups of the configuration belong to the cluster's VPC. */

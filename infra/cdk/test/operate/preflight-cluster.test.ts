@@ -143,6 +143,23 @@ describe("an existing cluster", () => {
     vi.unstubAllEnvs();
   });
 
+  test("of IPv6 needs network policies of IPv6", async () => {
+    await new EKSClient(aws(region)).send(
+      new CreateClusterCommand({
+        name: "production",
+        roleArn: `arn:aws:iam::${ACCOUNT}:role/cluster`,
+        resourcesVpcConfig: {},
+        kubernetesNetworkConfig: { ipFamily: "ipv6" },
+      }),
+    );
+    const six = config({});
+    const fault =
+      "missing: its pods have addresses of ipv6: set `values.networkPolicy.ipFamily: ipv6` of sdruntime";
+    expect(await says(cluster, six)).toContain(fault);
+    six.runtimes[0]!.values = { networkPolicy: { ipFamily: "ipv6" } };
+    expect(await says(cluster, six)).not.toContain(fault);
+  });
+
   test("one that does not exist", async () => {
     expect(await says(cluster, config({}))).toEqual(["missing: production does not exist in us-west-2"]);
   });
@@ -169,6 +186,7 @@ describe("an existing cluster", () => {
       }),
     );
     expect(found).toContain("ok: production is active");
+    expect(found).not.toContainEqual(expect.stringContaining("addresses of"));
     expect(found).toContainEqual(
       expect.stringMatching(/^warning: production runs Kubernetes 1\.31; KEDA was tested on/),
     );
