@@ -76,7 +76,8 @@ impl Worker {
                 leased.span.record("task.id", display(&assignment.id));
                 leased.span.record("submission", display(&assignment.submission));
                 spans::assigned(&leased.traced, &assignment, &self.config.runtime_name);
-                self.process_task(leased, &mut assignment, permit).await;
+                // Large futures are boxed, here and below: while one is moved, a thread's stack holds several copies of it.
+                Box::pin(self.process_task(leased, &mut assignment, permit)).await;
             }
         }
     }
@@ -90,7 +91,6 @@ impl Worker {
             let (journal, task) = tokio::join!(reading, self.load(assignment));
             (guard, journal, task)
         };
-        // Large futures are boxed, here and below: while one is moved, a thread's stack holds several copies of it.
         let Ok((guard, journal, task)) = leased.lease.hold(Box::pin(opening)).await else {
             return self.acknowledge(leased, AckAction::Abandon).await;
         };
@@ -102,7 +102,7 @@ impl Worker {
         let attempt =
             Attempt { worker: self, leased: &leased, assignment, journal: &journal, task: known_task };
         let result = tokio::select! {
-            result = attempt.complete(task, permit) => result,
+            result = Box::pin(attempt.complete(task, permit)) => result,
             () = self.shutdown_deadline() => Err(AttemptError::GivenBack("shutdown")),
         };
         let may_still_run = leased.adopted.is_some()
