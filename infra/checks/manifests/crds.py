@@ -8,13 +8,15 @@ import subprocess
 
 import yaml
 
+import versions
+
 # Which module defines the kinds of a group, and in which folder of it. Of the Prometheus operator the Go module proxy has
 # no newer version as a whole; PodMonitor has not changed since.
 SOURCES = {
-    "keda.sh": ("github.com/kedacore/keda/v2@v2.20.2", "config/crd/bases"),
+    "keda.sh": (versions.module("KEDA_VERSION"), "config/crd/bases"),
     # The provider's module has the NodePool of sigs.k8s.io/karpenter too, with its own rules added, as the chart installs it.
-    "karpenter.sh": ("github.com/aws/karpenter-provider-aws@v1.14.1", "pkg/apis/crds"),
-    "karpenter.k8s.aws": ("github.com/aws/karpenter-provider-aws@v1.14.1", "pkg/apis/crds"),
+    "karpenter.sh": (versions.module("KARPENTER_VERSION"), "pkg/apis/crds"),
+    "karpenter.k8s.aws": (versions.module("KARPENTER_VERSION"), "pkg/apis/crds"),
     "monitoring.coreos.com": (
         "github.com/prometheus-operator/prometheus-operator@v0.85.0",
         "example/prometheus-operator-crd",
