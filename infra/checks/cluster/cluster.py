@@ -1,4 +1,4 @@
-"""Everything that a scenario uses: the cluster, the kubelets, AWS, and Helm."""
+"""Everything that a scenario uses: the cluster with KEDA and Karpenter, the kubelets, AWS, and Helm."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,7 +6,10 @@ from pathlib import Path
 import crds
 from control_plane import ControlPlane
 from darkroom import Darkroom
+from karpenter import Karpenter
+from keda import Keda
 from kubelet.nodes import Kubelets
+from machines import Machines
 from processes import Fault, Processes, wait_until
 from recorder import Recorder
 from release import NAMESPACE, Helm
@@ -30,6 +33,9 @@ class Cluster:
         self.folder, self._programs = folder, programs
         self.processes = Processes(folder / "logs")
         self.kubelets: Kubelets | None = None
+        self.machines: Machines | None = None
+        # Where an image is not what the debug programs of this workspace stand for: its programs' folder.
+        self.images: dict[str, Path] = {}
 
     def start(self) -> None:
         programs, folder = self._programs, self.folder
@@ -42,8 +48,14 @@ class Cluster:
         self.kubelets = Kubelets(self.api, self._command, folder / "pods")
         self.kubelets.add("static", {}, CAPACITY)
         self.helm = Helm(programs.layer / "helm", self.control_plane.kubeconfig, folder)
+        Keda(self.processes, self.control_plane, programs.cluster, self.darkroom.env, folder / "keda")
+        version = self.api.call("GET", "/version")
+        self.machines = Machines(self.processes, self.api, self.kubelets, f"{version['major']}.{version['minor']}")
+        Karpenter(self.processes, self.control_plane, programs.cluster, self.helm, self.machines)
 
     def stop(self) -> None:
+        if self.machines:
+            self.machines.stop()
         if self.kubelets:
             self.kubelets.stop()
         self.processes.stop_all()
@@ -102,7 +114,7 @@ class Cluster:
 
     def _command(self, pod: dict, container: dict, address: str) -> tuple[list[str], dict[str, str]]:
         """What runs for a container: the real worker, or a simulated runtime of the type that the pod's label names."""
-        programs = self._programs.darkroom
+        programs = self.images.get(container["image"], self._programs.darkroom)
         if container["name"] == "worker":
             return [str(programs / "worker")], self.darkroom.env
         variables = {variable["name"]: variable.get("value", "") for variable in container["env"]}

@@ -6,13 +6,16 @@ from pathlib import Path
 import subprocess
 
 from api import Api, Kubectl
-from processes import Processes, free_port, wait_until
+from processes import Fault, Processes, free_port, wait_until
 
 # Who calls: a token for each, of the group that its rights come from. Components have the names that RBAC's own roles bind.
 TOKENS = {
     "check": ("check-token", "system:masters"),
     "system:kube-controller-manager": ("controllers-token", ""),
     "system:kube-scheduler": ("scheduler-token", ""),
+    # Not with tokens of their service accounts, which are bound to pods and expire.
+    "system:serviceaccount:keda:keda-operator": ("keda-token", "system:serviceaccounts"),
+    "system:serviceaccount:kube-system:karpenter": ("karpenter-token", "system:serviceaccounts"),
 }
 
 
@@ -25,16 +28,36 @@ class ControlPlane:
         self._folder, self._processes, self._programs = folder, processes, programs
         folder.mkdir(parents=True, exist_ok=True)
         self.certificate = folder / "apiserver.crt"
-        self.kubeconfig = folder / "kubeconfig.json"
+        self.kubeconfig = self.kubeconfig_of("check")
 
         self._keys()
         etcd = self._start_etcd()
         self._start_api_server(etcd)
-        self._write_kubeconfig("check", self.kubeconfig)
         self.api = Api(self.url, self.certificate, TOKENS["check"][0])
         self.kubectl = Kubectl(kubectl, self.kubeconfig)
         wait_until("the API server is ready", 120, self._is_ready)
         self._start_controllers()
+
+    def kubeconfig_of(self, user: str) -> Path:
+        """A file by which a program calls the API server as one of `TOKENS`."""
+        file = self._folder / f"{user.replace(':', '-')}.json"
+        cluster = {"server": self.url, "certificate-authority": str(self.certificate)}
+        config = {
+            "apiVersion": "v1", "kind": "Config", "current-context": "check",
+            "clusters": [{"name": "check", "cluster": cluster}],
+            "users": [{"name": "check", "user": {"token": TOKENS[user][0]}}],
+            "contexts": [{"name": "check", "context": {"cluster": "check", "user": "check"}}],
+        }
+        file.write_text(json.dumps(config))
+        os.chmod(file, 0o600)
+        return file
+
+    def apply(self, documents: list[dict]) -> None:
+        """Server-side apply of objects of any kind, in this order."""
+        text = "\n---\n".join(json.dumps(document) for document in documents)
+        done = self.kubectl("apply", "--server-side", "--force-conflicts", "--filename", "-", stdin=text)
+        if done.returncode != 0:
+            raise Fault(f"kubectl apply: {done.stderr.strip()}")
 
     def _keys(self) -> None:
         """A key for the tokens of service accounts, and a certificate by which the API server speaks for its callers."""
@@ -86,25 +109,13 @@ class ControlPlane:
 
     def _start_client(self, name: str, *arguments: str | Path) -> None:
         """A component that only calls the API server, as the user of its name."""
-        kubeconfig = self._folder / f"{name}.json"
-        self._write_kubeconfig(f"system:{name}", kubeconfig)
+        kubeconfig = self.kubeconfig_of(f"system:{name}")
         self._processes.start(
             name, self._programs / name, "--kubeconfig", kubeconfig, "--leader-elect=false",
             "--authentication-kubeconfig", kubeconfig, "--authorization-kubeconfig", kubeconfig,
             "--bind-address", "127.0.0.1", "--secure-port", str(free_port()), "--cert-dir", self._folder / name,
             *arguments,
         )
-
-    def _write_kubeconfig(self, user: str, file: Path) -> None:
-        cluster = {"server": self.url, "certificate-authority": str(self.certificate)}
-        config = {
-            "apiVersion": "v1", "kind": "Config", "current-context": "check",
-            "clusters": [{"name": "check", "cluster": cluster}],
-            "users": [{"name": "check", "user": {"token": TOKENS[user][0]}}],
-            "contexts": [{"name": "check", "context": {"cluster": "check", "user": "check"}}],
-        }
-        file.write_text(json.dumps(config))
-        os.chmod(file, 0o600)
 
     def _is_ready(self) -> bool:
         self._processes.must_run()

@@ -20,6 +20,11 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
+def listens(port: int) -> bool:
+    with socket.socket() as caller:
+        return caller.connect_ex(("127.0.0.1", port)) == 0
+
+
 def wait_until(what: str, seconds: float, condition: Callable[[], T | None], every: float = 0.5) -> T:
     """The first true value of `condition`. After `seconds` a fault, which names the last value."""
     deadline = time.monotonic() + seconds

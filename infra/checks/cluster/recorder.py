@@ -49,6 +49,10 @@ class Recorder:
     def peak(self) -> int:
         return max((sample.wanted for sample in self.samples), default=0)
 
+    def lowest_with_work(self, begun: int) -> int:
+        """The fewest replicas that were wanted since a second, in any sample in which tasks were in flight."""
+        return min((sample.wanted for sample in self.samples if begun <= sample.second and sample.in_flight), default=0)
+
     def second_of(self, condition) -> int | None:
         """The first second of a sample that satisfies the condition."""
         return next((sample.second for sample in self.samples if condition(sample)), None)

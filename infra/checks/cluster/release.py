@@ -46,22 +46,28 @@ class Helm:
         self._env = {"HOME": str(folder / "helm")}
 
     def __call__(self, *arguments: str) -> str:
-        command = [str(self.program), *arguments, "--kubeconfig", str(self._kubeconfig), "--namespace", NAMESPACE]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=self._env)
-        if done.returncode != 0:
-            raise Fault(f"helm {' '.join(arguments)}: {done.stderr.strip()}")
-        return done.stdout
+        return self._run(*arguments, "--kubeconfig", str(self._kubeconfig), "--namespace", NAMESPACE)
 
-    def install(self, values: dict, release: str = RUNTIME) -> None:
+    def template(self, release: str, chart: Path, namespace: str, *arguments: str) -> str:
+        return self._run("template", release, str(chart), "--namespace", namespace, *arguments)
+
+    def install(self, values: dict, release: str = RUNTIME, chart: Path = CHART) -> None:
         """`helm upgrade --install`, as the stacks do, with the preset of SD WebUI and `VALUES` below `values`."""
         with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
             yaml.safe_dump(merged(VALUES, values), file)
             file.flush()
-            preset = CHART / "presets" / "sdwebui.yaml"
-            self("upgrade", "--install", release, str(CHART), "--values", str(preset), "--values", file.name)
+            preset = chart / "presets" / "sdwebui.yaml"
+            self("upgrade", "--install", release, str(chart), "--values", str(preset), "--values", file.name)
 
     def rollback(self, release: str = RUNTIME) -> None:
         self("rollback", release)
 
     def uninstall(self, release: str = RUNTIME) -> None:
         self("uninstall", release, "--ignore-not-found")
+
+    def _run(self, *arguments: str) -> str:
+        command = [str(self.program), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=self._env)
+        if done.returncode != 0:
+            raise Fault(f"helm {' '.join(arguments)}: {done.stderr.strip()}")
+        return done.stdout
