@@ -18,14 +18,19 @@ sys.path.append(str(HERE.parent / "manifests"))
 
 from cluster import Cluster, Programs  # noqa: E402
 from processes import Fault  # noqa: E402
+import versions  # noqa: E402
 
 # In this order, which goes from parts to the whole.
-SCENARIOS = ["examples", "busy_pods", "rollout", "models", "uninstall"]
+SCENARIOS = ["examples", "busy_pods", "rollout", "models", "backlog", "schedules", "gpu_nodes", "spot", "upgrade", "uninstall"]
 LAST_PASS = HERE / "LAST_PASS"
 
 
 def main() -> int:
     options = arguments()
+    differing = versions.differing(HERE / "components")
+    if differing:
+        print("\n".join(differing))
+        return 1
     folder = Path(tempfile.mkdtemp(prefix="darkroom-cluster-"))
     print(f"logs: {folder}", flush=True)
     cluster = Cluster(Programs(options.tools / "cluster" / "bin", options.programs, options.tools / "bin"), folder)
