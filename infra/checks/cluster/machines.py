@@ -22,6 +22,8 @@ ROLE, INTERRUPTIONS = "darkroom-gpu-nodes", "darkroom-interruptions"
 CLAIMS = "/apis/karpenter.sh/v1/nodeclaims"
 # With it a kubelet registers, so that no pod comes before Karpenter has put labels and taints on the node.
 UNREGISTERED = {"key": "karpenter.sh/unregistered", "effect": "NoExecute"}
+# Mountpoint's driver takes it off once it runs; here that is when Karpenter has registered the node.
+NO_DRIVER, REGISTERED = "s3.csi.aws.com/agent-not-ready", "karpenter.sh/registered"
 # The NVIDIA variant, which Karpenter takes for types with a GPU, and the one that it takes for the others.
 PARAMETER = "/aws/service/bottlerocket/aws-k8s-{kubernetes}{variant}/x86_64/{version}/image_id"
 
@@ -91,6 +93,8 @@ class Machines:
                     instance = claim.get("status", {}).get("providerID", "").rpartition("/")[2]
                     if instance in running and instance not in self._nodes:
                         self._boot(claim, instance)
+                for node in self._nodes.values():
+                    self._start_driver(node)
             except (requests.RequestException, BotoCoreError, ClientError):
                 continue
 
@@ -102,6 +106,17 @@ class Machines:
         capacity = {resource: amount for resource, amount in claim["status"]["allocatable"].items() if amount != "0"}
         self._kubelets.add(name, labels, capacity, claim["status"]["providerID"], taints)
         self._nodes[instance] = name
+
+    def _start_driver(self, name: str) -> None:
+        node = self._api.get(f"/api/v1/nodes/{name}")
+        if node is None or REGISTERED not in node["metadata"]["labels"]:
+            return
+        taints = node["spec"].get("taints", [])
+        others = [taint for taint in taints if taint["key"] != NO_DRIVER]
+        if others != taints:
+            # With the version, or a taint that Karpenter adds in between would be lost.
+            version = {"resourceVersion": node["metadata"]["resourceVersion"]}
+            self._api.patch(f"/api/v1/nodes/{name}", {"metadata": version, "spec": {"taints": others}})
 
 
 def _images(kubernetes: str) -> list[str]:

@@ -21,10 +21,10 @@ def run(cluster: Cluster) -> list[str]:
     with cluster.record() as recorder:
         wait_until("no pod is there before the schedule", 100, lambda: recorder.last and not recorder.last.wanted)
         wait_until("the schedule's pods are ready", 240, lambda: recorder.last.ready == REPLICAS)
-        began = seconds_since(start)
+        began, since = seconds_since(start), recorder.last.second
         while datetime.now(timezone.utc) < end:
             time.sleep(1)
-        kept = min(sample.wanted for sample in recorder.samples[-(MINUTES * 60 - round(began) - 5) :])
+        kept = min(sample.wanted for sample in recorder.samples if since <= sample.second)
         wait_until("no pod is wanted after the schedule", 300, lambda: recorder.last.wanted == 0)
         over = seconds_since(end)
     replicas = recorder.replicas()

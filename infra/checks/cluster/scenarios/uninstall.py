@@ -10,13 +10,14 @@ PASSING = {"events", "events.events.k8s.io", "leases.coordination.k8s.io", "endp
 def run(cluster: Cluster) -> list[str]:
     before = inventory(cluster)
     values = {
-        "models": {"bucket": "models"}, "replicas": {"min": 2},
+        "models": {"bucket": "models"}, "replicas": {"min": 2}, "scaling": {"enabled": True},
+        "nodes": cluster.machines.values() | {"purchase": "on-demand"},
         "podMonitor": {"enabled": True}, "grafanaDashboard": {"enabled": True}, "worker": {"markPod": True},
         "networkPolicy": {"kubernetesApiCidrs": ["127.0.0.1/32"]},
     }
     cluster.helm.install(values)
     tasks = cluster.darkroom.submit(12, "uninstall")
-    wait_until("tasks are in flight", 180, lambda: cluster.darkroom.messages()[1] > 0)
+    wait_until("tasks are in flight", 300, lambda: cluster.darkroom.messages()[1] > 0)
     made = len(inventory(cluster) - before)
 
     cluster.helm.uninstall()
@@ -35,16 +36,16 @@ def run(cluster: Cluster) -> list[str]:
 
 
 def nothing_is_left(cluster: Cluster, before: set[str]) -> None:
-    """Kubernetes' garbage collector needs some seconds."""
+    """Kubernetes' garbage collector and KEDA need some seconds, Karpenter ends the machines first."""
     left: set[str] = set()
 
     def none() -> bool:
         left.clear()
-        left.update(inventory(cluster) - before)
+        left.update(inventory(cluster) - before, cluster.machines.running())
         return not left
 
     try:
-        wait_until("no object is left", 60, none, every=2)
+        wait_until("no object is left", 240, none, every=2)
     except Fault:
         raise Fault(f"left: {', '.join(sorted(left))}") from None
 
