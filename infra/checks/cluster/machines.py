@@ -63,7 +63,7 @@ class Machines:
         return {instance["InstanceId"] for reservation in reservations for instance in reservation["Instances"]}
 
     def instance_of(self, node: str) -> str:
-        return next(instance for instance, name in self._nodes.items() if name == node)
+        return next(instance for instance, name in list(self._nodes.items()) if name == node)
 
     def announce_interruption(self, instance: str) -> None:
         """As EventBridge sends it, two minutes before EC2 takes the machine."""
