@@ -41,8 +41,9 @@ class Keda:
         ca, tls = self._folder / "ca", self._folder / "tls"
         names = ",".join(["DNS:localhost", "IP:127.0.0.1", f"DNS:keda-metrics-apiserver.{NAMESPACE}.svc"])
         (self._folder / "names").write_text(f"subjectAltName={names}\n")
-        _openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=KEDA", "-keyout", f"{ca}.key", "-out", f"{ca}.crt")
-        _openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=keda", "-keyout", f"{tls}.key", "-out", f"{tls}.csr")
+        new_key = ["req", "-newkey", "rsa:2048", "-nodes"]
+        _openssl(*new_key, "-x509", "-days", "2", "-subj", "/CN=KEDA", "-keyout", f"{ca}.key", "-out", f"{ca}.crt")
+        _openssl(*new_key, "-subj", "/CN=keda", "-keyout", f"{tls}.key", "-out", f"{tls}.csr")
         _openssl(
             "x509", "-req", "-in", f"{tls}.csr", "-CA", f"{ca}.crt", "-CAkey", f"{ca}.key", "-CAcreateserial", "-days", "2",
             "-extfile", str(self._folder / "names"), "-out", f"{tls}.crt",

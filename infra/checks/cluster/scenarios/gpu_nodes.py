@@ -43,7 +43,7 @@ def run(cluster: Cluster) -> list[str]:
     if faults:
         raise Fault("; ".join(faults))
     return [
-        f"{PODS} nodes and pods ready {created:.0f} s after the install, unchanged for {IDLE_SECONDS} s, removed {removed:.0f} s after their pods",
+        f"{PODS} nodes with a pod each after {created:.0f} s, unchanged for {IDLE_SECONDS} s, removed {removed:.0f} s after the pods",
         f"tasks: {len(tasks)}, results: {len(tasks)}",
     ]
 
