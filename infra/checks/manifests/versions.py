@@ -3,7 +3,7 @@
 from pathlib import Path
 import re
 
-SOURCE = Path(__file__).parents[2] / "cdk" / "lib" / "cluster" / "third-party-charts.ts"
+SOURCE = Path(__file__).resolve().parents[2] / "cdk" / "lib" / "cluster" / "third-party-charts.ts"
 MODULES = {"KEDA_VERSION": "github.com/kedacore/keda/v2", "KARPENTER_VERSION": "github.com/aws/karpenter-provider-aws"}
 
 
