@@ -39,7 +39,8 @@ def keep_security_groups() -> None:
     create = LaunchTemplateBackend.create_launch_template
 
     def create_with_groups(self, name, description, template_data, tag_spec):
-        template_data["GroupSet"] = template_data.get("SecurityGroupIds", [])
+        interfaces = template_data.get("NetworkInterfaces", [])
+        template_data["GroupSet"] = template_data.get("SecurityGroupIds") or [group for nic in interfaces for group in nic.get("Groups", [])]
         return create(self, name, description, template_data, tag_spec)
 
     LaunchTemplateBackend.create_launch_template = create_with_groups
