@@ -99,7 +99,7 @@ class Machines:
                 continue
 
     def _boot(self, claim: dict, instance: str) -> None:
-        """As the kubelet on the machine registers, told by the instance's user data; the device plugin is there at once."""
+        """Registers the node as its kubelet does, with the taints in the instance's user data; the device plugin is there at once."""
         name = f"{instance}.ec2.internal"
         labels = {"node.kubernetes.io/instance-type": claim["metadata"]["labels"]["node.kubernetes.io/instance-type"]}
         taints = [UNREGISTERED, *claim["spec"].get("taints", []), *claim["spec"].get("startupTaints", [])]

@@ -70,7 +70,7 @@ export class Deployment {
     return Object.fromEntries(await Promise.all(counts));
   }
 
-  /** Starts a worker of a version for a runtime, with what the stack has told the new version or the previous one. */
+  /** Starts a worker of a version for a runtime, with the outputs of the stack of that version or the other one. */
   serve(version: Version, name: string, outputs = this.state.outputs, latency = 100): Promise<ChildProcess> {
     const runtime = version.checked.runtimes.find((runtime) => runtime.name === name);
     if (!runtime) throw new Error(`there is no runtime ${name}`);
