@@ -52,6 +52,15 @@ class Container:
     def ready(self) -> bool:
         return self.started and ("readiness" not in self._probes or self._probes["readiness"].passed)
 
+    @property
+    def alive(self) -> bool:
+        return self.running and ("liveness" not in self._probes or self._probes["liveness"].passed)
+
+    @property
+    def failed(self) -> bool:
+        """Its startup or liveness probe has failed as often as it may."""
+        return any(self._probes[kind].failed for kind in ("startup", "liveness") if kind in self._probes)
+
     def probe(self) -> None:
         """Runs the probes that are due: the startup probe until it passes, then the others."""
         if not self.started:
@@ -66,8 +75,7 @@ class Container:
         """As `restartPolicy: Always`: what has ended, or fails its startup or liveness probe, starts again."""
         if not self.created:
             return
-        failed = any(self._probes[kind].failed for kind in ("startup", "liveness") if kind in self._probes)
-        if self.running and not failed:
+        if self.running and not self.failed:
             return
         self.end(10)
         self._restarts += 1

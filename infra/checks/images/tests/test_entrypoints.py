@@ -55,6 +55,8 @@ class Entrypoints(ScriptTest):
         self.assertEqual(words[words.index("--listen-port") + 1], "8080")
         self.assertEqual(words[words.index("--lora-model-dir") + 1], "/models/Lora")
         self.assertNotIn("--embd-dir", words)
+        # The port opens once the model is loaded.
+        self.assertIn("--eager-load", words)
 
     def test_sdwebui_never_fetches_for_a_caller(self):
         self.start("sdwebui", MODEL=MODEL)
@@ -69,10 +71,12 @@ class Entrypoints(ScriptTest):
     def test_comfyui_writes_in_scratch_only(self):
         status, words, said = self.start("comfyui")
         self.assertEqual(status, 0, said)
-        for option in ("--input-directory", "--output-directory", "--temp-directory", "--user-directory"):
+        for option in ("--input-directory", "--output-directory", "--user-directory"):
             folder = words[words.index(option) + 1]
             self.assertTrue(folder.startswith("/scratch/"))
             self.assertTrue((self.folder / folder[1:]).is_dir(), folder)
+        # ComfyUI adds `temp` to it. The worker deletes what is left there.
+        self.assertEqual(words[words.index("--temp-directory") + 1], "/scratch")
         self.assertEqual(words[words.index("--database-url") + 1], "sqlite:////scratch/user/comfyui.db")
 
     def test_comfyui_is_told_only_what_its_version_knows(self):

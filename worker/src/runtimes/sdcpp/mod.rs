@@ -50,7 +50,7 @@ struct SdCpp {
 
 #[async_trait]
 impl Runtime for SdCpp {
-    /// The server opens its port after it has read the model's file.
+    /// The server opens its port after it has read the model's file: with `--eager-load` all of it, otherwise the names of tensors.
     async fn ready(&self) -> Result<(), TaskError> {
         if self.client.capabilities().await?.makes_images() {
             return Ok(());
