@@ -2,7 +2,7 @@
 
 {{- define "darkroom.rules" -}}
 {{- $faults := list -}}
-{{- range list "deadlines" "replicas" "schedules" "serviceAccount" "metrics" "workerEnv" "nodes" "imageCache" "markPod" -}}
+{{- range list "deadlines" "replicas" "schedules" "serviceAccount" "metrics" "workerEnv" "nodes" "imageCache" "markPod" "networkPolicy" -}}
 {{- $faults = concat $faults (include (printf "darkroom.rules.%s" .) $ | splitList "\n") -}}
 {{- end -}}
 {{- $faults = without $faults "" -}}
@@ -109,5 +109,23 @@ nodes.imageCache.initializationRate: is not used in mode {{ $cache.mode }}
 {{- define "darkroom.rules.markPod" -}}
 {{- if and .Values.worker.markPod .Values.networkPolicy.enabled (not .Values.networkPolicy.kubernetesApiCidrs) }}
 networkPolicy.kubernetesApiCidrs: worker.markPod calls the Kubernetes API; without its addresses the policy cuts it off
+{{- end }}
+{{- end }}
+
+{{- /* The agent applies nothing of a policy with such an exception: networkpolicy.yaml. */}}
+{{- define "darkroom.rules.networkPolicy" -}}
+{{- $policy := .Values.networkPolicy }}
+{{- $peers := dict "metricsFrom" $policy.metricsFrom }}
+{{- range $n, $rule := $policy.extraEgress }}
+{{- $_ := set $peers (printf "extraEgress.%d.to" $n) (default list $rule.to) }}
+{{- end }}
+{{- range $field := keys $peers | sortAlpha }}
+{{- range $n, $peer := get $peers $field }}
+{{- $block := default dict $peer.ipBlock }}
+{{- $family := ternary "ipv6" "ipv4" (contains ":" (toString $block.cidr)) }}
+{{- if and $block.except (ne $family $policy.ipFamily) }}
+networkPolicy.{{ $field }}.{{ $n }}.ipBlock: has exceptions of {{ $family }}, with which the VPC CNI applies no policy in a cluster of {{ $policy.ipFamily }}; leave the block out
+{{- end }}
+{{- end }}
 {{- end }}
 {{- end }}

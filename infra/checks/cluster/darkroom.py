@@ -9,26 +9,20 @@ import boto3
 from botocore.exceptions import BotoCoreError
 import requests
 
-from processes import Fault, Processes, free_port, wait_until
+import local_stack
+from processes import Fault, Processes
 
 REGION, ACCOUNT, RUNTIME = "us-east-1", "000000000000", "sdruntime"
-KEY = "check"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": REGION}
 
 
 class Darkroom:
     def __init__(self, processes: Processes, programs: Path, folder: Path):
-        self._processes = processes
-        self.url, self.aws_url = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
-        processes.start(
-            "local-stack", programs / "local-stack", "--config", Path(__file__).parent / "deployment.yaml",
-            "--listen", self.url.removeprefix("http://"), "--aws-listen", self.aws_url.removeprefix("http://"),
-            "--data-dir", folder / "data", "--api-key", KEY,
-            # Nothing listens there. So the stack's own worker, which waits for its runtime, receives nothing.
-            "--runtime", f"{RUNTIME}=sdwebui:http://127.0.0.1:9",
+        configuration = Path(__file__).parent / "deployment.yaml"
+        self.url, self.aws_url = local_stack.start(
+            processes, programs / "local-stack", configuration, RUNTIME, "sdwebui", folder / "data"
         )
         self.env = CREDENTIALS | {"AWS_ENDPOINT_URL": self.aws_url}
-        wait_until("the front door answers", 60, self._is_up)
         self._sqs = boto3.client(
             "sqs", endpoint_url=self.aws_url, region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test"
         )
@@ -74,9 +68,8 @@ class Darkroom:
     def _submit(self, task: str) -> None:
         metadata = {"id": task, "runtime": RUNTIME, "tasktype": "text-to-image", "prefix": "output"}
         content = {"prompt": f"a lighthouse, {task}", "steps": 8, "width": 64, "height": 64}
-        response = requests.post(
-            f"{self.url}/v1alpha2", json={"task": {"metadata": metadata, "content": content}}, headers={"x-api-key": KEY}, timeout=30
-        )
+        body, headers = {"task": {"metadata": metadata, "content": content}}, {"x-api-key": local_stack.KEY}
+        response = requests.post(f"{self.url}/v1alpha2", json=body, headers=headers, timeout=30)
         response.raise_for_status()
 
     def _collect(self) -> None:
@@ -92,10 +85,3 @@ class Darkroom:
                 if notification["status"] != "running":
                     self._notified.setdefault(notification["id"], []).append(notification["task_status"])
                 self._sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-
-    def _is_up(self) -> bool:
-        self._processes.must_run()
-        try:
-            return requests.get(f"{self.url}/healthz", timeout=2).ok
-        except requests.RequestException:
-            return False
