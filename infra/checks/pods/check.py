@@ -139,8 +139,7 @@ def rendered(case: cases.Case, worker: dict, helm: Path, folder: Path) -> dict:
 
 
 def described(name: str) -> list[str]:
-    base = images.base(name)
-    return [f"image of {images.gigabytes(name):.1f} GB"] + ([f"base assembled of {base}"] if base else [])
+    return [f"image of {images.gigabytes(name):.1f} GB", *images.origins(name)]
 
 
 def commit() -> str:

@@ -51,9 +51,10 @@ def of_programs(name: str, user: int, programs: list[Path], entrypoint: list[str
         _podman("build", "--quiet", "--format", "docker", "--tag", tag(name), folder)
 
 
-def base(name: str) -> str:
-    """What `base` has assembled the image's base of; empty if it came from a registry."""
-    return (_inspect(name)["Labels"] or {}).get("darkroom.base", "")
+def origins(name: str) -> list[str]:
+    """What of the image does not come from where its Dockerfile says."""
+    labels, known = _inspect(name)["Labels"] or {}, {"darkroom.base": "base assembled of", "darkroom.sources": "sources from"}
+    return [f"{what} {labels[label]}" for label, what in known.items() if label in labels]
 
 
 def gigabytes(name: str) -> float:
@@ -68,7 +69,8 @@ def _sources(configuration) -> list[str]:
         return []
     configuration.write(GIT_CONFIGURATION)
     configuration.flush()
-    return ["--volume", f"{configuration.name}:/etc/gitconfig:ro", "--volume", f"{Path(folder).resolve()}:/sources:ro"]
+    volumes = [f"{configuration.name}:/etc/gitconfig:ro", f"{Path(folder).resolve()}:/sources:ro"]
+    return ["--label=darkroom.sources=local copies", *(f"--volume={volume}" for volume in volumes)]
 
 
 def _libraries(program: Path) -> list[Path]:

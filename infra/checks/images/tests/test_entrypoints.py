@@ -42,6 +42,11 @@ class Entrypoints(ScriptTest):
         self.assertEqual(words[words.index("--vae-dir") + 1], "/models/VAE")
         self.assertNotIn("--embeddings-dir", words)
 
+    def test_sdwebui_goes_without_xformers_on_processors(self):
+        for arguments, expected in (((), True), (("--use-cpu", "all", "--no-half"), False), (("--use-cpu", "interrogate"), True)):
+            _, words, _ = self.start("sdwebui", *arguments, MODEL=MODEL)
+            self.assertEqual("--xformers" in words, expected, arguments)
+
     def test_sdcpp_wants_a_model_that_is_there(self):
         for environment in ({}, {"MODEL": ""}, {"MODEL": "other.safetensors"}):
             status, words, said = self.start("sdcpp", **environment)
