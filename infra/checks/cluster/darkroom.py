@@ -7,7 +7,6 @@ import threading
 
 import boto3
 from botocore.exceptions import BotoCoreError
-import requests
 
 import local_stack
 from processes import Fault, Processes
@@ -22,6 +21,7 @@ class Darkroom:
         self.url, self.aws_url = local_stack.start(
             processes, programs / "local-stack", configuration, RUNTIME, "sdwebui", folder / "data"
         )
+        self._client = local_stack.client()
         self.env = CREDENTIALS | {"AWS_ENDPOINT_URL": self.aws_url}
         self._sqs = boto3.client(
             "sqs", endpoint_url=self.aws_url, region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test"
@@ -68,8 +68,7 @@ class Darkroom:
     def _submit(self, task: str) -> None:
         metadata = {"id": task, "runtime": RUNTIME, "tasktype": "text-to-image", "prefix": "output"}
         content = {"prompt": f"a lighthouse, {task}", "steps": 8, "width": 64, "height": 64}
-        body, headers = {"task": {"metadata": metadata, "content": content}}, {"x-api-key": local_stack.KEY}
-        response = requests.post(f"{self.url}/v1alpha2", json=body, headers=headers, timeout=30)
+        response = self._client.post(f"{self.url}/v1alpha2", json={"task": {"metadata": metadata, "content": content}}, timeout=30)
         response.raise_for_status()
 
     def _collect(self) -> None:

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 from processes import Processes, free_port, wait_until
 
@@ -28,3 +30,11 @@ def start(processes: Processes, program: Path, configuration: Path, runtime: str
 
     wait_until("the front door answers", 60, is_up)
     return url, aws
+
+
+def client() -> requests.Session:
+    """Calls the front door with a key, and again after a 503, which it answers if calls to the AWS APIs time out on a loaded machine."""
+    session = requests.Session()
+    session.headers["x-api-key"] = KEY
+    session.mount("http://", HTTPAdapter(max_retries=Retry(total=8, backoff_factor=1, status_forcelist=[503], allowed_methods=None)))
+    return session

@@ -4,8 +4,6 @@ from pathlib import Path
 import struct
 
 import requests
-from requests.adapters import HTTPAdapter
-from urllib3.util import Retry
 import yaml
 
 import local_stack
@@ -17,10 +15,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 class Service:
     def __init__(self, processes: Processes, program: Path, runtime: str, model: str, folder: Path):
-        self._headers, self._runtime = {"x-api-key": local_stack.KEY}, runtime
-        # A model may take all processors, so that the front door's calls time out.
-        self._session = requests.Session()
-        self._session.mount("http://", HTTPAdapter(max_retries=Retry(total=5, backoff_factor=1, status_forcelist=[503])))
+        self._client, self._runtime = local_stack.client(), runtime
         deployment = folder / "deployment.yaml"
         of_runtime = {"name": runtime, "type": runtime} | ({"model": model} if model else {})
         deployment.write_text(yaml.safe_dump({"region": REGION, "modelBucket": "models", "runtimes": [of_runtime]}))
@@ -37,13 +32,13 @@ class Service:
         }
 
     def submit(self, task: dict) -> str:
-        response = requests.post(f"{self.url}/v1/tasks", json={"runtime": self._runtime} | task, headers=self._headers, timeout=30)
+        response = self._client.post(f"{self.url}/v1/tasks", json={"runtime": self._runtime} | task, timeout=30)
         if response.status_code != 202:
             raise Fault(f"the task is refused: {response.text}")
         return response.json()["id"]
 
     def task(self, task: str) -> dict:
-        response = self._session.get(f"{self.url}/v1/tasks/{task}", headers=self._headers, timeout=30)
+        response = self._client.get(f"{self.url}/v1/tasks/{task}", timeout=30)
         # A problem has a status, too.
         if response.status_code != 200:
             raise Fault(f"the task cannot be read: {response.text}")
