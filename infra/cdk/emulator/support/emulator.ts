@@ -1,5 +1,6 @@
 // ministack: AWS on loopback, without Docker. Functions run as processes of this machine.
 
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { freePort, start } from "./programs.ts";
@@ -31,6 +32,8 @@ export async function startEmulator(logs: string): Promise<Emulator> {
   const env = {
     PATH: process.env["PATH"],
     HOME: logs,
+    // The CDK keeps which account a key belongs to, in the user's home whatever HOME is. The key is also that of other tests.
+    CDK_HOME: join(logs, "cdk-home"),
     AWS_ENDPOINT_URL: url,
     AWS_REGION: "us-east-1",
     AWS_ACCESS_KEY_ID: "test",

@@ -6,5 +6,7 @@ import { join } from "node:path";
 export default function setup(): () => void {
   const folder = mkdtempSync(join(tmpdir(), "darkroom-cdk-"));
   process.env["TMPDIR"] = folder;
+  // There the CDK keeps which account a key belongs to: for the key of all tests the one that was asked first.
+  process.env["CDK_HOME"] = join(folder, "cdk-home");
   return () => rmSync(folder, { recursive: true, force: true });
 }
