@@ -134,7 +134,7 @@ impl Pod {
 
     /// Where the present worker answers probes, once it does.
     pub(crate) async fn health_address(&self) -> Option<String> {
-        let lines = self.worker.lock().await.lines();
+        let lines = self.worker.lock().await.lines_so_far();
         let mut lines = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         Some(lines.find(|line| line["message"] == "listening")?["address"].as_str()?.to_owned())
     }

@@ -109,7 +109,7 @@ async fn a_dead_lettered_task_fails_once_however_often_it_is_delivered() {
         .await
         .unwrap();
 
-    let function = Function::with_variables(&lab, &[("METRICS_NAMESPACE", "Darkroom/test")]).await;
+    let mut function = Function::with_variables(&lab, &[("METRICS_NAMESPACE", "Darkroom/test")]).await;
     drain(&lab, &runtime.queue.dead_letter_url, &function).await;
     let completion = lab.completion("deadly").await;
     let error = completion.error.clone().unwrap();
@@ -135,6 +135,8 @@ async fn a_dead_lettered_task_fails_once_however_often_it_is_delivered() {
     assert_eq!(sent[0].notification_id, sent[1].notification_id);
     assert_eq!(sent[0].error, sent[1].error);
     assert_eq!(lab.json(&completion.output_url).await, out);
+    function.process.signal("TERM");
+    function.process.exited().await;
     let documents = metrics::documents(&function.process.printed());
     let [document] = &documents[..] else { panic!("the repeated notification counts too: {documents:?}") };
     assert_eq!(document["TasksDeadLettered"], 1.0);

@@ -45,7 +45,7 @@ fn headless() -> Value {
 async fn an_accepted_task_arrives_in_the_queue_of_its_runtime_and_in_no_other() {
     let lab = Lab::start().await;
     let (runtime, other) = (queue(&lab, "sdruntime").await, queue(&lab, "other").await);
-    let function = Function::start(&lab, &registry()).await;
+    let mut function = Function::start(&lab, &registry()).await;
     let bucket = &lab.shared.bucket;
     for (event, id, location) in [
         (rest("POST", "/v1alpha2"), json!("rest-1"), "output/rest-1"),
@@ -74,6 +74,8 @@ async fn an_accepted_task_arrives_in_the_queue_of_its_runtime_and_in_no_other() 
     assert_eq!(lab.counts(&runtime.queue.url).await.0, 0, "more was published than accepted");
     assert_eq!(lab.counts(&other.queue.url).await, (0, 0), "the filter policy matched it");
 
+    function.process.signal("TERM");
+    function.process.exited().await;
     for line in function.process.printed() {
         let line: Value = serde_json::from_str(&line).unwrap();
         assert!(!line.to_string().contains("a-key-that-is-never-logged"), "{line}");

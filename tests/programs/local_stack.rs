@@ -223,13 +223,6 @@ async fn restarted(signal: &str) {
     stack.process.wait_for_output("what was restored", restored).await;
     for id in ids {
         stack.image(id).await;
-        let completions = |process: &Process| {
-            let ends = |line: &&String| {
-                line.contains(&format!("succeeded  {id}")) || line.contains(&format!("failed     {id}"))
-            };
-            process.printed().iter().filter(ends).count()
-        };
-        assert_eq!((completions(&first), completions(&stack.process)), (0, 1), "{id}");
         let folder = stack.folder.0.join("darkroom-output/output").join(id);
         let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
         let outs = files.filter(|path| path.extension().is_some_and(|extension| extension == "out"));
@@ -240,6 +233,15 @@ async fn restarted(signal: &str) {
     assert!(stack.process.exited().await.success());
     let printed = stack.process.printed().join("\n");
     assert!(!printed.contains("kept  "), "{printed}");
+    for id in ids {
+        let completions = |process: &Process| {
+            let is_one = |line: &&String| {
+                line.contains(&format!("succeeded  {id}")) || line.contains(&format!("failed     {id}"))
+            };
+            process.printed().iter().filter(is_one).count()
+        };
+        assert_eq!((completions(&first), completions(&stack.process)), (0, 1), "{id}");
+    }
 }
 
 #[tokio::test]

@@ -46,7 +46,7 @@ async fn nothing_is_logged(runtime_type: &'static str) {
     let table = ("RECORD_TABLE", lab.shared.record_table.as_str());
     let traces = collector.variables();
     let front_door = [traces.as_slice(), &[table, ("LOG_LEVEL", "debug")]].concat();
-    let function = Function::start_with(&lab, &registry, &front_door).await;
+    let mut function = Function::start_with(&lab, &registry, &front_door).await;
     let worker = [
         traces.as_slice(),
         &[table, ("RUST_LOG", "trace"), ("MAX_ATTEMPTS", "1"), ("INPUT_ALLOW_HOSTS", "127.0.0.1")],
@@ -60,6 +60,8 @@ async fn nothing_is_logged(runtime_type: &'static str) {
     submit_quoted(&lab, &function, &runtime, contract).await;
     worker.signal("TERM");
     assert!(worker.exited().await.success());
+    function.process.signal("TERM");
+    function.process.exited().await;
 
     let lines = [function.process.printed(), worker.lines()].concat();
     for line in &lines {

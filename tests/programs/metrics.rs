@@ -49,10 +49,12 @@ async fn the_front_door_prints_what_it_accepts_and_refuses() {
     let lab = Lab::start().await;
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
     let registry = json!([{ "name": runtime.name, "type": "sdwebui", "models": [] }]);
-    let function = Function::start_with(&lab, &registry, &[NAMESPACE]).await;
+    let mut function = Function::start_with(&lab, &registry, &[NAMESPACE]).await;
     assert_eq!(function.answer(rest("POST", "/v1alpha2")).await.status, 200);
     assert_eq!(function.answer(rest_post("/v1alpha2", &json!({}))).await.status, 400);
 
+    function.process.signal("TERM");
+    function.process.exited().await;
     let documents = documents(&function.process.printed());
     let [accepted, refused] = &documents[..] else { panic!("{documents:?}") };
     assert_eq!((&accepted["TasksAccepted"], &accepted["runtime"]), (&json!(1.0), &json!("sdruntime")));

@@ -34,20 +34,31 @@ impl Process {
         Self { child, logged, printed }
     }
 
-    /// What it has logged so far, on standard error.
+    /// All that it has logged, on standard error. Panics before [`Self::exited`].
     pub fn lines(&self) -> Vec<String> {
+        self.logged.all()
+    }
+
+    /// All that it has printed, on standard output. Panics before [`Self::exited`].
+    pub fn printed(&self) -> Vec<String> {
+        self.printed.all()
+    }
+
+    /// What has been read so far of what it logs, for a condition to wait on. Lines may follow that the program wrote
+    /// before its last answer.
+    pub fn lines_so_far(&self) -> Vec<String> {
         self.logged.so_far()
     }
 
-    /// What it has printed so far, on standard output.
-    pub fn printed(&self) -> Vec<String> {
+    /// The same of what it prints.
+    pub fn printed_so_far(&self) -> Vec<String> {
         self.printed.so_far()
     }
 
     /// Waits for a log line with that message, and returns its fields.
     pub async fn logged(&mut self, message: &str) -> Value {
         let logged = |process: &Self| {
-            process.lines().iter().find_map(|line| {
+            process.lines_so_far().iter().find_map(|line| {
                 let line: Value = serde_json::from_str(line).ok()?;
                 (line["message"] == message).then_some(line)
             })
@@ -57,7 +68,7 @@ impl Process {
 
     /// Waits for a printed line in which `find` finds a value, and returns that.
     pub async fn wait_for_output<T>(&mut self, what: &str, find: impl Fn(&str) -> Option<T>) -> T {
-        self.found(what, |process| process.printed().iter().find_map(|line| find(line))).await
+        self.found(what, |process| process.printed_so_far().iter().find_map(|line| find(line))).await
     }
 
     async fn found<T>(&mut self, what: &str, find: impl Fn(&Self) -> Option<T>) -> T {
@@ -113,8 +124,8 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
-            eprintln!("--- log of the program\n{}", self.lines().join("\n"));
-            eprintln!("--- output of the program\n{}", self.printed().join("\n"));
+            eprintln!("--- log of the program\n{}", self.lines_so_far().join("\n"));
+            eprintln!("--- output of the program\n{}", self.printed_so_far().join("\n"));
         }
     }
 }
@@ -139,6 +150,11 @@ impl Lines {
 
     fn so_far(&self) -> Vec<String> {
         self.read.lock().unwrap().clone()
+    }
+
+    fn all(&self) -> Vec<String> {
+        assert!(self.reader.is_none(), "the program may still write: wait until it exits");
+        self.so_far()
     }
 
     /// Reads until the pipe is closed.

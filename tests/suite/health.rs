@@ -40,8 +40,10 @@ async fn a_worker_whose_queue_does_not_answer_is_live_and_continues_when_it_does
     for failures in [1, 2] {
         wait::until(&format!("failed poll {failures}"), async || {
             assert_eq!(port.probe("/healthz").await, Ok(()));
-            let lines =
-                worker.lines().into_iter().filter_map(|line| serde_json::from_str::<Value>(&line).ok());
+            let lines = worker
+                .lines_so_far()
+                .into_iter()
+                .filter_map(|line| serde_json::from_str::<Value>(&line).ok());
             let mut lines = lines.filter(|line| line["message"] == "receive failed, retrying");
             lines.find(|line| line["failures"] == failures && line["error"] == "sqs receive failed: timeout")
         })
@@ -109,6 +111,8 @@ async fn a_port_that_is_in_use_fails_the_start_and_names_the_variable() {
 async fn a_worker_without_a_port_works() {
     let lab = Lab::start().await;
     let runtime = lab.sdwebui(SdWebUiOptions::default()).await;
-    let worker = lab.worker(&runtime, &[("HEALTH_LISTEN", "off")]).await;
+    let mut worker = lab.worker(&runtime, &[("HEALTH_LISTEN", "off")]).await;
+    worker.signal("TERM");
+    assert!(worker.exited().await.success());
     assert!(!worker.lines().iter().any(|line| line.contains("listening")));
 }

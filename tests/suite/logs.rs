@@ -82,6 +82,8 @@ async fn a_filter_that_hides_ordinary_lines_leaves_warnings_their_task() {
         (&line["span"]["task.id"], &line["span"]["runtime"]),
         (&json!("refused"), &json!("sdruntime"))
     );
+    worker.signal("TERM");
+    worker.exited().await;
     assert!(lines(&worker).iter().all(|line| line["level"] != "INFO"), "{:?}", worker.lines());
 }
 

@@ -111,6 +111,8 @@ async fn a_denied_patch_is_logged_once_and_fails_no_task() {
 
     kubernetes.answer(200);
     worker.logged("updating the pod annotations succeeded again").await;
+    worker.signal("KILL");
+    worker.exited().await;
     let failures =
         worker.lines().into_iter().filter(|line| line.contains("updating the pod annotations failed"));
     let failures: Vec<String> = failures.collect();

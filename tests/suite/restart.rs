@@ -149,12 +149,14 @@ async fn killed_in_mid_run(lab: &Lab, runtime: &Runtime, state: &StateFile, id: 
 
 /// The restarted worker neither stores nor publishes anything of the run, and interrupts it.
 async fn is_cancelled(lab: &Lab, runtime: &Runtime, state: &StateFile) {
-    let second = lab.worker(runtime, &state.settings(&state.path(), "pod-a")).await;
+    let mut second = lab.worker(runtime, &state.settings(&state.path(), "pod-a")).await;
     wait::until("the lease to be rejected", async || {
-        second.lines().iter().any(|line| line.contains("cancelling its run")).then_some(())
+        second.lines_so_far().iter().any(|line| line.contains("cancelling its run")).then_some(())
     })
     .await;
     wait::until("the run to be interrupted", async || (posts(runtime, "/interrupt") > 0).then_some(())).await;
+    second.signal("KILL");
+    second.exited().await;
     assert!(!second.lines().iter().any(|line| line.contains("adopting the run")));
 }
 

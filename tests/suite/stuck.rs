@@ -60,7 +60,7 @@ async fn a_runtime_with_a_dead_worker_thread_is_stuck_and_gets_no_task() {
     runtime.stop();
     // Real restarts take longer than the second between two probes.
     wait::until("the worker to find the runtime unavailable", async || {
-        let lines = worker.lines();
+        let lines = worker.lines_so_far();
         let is_it =
             |line: &String| line.contains("waiting for the runtime") && line.contains("runtime_unavailable");
         lines.iter().any(is_it).then_some(())

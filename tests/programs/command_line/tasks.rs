@@ -133,7 +133,7 @@ async fn a_wait_that_stops_leaves_the_task() {
 
     let mut waiting = start(&[&["submit", "y", "--wait"], &SMALL[..]].concat(), &variables);
     let second = wait::until("the id of the second task", async || {
-        waiting.lines().iter().find_map(|line| Some(line.split_once("submitted ")?.1.to_owned()))
+        waiting.lines_so_far().iter().find_map(|line| Some(line.split_once("submitted ")?.1.to_owned()))
     })
     .await;
     assert!(waiting.try_wait().is_none());

@@ -25,7 +25,7 @@ async fn a_successful_task_has_a_span_for_each_stage() {
     let completions =
         provision::completion_queue(traced.lab.clients(), &traced.lab.shared, "traced").await.unwrap();
     let function = traced.front_door(&runtime).await;
-    let worker = traced.worker(&runtime, &[("INPUT_ALLOW_HOSTS", "127.0.0.1")]).await;
+    let mut worker = traced.worker(&runtime, &[("INPUT_ALLOW_HOSTS", "127.0.0.1")]).await;
     let images = ImageServer::start().await;
     let mut content = prompt();
     content["init_images"] = json!([images.url("cat.png?X-Amz-Signature=secret")]);
@@ -60,6 +60,8 @@ async fn a_successful_task_has_a_span_for_each_stage() {
     let mut task = rest("GET", &format!("/v1/tasks/{id}"));
     task["body"] = json!(null);
     assert_eq!(function.answer(task).await.body["trace_id"], TRACE_ID);
+    worker.signal("TERM");
+    assert!(worker.exited().await.success());
     for line in worker.lines().iter().filter(|line| line.contains(&id)) {
         assert!(line.contains(TRACE_ID), "{line}");
     }

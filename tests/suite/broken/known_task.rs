@@ -139,7 +139,7 @@ async fn a_check_that_never_completes_is_abandoned() {
     let lab = Lab::start().await;
     let runtime = runtime(&lab, "comfyui").await;
     let api = lab.submit_api(&[&runtime]).await;
-    let worker = lab.worker(&runtime, &[]).await;
+    let mut worker = lab.worker(&runtime, &[]).await;
     submit(&api, &runtime, "before").await;
     assert!(lab.completion("before").await.result);
     let faults = simulation(&runtime).faults();
@@ -148,11 +148,13 @@ async fn a_check_that_never_completes_is_abandoned() {
     submit(&api, &runtime, "bad").await;
     let error = lab.completion("bad").await.error.unwrap();
     assert_eq!((error.code, error.attempts), (ErrorCode::RuntimeFailed, 1), "{}", error.message);
-    let count = |message: &str| worker.lines().iter().filter(|line| line.contains(message)).count();
-    assert_eq!(count("runtime check aborted"), 3);
     faults.clear();
     submit(&api, &runtime, "after").await;
     assert!(lab.completion("after").await.result);
+    worker.signal("KILL");
+    worker.exited().await;
+    let aborted = worker.lines().into_iter().filter(|line| line.contains("runtime check aborted"));
+    assert_eq!(aborted.count(), 3);
 }
 
 /// The task fails in every process, and is not rejected: a file of the runtime may be damaged.

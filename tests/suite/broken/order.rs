@@ -74,7 +74,7 @@ async fn a_job_that_was_submitted_ahead_of_time_attributes_the_failure_before_it
     let runtime = runtime(&lab, "comfyui").await;
     let api = lab.submit_api(&[&runtime]).await;
     let settings = [("WORKER_CONCURRENCY", "2"), ("EXP_CALLBACK_WHEN_RUNNING", "true")];
-    let worker = lab.worker(&runtime, &settings).await;
+    let mut worker = lab.worker(&runtime, &settings).await;
     submit(&api, &runtime, "before").await;
     assert!(lab.completion("before").await.result);
 
@@ -93,6 +93,8 @@ async fn a_job_that_was_submitted_ahead_of_time_attributes_the_failure_before_it
 
     assert_own_failure(&lab, "bad").await;
     assert!(lab.completion("next").await.result);
+    worker.signal("KILL");
+    worker.exited().await;
     assert!(!worker.lines().iter().any(|line| line.contains(CHECKING)), "the next run had attributed it");
     assert_eq!(simulation(&runtime).busy().len(), 3);
 }

@@ -101,7 +101,7 @@ async fn a_pending_job_is_released_uncharged_by_the_worker_that_adopted_it() {
     let more = [("WORKER_CONCURRENCY", "2"), ("DRAIN_SECONDS", "1")];
     let mut second = lab.worker(&runtime, &[&settings[..], &more].concat()).await;
     wait::until("both runs to be adopted", async || {
-        let lines = second.lines();
+        let lines = second.lines_so_far();
         let adopted = lines.iter().filter(|line| line.contains("adopting the run of the previous process"));
         (adopted.count() == 2).then_some(())
     })
