@@ -7,17 +7,17 @@ import importlib
 import os
 from pathlib import Path
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 import traceback
 
 HERE = Path(__file__).parent
-sys.path.append(str(HERE.parent / "manifests"))
+sys.path += [str(HERE.parent), str(HERE.parent / "manifests")]
 
 from cluster import Cluster, Programs  # noqa: E402
 from processes import Fault  # noqa: E402
+import tested  # noqa: E402
 import versions  # noqa: E402
 
 # In this order, which goes from parts to the whole.
@@ -55,7 +55,7 @@ def main() -> int:
     shutil.rmtree(folder)
     print(f"no faults; {tasks}")
     if not options.scenarios:
-        summary = f"{datetime.now(timezone.utc):%Y-%m-%d}, commit {commit()}: {len(SCENARIOS)} scenarios"
+        summary = f"{datetime.now(timezone.utc):%Y-%m-%d}, commit {tested.commit(LAST_PASS)}: {len(SCENARIOS)} scenarios"
         minutes = (time.monotonic() - begun) / 60
         LAST_PASS.write_text("\n".join([f"{summary} in {minutes:.0f} min, {tasks}", *report]) + "\n")
     return 0
@@ -90,14 +90,6 @@ def run(name: str, cluster: Cluster) -> list[str] | None:
     lines = [f"{name} ({time.monotonic() - begun:.0f} s): {' '.join(scenario.__doc__.split())}", *(f"  {line}" for line in figures)]
     print("\n      ".join(["ok    " + lines[0], *lines[1:]]), flush=True)
     return lines
-
-
-def commit() -> str:
-    """The commit that was tested; with a plus if the tree has changes."""
-    git = ["git", "-C", str(HERE)]
-    head = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-    changed = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=True).stdout
-    return head + ("+" if changed else "")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import yaml
 
 HERE = Path(__file__).parent
 INFRA = HERE.parents[1]
-sys.path += [str(HERE.parent / "cluster")]
+sys.path += [str(HERE.parent), str(HERE.parent / "cluster")]
 
 import cases  # noqa: E402
 import checkpoint  # noqa: E402
@@ -24,6 +24,7 @@ import network  # noqa: E402
 from pod import Pod  # noqa: E402
 from processes import Fault, Processes, wait_until  # noqa: E402
 from service import REGION, Service  # noqa: E402
+import tested  # noqa: E402
 
 LAST_PASS = HERE / "LAST_PASS"
 TASK_SECONDS = 300
@@ -58,7 +59,7 @@ def main() -> int:
     shutil.rmtree(folder)
     if options.complete:
         worker = "the worker's Dockerfile" if options.build_worker else "the worker's debug program"
-        first = f"{datetime.now(timezone.utc):%Y-%m-%d}, commit {commit()}: {len(report)} images, with {worker}"
+        first = f"{datetime.now(timezone.utc):%Y-%m-%d}, commit {tested.commit(LAST_PASS)}: {len(report)} images, with {worker}"
         LAST_PASS.write_text("\n".join([first, *report]) + "\n")
     return 0
 
@@ -140,15 +141,6 @@ def rendered(case: cases.Case, worker: dict, helm: Path, folder: Path) -> dict:
 
 def described(name: str) -> list[str]:
     return [f"image of {images.gigabytes(name):.1f} GB", *images.origins(name)]
-
-
-def commit() -> str:
-    """The commit that was tested; with a plus if the tree has changes other than an earlier result."""
-    git = ["git", "-C", str(HERE)]
-    head = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-    paths = ["--", ":/", f":(exclude){LAST_PASS}"]
-    changed = subprocess.run([*git, "status", "--porcelain", *paths], capture_output=True, text=True, check=True).stdout
-    return head + ("+" if changed else "")
 
 
 if __name__ == "__main__":
