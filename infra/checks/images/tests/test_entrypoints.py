@@ -36,16 +36,20 @@ class Entrypoints(ScriptTest):
         for option in ("--nowebui", "--api", "--listen", "--skip-prepare-environment", "--no-download-sd-model"):
             self.assertIn(option, words)
 
-    def test_sdwebui_is_told_of_folders_that_are_there_only(self):
+    def test_sdwebui_gets_the_folders_that_exist(self):
         _, words, _ = self.start("sdwebui", MODEL=MODEL, folders=("Lora", "VAE"))
         self.assertEqual(words[words.index("--lora-dir") + 1], "/models/Lora")
         self.assertEqual(words[words.index("--vae-dir") + 1], "/models/VAE")
         self.assertNotIn("--embeddings-dir", words)
 
     def test_sdwebui_goes_without_xformers_on_processors(self):
-        for arguments, expected in (((), True), (("--use-cpu", "all", "--no-half"), False), (("--use-cpu", "interrogate"), True)):
-            _, words, _ = self.start("sdwebui", *arguments, MODEL=MODEL)
-            self.assertEqual("--xformers" in words, expected, arguments)
+        for arguments in ("--use-cpu all --no-half", "--use-cpu SD", "--use-cpu interrogate sd", "--use-cpu=all", "--medvram --use-cpu=sd"):
+            _, words, _ = self.start("sdwebui", *arguments.split(), MODEL=MODEL)
+            self.assertNotIn("--xformers", words, arguments)
+            self.assertEqual(words[-len(arguments.split()):], arguments.split())
+        for arguments in ("", "--use-cpu interrogate", "--use-cpu=gfpgan", "--use-cpu esrgan --vae-path all", "--vae-path=sd"):
+            _, words, _ = self.start("sdwebui", *arguments.split(), MODEL=MODEL)
+            self.assertIn("--xformers", words, arguments)
 
     def test_sdcpp_wants_a_model_that_is_there(self):
         for environment in ({}, {"MODEL": ""}, {"MODEL": "other.safetensors"}):
