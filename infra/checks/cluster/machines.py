@@ -103,8 +103,10 @@ class Machines:
         name = f"{instance}.ec2.internal"
         labels = {"node.kubernetes.io/instance-type": claim["metadata"]["labels"]["node.kubernetes.io/instance-type"]}
         taints = [UNREGISTERED, *claim["spec"].get("taints", []), *claim["spec"].get("startupTaints", [])]
-        capacity = {resource: amount for resource, amount in claim["status"]["allocatable"].items() if amount != "0"}
-        self._kubelets.add(name, labels, capacity, claim["status"]["providerID"], taints)
+        capacity, allocatable = (
+            {resource: amount for resource, amount in claim["status"][kind].items() if amount != "0"} for kind in ("capacity", "allocatable")
+        )
+        self._kubelets.add(name, labels, capacity, allocatable, claim["status"]["providerID"], taints)
         self._nodes[instance] = name
 
     def _start_driver(self, name: str) -> None:

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+import signal
 import socket
 import subprocess
 import time
@@ -43,6 +44,8 @@ class Processes:
     def __init__(self, folder: Path):
         self.folder = folder
         self.running: dict[str, subprocess.Popen] = {}
+        # As Ctrl-C, so that a check that is killed stops them, too.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         folder.mkdir(parents=True, exist_ok=True)
 
     def start(self, name: str, *command: str | Path, env: dict[str, str] | None = None) -> subprocess.Popen:

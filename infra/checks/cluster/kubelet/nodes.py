@@ -6,7 +6,7 @@ import time
 
 import requests
 
-from api import STRATEGIC, Api
+from api import Api
 from kubelet.container import now
 from kubelet.pod import Pod
 
@@ -27,17 +27,20 @@ class Kubelets:
         for work in (self._follow_pods, self._renew_leases):
             threading.Thread(target=work, daemon=True).start()
 
-    def add(self, name: str, labels: dict[str, str], capacity: dict[str, str], provider: str = "", taints=()) -> None:
-        """Registers a node that is ready at once."""
+    def add(
+        self, name: str, labels: dict[str, str], capacity: dict[str, str], allocatable: dict[str, str] | None = None,
+        provider: str = "", taints=(),
+    ) -> None:
+        """Registers a node that is ready at once. Pods may take all of it, unless `allocatable` says less."""
         spec = {"taints": list(taints)} | ({"providerID": provider} if provider else {})
         labels = {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64"} | labels
-        node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}, "spec": spec}
-        self._api.create("/api/v1/nodes", node)
         ready = {
             "type": "Ready", "status": "True", "reason": "KubeletReady", "lastHeartbeatTime": now(), "lastTransitionTime": now(),
         }
-        status = {"capacity": capacity, "allocatable": capacity, "conditions": [ready]}
-        self._api.patch(f"/api/v1/nodes/{name}/status", {"status": status}, STRATEGIC)
+        status = {"capacity": capacity, "allocatable": allocatable or capacity, "conditions": [ready]}
+        # With its status, as a kubelet does: Karpenter reads the memory of a type from a new node, and from no later state of it.
+        node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}, "spec": spec, "status": status}
+        self._api.create("/api/v1/nodes", node)
         with self._lock:
             self._nodes.add(name)
         self._renew(name)
