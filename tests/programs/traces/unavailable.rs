@@ -9,8 +9,10 @@ use simulated_runtimes::SdWebUiOptions;
 
 use crate::function::{Function, rest};
 
-/// Well below the timeout of an export.
-const SOON: Duration = Duration::from_secs(8);
+/// How long an export may take, in milliseconds: much longer than a task and a shutdown.
+const EXPORT_TIMEOUT: (&str, &str) = ("OTEL_EXPORTER_OTLP_TIMEOUT", "200000");
+/// Well below it, and far more than the task needs on a loaded machine.
+const SOON: Duration = Duration::from_secs(100);
 
 #[tokio::test]
 async fn a_collector_that_never_answers_delays_nothing() {
@@ -19,7 +21,8 @@ async fn a_collector_that_never_answers_delays_nothing() {
     // Connections are accepted by the kernel, but never read.
     let silent = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
-    let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", url.as_str()), ("OTEL_BSP_SCHEDULE_DELAY", "50")];
+    let variables =
+        [("OTEL_EXPORTER_OTLP_ENDPOINT", url.as_str()), ("OTEL_BSP_SCHEDULE_DELAY", "50"), EXPORT_TIMEOUT];
     let registry = json!([{ "name": "sdruntime", "type": "sdwebui", "models": [] }]);
     let function = Function::start_with(&lab, &registry, &variables).await;
     let mut worker = lab.worker(&runtime, &variables).await;
